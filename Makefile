@@ -1,0 +1,45 @@
+# Every way in. Each target sets up what is missing for it first, so that none has to be remembered before another;
+# the work is in scripts/.
+
+.PHONY: help run test build fmt lint bench screenshots watch setup
+
+help:
+	@echo 'make run          the app with a stand-in for Stripe and example customers, on http://127.0.0.1:3000'
+	@echo 'make test         everything that proves it works'
+	@echo 'make build        target/release/billhook, with its site beside it'
+	@echo 'make watch        builds again at every change, and reloads the page'
+	@echo 'make fmt          formats the Rust'
+	@echo 'make lint         formats nothing, complains about much'
+	@echo 'make bench        the figures'
+	@echo 'make screenshots  pictures of every state of every page'
+	@echo 'make setup        only what all of these need'
+
+run:
+	@scripts/run.sh
+
+test:
+	@scripts/test.sh
+
+build:
+	@scripts/build.sh
+
+watch:
+	@scripts/with.sh build cargo leptos watch
+
+fmt:
+	@scripts/with.sh lint cargo fmt
+
+lint:
+	@scripts/lint.sh
+
+bench:
+	@scripts/build.sh --if-changed
+	@scripts/with.sh build cargo bench --no-default-features --features ssr
+
+screenshots:
+	@scripts/build.sh --if-changed
+	@scripts/with.sh test npm --prefix end2end run screenshots
+
+setup:
+	@scripts/setup.sh test
+	@scripts/setup.sh lint

@@ -1,0 +1,99 @@
+// The screens as a person uses them: found by what is written on them, never by how they are built.
+
+import { expect, type Locator, type Page } from '@playwright/test';
+import { seen } from './seen.ts';
+import { mailsTo, type SignInMail, signInMail } from './mail.ts';
+import { stack } from './stack.ts';
+
+export const texts = {
+  start: 'See and manage your billing',
+  check: 'Check your inbox',
+  confirm: 'One more step',
+  elsewhere: 'Use the code instead',
+  dead: 'This link no longer works',
+  none: 'No entries yet for this address',
+  missing: 'There is no such page',
+  badAddress: 'That does not look like an e-mail address. Check it and try again.',
+  wrongCode: 'That code is not right. Check the newest mail and try again.',
+  spentCode: 'That code has been used, has expired or was tried too often. Ask for a new one.',
+  failed: 'Stripe did not answer, so the portal could not be opened. Nothing was changed. Try again in a moment.',
+  opening: 'Opening the portal…',
+};
+
+export function title(page: Page): Locator {
+  return page.getByRole('heading', { level: 1 });
+}
+
+export function entries(count: number): string {
+  return count === 1 ? 'You have 1 customer entry' : `You have ${count} customer entries`;
+}
+
+/** The card of one customer, by the name that stands on it. */
+export function card(page: Page, name: string): Locator {
+  return page.getByRole('article', { name, exact: true });
+}
+
+export function manage(page: Page, name: string): Locator {
+  return card(page, name).getByRole('button', { name: 'Manage billing', exact: true });
+}
+
+export function emailField(page: Page): Locator {
+  return page.getByLabel('E-mail address');
+}
+
+export function codeField(page: Page): Locator {
+  return page.getByLabel('8-digit code');
+}
+
+export function signInButton(page: Page): Locator {
+  return page.getByRole('button', { name: 'Sign in', exact: true });
+}
+
+/** Types the address and asks for the mail. */
+export async function ask(page: Page, address: string): Promise<void> {
+  await page.goto('/');
+  await emailField(page).fill(address);
+  await page.getByRole('button', { name: 'E-mail me a sign-in link' }).click();
+  await expect(title(page)).toHaveText(texts.check);
+}
+
+export async function enterCode(page: Page, code: string): Promise<void> {
+  await codeField(page).fill(code);
+  await signInButton(page).click();
+}
+
+/** The whole way in by the link, ending on the list. */
+export async function signIn(page: Page, address: string): Promise<SignInMail> {
+  const before = await mailsTo(address);
+  await ask(page, address);
+  const mail = await signInMail(address, before.length + 1);
+  await page.goto(mail.link);
+  await signInButton(page).click();
+  await expect(page).toHaveURL(`${stack().app}/billing`);
+  return mail;
+}
+
+export async function signOut(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Sign out', exact: true }).click();
+  await expect(page).toHaveURL(`${stack().app}/`);
+}
+
+/** The browser stands on the stand-in's portal; the address is kept as a secret that must not have leaked. */
+export async function onPortal(page: Page): Promise<void> {
+  await page.waitForURL((url) => url.origin === stack().sandbox);
+  seen(new URL(page.url()).pathname);
+}
+
+/** Presses Tab until the wanted thing has the focus. */
+export async function tabTo(page: Page, wanted: Locator, presses = 60): Promise<void> {
+  const focused = () => wanted.evaluate((element) => element === document.activeElement);
+  for (let pressed = 0; !(await focused()); pressed += 1) {
+    if (pressed === presses) throw new Error(`${wanted} was not reached by ${presses} presses of Tab`);
+    await page.keyboard.press('Tab');
+  }
+  const ring = await wanted.evaluate((element) => {
+    const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(element);
+    return (outlineStyle !== 'none' && Number.parseFloat(outlineWidth) > 0) || boxShadow !== 'none';
+  });
+  expect(ring, `the focus shows on ${wanted}`).toBe(true);
+}

@@ -1,0 +1,119 @@
+// The whole set-up of a run: Billhook on an SQLite file of its own, the stand-in for Stripe that tells it about changes,
+// and a real SMTP server. Started once, described in a JSON file that every worker reads.
+
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { answers, type Child, freePorts, startChild } from './children.ts';
+
+export interface Stack {
+  app: string;
+  sandbox: string;
+  mail: string;
+  database: string;
+  apiKey: string;
+  /** Both are accepted, as while an endpoint's secret is being rolled; the stand-in signs with the first. */
+  webhookSecrets: [string, string];
+  sessionSecret: string;
+  logs: string;
+}
+
+export const home = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+export const results = join(home, 'test-results');
+export const billhook = resolve(home, process.env.BILLHOOK_BIN ?? '../target/release/billhook');
+const description = join(results, 'stack.json');
+
+let known: Stack | undefined;
+/** The addresses of this run. */
+export function stack(): Stack {
+  known ??= JSON.parse(readFileSync(description, 'utf8')) as Stack;
+  return known;
+}
+
+/** Starts everything and returns what ends it again. */
+export async function startStack(): Promise<() => Promise<void>> {
+  const children: Child[] = [];
+  const folder = mkdtempSync(join(tmpdir(), 'billhook-end2end-'));
+  const logs = join(results, 'logs');
+  for (const kept of ['logs', 'seen', 'generated']) rmSync(join(results, kept), { recursive: true, force: true });
+  mkdirSync(logs, { recursive: true });
+  mkdirSync(join(results, 'seen'), { recursive: true });
+
+  const stop = async () => {
+    for (const child of children.reverse()) await child.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+
+  try {
+    const [appPort, sandboxPort, smtpPort, mailPort] = (await freePorts(4)) as [number, number, number, number];
+    const made: Stack = {
+      app: `http://127.0.0.1:${appPort}`,
+      sandbox: `http://127.0.0.1:${sandboxPort}`,
+      mail: `http://127.0.0.1:${mailPort}`,
+      database: join(folder, 'billhook.db'),
+      apiKey: 'sk_test_billhook',
+      webhookSecrets: ['whsec_test_end2end_first_0123456789', 'whsec_test_end2end_second_0123456789'],
+      sessionSecret: 'fake'.repeat(16),
+      logs,
+    };
+
+    const maildev = createRequire(import.meta.url).resolve('maildev/package.json');
+    children.push(
+      await startChild({
+        name: 'maildev',
+        program: process.execPath,
+        args: [
+          join(dirname(maildev), 'bin/maildev'),
+          ...['--ip', '127.0.0.1', '--smtp', String(smtpPort), '--web', String(mailPort)],
+          ...['--mail-directory', join(folder, 'mails')],
+        ],
+        cwd: folder,
+        logs,
+        ready: () => answers(`${made.mail}/email`),
+      }),
+    );
+    children.push(
+      await startChild({
+        name: 'billhook',
+        program: billhook,
+        args: ['serve'],
+        env: {
+          BIND: `127.0.0.1:${appPort}`,
+          FRONTEND_URL: made.app,
+          DATABASE_URL: `sqlite://${made.database}`,
+          STRIPE_API_KEY: made.apiKey,
+          STRIPE_API_BASE: made.sandbox,
+          STRIPE_WEBHOOK_SECRET: made.webhookSecrets.join(','),
+          SESSION_SECRET: made.sessionSecret,
+          SMTP_URL: `smtp://127.0.0.1:${smtpPort}`,
+          MAIL_FROM: 'Northwind <billing@example.com>',
+          APP_NAME: 'Northwind',
+        },
+        cwd: folder,
+        logs,
+        ready: () => answers(`${made.app}/up`),
+      }),
+    );
+    // After the app, so that the events of the seed find somebody who listens.
+    children.push(
+      await startChild({
+        name: 'sandbox',
+        program: billhook,
+        args: [
+          ...['sandbox', '--bind', `127.0.0.1:${sandboxPort}`, '--seed'],
+          ...['--webhook-url', `${made.app}/webhooks/stripe`, '--webhook-secret', made.webhookSecrets[0]],
+        ],
+        cwd: folder,
+        logs,
+        ready: () => answers(`${made.sandbox}/_sandbox/requests`),
+      }),
+    );
+    writeFileSync(description, JSON.stringify(made, null, 2));
+    return stop;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

@@ -1,0 +1,39 @@
+// What no test may see in any browser: a console message, a script error, a refused or failed request, or a request to
+// somebody else's server. A test that provokes one on purpose says so with `allow`.
+
+import type { BrowserContext, Page } from '@playwright/test';
+import { stack } from './stack.ts';
+
+export class Watch {
+  readonly problems: string[] = [];
+  private readonly allowed: RegExp[] = [];
+
+  /** From now on such a message is expected. */
+  allow(message: RegExp): void {
+    this.allowed.push(message);
+  }
+
+  attach(context: BrowserContext): void {
+    for (const page of context.pages()) this.attachPage(page);
+    context.on('page', (page) => this.attachPage(page));
+    context.on('request', (request) => {
+      const url = new URL(request.url());
+      const own = [stack().app, stack().sandbox].includes(url.origin) || ['about:', 'data:'].includes(url.protocol);
+      if (!own) this.report(`request to ${url.origin}`);
+    });
+    context.on('requestfailed', (request) => {
+      const reason = request.failure()?.errorText ?? 'unknown';
+      // A page that is left drops what it was still loading, the stream of changes above all.
+      if (reason !== 'net::ERR_ABORTED') this.report(`failed request: ${request.method()} ${request.url()}: ${reason}`);
+    });
+  }
+
+  private attachPage(page: Page): void {
+    page.on('console', (message) => this.report(`console ${message.type()}: ${message.text()}`));
+    page.on('pageerror', (error) => this.report(`script error: ${error.message}`));
+  }
+
+  private report(problem: string): void {
+    if (!this.allowed.some((pattern) => pattern.test(problem))) this.problems.push(problem);
+  }
+}

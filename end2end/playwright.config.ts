@@ -1,0 +1,44 @@
+// The suite: every browser spec six times (with JavaScript at two widths in two colour schemes, without it at two widths),
+// Stripe's own clients as oracles, and, when all of that is over, the questions about the run as a whole.
+
+import { defineConfig, type Project } from '@playwright/test';
+import { chromium } from './harness/chromium.ts';
+
+export const viewports = { '375': { width: 375, height: 740 }, '1280': { width: 1280, height: 800 } };
+
+function browserProjects(): Project[] {
+  const projects: Project[] = [];
+  for (const [width, viewport] of Object.entries(viewports)) {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      projects.push({ name: `js-${width}-${colorScheme}`, grepInvert: /@nojs\b/, use: { viewport, colorScheme } });
+    }
+    projects.push({ name: `nojs-${width}`, grepInvert: /@js\b/, use: { viewport, javaScriptEnabled: false } });
+  }
+  return projects.map((project) => ({ ...project, testDir: 'specs', dependencies: ['start'] }));
+}
+
+export default defineConfig({
+  globalSetup: './harness/global.ts',
+  outputDir: 'test-results/playwright',
+  reporter: [['list'], ['./harness/closing.ts']],
+  workers: 2,
+  fullyParallel: true,
+  forbidOnly: true,
+  timeout: 90_000,
+  globalTimeout: 50 * 60_000,
+  expect: { timeout: 15_000 },
+  use: {
+    actionTimeout: 15_000,
+    navigationTimeout: 30_000,
+    locale: 'en-GB',
+    timezoneId: 'Europe/Berlin',
+    screenshot: 'only-on-failure',
+    launchOptions: chromium(),
+  },
+  projects: [
+    { name: 'start', testDir: 'harness', testMatch: 'start.setup.ts', teardown: 'after' },
+    { name: 'oracles', testDir: 'oracles', dependencies: ['start'] },
+    ...browserProjects(),
+    { name: 'after', testDir: 'after', use: { viewport: viewports['1280'] } },
+  ],
+});

@@ -1,0 +1,78 @@
+// The first page: the address field, what it refuses, and what it remembers.
+
+import { signInMail } from '../harness/mail.ts';
+import { ask, emailField, entries, signIn, texts, title } from '../harness/pages.ts';
+import { expect, test } from '../harness/test.ts';
+
+const button = 'E-mail me a sign-in link';
+
+test('a bad address is explained beside the field, and what was typed is kept', async ({ page, looksRight }) => {
+  for (const typed of ['ada@', 'ada lovelace@example.com', `${'a'.repeat(65)}@example.com`]) {
+    await page.goto('/');
+    // What a browser itself would refuse has to be refused by the server as well.
+    await emailField(page).evaluate((field: HTMLInputElement) => {
+      if (field.form !== null) field.form.noValidate = true;
+    });
+    await emailField(page).fill(typed);
+    await page.getByRole('button', { name: button }).click();
+    await expect(page.getByText(texts.badAddress)).toBeVisible();
+    await expect(emailField(page)).toHaveValue(typed);
+    await expect(emailField(page)).toHaveAccessibleDescription(new RegExp(texts.badAddress));
+    await expect(emailField(page)).toHaveAttribute('aria-invalid', 'true');
+  }
+  await looksRight(page);
+});
+
+test('the mistake can be mended at once', async ({ page, shop }) => {
+  await page.goto('/?problem=address&email=ada%40');
+  await expect(emailField(page)).toHaveValue('ada@');
+  await emailField(page).fill(shop.address);
+  await page.getByRole('button', { name: button }).click();
+  await expect(title(page)).toHaveText(texts.check);
+  await signInMail(shop.address);
+});
+
+test('a seller can link to the page with the address filled in', async ({ page, shop }) => {
+  await page.goto(`/?email=${encodeURIComponent(shop.address)}`);
+  await expect(emailField(page)).toHaveValue(shop.address);
+  await expect(page.getByText(texts.badAddress)).toHaveCount(0);
+  await page.getByRole('button', { name: button }).click();
+  await expect(title(page)).toHaveText(texts.check);
+  await expect(page.getByText(shop.address)).toBeVisible();
+});
+
+test('markup in the prefilled address stays text', async ({ page }) => {
+  const markup = '"><script>console.log(1)</script><b>x@example.com';
+  await page.goto(`/?problem=address&email=${encodeURIComponent(markup)}`);
+  await expect(emailField(page)).toHaveValue(markup);
+  await expect(page.locator('b')).toHaveCount(0);
+});
+
+test('the field helps a phone to fill it in', async ({ page }) => {
+  await page.goto('/');
+  await expect(emailField(page)).toHaveAttribute('autocomplete', 'email');
+  await expect(emailField(page)).toHaveAttribute('inputmode', 'email');
+  await expect(emailField(page)).toHaveAttribute('enterkeyhint', /.+/);
+});
+
+test('the check page leads back to another address', async ({ page, shop, baseURL }) => {
+  await ask(page, shop.address);
+  await expect(page.getByLabel('8-digit code')).toHaveAttribute('autocomplete', 'one-time-code');
+  await page.getByRole('link', { name: 'Use another address' }).click();
+  await expect(page).toHaveURL(`${baseURL}/`);
+});
+
+test('the longest address there is works and fits', async ({ page, shop, looksRight }) => {
+  const local = `ada.${shop.mark}`.padEnd(64, 'x');
+  const longest = `${local}@${'b'.repeat(63)}.${'c'.repeat(63)}.${'d'.repeat(49)}.example.com`;
+  expect(longest).toHaveLength(254);
+  await shop.customer({ email: longest, name: 'W'.repeat(180), description: 'no spaces '.repeat(20).trim() });
+
+  await ask(page, longest);
+  await looksRight(page);
+  await signInMail(longest);
+  await signIn(page, longest);
+  await expect(title(page)).toHaveText(entries(1));
+  await expect(page.getByRole('article')).toContainText(longest);
+  await looksRight(page);
+});

@@ -1,0 +1,93 @@
+// What scripts add to the list: filter, copying an id, and changes that appear by themselves.
+
+import { card, entries, signIn, title } from '../harness/pages.ts';
+import { stripe } from '../harness/sandbox.ts';
+import { expect, test } from '../harness/test.ts';
+
+test('@js more than five entries can be filtered', async ({ page, shop, looksRight }) => {
+  const names = ['Home', 'Studio', 'Boat club', 'Bakery', 'Choir', 'Workshop', 'Tennis club'];
+  for (const name of names) await shop.customer({ name });
+  await signIn(page, shop.address);
+  const filter = page.getByLabel('Filter entries');
+  await filter.fill('CLUB');
+  await expect(page.getByRole('article')).toHaveCount(2);
+  await expect(card(page, 'Tennis club')).toBeVisible();
+  await looksRight(page);
+
+  await filter.fill('zebra');
+  await expect(page.getByText('No entry matches “zebra”.')).toBeVisible();
+  await expect(page.getByRole('article')).toHaveCount(0);
+  await looksRight(page);
+
+  await filter.fill('');
+  await expect(page.getByRole('article')).toHaveCount(names.length);
+});
+
+test('@js the filter finds an id', async ({ page, shop }) => {
+  for (let index = 0; index < 5; index += 1) await shop.customer({ name: `Branch ${index}` });
+  const wanted = await shop.customer({ name: 'The one' });
+  await signIn(page, shop.address);
+  await page.getByLabel('Filter entries').fill(wanted.id);
+  await expect(page.getByRole('article')).toHaveCount(1);
+  await expect(card(page, 'The one')).toBeVisible();
+});
+
+test('@js five entries need no filter', async ({ page, shop }) => {
+  for (let index = 0; index < 5; index += 1) await shop.customer({ name: `Branch ${index}` });
+  await signIn(page, shop.address);
+  await expect(page.getByRole('button', { name: /^Copy customer ID/ })).toHaveCount(5);
+  await expect(page.getByLabel('Filter entries')).toBeHidden();
+});
+
+test('@js the copy button puts the customer id on the clipboard', async ({ page, context, shop, baseURL }) => {
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'], baseURL === undefined ? {} : { origin: baseURL });
+  await shop.customer({ name: 'Home' });
+  const studio = await shop.customer({ name: 'Studio' });
+  await signIn(page, shop.address);
+  await page.getByRole('button', { name: `Copy customer ID ${studio.id}` }).click();
+  await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toBe(studio.id);
+});
+
+test('@js what happens at Stripe appears without a reload', async ({ page, shop }) => {
+  const first = await shop.customer({ name: 'First' });
+  await signIn(page, shop.address);
+  await expect(title(page)).toHaveText(entries(1));
+  // The buttons that need scripts show that these are running.
+  await expect(page.getByRole('button', { name: `Copy customer ID ${first.id}` })).toBeVisible();
+  await page.evaluate(() => Object.assign(window, { notReloaded: true }));
+
+  const second = await shop.customer({ name: 'Second' });
+  await expect(title(page)).toHaveText(entries(2));
+  await expect(card(page, 'Second')).toBeVisible();
+  await stripe().customers.update(second.id, { name: 'Renamed' });
+  await expect(card(page, 'Renamed')).toBeVisible();
+  await expect(card(page, 'Second')).toHaveCount(0);
+  await stripe().customers.del(first.id);
+  await expect(title(page)).toHaveText(entries(1));
+  await expect(card(page, 'First')).toHaveCount(0);
+  expect(await page.evaluate(() => 'notReloaded' in window)).toBe(true);
+});
+
+test('@js a change of somebody else changes nothing here', async ({ page, shop }) => {
+  const mine = await shop.customer({ name: 'Mine' });
+  await signIn(page, shop.address);
+  await expect(page.getByRole('button', { name: `Copy customer ID ${mine.id}` })).toBeVisible();
+  const foreign = await shop.customer({ email: `bob.${shop.mark}@example.com`, name: 'Foreign' });
+  await stripe().customers.update(mine.id, { name: 'Still mine' });
+  await expect(card(page, 'Still mine')).toBeVisible();
+  await expect(title(page)).toHaveText(entries(1));
+  expect(await page.content()).not.toContain(foreign.id);
+});
+
+test('@js a lost connection is told, and made good when it is back', async ({ page, context, shop, watch }) => {
+  const home = await shop.customer({ name: 'Home' });
+  await signIn(page, shop.address);
+  await expect(page.getByRole('button', { name: `Copy customer ID ${home.id}` })).toBeVisible();
+  watch.allow(/ERR_INTERNET_DISCONNECTED/);
+  await context.setOffline(true);
+  await expect(page.getByText('You are offline.')).toBeVisible();
+  await stripe().customers.update(home.id, { name: 'Changed meanwhile' });
+  await context.setOffline(false);
+  await expect(page.getByText('You are offline.')).toBeHidden();
+  await expect(card(page, 'Changed meanwhile')).toBeVisible();
+});

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Sets up and builds what is missing, then becomes `billhook dev`, which says itself where its page is.
+set -euo pipefail
+
+script=run
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+"$root/scripts/build.sh" --if-changed
+cd "$root"
+exec target/release/billhook dev "$@"

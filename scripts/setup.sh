@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Brings in what is missing on this machine to run, test, build or lint Billhook, and nothing else. It asks nothing,
+# says what it installs and how long that takes, and is done in a moment when nothing is missing.
+#
+#   scripts/setup.sh run|build|test|lint
+#   scripts/setup.sh system run|build|test|lint debian|rustup    the part that needs root, for an administrator
+#
+# BILLHOOK_TOOLCHAIN=auto|rustup|debian chooses the Rust (auto: rustup's where it can fetch the wasm32 target).
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+purpose=${1:-}
+if [ "$purpose" = system ]; then
+    BILLHOOK_STATE=$(mktemp -d)
+    trap 'rm -rf "$BILLHOOK_STATE"' EXIT
+fi
+# shellcheck source=scripts/lib.sh
+. "$here/lib.sh"
+# shellcheck source=scripts/packages.sh
+. "$here/packages.sh"
+# shellcheck source=scripts/rust.sh
+. "$here/rust.sh"
+# shellcheck source=scripts/tools.sh
+. "$here/tools.sh"
+
+usage() { die "usage: scripts/setup.sh run|build|test|lint"; }
+
+install_system_parts() {
+    look_for_wasm_opt
+    need_basics
+    need_debian_rust
+    [ "$wanted_for" != lint ] || need_lint_tools
+    need_node
+    [ "$wanted_for" != test ] || need_for_tests
+    install_packages
+    prepare_debian_rust
+}
+
+set_up_for_user() {
+    mkdir -p "$state"
+    : >"$log"
+    PATH=$cargo_bin:$PATH
+    choose_rust
+    install_system_parts
+    set_paths
+    install_cargo_tools
+    [ "$wanted_for" != test ] || install_newer_node
+    install_npm_packages
+    write_toolchain
+}
+
+case $purpose in
+    run | build | test | lint)
+        wanted_for=$purpose
+        set_up_for_user
+        ;;
+    system)
+        wanted_for=${2:-}
+        rust=${3:-}
+        case $wanted_for:$rust in
+            run:debian | build:debian | test:debian | lint:debian) ;;
+            run:rustup | build:rustup | test:rustup | lint:rustup) rust=own ;;
+            *) usage ;;
+        esac
+        is_root || die "this part is for root"
+        install_system_parts
+        say "done; now start again as yourself"
+        ;;
+    *) usage ;;
+esac

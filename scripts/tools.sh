@@ -1,0 +1,141 @@
+# shellcheck shell=bash disable=SC2154 # the scripts sourced before this one set what it reads
+# The tools around the compiler: cargo-leptos, wasm-bindgen, wasm-opt, and node for the tests. What is there in
+# the right version is used, wherever it came from. Sourced by setup.sh after lib.sh, packages.sh and rust.sh.
+
+# 0.3.11 wants a newer Rust than the one that Billhook asks for.
+leptos_version=0.3.10
+# Older ones stumble over what today's Rust puts into its WASM.
+wasm_opt_min=120
+# Comes from npm, for machines whose own node is older than the tests need.
+node_version=22.23.3
+npm_version=10.9.4
+
+build_tools=$root/build-tools/node_modules/.bin
+cargo_bin=${CARGO_HOME:-$HOME/.cargo}/bin
+own_node=$state/node/node_modules/.bin
+
+locked_wasm_bindgen() { awk '/^name = "wasm-bindgen"$/ { getline; gsub(/[^0-9.]/, ""); print; exit }' "$root/Cargo.lock"; }
+
+leptos_fits() {
+    local version
+    version=$(cargo-leptos --version 2>/dev/null | cut -d ' ' -f 2)
+    [ "${version%.*}" = "${leptos_version%.*}" ] && at_least "$version" "$leptos_version"
+}
+
+wasm_bindgen_fits() { [ "$(wasm-bindgen --version 2>/dev/null)" = "wasm-bindgen $(locked_wasm_bindgen)" ]; }
+
+# Tools that only run during a build need no slow optimisation of their own: it would take 20 minutes.
+quick_release() {
+    env CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=0 \
+        CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS=fallback "$@"
+}
+
+by_binstall() {
+    have cargo-binstall &&
+        slowly "$1 $2 by binstall" timeout 300 cargo binstall --no-confirm --disable-strategies compile "$1@$2"
+}
+
+install_cargo_tools() {
+    local bindgen
+    if ! leptos_fits && ! { by_binstall cargo-leptos "$leptos_version" && leptos_fits; }; then
+        say "cargo-leptos $leptos_version: about 6 minutes, once"
+        slowly "cargo-leptos" quick_release cargo install cargo-leptos --version "$leptos_version" --locked --force \
+            --features no_downloads || fail_with_log "cargo-leptos did not build"
+    fi
+    bindgen=$(locked_wasm_bindgen)
+    if ! wasm_bindgen_fits && ! { by_binstall wasm-bindgen-cli "$bindgen" && wasm_bindgen_fits; }; then
+        say "wasm-bindgen $bindgen: about 2 minutes, once"
+        slowly "wasm-bindgen" quick_release cargo install wasm-bindgen-cli --version "$bindgen" --force ||
+            fail_with_log "wasm-bindgen did not build"
+    fi
+}
+
+# Asked before npm's own wasm-opt comes into PATH: whether the person has one.
+look_for_wasm_opt() {
+    local version
+    version=$(wasm-opt --version 2>/dev/null | grep -oE '[0-9]+' | head -n 1 || true)
+    own_wasm_opt=no
+    [ "${version:-0}" -lt "$wasm_opt_min" ] || own_wasm_opt=yes
+}
+
+# The number in end2end's `"node": ">=20"`.
+node_for_tests() {
+    local number
+    number=$(sed -n 's/.*"node": *">=\([0-9]*\).*/\1/p' "$root/end2end/package.json" | head -n 1)
+    printf '%s' "${number:-18}"
+}
+
+node_at_least() {
+    local version
+    version=$(node --version 2>/dev/null) || return 1
+    version=${version#v}
+    [ "${version%%.*}" -ge "$1" ]
+}
+
+# A build needs node only to run wasm-opt, and not even that where wasm-opt is installed.
+need_node() {
+    [ "$wanted_for" != test ] && [ "$own_wasm_opt" = yes ] && return
+    need_command node nodejs
+    need_command npm npm
+}
+
+# Debian 12 has node 18. The registry has node itself as a package, and npm with it, because Debian's npm runs
+# under Debian's node alone.
+install_newer_node() {
+    local cpu
+    node_at_least "$(node_for_tests)" && return
+    case $(uname -m) in
+        x86_64) cpu=x64 ;;
+        aarch64) cpu=arm64 ;;
+        *) die "the tests need node $(node_for_tests) or newer" ;;
+    esac
+    say "node $node_version for the tests (this machine's is older): about 1 minute, once"
+    mkdir -p "$state/node"
+    slowly "node $node_version" npm install --prefix "$state/node" --ignore-scripts --no-save --no-package-lock \
+        --no-audit --no-fund "node-linux-$cpu@$node_version" "npm@$npm_version" || fail_with_log "npm could not fetch node"
+    mkdir -p "$own_node"
+    ln -sf "../node-linux-$cpu/bin/node" "$own_node/node"
+    hash -r
+    node_at_least "$(node_for_tests)" || die "node $node_version does not run here"
+}
+
+# npm_packages FOLDER WHAT: exactly what the lock file says, when it was not done since the lock file changed.
+npm_packages() {
+    local done_file=$1/node_modules/.package-lock.json
+    [ -e "$done_file" ] && [ ! "$1/package-lock.json" -nt "$done_file" ] && return
+    slowly "$2" env -C "$1" PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --ignore-scripts --no-audit --no-fund ||
+        fail_with_log "npm could not install what $1/package-lock.json names"
+    touch "$done_file"
+}
+
+install_npm_packages() {
+    [ "$own_wasm_opt" = yes ] || npm_packages "$root/build-tools" "wasm-opt from npm"
+    [ "$wanted_for" != test ] || npm_packages "$root/end2end" "npm packages of the tests"
+}
+
+# What every later command of a build, a test or a bench sees; see use_toolchain.
+write_toolchain() {
+    mkdir -p "$state"
+    {
+        printf '# Written by scripts/setup.sh: the tools that build and test Billhook here.\n'
+        printf 'BILLHOOK_RUST=%s\n' "$rust"
+        # shellcheck disable=SC2016 # the file's reader has the PATH that counts
+        printf 'PATH=%q:$PATH\nexport PATH\n' "$(IFS=: && printf '%s' "${paths[*]}")"
+        [ -z "${RUSTUP_TOOLCHAIN:-}" ] || printf 'export RUSTUP_TOOLCHAIN=%q\n' "$RUSTUP_TOOLCHAIN"
+    } >"$toolchain_file.new"
+    mv "$toolchain_file.new" "$toolchain_file"
+}
+
+# The chosen tools first, also for the rest of the set-up.
+set_paths() {
+    paths=("$build_tools" "$own_node" "$cargo_bin")
+    if [ "$rust" = debian ] && have rustup; then
+        export RUSTUP_TOOLCHAIN=debian
+    elif [ "$rust" = debian ]; then
+        paths+=(/usr/bin)
+    elif [ "$rust" = pinned ]; then
+        export RUSTUP_TOOLCHAIN=$rust_wanted
+    fi
+    PATH=$(IFS=: && printf '%s' "${paths[*]}"):$PATH
+    export PATH
+}

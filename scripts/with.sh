@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Runs one command with the tools that Billhook is built with, after setting up what is missing for its purpose.
+#
+#   scripts/with.sh build|test|lint COMMAND...
+set -euo pipefail
+
+script=with
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ $# -ge 2 ] || die "usage: scripts/with.sh build|test|lint COMMAND..."
+"$root/scripts/setup.sh" "$1"
+use_toolchain
+shift
+BILLHOOK_BIN=${BILLHOOK_BIN:-$root/target/release/billhook}
+CHROMIUM=$(find_chromium)
+export BILLHOOK_BIN CHROMIUM PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
+cd "$root"
+exec "$@"

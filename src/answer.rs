@@ -1,0 +1,100 @@
+//! What a server function may do besides returning a value: find out who is asking, redirect, set
+//! cookies. The one place that touches Leptos' request and answer.
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use leptos::prelude::use_context;
+use leptos_axum::ResponseOptions;
+
+use crate::{
+    cookies,
+    domain::{App, session::Tokens},
+    model::ApiError,
+    store::{self, Principal},
+};
+
+/// The program, as this request was given it.
+pub fn app() -> Result<App, ApiError> {
+    use_context::<App>().ok_or(ApiError::Unavailable)
+}
+
+/// Who is asking. The guard has put it there.
+pub fn principal() -> Result<Principal, ApiError> {
+    use_context::<Parts>()
+        .and_then(|parts| parts.extensions.get::<Principal>().cloned())
+        .ok_or(ApiError::SignedOut)
+}
+
+/// The headers of the request.
+pub fn headers() -> HeaderMap {
+    use_context::<Parts>().map(|parts| parts.headers).unwrap_or_default()
+}
+
+/// One value of the page's query.
+pub fn query(name: &str) -> Option<String> {
+    let parts = use_context::<Parts>()?;
+    let pairs = form_urlencoded::parse(parts.uri.query()?.as_bytes());
+    pairs.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+/// Answers 303, so that the browser goes on with GET. `location` is a path of ours or a checked
+/// portal address.
+pub fn see_other(location: &str) {
+    if let (Some(options), Ok(value)) =
+        (use_context::<ResponseOptions>(), HeaderValue::from_str(location))
+    {
+        options.set_status(StatusCode::SEE_OTHER);
+        options.insert_header(header::LOCATION, value);
+        options.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+pub fn set_status(status: StatusCode) {
+    if let Some(options) = use_context::<ResponseOptions>() {
+        options.set_status(status);
+    }
+}
+
+/// Adds a `Set-Cookie` line.
+pub fn set_cookie(line: &str) {
+    if let (Some(options), Ok(value)) =
+        (use_context::<ResponseOptions>(), HeaderValue::from_str(line))
+    {
+        options.append_header(header::SET_COOKIE, value);
+    }
+}
+
+/// Sets the status that an error stands for, and passes it on.
+pub fn refuse<T>(error: ApiError) -> Result<T, ApiError> {
+    set_status(match error {
+        ApiError::SignedOut => StatusCode::UNAUTHORIZED,
+        ApiError::NotFound => StatusCode::NOT_FOUND,
+        ApiError::BadRequest => StatusCode::BAD_REQUEST,
+        ApiError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    });
+    Err(error)
+}
+
+/// Logs what the database said and tells the visitor to try again.
+pub fn unavailable(error: store::Error) -> ApiError {
+    tracing::error!(%error, "the database did not answer");
+    set_status(StatusCode::SERVICE_UNAVAILABLE);
+    ApiError::Unavailable
+}
+
+/// Hands the session to the browser, takes back what the sign-in needed, and goes to the list.
+pub fn signed_in(app: &App, tokens: &Tokens) {
+    for line in cookies::session(&app.config, tokens) {
+        set_cookie(&line);
+    }
+    set_cookie(&cookies::clear(&app.config, cookies::Name::Browser));
+    set_cookie(&cookies::clear(&app.config, cookies::Name::Link));
+    see_other("/billing");
+}
+
+/// Asks the browser to drop what it has kept of our pages, the back button's copies included.
+pub fn forget_everything() {
+    if let Some(options) = use_context::<ResponseOptions>() {
+        let name = header::HeaderName::from_static("clear-site-data");
+        options.insert_header(name, HeaderValue::from_static("\"cache\", \"storage\""));
+    }
+}

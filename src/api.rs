@@ -1,0 +1,123 @@
+//! Every server function: the whole surface that a browser can call, on one page. All are POST and
+//! take plain forms, so that they work without JavaScript; all answer with a redirect but
+//! [`customers`], which the island calls. Whatever needs a session asks for the principal first.
+
+use leptos::prelude::*;
+
+use crate::model::{ApiError, CustomerView};
+
+/// Sends a link and a code to an address. The answer is the same for every address.
+#[server(prefix = "/api", endpoint = "ask_link")]
+pub async fn ask_link(email: String) -> Result<(), ApiError> {
+    use crate::{
+        answer, cookies,
+        domain::{browser, email::Email, sign_in},
+    };
+    let app = answer::app()?;
+    let headers = answer::headers();
+    let Some(address) = Email::parse(&email) else {
+        let typed: String = email.chars().take(254).collect();
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("problem", "address"), ("email", typed.as_str())])
+            .finish();
+        answer::see_other(&format!("/?{query}"));
+        return Ok(());
+    };
+    let cookie = cookies::read(&headers, &app.config, cookies::Name::Browser);
+    let asked_from = browser::sentence(&headers);
+    let browser = sign_in::ask(&app, &address, cookie.as_deref(), &asked_from)
+        .await
+        .map_err(answer::unavailable)?;
+    answer::set_cookie(&cookies::set(&app.config, cookies::Name::Browser, &browser));
+    answer::see_other("/sign-in/check");
+    Ok(())
+}
+
+/// Signs in with the code from the mail, in the browser that asked for it.
+#[server(prefix = "/api", endpoint = "enter_code")]
+pub async fn enter_code(code: String) -> Result<(), ApiError> {
+    use crate::{answer, cookies, domain::sign_in};
+    let app = answer::app()?;
+    let browser = cookies::read(&answer::headers(), &app.config, cookies::Name::Browser);
+    let tokens =
+        sign_in::enter_code(&app, &code, browser.as_deref()).await.map_err(answer::unavailable)?;
+    match tokens {
+        Ok(tokens) => answer::signed_in(&app, &tokens),
+        Err(sign_in::Refusal::WrongCode) => answer::see_other("/sign-in/check?problem=code"),
+        Err(_) => answer::see_other("/sign-in/check?problem=spent"),
+    }
+    Ok(())
+}
+
+/// Signs in with the link that was opened in this browser. Nothing but this uses a link up.
+#[server(prefix = "/api", endpoint = "confirm_link")]
+pub async fn confirm_link() -> Result<(), ApiError> {
+    use crate::{answer, cookies, domain::sign_in};
+    let app = answer::app()?;
+    let headers = answer::headers();
+    let token = cookies::read(&headers, &app.config, cookies::Name::Link).unwrap_or_default();
+    let browser = cookies::read(&headers, &app.config, cookies::Name::Browser);
+    let tokens =
+        sign_in::confirm(&app, &token, browser.as_deref()).await.map_err(answer::unavailable)?;
+    match tokens {
+        Ok(tokens) => answer::signed_in(&app, &tokens),
+        // That page says why.
+        Err(_) => answer::see_other("/sign-in/confirm"),
+    }
+    Ok(())
+}
+
+/// Ends the session in the database and removes every cookie.
+#[server(prefix = "/api", endpoint = "sign_out")]
+pub async fn sign_out() -> Result<(), ApiError> {
+    use crate::{answer, cookies, domain::session};
+    let app = answer::app()?;
+    if let Ok(principal) = answer::principal() {
+        session::end(&app, &principal).await.map_err(answer::unavailable)?;
+    }
+    use cookies::Name::{Access, Browser, Link, Refresh};
+    for name in [Access, Refresh, Browser, Link] {
+        answer::set_cookie(&cookies::clear(&app.config, name));
+    }
+    answer::forget_everything();
+    answer::see_other("/");
+    Ok(())
+}
+
+/// The customers of the signed-in address. The island calls it when it hears of a change.
+#[server(prefix = "/api", endpoint = "customers")]
+pub async fn customers() -> Result<Vec<CustomerView>, ApiError> {
+    use crate::{answer, domain::billing};
+    let app = answer::app()?;
+    let principal = match answer::principal() {
+        Ok(principal) => principal,
+        Err(error) => return answer::refuse(error),
+    };
+    billing::customers(&app, &principal).await.map_err(answer::unavailable)
+}
+
+/// Opens Stripe's portal for one of the address's own customers: a session is made now and the
+/// browser is sent there. `flow` is `home`, `payment_method` or `invoices`.
+#[server(prefix = "/api", endpoint = "open_portal")]
+pub async fn open_portal(customer: String, flow: String) -> Result<(), ApiError> {
+    use crate::{answer, domain::billing, model::Flow};
+    let app = answer::app()?;
+    let principal = match answer::principal() {
+        Ok(principal) => principal,
+        Err(error) => return answer::refuse(error),
+    };
+    let Some(flow) = Flow::parse(&flow) else {
+        return answer::refuse(ApiError::BadRequest);
+    };
+    match billing::open_portal(&app, &principal, &customer, flow).await {
+        Ok(url) => answer::see_other(url.expose()),
+        Err(ApiError::Unavailable) => {
+            let query = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs([("problem", ApiError::Unavailable.code()), ("customer", &customer)])
+                .finish();
+            answer::see_other(&format!("/billing?{query}"));
+        }
+        Err(error) => return answer::refuse(error),
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! Time and randomness. Nobody else reads them, so that a test can hold the clock still or move it
+//! on, and every secret comes from one generator.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use rand::Rng;
+
+/// A clock in unix seconds. Clones show the same time.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    /// Seconds that a test has moved the clock by.
+    moved: Arc<AtomicI64>,
+}
+
+impl Clock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
+    pub fn now(&self) -> i64 {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX) + self.moved.load(Ordering::Relaxed)
+    }
+
+    /// Moves the clock on (or back). For tests.
+    pub fn advance(&self, seconds: i64) {
+        self.moved.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+/// 256 bits from the operating system's generator.
+#[expect(clippy::disallowed_methods, reason = "the one place that draws random numbers")]
+pub fn random_bytes() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}
+
+/// 256 random bits as 43 characters that are safe in URLs and cookies.
+pub fn random_token() -> String {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    URL_SAFE_NO_PAD.encode(random_bytes())
+}
+
+/// A new id: the given prefix and 128 random bits in hex.
+pub fn new_id(prefix: &str) -> String {
+    format!("{prefix}_{}", hex::encode(&random_bytes()[..16]))
+}

@@ -1,0 +1,142 @@
+//! `/dev/mail`: the mail of `billhook dev`, as a list and one by one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::{
+    Extension, Router,
+    extract::{Path, State},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use leptos::prelude::*;
+use time::{OffsetDateTime, macros::format_description};
+
+use crate::{
+    http::Site,
+    mail::KeptMail,
+    pages::{
+        frame::{Foot, Head},
+        message::{self, Message},
+    },
+};
+
+type Mails = Arc<Mutex<Vec<KeptMail>>>;
+
+/// The routes, for the program's router.
+pub fn routes(mails: Mails) -> Router<Site> {
+    Router::new()
+        .route("/dev/mail", get(list))
+        .route("/dev/mail/{number}", get(show))
+        .layer(Extension(mails))
+}
+
+async fn list(State(site): State<Site>, Extension(mails): Extension<Mails>) -> Html<String> {
+    let mails = mails.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let is_empty = mails.is_empty();
+    let rows: Vec<_> = mails
+        .into_iter()
+        .enumerate()
+        .rev()
+        .map(|(index, mail)| {
+            view! {
+                <li>
+                    <a href=format!("/dev/mail/{}", index + 1)>{mail.subject}</a>
+                    <p class="hint">{format!("To {}, ", mail.to)} <Sent at=mail.at/></p>
+                </li>
+            }
+        })
+        .collect();
+    let empty = is_empty.then(|| {
+        view! {
+            <p>"There is none yet. Ask for a sign-in link, and it is here a second later."</p>
+            <a class="button primary" href="/">"Ask for a link"</a>
+        }
+    });
+    page(&site, "Test mail", move || {
+        view! {
+            <h1>"Test mail"</h1>
+            <p class="lede">"Test mail: nothing leaves this machine."</p>
+            {empty}
+            <ul class="rows">{rows}</ul>
+        }
+    })
+}
+
+async fn show(
+    State(site): State<Site>,
+    Extension(mails): Extension<Mails>,
+    Path(number): Path<String>,
+) -> Response {
+    let index = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    let mails = mails.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let Some(mail) = index.and_then(|index| mails.get(index).cloned()) else {
+        return message::response(&site.app.config, Message::NotFound);
+    };
+    let from = site.app.config.mail_from.to_string();
+    page(&site, "Test mail", move || {
+        view! {
+            <h1>{mail.subject}</h1>
+            <p class="lede">"Test mail: nothing leaves this machine."</p>
+            <dl class="letter">
+                <dt>"From"</dt>
+                <dd>{from}</dd>
+                <dt>"To"</dt>
+                <dd>{mail.to}</dd>
+                <dt>"Sent"</dt>
+                <dd>
+                    <Sent at=mail.at/>
+                </dd>
+            </dl>
+            <section class="card" aria-label="Text">
+                <pre class="plain">{with_links(&mail.text)}</pre>
+            </section>
+            <a class="button quiet" href="/dev/mail">"All test mail"</a>
+        }
+    })
+    .into_response()
+}
+
+#[component]
+fn Sent(at: i64) -> impl IntoView {
+    let time = OffsetDateTime::from_unix_timestamp(at).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let machine = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    let words = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
+    view! {
+        <time datetime=time.format(machine).unwrap_or_default()>
+            {time.format(words).unwrap_or_default()}
+        </time>
+    }
+}
+
+/// Plain text with its addresses as links.
+fn with_links(text: &str) -> Vec<AnyView> {
+    text.split_inclusive(char::is_whitespace)
+        .map(|word| {
+            let address = word.trim_end().to_owned();
+            if address.starts_with("http://") || address.starts_with("https://") {
+                let rest = word[address.len()..].to_owned();
+                let href = address.clone();
+                view! { <a href=href>{address}</a> {rest} }.into_any()
+            } else {
+                word.to_owned().into_any()
+            }
+        })
+        .collect()
+}
+
+fn page<V: IntoView + 'static>(
+    site: &Site,
+    title: &str,
+    body: impl FnOnce() -> V,
+) -> Html<String> {
+    let app_name = site.app.config.app_name.clone();
+    let html = Owner::new().with(move || {
+        view! {
+            <Head app_name dev=true address=None/>
+            <main>{body()}</main>
+            <Foot/>
+        }
+        .to_html()
+    });
+    Html(message::page(title, &html))
+}

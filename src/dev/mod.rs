@@ -1,0 +1,156 @@
+//! `billhook dev`: everything on one machine, without an account anywhere. The program as it is,
+//! the stand-in for Stripe beside it, and mail that is shown instead of sent. Nothing of this is
+//! reachable in `billhook serve`.
+
+mod mail_view;
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::{self, Clock},
+    config::{self, Config},
+    mail::Mailer,
+    sandbox, say,
+    serve::{self, Error},
+};
+
+/// Where the trial keeps its data.
+const FOLDER: &str = "data";
+/// The stand-in's port; any free one if it is taken.
+const SANDBOX_PORT: u16 = 4242;
+
+/// Runs until `stop`. With `reset`, what earlier trials changed is deleted first.
+pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
+    let folder = PathBuf::from(FOLDER);
+    fs::create_dir_all(&folder)?;
+    if reset {
+        forget(&folder)?;
+    }
+    let listener = serve::listen(bind()).await?;
+    let address = listener.local_addr()?;
+    let stand_in = free_loopback_port().await?;
+    let stand_in_address = stand_in.local_addr()?;
+    let secrets = Secrets::load(&folder)?;
+    let config = config(address, stand_in_address, &secrets)?;
+    let app_name = config.app_name.clone();
+
+    let clock = Clock::default();
+    let mails = Arc::new(Mutex::new(Vec::new()));
+    let mailer =
+        Mailer::Kept { mails: mails.clone(), app_name: app_name.clone(), clock: clock.clone() };
+    let app = serve::build(config, clock, mailer).await?;
+    let options = sandbox::Options {
+        seed: true,
+        state_file: Some(folder.join("sandbox.json")),
+        webhooks: vec![(format!("http://{address}/webhooks/stripe"), secrets.webhook)],
+        business_name: app_name,
+        ..sandbox::Options::default()
+    };
+    let sandbox = tokio::spawn(sandbox::serve(stand_in, options, stop.clone().cancelled_owned()));
+    welcome(address, stand_in_address);
+    serve::run(app, listener, mail_view::routes(mails), stop).await?;
+    sandbox.await.unwrap_or_else(|error| Err(io::Error::other(error)))?;
+    Ok(())
+}
+
+fn welcome(address: SocketAddr, stand_in: SocketAddr) {
+    let address = format!("http://{address}");
+    say(&format!("billhook: listening on {address}"));
+    say(&format!(
+        "
+  Open   {address}
+  Try    ada@example.com       three customer entries
+         grace@example.com     two, one of them spelled Grace@Example.com
+         agency@example.com    six, with a filter
+         charles@example.com   none any more: the customer was deleted
+  Mail   {address}/dev/mail   nothing is sent, it is shown there
+  Stripe http://{stand_in}   a stand-in; change an address in its portal and watch the list
+
+  Data is kept in {FOLDER}/. Start over with `billhook dev --reset`. Stop with Ctrl-C."
+    ));
+}
+
+/// As `BIND` says, else port 3000 of this machine. Other settings do not matter here.
+fn bind() -> SocketAddr {
+    let default = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
+    let wanted = config::environment().get("BIND").and_then(|text| text.parse().ok());
+    wanted.filter(|address: &SocketAddr| address.ip().is_loopback()).unwrap_or(default)
+}
+
+async fn free_loopback_port() -> io::Result<TcpListener> {
+    let address = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    match TcpListener::bind(address(SANDBOX_PORT)).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => TcpListener::bind(address(0)).await,
+    }
+}
+
+fn config(
+    address: SocketAddr,
+    stand_in: SocketAddr,
+    secrets: &Secrets,
+) -> Result<Config, io::Error> {
+    let settings = [
+        ("BIND", address.to_string()),
+        ("FRONTEND_URL", format!("http://{address}")),
+        ("DATABASE_URL", format!("sqlite://{FOLDER}/billhook.db")),
+        ("STRIPE_API_KEY", "sk_test_billhook".to_owned()),
+        ("STRIPE_API_BASE", format!("http://{stand_in}")),
+        ("STRIPE_WEBHOOK_SECRET", secrets.webhook.clone()),
+        ("SESSION_SECRET", secrets.session.clone()),
+        ("SMTP_URL", "smtp://127.0.0.1".to_owned()),
+        ("MAIL_FROM", "Northwind <billing@example.com>".to_owned()),
+        ("APP_NAME", "Northwind".to_owned()),
+    ];
+    let settings: HashMap<_, _> =
+        settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let config = config::read(&settings).map_err(|faults| io::Error::other(faults.join(" ")))?;
+    Ok(Config { dev: true, ..config })
+}
+
+/// Made at the first start and kept, so that a restart signs nobody out.
+struct Secrets {
+    session: String,
+    webhook: String,
+}
+
+impl Secrets {
+    fn load(folder: &Path) -> io::Result<Secrets> {
+        let path = folder.join("dev-secrets");
+        let made = || format!("{}\nwhsec_{}\n", clock::random_token(), clock::random_token());
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let text = made();
+                fs::write(&path, &text)?;
+                text
+            }
+            Err(error) => return Err(error),
+        };
+        let mut lines = text.lines().map(str::to_owned);
+        let (session, webhook) = (lines.next(), lines.next());
+        session.zip(webhook).map(|(session, webhook)| Secrets { session, webhook }).ok_or_else(|| {
+            io::Error::other(format!("{} is damaged; delete it", path.display()))
+        })
+    }
+}
+
+/// The trial's own files, and nothing else in the folder.
+fn forget(folder: &Path) -> io::Result<()> {
+    for name in ["billhook.db", "billhook.db-wal", "billhook.db-shm", "sandbox.json", "dev-secrets"] {
+        match fs::remove_file(folder.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! The asking browser in words, for the mail: rough, and only what cannot mislead. Nothing of the
+//! header itself is passed on.
+
+use axum::http::{HeaderMap, header};
+
+/// "It was asked for from Firefox on Linux.", or nothing where the browser is not known.
+pub fn sentence(headers: &HeaderMap) -> String {
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    describe(agent.unwrap_or_default())
+        .map_or_else(String::new, |words| format!("It was asked for from {words}."))
+}
+
+/// `Firefox on Linux`. Order matters: most browsers also claim to be others.
+fn describe(agent: &str) -> Option<String> {
+    let named = |list: &[(&str, &'static str)]| {
+        list.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name)
+    };
+    let browser = named(&[
+        ("Firefox/", "Firefox"),
+        ("FxiOS/", "Firefox"),
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser/", "Samsung Internet"),
+        ("CriOS/", "Chrome"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ])?;
+    let system = named(&[
+        ("iPhone", "an iPhone"),
+        ("iPad", "an iPad"),
+        ("Android", "Android"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "a Mac"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ]);
+    Some(system.map_or_else(|| browser.to_owned(), |system| format!("{browser} on {system}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::describe;
+
+    #[test]
+    fn known_browsers_are_named_and_others_are_not_repeated() {
+        let edge = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/150.0 Safari/537.36 Edg/150.0";
+        assert_eq!(describe(edge).as_deref(), Some("Edge on Windows"));
+        let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+        assert_eq!(describe(firefox).as_deref(), Some("Firefox on Linux"));
+        assert_eq!(describe("curl/8 <script>"), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! Where events come in. Many requests share one commit: a single writer takes whatever is waiting,
+//! applies it in one transaction, and only then tells each sender that its event is on disk. So the
+//! disk is flushed once for a crowd, and a 200 still means durable.
+
+use futures::FutureExt;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    changes::Changes,
+    sync::{self, Outcome, Received},
+};
+use crate::{
+    clock::Clock,
+    store::{self, Store},
+    stripe::Event,
+};
+
+/// At most this many events share a transaction, so that no sender waits long for the others.
+const MOST_PER_COMMIT: usize = 512;
+/// Senders beyond this wait in their connection, not in memory.
+const WAITING: usize = 1024;
+
+/// The event is not stored: the database is away. The sender is to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the event could not be stored")]
+pub struct NotStored;
+
+type Delivery = (Event, oneshot::Sender<Result<Outcome, NotStored>>);
+
+/// The way in. Clones lead to the same writer.
+#[derive(Clone, Debug)]
+pub struct Inbox(mpsc::Sender<Delivery>);
+
+impl Inbox {
+    /// Starts the writer, which ends when the last clone of the inbox is gone.
+    pub fn start(store: Store, clock: Clock, livemode: bool, changes: Changes) -> Inbox {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        tokio::spawn(Writer { store, clock, livemode, changes, receiver }.run());
+        Inbox(sender)
+    }
+
+    /// Returns once the event and its effect are committed.
+    pub async fn receive(&self, event: Event) -> Result<Outcome, NotStored> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send((event, reply)).await.map_err(|_| NotStored)?;
+        answer.await.map_err(|_| NotStored)?
+    }
+}
+
+struct Writer {
+    store: Store,
+    clock: Clock,
+    livemode: bool,
+    changes: Changes,
+    receiver: mpsc::Receiver<Delivery>,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        let mut batch = Vec::new();
+        while self.receiver.recv_many(&mut batch, MOST_PER_COMMIT).await > 0 {
+            // Rows are locked in one order by everybody, so that two processes cannot wait for
+            // each other.
+            batch.sort_by_cached_key(|(event, _)| event.object_id());
+            let (events, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
+            let outcomes = self.apply_all(events).await;
+            for (reply, outcome) in replies.into_iter().zip(outcomes) {
+                // An error says that the sender went away; its event is stored all the same.
+                let _ = reply.send(outcome);
+            }
+        }
+    }
+
+    /// One transaction for all. If it fails, each gets one of its own, so that a single bad event
+    /// does not take the others with it.
+    async fn apply_all(&self, events: Vec<Event>) -> Vec<Result<Outcome, NotStored>> {
+        match self.apply(events.clone()).await {
+            Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+            Err(error) if events.len() == 1 || is_away(&error) => {
+                tracing::error!(%error, events = events.len(), "events could not be stored");
+                vec![Err(NotStored); events.len()]
+            }
+            Err(_) => {
+                let mut outcomes = Vec::with_capacity(events.len());
+                for event in events {
+                    let id = event.id.clone();
+                    let outcome = self.apply(vec![event]).await.map_err(|error| {
+                        tracing::error!(%error, event = id, "an event could not be stored");
+                        NotStored
+                    });
+                    outcomes.push(outcome.and_then(|all| all.first().copied().ok_or(NotStored)));
+                }
+                outcomes
+            }
+        }
+    }
+
+    async fn apply(&self, events: Vec<Event>) -> store::Result<Vec<Outcome>> {
+        let (livemode, now) = (self.livemode, self.clock.now());
+        let received = self
+            .store
+            .write(move |tx| {
+                async move {
+                    let mut received = Vec::with_capacity(events.len());
+                    for event in &events {
+                        received.push(sync::receive(tx, event, livemode, now).await?);
+                    }
+                    Ok(received)
+                }
+                .boxed()
+            })
+            .await?;
+        let tell = |Received { outcome, changed }| {
+            changed.into_iter().for_each(|email| self.changes.tell(email));
+            outcome
+        };
+        Ok(received.into_iter().map(tell).collect())
+    }
+}
+
+/// Whether the database as a whole is out of reach, so that trying one by one is of no use.
+fn is_away(error: &store::Error) -> bool {
+    matches!(
+        error,
+        store::Error::PoolTimedOut | store::Error::PoolClosed | store::Error::Io(_)
+    )
+}

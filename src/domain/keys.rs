@@ -1,0 +1,92 @@
+//! Every key of the server, derived from `SESSION_SECRET`, one per purpose, so that a value made
+//! for one purpose is worth nothing for another.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug)]
+pub enum Purpose {
+    /// Signs access tokens.
+    Access,
+    /// Makes refresh tokens from session and generation.
+    Refresh,
+    /// Makes the token of a sign-in link from the sign-in's id.
+    Link,
+    /// Makes the code of a sign-in from its id.
+    Code,
+    /// Hashes codes for the database.
+    CodeHash,
+}
+
+/// The server's secret. Its `Debug` shows nothing.
+#[derive(Clone)]
+pub struct Keys(Hkdf<Sha256>);
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys([redacted])")
+    }
+}
+
+impl Keys {
+    pub fn new(session_secret: &str) -> Keys {
+        Keys(Hkdf::new(None, session_secret.as_bytes()))
+    }
+
+    /// The 256-bit key of one purpose (RFC 5869).
+    pub fn key(&self, purpose: Purpose) -> [u8; 32] {
+        let label: &[u8] = match purpose {
+            Purpose::Access => b"billhook access token",
+            Purpose::Refresh => b"billhook refresh token",
+            Purpose::Link => b"billhook sign-in link",
+            Purpose::Code => b"billhook sign-in code",
+            Purpose::CodeHash => b"billhook sign-in code hash",
+        };
+        let mut key = [0; 32];
+        // Expanding fails above 8,160 bytes only, and this is 32.
+        if self.0.expand(label, &mut key).is_err() {
+            key = Sha256::digest(label).into();
+        }
+        key
+    }
+
+    /// HMAC-SHA256 of `message`.
+    pub fn mac(&self, purpose: Purpose, message: &str) -> [u8; 32] {
+        self.hmac(purpose, message).finalize().into_bytes().into()
+    }
+
+    /// Whether `tag` is the MAC of `message`, in constant time.
+    pub fn verify(&self, purpose: Purpose, message: &str, tag: &[u8]) -> bool {
+        self.hmac(purpose, message).verify_slice(tag).is_ok()
+    }
+
+    fn hmac(&self, purpose: Purpose, message: &str) -> Hmac<Sha256> {
+        let mut mac = hmac_sha256(&self.key(purpose));
+        mac.update(message.as_bytes());
+        mac
+    }
+}
+
+/// An HMAC with a key of any length.
+pub fn hmac_sha256(key: &[u8]) -> Hmac<Sha256> {
+    // Keys of every length are taken (RFC 2104, 2): the other branch is never reached.
+    <Hmac<Sha256> as KeyInit>::new_from_slice(key)
+        .unwrap_or_else(|_| <Hmac<Sha256> as KeyInit>::new(&Default::default()))
+}
+
+/// SHA-256 in hex: how tokens of 256 random bits are kept.
+pub fn sha256_hex(text: &str) -> String {
+    hex::encode(Sha256::digest(text.as_bytes()))
+}
+
+/// Bytes as characters that are safe in URLs and cookies.
+pub fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+pub fn decode(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}

@@ -1,0 +1,35 @@
+//! What Billhook does, apart from how it is asked: signing in, sessions, the list, the portal, and
+//! keeping the mirror true. One file each. [`App`] is what they all work with.
+
+pub mod billing;
+pub mod browser;
+pub mod changes;
+pub mod email;
+pub mod inbox;
+pub mod jwt;
+pub mod keys;
+pub mod outbox;
+pub mod session;
+pub mod sign_in;
+pub mod sync;
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::{clock::Clock, config::Config, mail::Mailer, store::Store, stripe};
+
+/// Everything that a request or a worker may need. Clones are cheap and share it all.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub config: Arc<Config>,
+    pub clock: Clock,
+    pub keys: keys::Keys,
+    pub store: Store,
+    pub stripe: stripe::Client,
+    pub mailer: Mailer,
+    pub inbox: inbox::Inbox,
+    pub changes: changes::Changes,
+    /// Wakes the worker that sends mail.
+    pub outbox_due: Arc<Notify>,
+}

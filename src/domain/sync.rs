@@ -1,0 +1,203 @@
+//! From an event to the mirror: the ordering rule, in one place.
+//!
+//! Each mirrored row keeps `stripe_at`, the Stripe second that last wrote it. An older event is
+//! stale. A newer one is written. Deleted is final. Two events of one second are put in order by
+//! what they say themselves ([`last_of_second`]). So any set of events, in any order and with any
+//! repetition, ends in the same rows.
+
+use serde_json::Value;
+
+use super::email;
+use crate::{
+    store::{self, Tx, customer::Customer},
+    stripe::{Event, event},
+};
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is now what the row says.
+    Applied,
+    /// The row says something newer.
+    Stale,
+    /// Nothing here is about it; it is kept in the log.
+    Ignored,
+    /// It was stored before, and nothing was done.
+    Duplicate,
+}
+
+/// An event's outcome, and the normalised addresses whose customers it changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    pub outcome: Outcome,
+    pub changed: Vec<String>,
+}
+
+/// Stores the event and applies it, in the caller's transaction.
+pub async fn receive(
+    tx: &mut Tx,
+    event: &Event,
+    livemode: bool,
+    now: i64,
+) -> store::Result<Received> {
+    let customer = mirrored_customer(event, livemode);
+    if let Some(customer) = &customer {
+        tx.lock(&customer.id).await?;
+    }
+    let state = if customer.is_some() { "applied" } else { "ignored" };
+    if !store::event::insert(tx, &row(event, state, now)).await? {
+        return Ok(Received { outcome: Outcome::Duplicate, changed: Vec::new() });
+    }
+    let Some(customer) = customer else {
+        return Ok(Received { outcome: Outcome::Ignored, changed: Vec::new() });
+    };
+    let present = store::customer::find(tx, &customer.id).await?;
+    let next = match decide(present.as_ref(), event, &customer) {
+        Decision::Write(next) => Some(next),
+        Decision::Keep => None,
+        Decision::Tie => last_snapshot(tx, &customer.id, event.created, livemode).await?,
+    };
+    // After a tie it may be another event of that second that the row says.
+    let is_applied = next.as_ref() == Some(&snapshot(event, &customer));
+    if !is_applied {
+        store::event::set_state(tx, &event.id, "stale").await?;
+    }
+    let mut changed = Vec::new();
+    if let Some(next) = next.filter(|next| present.as_ref() != Some(next)) {
+        store::customer::put(tx, &next).await?;
+        let addresses = [present.and_then(|row| row.email_normalised), next.email_normalised];
+        changed.extend(addresses.into_iter().flatten());
+        changed.dedup();
+    }
+    let outcome = if is_applied { Outcome::Applied } else { Outcome::Stale };
+    Ok(Received { outcome, changed })
+}
+
+/// What the last of all known events of one customer and one second says.
+async fn last_snapshot(
+    tx: &mut Tx,
+    id: &str,
+    created: i64,
+    livemode: bool,
+) -> store::Result<Option<Customer>> {
+    let bodies = store::event::of_second(tx, id, created).await?;
+    let events = bodies.iter().filter_map(|body| Event::parse(body.as_bytes()).ok()).collect();
+    Ok(last_of_second(events).and_then(|last| {
+        mirrored_customer(&last, livemode).map(|customer| snapshot(&last, &customer))
+    }))
+}
+
+/// The customer of an event that is mirrored: one of the three types, of our own account, and of
+/// the mode that our key is of.
+fn mirrored_customer(event: &Event, livemode: bool) -> Option<event::Customer> {
+    let ours = event.account.is_none() && event.livemode == livemode;
+    let mirrored = matches!(
+        event.r#type.as_str(),
+        "customer.created" | "customer.updated" | "customer.deleted"
+    );
+    (ours && mirrored).then(|| event::Customer::read(&event.object))?
+}
+
+enum Decision {
+    Write(Customer),
+    Keep,
+    Tie,
+}
+
+fn decide(present: Option<&Customer>, event: &Event, customer: &event::Customer) -> Decision {
+    let Some(row) = present else {
+        return Decision::Write(snapshot(event, customer));
+    };
+    match (row.deleted_at, is_deletion(event, customer)) {
+        // Deletions can differ in their second only when Stripe says it twice: the first counts.
+        (Some(at), true) if event.created < at => Decision::Write(snapshot(event, customer)),
+        (Some(_), _) => Decision::Keep,
+        // Final, however old: nothing that was true before it can be true after it.
+        (None, true) => Decision::Write(snapshot(event, customer)),
+        (None, false) => match event.created.cmp(&row.stripe_at) {
+            std::cmp::Ordering::Less => Decision::Keep,
+            std::cmp::Ordering::Equal => Decision::Tie,
+            std::cmp::Ordering::Greater => Decision::Write(snapshot(event, customer)),
+        },
+    }
+}
+
+fn is_deletion(event: &Event, customer: &event::Customer) -> bool {
+    event.r#type == "customer.deleted" || customer.deleted
+}
+
+/// The row that an event would leave. A tombstone holds the id and the time, and nothing personal:
+/// that is also what makes it the same whichever event of a deleted customer came first.
+fn snapshot(event: &Event, customer: &event::Customer) -> Customer {
+    let id = customer.id.clone();
+    if is_deletion(event, customer) {
+        return Customer {
+            id,
+            livemode: event.livemode.into(),
+            stripe_at: event.created,
+            deleted_at: Some(event.created),
+            ..Customer::default()
+        };
+    }
+    Customer {
+        id,
+        email_normalised: customer.email.as_deref().map(email::normalise),
+        email: customer.email.clone(),
+        name: customer.name.clone(),
+        description: customer.description.clone(),
+        phone: customer.phone.clone(),
+        delinquent: customer.delinquent.into(),
+        livemode: event.livemode.into(),
+        created: customer.created,
+        stripe_at: event.created,
+        deleted_at: None,
+    }
+}
+
+/// Which of the events of one object and one second came last. An update follows the event whose
+/// object is what the update calls previous; a creation comes before any update. Where that does
+/// not decide, the greater id does: an arbitrary choice, but the same whatever came first.
+fn last_of_second(mut events: Vec<Event>) -> Option<Event> {
+    if events.iter().any(|event| event.r#type == "customer.updated") {
+        events.retain(|event| event.r#type == "customer.updated");
+    }
+    let has_successor = |event: &Event| {
+        events.iter().any(|other| other.id != event.id && follows(other, event) && !follows(event, other))
+    };
+    let last: Vec<_> = events.iter().filter(|event| !has_successor(event)).cloned().collect();
+    let candidates = if last.is_empty() { events } else { last };
+    candidates.into_iter().max_by(|a, b| a.id.cmp(&b.id))
+}
+
+/// Whether `later` calls previous what `earlier` left.
+fn follows(later: &Event, earlier: &Event) -> bool {
+    later.previous.is_object() && contains(&earlier.object, &later.previous)
+}
+
+/// Whether `whole` has every value of `part`. In Stripe's `previous_attributes` null also stands
+/// for what was not there.
+fn contains(whole: &Value, part: &Value) -> bool {
+    match part {
+        Value::Object(part) => {
+            part.iter().all(|(key, value)| contains(whole.get(key).unwrap_or(&Value::Null), value))
+        }
+        part => whole == part,
+    }
+}
+
+fn row(event: &Event, state: &str, now: i64) -> store::event::Event {
+    store::event::Event {
+        id: event.id.clone(),
+        r#type: event.r#type.clone(),
+        object_id: event.object_id(),
+        created: event.created,
+        livemode: event.livemode.into(),
+        api_version: event.api_version.clone(),
+        state: state.to_owned(),
+        attempts: 1,
+        error: None,
+        received_at: now,
+        processed_at: Some(now),
+        payload: event.payload.clone(),
+    }
+}

@@ -1,0 +1,90 @@
+//! Who is this? Every route passes here, and every route is closed but those in [`PUBLIC`]. Expired
+//! access is renewed before anything is rendered.
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Redirect, Response},
+};
+
+use super::Site;
+use crate::{
+    cookies::{self, Name},
+    domain::session::{self, Identity},
+    model::ApiError,
+    pages::message::{self, Message},
+};
+
+/// The routes that need no session.
+pub const PUBLIC: &[&str] = &[
+    "/",
+    "/sign-in/check",
+    "/sign-in/confirm",
+    "/sign-in/link",
+    "/api/ask_link",
+    "/api/enter_code",
+    "/api/confirm_link",
+    // Signing out twice is no error.
+    "/api/sign_out",
+    "/dev/mail",
+    "/dev/mail/{number}",
+];
+
+pub async fn layer(
+    State(site): State<Site>,
+    route: MatchedPath,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let config = &site.app.config;
+    let access = cookies::read(request.headers(), config, Name::Access);
+    let refresh = cookies::read(request.headers(), config, Name::Refresh);
+    let had_cookies = access.is_some() || refresh.is_some();
+    let identity = session::identify(&site.app, access.as_deref(), refresh.as_deref()).await;
+    let (principal, tokens) = match identity {
+        Ok(Identity::Known(principal)) => (Some(principal), None),
+        Ok(Identity::Renewed(principal, tokens)) => (Some(principal), Some(tokens)),
+        Ok(Identity::Nobody) => (None, None),
+        Err(error) => {
+            tracing::error!(%error, "the session could not be looked up");
+            return message::response(config, Message::Fault);
+        }
+    };
+    let is_signed_in = principal.is_some();
+    let mut response = if !is_signed_in && !PUBLIC.contains(&route.as_str()) {
+        refuse(&request)
+    } else if is_signed_in && route.as_str() == "/" {
+        Redirect::to("/billing").into_response()
+    } else {
+        if let Some(principal) = principal {
+            request.extensions_mut().insert(principal);
+        }
+        next.run(request).await
+    };
+    let lines = match tokens {
+        Some(tokens) => cookies::session(config, &tokens).to_vec(),
+        None if had_cookies && !is_signed_in => {
+            [Name::Access, Name::Refresh].map(|name| cookies::clear(config, name)).to_vec()
+        }
+        None => Vec::new(),
+    };
+    // A sign-in or sign-out inside has the last word.
+    if !cookies::is_set(response.headers(), config, Name::Refresh) {
+        let values = lines.iter().filter_map(|line| HeaderValue::from_str(line).ok());
+        for value in values {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
+    }
+    response
+}
+
+/// Pages and forms lead to the sign-in; programs get a 401 that they can read.
+fn refuse(request: &Request) -> Response {
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let is_page = accept.is_some_and(|accept| accept.contains("text/html"));
+    if is_page || matches!(*request.method(), Method::GET | Method::HEAD) && accept.is_none() {
+        return Redirect::to("/").into_response();
+    }
+    (StatusCode::UNAUTHORIZED, axum::Json(ApiError::SignedOut)).into_response()
+}

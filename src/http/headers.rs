@@ -1,0 +1,64 @@
+//! Headers of every answer: what browsers may do with our pages.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::Response,
+};
+use leptos::{nonce::Nonce, prelude::*};
+
+use super::Site;
+use crate::clock;
+
+/// One value for scripts of one answer.
+#[derive(Clone, Debug)]
+struct ScriptNonce(String);
+
+/// Hands the nonce of this request to what Leptos renders.
+pub fn provide_nonce() {
+    let nonce = use_context::<axum::http::request::Parts>()
+        .and_then(|parts| parts.extensions.get::<ScriptNonce>().cloned());
+    if let Some(ScriptNonce(nonce)) = nonce {
+        provide_context(Nonce::from_value(nonce));
+    }
+}
+
+/// Scripts run by nonce alone; forms may lead to Stripe's portal, since that is where opening it
+/// redirects; everything else is our own or nothing.
+pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -> Response {
+    let nonce = clock::random_token();
+    request.extensions_mut().insert(ScriptNonce(nonce.clone()));
+    let mut response = next.run(request).await;
+    let policy = format!(
+        "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; \
+         style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'none'; \
+         object-src 'none'; base-uri 'none'; frame-ancestors 'none'; frame-src 'self'; \
+         form-action 'self' {}",
+        site.app.stripe.portal_origins().join(" ")
+    );
+    let headers = response.headers_mut();
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=()"),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if site.app.config.is_https() {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
+    }
+    // Pages are of one person and one moment. Files of the site say when they changed.
+    let is_file = headers.contains_key(header::LAST_MODIFIED);
+    let cache = if is_file { "no-cache" } else { "no-store" };
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(cache));
+    response
+}

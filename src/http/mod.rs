@@ -1,0 +1,94 @@
+//! The HTTP surface: which routes there are and which layers every request passes. What a route
+//! does is in `api`, `pages` and the files here.
+
+pub mod form_answers;
+pub mod guard;
+pub mod headers;
+pub mod link;
+pub mod live;
+pub mod same_site;
+pub mod webhook;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, FromRef},
+    middleware::{from_fn, from_fn_with_state},
+    routing::{get, post},
+};
+use leptos::prelude::*;
+use leptos_axum::{LeptosRoutes, file_and_error_handler_with_context, generate_route_list};
+use tokio_util::sync::CancellationToken;
+use tower_http::{
+    CompressionLevel, catch_panic::CatchPanicLayer, compression::CompressionLayer,
+    limit::RequestBodyLimitLayer,
+};
+
+use crate::{
+    app::shell,
+    domain::App,
+    pages::message::{self, Message},
+};
+
+/// No form of ours is near this many bytes.
+const LARGEST_FORM: usize = 16 * 1024;
+
+/// What handlers can ask for.
+#[derive(Clone, Debug)]
+pub struct Site {
+    pub app: App,
+    pub leptos: LeptosOptions,
+    /// Cancelled when the server is to end: open streams end then.
+    pub stop: CancellationToken,
+}
+
+impl FromRef<Site> for LeptosOptions {
+    fn from_ref(site: &Site) -> LeptosOptions {
+        site.leptos.clone()
+    }
+}
+
+/// Every route of the program, and `extra` ones behind the same layers.
+pub fn router(site: Site, extra: Router<Site>) -> Router {
+    let context = {
+        let app = site.app.clone();
+        move || {
+            provide_context(app.clone());
+            headers::provide_nonce();
+        }
+    };
+    let options = site.leptos.clone();
+    let pages = Router::<Site>::new()
+        .leptos_routes_with_context(
+            &site,
+            generate_route_list({
+                let options = options.clone();
+                move || shell(options.clone())
+            }),
+            context.clone(),
+            move || shell(options.clone()),
+        )
+        .route("/sign-in/link", get(link::open))
+        .route("/billing/live", get(live::stream))
+        .merge(extra)
+        // Only routes that exist are guarded; all else is a public file or a 404.
+        .route_layer(from_fn_with_state(site.clone(), guard::layer))
+        .fallback(file_and_error_handler_with_context::<Site, _>(context, shell))
+        .layer(from_fn_with_state(site.clone(), form_answers::layer))
+        .layer(from_fn_with_state(site.clone(), same_site::layer))
+        .layer(RequestBodyLimitLayer::new(LARGEST_FORM))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Default));
+
+    let config = site.app.config.clone();
+    Router::new()
+        .route("/up", get(|| async { "up" }))
+        .route("/webhooks/stripe", post(webhook::receive))
+        .layer(DefaultBodyLimit::disable())
+        .merge(pages)
+        .layer(CatchPanicLayer::custom(move |_| {
+            tracing::error!("a handler broke; the visitor was told so");
+            message::response(&config, Message::Fault)
+        }))
+        .layer(from_fn_with_state(site.clone(), headers::layer))
+        .layer(from_fn(same_site::origin_form_only))
+        .with_state(site)
+}

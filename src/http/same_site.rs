@@ -1,0 +1,44 @@
+//! Refuses what another site makes a browser send. Server functions are plain forms, so the cookie's
+//! SameSite=Lax is the first guard and this is the second.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::Site;
+use crate::pages::message::{self, Message};
+
+/// Lets an unsafe method through only from our own pages: by Sec-Fetch-Site where the browser
+/// sends it, else by Origin (OWASP, Cross-Site Request Forgery Prevention, "Fetch Metadata").
+pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Response {
+    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let config = &site.app.config;
+    if is_safe || is_own(request.headers(), &config.origin()) {
+        return next.run(request).await;
+    }
+    tracing::warn!(path = request.uri().path(), "a form from another site was refused");
+    let mut response = message::response(config, Message::BadForm);
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    response
+}
+
+/// Leptos takes a request's target apart without looking for the other forms of RFC 9112, 3.2.
+pub async fn origin_form_only(request: Request, next: Next) -> Response {
+    if request.uri().path().starts_with('/') {
+        next.run(request).await
+    } else {
+        StatusCode::BAD_REQUEST.into_response()
+    }
+}
+
+fn is_own(headers: &HeaderMap, origin: &str) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    match (text("sec-fetch-site"), text(header::ORIGIN.as_str())) {
+        (Some(site), _) => site == "same-origin" || site == "none",
+        (None, Some(value)) => value == origin,
+        (None, None) => false,
+    }
+}

@@ -1,0 +1,102 @@
+//! `POST /webhooks/stripe`. A 200 says that the event is on disk; anything else makes Stripe send
+//! it again. Nothing is written for a body whose signature is not good.
+
+use std::{
+    sync::atomic::{AtomicI64, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::Site;
+use crate::{
+    domain::sync::Outcome,
+    stripe::{Event, signature},
+};
+
+/// Bytes. Stripe's largest events are far below; Standard Webhooks advises 20 kB.
+const LARGEST_BODY: usize = 512 * 1024;
+/// A sender that drips its body is cut off.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// The database has this long to make the event durable, before we say 503.
+const STORE_TIMEOUT: Duration = Duration::from_millis(4_500);
+
+pub async fn receive(State(site): State<Site>, headers: HeaderMap, body: Body) -> Response {
+    match accept(&site, &headers, body).await {
+        Ok(outcome) => (StatusCode::OK, words(outcome)).into_response(),
+        Err((status, message)) => (status, message).into_response(),
+    }
+}
+
+type Refusal = (StatusCode, &'static str);
+
+async fn accept(site: &Site, headers: &HeaderMap, body: Body) -> Result<Outcome, Refusal> {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding.as_bytes() != b"identity") {
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "compressed bodies are not read\n"));
+    }
+    let body = tokio::time::timeout(READ_TIMEOUT, to_bytes(body, LARGEST_BODY))
+        .await
+        .map_err(|_| (StatusCode::REQUEST_TIMEOUT, "the body took too long\n"))?
+        .map_err(|_| (StatusCode::PAYLOAD_TOO_LARGE, "the body is over 512 kB or broke off\n"))?;
+    let app = &site.app;
+    verify(site, headers, &body).map_err(|refusal| {
+        log_sometimes(app.clock.now(), refusal);
+        (StatusCode::BAD_REQUEST, "the signature is not good\n")
+    })?;
+    let event = Event::parse(&body).map_err(|error| {
+        tracing::error!(%error, bytes = body.len(), "a well-signed body is no event");
+        (StatusCode::BAD_REQUEST, "the body is not an event\n")
+    })?;
+    let (id, r#type) = (event.id.clone(), event.r#type.clone());
+    let outcome = tokio::time::timeout(STORE_TIMEOUT, app.inbox.receive(event))
+        .await
+        .map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "not stored in time, send it again\n"))?
+        .map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "not stored, send it again\n"))?;
+    if outcome == Outcome::Ignored {
+        tracing::info!(event = id, r#type, "event kept, but nothing here is about it");
+    } else {
+        tracing::debug!(event = id, r#type, ?outcome, "event received");
+    }
+    Ok(outcome)
+}
+
+/// Exactly one header line counts: with two, sender and receiver could mean different ones.
+fn verify(site: &Site, headers: &HeaderMap, body: &[u8]) -> Result<(), signature::Refusal> {
+    let mut lines = headers.get_all("stripe-signature").iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return Err(signature::Refusal::Malformed);
+    };
+    let header = line.to_str().map_err(|_| signature::Refusal::Malformed)?;
+    let secrets = &site.app.config.stripe_webhook_secrets;
+    signature::verify(header, body, secrets, site.app.clock.now())
+}
+
+fn words(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Applied => "applied\n",
+        Outcome::Stale => "stale\n",
+        Outcome::Ignored => "ignored\n",
+        Outcome::Duplicate => "duplicate\n",
+    }
+}
+
+/// At most one line in ten seconds, with how many it stands for: anybody can send bad signatures,
+/// and nobody is to fill the disk with our log.
+fn log_sometimes(now: i64, refusal: signature::Refusal) {
+    static REFUSED: AtomicU64 = AtomicU64::new(0);
+    static NEXT_LINE: AtomicI64 = AtomicI64::new(0);
+    REFUSED.fetch_add(1, Ordering::Relaxed);
+    let due = NEXT_LINE.load(Ordering::Relaxed);
+    let is_ours = now >= due
+        && NEXT_LINE.compare_exchange(due, now + 10, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+    if is_ours {
+        let count = REFUSED.swap(0, Ordering::Relaxed);
+        tracing::warn!(%refusal, count, "webhooks refused");
+    }
+}

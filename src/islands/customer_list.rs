@@ -1,0 +1,134 @@
+//! The list of customer records: filter, pending buttons, and changes as the webhooks bring them.
+
+use leptos::{prelude::*, task::spawn_local};
+
+use super::{
+    browser,
+    card::{Card, Pending},
+};
+use crate::{
+    api,
+    model::{ApiError, CustomerView},
+};
+
+/// From how many entries on a filter helps.
+const FILTER_FROM: usize = 6;
+
+/// `failed` is the customer whose portal could not be opened just now.
+#[island]
+pub fn CustomerList(
+    customers: Vec<CustomerView>,
+    address: String,
+    app_name: String,
+    failed: Option<String>,
+) -> impl IntoView {
+    let customers = RwSignal::new(customers);
+    let filter = RwSignal::new(String::new());
+    let pending = RwSignal::new(None::<Pending>);
+    let offline = RwSignal::new(false);
+    // False until the browser has taken over: what needs JavaScript is hidden until then.
+    let live = RwSignal::new(false);
+
+    let refresh = move || {
+        spawn_local(async move {
+            match api::customers().await {
+                Ok(list) => customers.set(list),
+                Err(ApiError::SignedOut) => browser::reload(),
+                // The next change, or the reconnection, asks again.
+                Err(_) => {}
+            }
+        });
+    };
+    Effect::new(move |_| {
+        live.set(true);
+        browser::listen("/billing/live", "customers", refresh);
+        browser::on_connection_change(move |is_online| offline.set(!is_online));
+        browser::on_return(move || pending.set(None));
+    });
+
+    let shown = move || {
+        let wanted = filter.get().trim().to_lowercase();
+        let mut list = customers.get();
+        list.retain(|customer| {
+            [&customer.title, &customer.email, &customer.id]
+                .iter()
+                .any(|text| text.to_lowercase().contains(&wanted))
+        });
+        list
+    };
+    let heard = move || match (filter.get().trim(), shown().len()) {
+        ("", _) => String::new(),
+        (wanted, 0) => format!("No entry matches “{wanted}”."),
+        (_, count) => format!("{count} of {} entries", customers.with(Vec::len)),
+    };
+
+    view! {
+        <Show
+            when=move || !customers.with(Vec::is_empty)
+            fallback=move || view! { <Empty address=address.clone() app_name=app_name.clone()/> }
+        >
+            <h1>{move || heading(customers.with(Vec::len))}</h1>
+            <p class="lede">
+                "Each entry has its own payment method, plan and invoices. The buttons open them at Stripe."
+            </p>
+        </Show>
+        <p class="notice" role="status" hidden=move || !offline.get()>
+            "You are offline. The list may be out of date, and the buttons work again when the connection is back."
+        </p>
+        <div
+            class="field filter"
+            hidden=move || !live.get() || customers.with(Vec::len) < FILTER_FROM
+        >
+            <label for="filter">"Filter entries"</label>
+            <input
+                class="input"
+                id="filter"
+                type="search"
+                autocomplete="off"
+                spellcheck="false"
+                enterkeyhint="search"
+                prop:value=move || filter.get()
+                on:input=move |event| filter.set(event_target_value(&event))
+            />
+        </div>
+        <p role="status" class="heard">{heard}</p>
+        <div class="cards">
+            <For each=shown key=CustomerView::clone let:customer>
+                <Card
+                    failed=failed.as_deref() == Some(customer.id.as_str())
+                    customer
+                    pending
+                    live
+                />
+            </For>
+        </div>
+    }
+}
+
+#[component]
+fn Empty(address: String, app_name: String) -> impl IntoView {
+    view! {
+        <h1>"No entries yet for this address"</h1>
+        <p class="lede">
+            {format!("{app_name} has no customer entry for ")} <strong>{address}</strong> "."
+        </p>
+        <p>
+            "You may have paid with another address. It is on your receipt. Sign out and use that one."
+        </p>
+        <form method="post" action="/api/sign_out">
+            <button class="button primary">"Sign out and use another address"</button>
+        </form>
+        <p>
+            {format!(
+                "If you have just paid, the entry can take a minute to appear here. If it does not, ask {app_name} which address they have for you.",
+            )}
+        </p>
+    }
+}
+
+fn heading(count: usize) -> String {
+    match count {
+        1 => "You have 1 customer entry".to_owned(),
+        count => format!("You have {count} customer entries"),
+    }
+}

@@ -1,0 +1,193 @@
+//! Mail: what is sent and how. There is one kind, the sign-in mail, as text and as HTML that say
+//! the same.
+
+use std::sync::{Arc, Mutex};
+
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    message::{Mailbox, MultiPart},
+};
+
+/// What a sign-in mail says.
+#[derive(Clone)]
+pub struct SignInMail {
+    /// The local part of its Message-ID, the same on every try.
+    pub id: String,
+    pub to: String,
+    pub link: String,
+    /// 8 digits.
+    pub code: String,
+    /// How long both work.
+    pub minutes: i64,
+    /// A sentence about the browser that asked, or nothing.
+    pub asked_from: String,
+}
+
+/// The mail holds what signs in: its `Debug` shows its id alone.
+impl std::fmt::Debug for SignInMail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SignInMail").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Why a mail was not sent. Safe to log.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the mail could not be put together: {0}")]
+    Message(String),
+    #[error("the mail server did not take it: {0}")]
+    Smtp(#[from] lettre::transport::smtp::Error),
+}
+
+/// A mail as it would have been sent, for `billhook dev`.
+#[derive(Clone, Debug)]
+pub struct KeptMail {
+    pub to: String,
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+    /// When it was sent, in unix seconds.
+    pub at: i64,
+}
+
+/// How mail leaves.
+#[derive(Clone, Debug)]
+pub enum Mailer {
+    Smtp { transport: AsyncSmtpTransport<Tokio1Executor>, from: Mailbox, app_name: String },
+    /// It does not: `billhook dev` shows it in the browser.
+    Kept { mails: Arc<Mutex<Vec<KeptMail>>>, app_name: String, clock: crate::clock::Clock },
+}
+
+/// `billhook dev` forgets the oldest beyond this.
+const MOST_KEPT: usize = 50;
+
+impl Mailer {
+    /// By SMTP, as `SMTP_URL` says.
+    pub fn smtp(url: &str, from: Mailbox, app_name: &str) -> Result<Mailer, Error> {
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)?
+            .timeout(Some(std::time::Duration::from_secs(10)))
+            .build();
+        Ok(Mailer::Smtp { transport, from, app_name: app_name.to_owned() })
+    }
+
+    /// Sends the mail, or keeps it.
+    pub async fn send(&self, mail: SignInMail) -> Result<(), Error> {
+        match self {
+            Mailer::Smtp { transport, from, app_name } => {
+                transport.send(message(&mail, from, app_name)?).await?;
+            }
+            Mailer::Kept { mails, app_name, clock } => {
+                let kept = KeptMail {
+                    subject: subject(app_name),
+                    text: text(&mail, app_name),
+                    html: html(&mail, app_name),
+                    to: mail.to,
+                    at: clock.now(),
+                };
+                let mut mails = mails.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                mails.push(kept);
+                let surplus = mails.len().saturating_sub(MOST_KEPT);
+                mails.drain(..surplus);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn message(mail: &SignInMail, from: &Mailbox, app_name: &str) -> Result<Message, Error> {
+    let problem = |error: &dyn std::fmt::Display| Error::Message(error.to_string());
+    let to: lettre::Address = mail.to.parse().map_err(|error| problem(&error))?;
+    Message::builder()
+        .from(from.clone())
+        .to(Mailbox::new(None, to))
+        .subject(subject(app_name))
+        .message_id(Some(format!("<{}@{}>", mail.id, from.email.domain())))
+        .multipart(MultiPart::alternative_plain_html(text(mail, app_name), html(mail, app_name)))
+        .map_err(|error| problem(&error))
+}
+
+fn subject(app_name: &str) -> String {
+    format!("Sign in to {app_name} billing")
+}
+
+fn text(mail: &SignInMail, app_name: &str) -> String {
+    fill(include_str!("sign_in.txt"), mail, app_name, str::to_owned)
+}
+
+fn html(mail: &SignInMail, app_name: &str) -> String {
+    fill(include_str!("sign_in.html"), mail, app_name, escape)
+}
+
+/// Puts the values into a template. In one pass, so that a value with braces in it stays a value.
+fn fill(template: &str, mail: &SignInMail, app_name: &str, escape: fn(&str) -> String) -> String {
+    let mut filled = String::with_capacity(template.len() + 512);
+    let mut rest = template;
+    while let Some((before, name, after)) = next_name(rest) {
+        filled.push_str(before);
+        let value = match name {
+            "app_name" => app_name.to_owned(),
+            "link" => mail.link.clone(),
+            "code" => spaced(&mail.code),
+            "minutes" => mail.minutes.to_string(),
+            "asked_from" => mail.asked_from.clone(),
+            other => format!("{{{{{other}}}}}"),
+        };
+        filled.push_str(&escape(&value));
+        rest = after;
+    }
+    filled.push_str(rest);
+    filled
+}
+
+/// The text before the next `{{name}}`, the name, and the text after it.
+fn next_name(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once("{{")?;
+    let (name, after) = rest.split_once("}}")?;
+    Some((before, name, after))
+}
+
+/// `1234 5678`: easier to read out, and the form takes the space.
+fn spaced(code: &str) -> String {
+    code.split_at_checked(4).map_or_else(|| code.to_owned(), |(a, b)| format!("{a} {b}"))
+}
+
+/// Text as HTML shows it.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mail() -> SignInMail {
+        SignInMail {
+            id: "mail_1".to_owned(),
+            to: "ada@example.com".to_owned(),
+            link: "https://billing.example.com/sign-in/link?token=abc".to_owned(),
+            code: "12345678".to_owned(),
+            minutes: 10,
+            asked_from: "It was asked for from {{link}} <Firefox>.".to_owned(),
+        }
+    }
+
+    #[test]
+    fn text_and_html_say_the_same_and_leave_no_blank_unfilled() {
+        for body in [text(&mail(), "Northwind & Co"), html(&mail(), "Northwind & Co")] {
+            assert!(body.contains("1234 5678") && body.contains("token=abc"), "{body}");
+            assert!(body.contains("10 minutes") && body.contains("Northwind"));
+            assert_eq!(body.matches("{{").count(), 1, "only the value's own braces: {body}");
+        }
+        assert!(html(&mail(), "A <b> & c").contains("A &lt;b&gt; &amp; c"));
+        assert!(html(&mail(), "x").contains("&lt;Firefox&gt;"));
+    }
+
+    #[test]
+    fn the_message_has_one_recipient_and_a_stable_id() {
+        let from: Mailbox = "Northwind <billing@example.com>".parse().unwrap();
+        let message = message(&mail(), &from, "Northwind").unwrap();
+        assert_eq!(message.envelope().to().len(), 1);
+        let formatted = String::from_utf8(message.formatted()).unwrap();
+        assert!(formatted.contains("Message-ID: <mail_1@example.com>"), "{formatted}");
+    }
+}

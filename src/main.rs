@@ -1,0 +1,121 @@
+//! The command line: parses, reports, exits. What the commands do is in the library.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use billhook::{config, dev, sandbox, say, serve};
+use clap::{Parser, Subcommand};
+
+/// The self-hosted front door to Stripe's billing portal.
+///
+/// Settings are read from the environment and from a file `.env`; `billhook config` lists them.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve customers and Stripe's webhooks (the default)
+    Serve,
+    /// Try everything on this machine, with a stand-in for Stripe and mail in the browser
+    Dev {
+        /// Forget what was changed in earlier trials, and start from the sample customers again
+        #[arg(long)]
+        reset: bool,
+    },
+    /// Run the stand-in for Stripe alone, for tests
+    Sandbox(SandboxArgs),
+    /// Print the table of settings
+    Config,
+}
+
+#[derive(clap::Args)]
+struct SandboxArgs {
+    /// Address and port to listen on; loopback only, port 0 for any free one
+    #[arg(long, default_value = "127.0.0.1:4242")]
+    bind: std::net::SocketAddr,
+    /// Begin with a dozen sample customers
+    #[arg(long)]
+    seed: bool,
+    /// Keep the state in this file, so that it survives a restart
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// Deliver events to this address
+    #[arg(long, value_name = "URL", requires = "webhook_secret")]
+    webhook_url: Option<String>,
+    /// Sign them with this secret
+    #[arg(long, value_name = "WHSEC", requires = "webhook_url")]
+    webhook_secret: Option<String>,
+    /// Answer every call of the API this much later
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
+    delay_ms: u64,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(config::log_filter())
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| vec![format!("the program cannot start: {error}")])
+        .and_then(|runtime| runtime.block_on(run(cli.command.unwrap_or(Command::Serve))));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(lines) => {
+            lines.iter().for_each(|line| complain(line));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Vec<String>> {
+    let stop = serve::stop_on_signal();
+    let told = |error: &dyn std::fmt::Display| vec![format!("billhook: {error}")];
+    match command {
+        Command::Serve => {
+            let config = config::read(&config::environment()).map_err(with_advice)?;
+            serve::serve(config, stop).await.map_err(|error| told(&error))
+        }
+        Command::Dev { reset } => dev::run(reset, stop).await.map_err(|error| told(&error)),
+        Command::Sandbox(args) => run_sandbox(args, stop).await.map_err(|error| told(&error)),
+        Command::Config => {
+            say(config::table().trim_end());
+            Ok(())
+        }
+    }
+}
+
+async fn run_sandbox(
+    args: SandboxArgs,
+    stop: tokio_util::sync::CancellationToken,
+) -> Result<(), serve::Error> {
+    let listener = serve::listen(args.bind).await?;
+    say(&format!("sandbox: listening on http://{}", listener.local_addr()?));
+    let options = sandbox::Options {
+        seed: args.seed,
+        state_file: args.state,
+        webhooks: args.webhook_url.into_iter().zip(args.webhook_secret).collect(),
+        delay: Duration::from_millis(args.delay_ms),
+        ..sandbox::Options::default()
+    };
+    Ok(sandbox::serve(listener, options, stop.cancelled_owned()).await?)
+}
+
+fn with_advice(faults: Vec<String>) -> Vec<String> {
+    let mut lines = vec!["billhook does not start, because of its settings:".to_owned()];
+    lines.extend(faults.into_iter().map(|fault| format!("  - {fault}")));
+    lines.push("`billhook config` lists all settings; .env.example is a file to begin with. To try the program without any, run `billhook dev`.".to_owned());
+    lines
+}
+
+fn complain(line: &str) {
+    use std::io::Write;
+    // Nobody is left to tell that the terminal is closed.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

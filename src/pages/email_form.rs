@@ -1,0 +1,53 @@
+//! `/`: where a customer types their address.
+
+use leptos::prelude::*;
+
+use super::frame::Frame;
+use crate::answer;
+
+#[component]
+pub fn EmailForm() -> impl IntoView {
+    let app_name = answer::app().map(|app| app.config.app_name.clone()).unwrap_or_default();
+    let email: String = answer::query("email").unwrap_or_default().chars().take(254).collect();
+    let problem = answer::query("problem").is_some_and(|code| code == "address");
+    view! {
+        <Frame title="Sign in">
+            <h1>"See and manage your billing"</h1>
+            <p class="lede">
+                {format!(
+                    "Enter the address that {app_name} writes to. You get a link that signs you in, so there is no password.",
+                )}
+            </p>
+            <form class="card" method="post" action="/api/ask_link">
+                <div class="field">
+                    <label for="email">"E-mail address"</label>
+                    {problem
+                        .then(|| {
+                            view! {
+                                <p class="problem" id="email-problem" role="alert" tabindex="-1" autofocus>
+                                    "That does not look like an e-mail address. Check it and try again."
+                                </p>
+                            }
+                        })}
+                    <input
+                        class="input"
+                        id="email"
+                        name="email"
+                        type="email"
+                        value=email
+                        autocomplete="email"
+                        inputmode="email"
+                        enterkeyhint="send"
+                        autocapitalize="none"
+                        spellcheck="false"
+                        maxlength="254"
+                        required
+                        aria-invalid=problem.then_some("true")
+                        aria-describedby=problem.then_some("email-problem")
+                    />
+                </div>
+                <button class="button primary">"E-mail me a sign-in link"</button>
+            </form>
+        </Frame>
+    }
+}

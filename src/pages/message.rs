@@ -1,0 +1,96 @@
+//! Pages that layers make without a route: a refused form, a fault of ours.
+
+use axum::{
+    http::StatusCode,
+    response::{Html, IntoResponse, Response},
+};
+use leptos::prelude::*;
+
+use super::{
+    frame::{Foot, Head},
+    not_found::NothingHere,
+};
+use crate::{config::Config, mail::escape};
+
+/// What such a page says.
+#[derive(Clone, Copy, Debug)]
+pub enum Message {
+    NotFound,
+    /// The form could not be read, is too large, or came from another site.
+    BadForm,
+    /// The database or Stripe did not answer, or something broke.
+    Fault,
+}
+
+/// The whole document.
+pub fn document(config: &Config, message: Message) -> String {
+    let (app_name, dev) = (config.app_name.clone(), config.dev);
+    let title = format!("{} · {}", message.title(), escape(&app_name));
+    let body = move || {
+        view! {
+            <Head app_name dev address=None/>
+            <main>
+                {match message {
+                    Message::NotFound => view! { <NothingHere/> }.into_any(),
+                    Message::BadForm => view! { <BadForm/> }.into_any(),
+                    Message::Fault => view! { <FaultOfOurs retry="/billing"/> }.into_any(),
+                }}
+            </main>
+            <Foot/>
+        }
+        .to_html()
+    };
+    page(&title, &Owner::new().with(body))
+}
+
+/// The head of a document without program, around `body`. Both are HTML.
+pub fn page(title: &str, body: &str) -> String {
+    format!(
+        "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"robots\" content=\"noindex\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><title>{title}</title>\
+         <link rel=\"icon\" href=\"/favicon.svg\" type=\"image/svg+xml\">\
+         <link rel=\"stylesheet\" href=\"/pkg/billhook.css\"></head><body>{body}</body></html>"
+    )
+}
+
+impl Message {
+    fn title(self) -> &'static str {
+        match self {
+            Message::NotFound => "No such page",
+            Message::BadForm => "Form not accepted",
+            Message::Fault => "That did not work",
+        }
+    }
+}
+
+#[component]
+pub fn FaultOfOurs(retry: &'static str) -> impl IntoView {
+    view! {
+        <h1>"That did not work"</h1>
+        <p class="lede">"The fault is on our side. Nothing was changed. Try again in a moment."</p>
+        <a class="button primary" href=retry>"Try again"</a>
+    }
+}
+
+#[component]
+fn BadForm() -> impl IntoView {
+    view! {
+        <h1>"That did not work"</h1>
+        <p class="lede">
+            "What your browser sent could not be accepted. Nothing was changed. Go back to the start and try again from there."
+        </p>
+        <a class="button primary" href="/">"Go to the start"</a>
+    }
+}
+
+/// The document as an answer, with the status that it stands for.
+pub fn response(config: &Config, message: Message) -> Response {
+    let status = match message {
+        Message::NotFound => StatusCode::NOT_FOUND,
+        Message::BadForm => StatusCode::BAD_REQUEST,
+        Message::Fault => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, Html(document(config, message))).into_response()
+}

@@ -1,0 +1,10 @@
+//! One file per screen, rendered on the server. To add one, follow `check.rs`: a component that
+//! asks `domain` for what it shows and puts it into the [`frame::Frame`].
+
+pub mod billing;
+pub mod check;
+pub mod confirm;
+pub mod email_form;
+pub mod frame;
+pub mod message;
+pub mod not_found;

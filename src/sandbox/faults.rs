@@ -1,0 +1,114 @@
+//! Faults on order, for tests: an error, an answer that never comes, or a portal link that leads to the wrong host.
+
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+
+use super::{error::ApiError, state::State};
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fault {
+    /// The route and all below it; without one every route.
+    path: Option<String>,
+    /// Only requests whose path, query or form holds this text.
+    #[serde(rename = "match")]
+    matching: Option<String>,
+    status: Option<u16>,
+    body: Option<String>,
+    hang: bool,
+    portal_url: Option<String>,
+    /// How often; without it until the faults are cleared.
+    times: Option<u32>,
+}
+
+/// What the gate does with a request that a fault applies to.
+#[derive(Debug)]
+pub enum Effect {
+    Hang,
+    Answer(Response),
+    /// Carry on, but put this address into the portal session.
+    PortalUrl(String),
+}
+
+impl Fault {
+    pub fn check(&self) -> Result<(), String> {
+        match self.status {
+            Some(status) if StatusCode::from_u16(status).is_err() || status < 200 => Err(format!("{status} is no status of an answer")),
+            _ => Ok(()),
+        }
+    }
+
+    fn applies(&self, path: &str, content: &str) -> bool {
+        let route = self.path.as_deref().map(|route| route.trim_end_matches('/'));
+        let on_route = route.is_none_or(|route| path.strip_prefix(route).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+        on_route && self.matching.as_deref().is_none_or(|text| path.contains(text) || content.contains(text))
+    }
+
+    fn effect(self) -> Effect {
+        if self.hang {
+            return Effect::Hang;
+        }
+        if let (Some(url), None) = (self.portal_url, self.status) {
+            return Effect::PortalUrl(url);
+        }
+        let status = self.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Effect::Answer(match self.body {
+            Some(body) if body.trim_start().starts_with('{') => (status, [("content-type", "application/json")], body).into_response(),
+            Some(body) => (status, [("content-type", "text/html; charset=utf-8")], body).into_response(),
+            None if status == StatusCode::TOO_MANY_REQUESTS => {
+                ApiError::new(status, "Request rate limit exceeded. You can learn more about rate limits here https://stripe.com/docs/rate-limits.")
+                    .code("rate_limit")
+                    .into_response()
+            }
+            None => ApiError::new(status, "An error on order: this answer was asked for at /_sandbox/faults.").into_response(),
+        })
+    }
+}
+
+impl State {
+    /// The first fault that applies, used up by one.
+    pub fn fault(&mut self, path: &str, content: &str) -> Option<Effect> {
+        let index = self.faults.iter().position(|fault| fault.times != Some(0) && fault.applies(path, content))?;
+        let fault = self.faults.get_mut(index)?;
+        if let Some(times) = &mut fault.times {
+            *times -= 1;
+        }
+        Some(fault.clone().effect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn state(fault: serde_json::Value) -> State {
+        State { faults: vec![serde_json::from_value(fault).unwrap()], ..State::default() }
+    }
+
+    #[test]
+    fn a_fault_is_bound_to_route_text_and_number() {
+        let mut state = state(json!({ "path": "/v1/customers", "match": "cus_x", "times": 2 }));
+        assert!(state.fault("/v1/customers_more", "cus_x").is_none());
+        assert!(state.fault("/v1/customers", "email=a").is_none());
+        assert!(state.fault("/v1/customers/cus_x", "").is_some());
+        assert!(state.fault("/v1/customers", "id=cus_x").is_some());
+        assert!(state.fault("/v1/customers", "id=cus_x").is_none());
+    }
+
+    #[test]
+    fn a_portal_url_lets_the_request_through() {
+        let mut state = state(json!({ "portal_url": "http://evil.example/" }));
+        assert!(matches!(state.fault("/v1/billing_portal/sessions", ""), Some(Effect::PortalUrl(_))));
+    }
+
+    #[test]
+    fn an_unknown_status_is_refused() {
+        assert!(Fault { status: Some(42), ..Fault::default() }.check().is_err());
+        assert!(Fault { status: Some(503), ..Fault::default() }.check().is_ok());
+    }
+}

@@ -1,0 +1,91 @@
+//! Everything the stand-in remembers, behind one lock that is never held across an `await`. Knows nothing of HTTP.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, mpsc::UnboundedSender, watch};
+
+use super::{delivery::Delivery, faults::Fault, idempotency::Kept, portal_sessions::PortalSession, request_log::RequestLog, table::Table};
+
+/// What is stored in the state file is serialised; the rest lasts as long as the process.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct State {
+    pub customers: Table,
+    pub payment_methods: Table,
+    pub products: Table,
+    pub prices: Table,
+    pub subscriptions: Table,
+    pub invoices: Table,
+    pub webhook_endpoints: Table,
+    pub events: Table,
+    pub portal_sessions: BTreeMap<String, PortalSession>,
+    /// Deliveries that have neither arrived nor been given up: taken up again after a restart.
+    pub undelivered: HashSet<Delivery>,
+    /// Targets that exist by order of whoever started the process, besides `webhook_endpoints`.
+    #[serde(skip)]
+    pub targets: Vec<Target>,
+    #[serde(skip)]
+    pub outgoing: Option<UnboundedSender<Delivery>>,
+    #[serde(skip)]
+    pub revision: u64,
+    #[serde(skip)]
+    pub requests: RequestLog,
+    #[serde(skip)]
+    pub faults: Vec<Fault>,
+    #[serde(skip)]
+    pub delay: Duration,
+    #[serde(skip)]
+    pub kept: Kept,
+}
+
+/// Where signed events go: all of them.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub url: String,
+    pub secret: String,
+}
+
+/// What every handler holds.
+#[derive(Debug)]
+pub struct App {
+    state: Mutex<State>,
+    /// Wakes the saver.
+    pub changed: Notify,
+    /// `http://127.0.0.1:PORT`, where portal links lead.
+    pub base_url: String,
+    pub business_name: String,
+    pub client: reqwest::Client,
+    stopping: watch::Receiver<bool>,
+}
+
+pub type Shared = Arc<App>;
+
+impl App {
+    pub fn new(state: State, base_url: String, business_name: String, client: reqwest::Client, stopping: watch::Receiver<bool>) -> Self {
+        Self { state: Mutex::new(state), changed: Notify::new(), base_url, business_name, client, stopping }
+    }
+
+    /// For looking only: what is changed through it is not saved.
+    pub fn read(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn write(&self) -> MutexGuard<'_, State> {
+        let mut state = self.read();
+        state.revision += 1;
+        self.changed.notify_one();
+        state
+    }
+
+    /// Resolves when the server is asked to stop.
+    pub async fn stopped(&self) {
+        let mut stopping = self.stopping.clone();
+        // An error means that the server is already gone, which is as good as being told.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+}

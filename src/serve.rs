@@ -1,0 +1,150 @@
+//! Putting the program together and running it: from a [`Config`] to a listening server that ends
+//! gracefully. Tests do the same with a listener and a clock of their own.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use leptos::prelude::LeptosOptions;
+use tokio::{net::TcpListener, sync::Notify};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    config::{self, Config},
+    domain::{App, changes::Changes, inbox::Inbox, keys::Keys, outbox},
+    http::{self, Site},
+    mail::{self, Mailer},
+    store::{self, Store},
+    stripe,
+};
+
+/// Requests in flight have this long to finish once the server is told to end.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// Why the program did not start, or ended. The message is for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    #[error("the database cannot be used: {0}")]
+    Store(#[from] store::Error),
+    #[error("{0}")]
+    Mail(#[from] mail::Error),
+    #[error("{0}")]
+    Stripe(#[from] stripe::client::Error),
+    #[error("the server broke off: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Everything that a request needs, with its background writer running.
+pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, Error> {
+    // An error says that it was installed before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    make_folder_of(config.database_url.expose())?;
+    let store = Store::connect(config.database_url.expose()).await?;
+    let stripe = stripe::Client::new(
+        config.stripe_api_base.clone(),
+        config.stripe_api_key.clone(),
+        config.portal_hosts.clone(),
+    )?;
+    let changes = Changes::default();
+    let livemode = config.livemode();
+    Ok(App {
+        keys: Keys::new(config.session_secret.expose()),
+        inbox: Inbox::start(store.clone(), clock.clone(), livemode, changes.clone()),
+        config: Arc::new(config),
+        clock,
+        store,
+        stripe,
+        mailer,
+        changes,
+        outbox_due: Arc::new(Notify::new()),
+    })
+}
+
+/// Serves until `stop`, and then finishes what is in flight. `extra` routes are those of
+/// `billhook dev`.
+pub async fn run(
+    app: App,
+    listener: TcpListener,
+    extra: Router<Site>,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let outbox = tokio::spawn(outbox::run(app.clone(), stop.clone()));
+    let store = app.store.clone();
+    let site = Site { app, leptos: leptos_options(), stop: stop.clone() };
+    let server = axum::serve(listener, http::router(site, extra))
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
+    let deadline = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        result = server => result?,
+        () = deadline => tracing::warn!("some requests did not finish in time and were cut off"),
+    }
+    // It ends by the same token; a panic in it was logged.
+    let _ = outbox.await;
+    store.close().await;
+    Ok(())
+}
+
+/// The listener that the configuration asks for.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|error| Error::Listen(address, error))
+}
+
+/// `billhook serve`: with real mail.
+pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error> {
+    let mailer =
+        Mailer::smtp(config.smtp_url.expose(), config.mail_from.clone(), &config.app_name)?;
+    let listener = listen(config.bind).await?;
+    let address = listener.local_addr()?;
+    let frontend_url = config.frontend_url.clone();
+    let app = build(config, Clock::default(), mailer).await?;
+    crate::say(&format!("billhook: listening on http://{address}, public at {frontend_url}"));
+    run(app, listener, Router::new(), stop).await
+}
+
+/// Cancelled by Ctrl-C and by SIGTERM.
+pub fn stop_on_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        let mut terminate =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
+        let terminated = async {
+            match &mut terminate {
+                Some(signal) => drop(signal.recv().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = terminated => {}
+        }
+        token.cancel();
+    });
+    stop
+}
+
+/// Where the pages' files are. `cargo leptos watch` says it in the environment.
+fn leptos_options() -> LeptosOptions {
+    config::leptos_from_environment().unwrap_or_else(|| {
+        LeptosOptions::builder()
+            .output_name("billhook")
+            .site_root(config::site_root())
+            .site_pkg_dir("pkg")
+            .env(leptos::config::Env::PROD)
+            .build()
+    })
+}
+
+/// SQLite makes the file, but not the folder that it is in.
+fn make_folder_of(database_url: &str) -> io::Result<()> {
+    let path = database_url.strip_prefix("sqlite://").map(|rest| rest.split('?').next());
+    match path.flatten().and_then(|path| std::path::Path::new(path).parent()) {
+        Some(folder) if !folder.as_os_str().is_empty() => std::fs::create_dir_all(folder),
+        _ => Ok(()),
+    }
+}

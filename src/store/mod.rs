@@ -1,0 +1,221 @@
+//! The one database, on either engine. This file owns connections, transactions and how one query
+//! text runs on both; each noun has a file of its own with the queries about it.
+//!
+//! To add a table: write the migration in both folders (same number and name), add a file here with
+//! free functions that take `&mut Tx`, and write contract tests for them. Queries use `$1`
+//! placeholders, TEXT and BIGINT columns, `ON CONFLICT` and `RETURNING`, which read the same on
+//! both engines. Look-ups return `Option`.
+
+pub mod customer;
+pub mod event;
+pub mod outbox;
+pub mod session;
+pub mod sign_in;
+
+use std::{str::FromStr, time::Duration};
+
+use futures::future::BoxFuture;
+use sqlx::{
+    ConnectOptions, PgPool, Postgres, Sqlite, SqlitePool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub use session::Principal;
+
+/// What the database said. Never shown to a visitor.
+pub type Error = sqlx::Error;
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A request waits this long for a connection, so that a database that is away is answered with
+/// 503 within 5 seconds.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The database. Clones share their connections.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// SQLite allows one writer, so it has one: waiting for it in our queue is fair, waiting for
+    /// its lock is not.
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Postgres(PgPool),
+}
+
+/// One transaction. Dropped without [`Store`]'s commit it rolls back.
+#[derive(Debug)]
+pub enum Tx {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+/// Runs the same query text and the same bindings on whichever engine the transaction is of.
+macro_rules! on {
+    ($tx:expr, $connection:ident => $query:expr) => {
+        match $tx {
+            $crate::store::Tx::Sqlite(tx) => {
+                let $connection = &mut **tx;
+                $query
+            }
+            $crate::store::Tx::Postgres(tx) => {
+                let $connection = &mut **tx;
+                $query
+            }
+        }
+    };
+}
+pub(crate) use on;
+
+impl Store {
+    /// Connects to `sqlite://path` (made if it is missing) or `postgres://…`, and brings its
+    /// tables up to date.
+    pub async fn connect(url: &str) -> Result<Store> {
+        let store = if url.starts_with("sqlite:") {
+            let options = sqlite_options(url)?;
+            let writer = SqlitePoolOptions::new()
+                .max_connections(1)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .connect_with(options.clone())
+                .await?;
+            let readers = SqlitePoolOptions::new()
+                .max_connections(8)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .connect_lazy_with(options);
+            Store::Sqlite { writer, readers }
+        } else {
+            let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
+            let pool = PgPoolOptions::new()
+                .max_connections(16)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .connect_with(options)
+                .await?;
+            Store::Postgres(pool)
+        };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    async fn migrate(&self) -> Result<()> {
+        match self {
+            Store::Sqlite { writer, .. } => sqlx::migrate!("migrations/sqlite").run(writer).await?,
+            Store::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await?,
+        }
+        Ok(())
+    }
+
+    /// Runs `work` in a transaction that may write, and commits it.
+    ///
+    /// It runs in a task of its own: a request that goes away in the middle cannot leave a
+    /// transaction half open on a pooled connection (sqlx issues 4385 and 4393).
+    pub async fn write<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+    {
+        let store = self.clone();
+        detached(async move {
+            let mut tx = match &store {
+                // IMMEDIATE, since a transaction that reads first and writes later could otherwise
+                // fail with SQLITE_BUSY half way.
+                Store::Sqlite { writer, .. } => {
+                    Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
+                }
+                Store::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            };
+            let value = work(&mut tx).await?;
+            tx.commit().await?;
+            Ok(value)
+        })
+        .await
+    }
+
+    /// Runs `work` in a transaction that only reads.
+    pub async fn read<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+    {
+        let store = self.clone();
+        detached(async move {
+            let mut tx = store.begin_read().await?;
+            work(&mut tx).await
+        })
+        .await
+    }
+
+    /// Runs `work`, which only reads, with the rights of one customer. On Postgres the database
+    /// itself then shows no row of anybody else; on SQLite the queries' `Principal` does that
+    /// work alone.
+    pub async fn read_as<T, W>(&self, principal: &Principal, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+    {
+        let store = self.clone();
+        let email = principal.email().to_owned();
+        detached(async move {
+            let mut tx = store.begin_read().await?;
+            if let Tx::Postgres(tx) = &mut tx {
+                const CLAIM: &str = "SELECT set_config('billhook.email', $1, true)";
+                sqlx::query("SET LOCAL ROLE billhook_customer").execute(&mut **tx).await?;
+                sqlx::query(CLAIM).bind(email).execute(&mut **tx).await?;
+            }
+            work(&mut tx).await
+        })
+        .await
+    }
+
+    async fn begin_read(&self) -> Result<Tx> {
+        Ok(match self {
+            Store::Sqlite { readers, .. } => Tx::Sqlite(readers.begin().await?),
+            Store::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Closes every connection, after the queries in flight.
+    pub async fn close(&self) {
+        match self {
+            Store::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Store::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Tx {
+    async fn commit(self) -> Result<()> {
+        match self {
+            Tx::Sqlite(tx) => tx.commit().await,
+            Tx::Postgres(tx) => tx.commit().await,
+        }
+    }
+
+    /// Keeps other processes from writing the object `id` until this transaction ends. Only
+    /// Postgres needs it: SQLite has one writer. Callers with several ids lock them in order.
+    pub async fn lock(&mut self, id: &str) -> Result<()> {
+        if let Tx::Postgres(tx) = self {
+            const SQL: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+            sqlx::query(SQL).bind(id).execute(&mut **tx).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Durable as an acknowledgement demands: with WAL, FULL syncs at every commit, so that an event
+/// answered 200 survives a power loss.
+fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
+    Ok(SqliteConnectOptions::from_str(url)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5))
+        .pragma("journal_size_limit", "67108864")
+        .disable_statement_logging())
+}
+
+async fn detached<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    tokio::spawn(work).await.unwrap_or_else(|_| Err(Error::WorkerCrashed))
+}

@@ -1,0 +1,66 @@
+//! Mails to send, written in the transaction that made them necessary.
+
+use super::{Result, Tx, on};
+
+/// A row of `outbox`. Times are unix seconds.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Mail {
+    /// Also the local part of the mail's Message-ID, so that a second try is the same mail.
+    pub id: String,
+    pub sign_in_id: String,
+    /// The asking browser in words, for the person who reads the mail.
+    pub asked_from: String,
+    pub attempts: i64,
+    /// Not to be tried before.
+    pub due_at: i64,
+    pub sent_at: Option<i64>,
+}
+
+pub async fn insert(tx: &mut Tx, mail: &Mail) -> Result<()> {
+    const SQL: &str = "INSERT INTO outbox (id, sign_in_id, asked_from, attempts, due_at, sent_at)
+        VALUES ($1, $2, $3, $4, $5, $6)";
+    on!(tx, connection => sqlx::query(SQL)
+        .bind(&mail.id)
+        .bind(&mail.sign_in_id)
+        .bind(&mail.asked_from)
+        .bind(mail.attempts)
+        .bind(mail.due_at)
+        .bind(mail.sent_at)
+        .execute(connection)
+        .await
+        .map(drop))
+}
+
+/// Takes one mail that is due and counts the try. Nobody else gets it before `lease_until`.
+///
+/// Two processes on Postgres may choose the same row; the outer `due_at <= $1` is checked again
+/// after the lock, so one of them gets nothing.
+pub async fn claim(tx: &mut Tx, now: i64, lease_until: i64) -> Result<Option<Mail>> {
+    const SQL: &str = "UPDATE outbox SET attempts = attempts + 1, due_at = $2
+        WHERE id = (SELECT id FROM outbox WHERE sent_at IS NULL AND due_at <= $1
+                    ORDER BY due_at, id LIMIT 1)
+          AND sent_at IS NULL AND due_at <= $1
+        RETURNING *";
+    on!(tx, connection => sqlx::query_as(SQL)
+        .bind(now)
+        .bind(lease_until)
+        .fetch_optional(connection)
+        .await)
+}
+
+pub async fn sent(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
+    const SQL: &str = "UPDATE outbox SET sent_at = $2 WHERE id = $1";
+    on!(tx, connection => sqlx::query(SQL).bind(id).bind(now).execute(connection).await.map(drop))
+}
+
+/// Puts a mail that could not be sent off until `due_at`.
+pub async fn retry_at(tx: &mut Tx, id: &str, due_at: i64) -> Result<()> {
+    const SQL: &str = "UPDATE outbox SET due_at = $2 WHERE id = $1";
+    on!(tx, connection => sqlx::query(SQL).bind(id).bind(due_at).execute(connection).await.map(drop))
+}
+
+/// Gives a mail up.
+pub async fn drop_mail(tx: &mut Tx, id: &str) -> Result<()> {
+    const SQL: &str = "DELETE FROM outbox WHERE id = $1";
+    on!(tx, connection => sqlx::query(SQL).bind(id).execute(connection).await.map(drop))
+}

@@ -1,0 +1,210 @@
+//! The calls that Billhook makes to Stripe. Small on purpose: each takes what it needs, gives up in
+//! time, and says what went wrong without any secret in it.
+
+use std::{fmt, time::Duration};
+
+use reqwest::{StatusCode, header};
+use serde_json::Value;
+use url::Url;
+
+use crate::{config::Secret, model::Flow};
+
+/// The version of the API that requests and answers are in.
+pub const API_VERSION: &str = "2026-10-28.endive";
+/// Stripe's own portal. Others come from `PORTAL_HOSTS`.
+const PORTAL_HOST: &str = "billing.stripe.com";
+
+/// One HTTP client with time limits, and the key.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    key: Secret,
+    portal_hosts: Vec<String>,
+}
+
+/// Where a portal session is. Whoever has it is the customer, so it goes into one redirect and
+/// nowhere else; its `Debug` shows nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PortalUrl(Url);
+
+/// Why a call failed. Safe to log.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("Stripe could not be reached: {0}")]
+    Unreachable(String),
+    #[error("Stripe answered {status} to request {request_id}: {message}")]
+    Refused { status: StatusCode, request_id: String, message: String },
+    #[error("Stripe's answer could not be read")]
+    Unreadable,
+    #[error("Stripe's answer leads to {0}, which is not an allowed portal; see PORTAL_HOSTS")]
+    PortalNotAllowed(String),
+}
+
+impl Client {
+    /// `base` is where the API is, `portal_hosts` what is allowed besides Stripe's own portal.
+    pub fn new(base: Url, key: Secret, portal_hosts: Vec<String>) -> Result<Client, Error> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("billhook/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(3))
+            .timeout(Duration::from_secs(7))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(unreachable)?;
+        Ok(Client { http, base, key, portal_hosts })
+    }
+
+    /// `POST /v1/billing_portal/sessions`
+    /// (<https://docs.stripe.com/api/customer_portal/sessions/create>).
+    pub async fn create_portal_session(
+        &self,
+        customer: &str,
+        return_url: &str,
+        flow: Flow,
+    ) -> Result<PortalUrl, Error> {
+        let mut form = vec![("customer", customer), ("return_url", return_url)];
+        if flow == Flow::PaymentMethod {
+            form.extend([
+                ("flow_data[type]", "payment_method_update"),
+                ("flow_data[after_completion][type]", "redirect"),
+                ("flow_data[after_completion][redirect][return_url]", return_url),
+            ]);
+        }
+        let session = self.post("v1/billing_portal/sessions", &form).await?;
+        let url = session.get("url").and_then(Value::as_str).ok_or(Error::Unreadable)?;
+        self.portal_url(url)
+    }
+
+    /// Where portals may be, as origins: for the policy that browsers check redirects of forms by.
+    pub fn portal_origins(&self) -> Vec<String> {
+        let stripe = std::iter::once(PORTAL_HOST.to_owned());
+        let hosts = stripe.chain(self.portal_hosts.iter().cloned());
+        let origins = hosts.map(|host| format!("https://{host}"));
+        origins.chain(self.stand_in().map(|url| url.origin().ascii_serialization())).collect()
+    }
+
+    /// Lets through an https URL on an allowed host without user information, and nothing else
+    /// but the stand-in's own pages where that is what we talk to.
+    fn portal_url(&self, text: &str) -> Result<PortalUrl, Error> {
+        let url = Url::parse(text).map_err(|_| Error::Unreadable)?;
+        let host = url.host_str().unwrap_or_default();
+        let plain = url.username().is_empty() && url.password().is_none();
+        let listed = host == PORTAL_HOST || self.portal_hosts.iter().any(|allowed| allowed == host);
+        let at_stripe = url.scheme() == "https" && url.port().is_none() && listed;
+        let at_stand_in = self.stand_in().is_some_and(|base| base.origin() == url.origin());
+        if plain && (at_stripe || at_stand_in) {
+            Ok(PortalUrl(url))
+        } else {
+            Err(Error::PortalNotAllowed(format!("{}://{host}", url.scheme())))
+        }
+    }
+
+    /// The API's address where that is on this machine.
+    fn stand_in(&self) -> Option<&Url> {
+        crate::config::is_loopback(&self.base).then_some(&self.base)
+    }
+
+    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Result<Value, Error> {
+        let url = self.base.join(path).map_err(|_| Error::Unreadable)?;
+        let response = self
+            .http
+            .post(url)
+            .bearer_auth(self.key.expose())
+            .header("Stripe-Version", API_VERSION)
+            .form(form)
+            .send()
+            .await
+            .map_err(unreachable)?;
+        let status = response.status();
+        let request_id = response
+            .headers()
+            .get(header::HeaderName::from_static("request-id"))
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("without an id")
+            .to_owned();
+        let body: Value = match response.json().await {
+            Ok(body) => body,
+            Err(_) if status.is_success() => return Err(Error::Unreadable),
+            Err(_) => Value::Null,
+        };
+        if status.is_success() {
+            return Ok(body);
+        }
+        let message = body.pointer("/error/message").and_then(Value::as_str);
+        let message = message.unwrap_or("no reason given").to_owned();
+        Err(Error::Refused { status, request_id, message })
+    }
+}
+
+impl PortalUrl {
+    /// For the `Location` of the redirect.
+    pub fn expose(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Debug for PortalUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PortalUrl([redacted])")
+    }
+}
+
+/// Without the URL, which is of no use to anybody, and with the cause, which is.
+fn unreachable(error: reqwest::Error) -> Error {
+    let mut message = error.without_url().to_string();
+    if message.is_empty() {
+        message = "no reason given".to_owned();
+    }
+    Error::Unreachable(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(base: &str) -> Client {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let hosts = vec!["pay.example.com".to_owned()];
+        Client::new(Url::parse(base).unwrap(), Secret::new("sk_test_billhook"), hosts).unwrap()
+    }
+
+    /// checklist 36
+    #[test]
+    fn checklist_36_only_https_urls_on_allowed_hosts_are_portals() {
+        let stripe = client("https://api.stripe.com");
+        for good in [
+            "https://billing.stripe.com/p/session/test_1",
+            "https://pay.example.com/p/session/live_1?locale=de",
+        ] {
+            assert!(stripe.portal_url(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://billing.stripe.com/p/session/test_1",
+            "https://billing.stripe.com.evil.example/p",
+            "https://evil.example/billing.stripe.com",
+            "https://user@billing.stripe.com/p",
+            "https://billing.stripe.com:pw@evil.example/p",
+            "https://billing.stripe.com:8443/p",
+            "https://a.billing.stripe.com/p",
+            "//billing.stripe.com/p",
+            "javascript:alert(1)",
+            "http://127.0.0.1:1/p",
+            "",
+        ] {
+            assert!(stripe.portal_url(bad).is_err(), "{bad}");
+        }
+        let stand_in = client("http://127.0.0.1:4242");
+        assert!(stand_in.portal_url("http://127.0.0.1:4242/p/session/test_1").is_ok());
+        assert!(stand_in.portal_url("http://127.0.0.1:4243/p/session/test_1").is_err());
+        assert!(stand_in.portal_url("http://u@127.0.0.1:4242/p/session/test_1").is_err());
+    }
+
+    /// checklist 35
+    #[test]
+    fn checklist_35_a_portal_url_cannot_be_printed() {
+        let url = client("https://api.stripe.com")
+            .portal_url("https://billing.stripe.com/p/session/test_secret")
+            .unwrap();
+        assert_eq!(format!("{url:?}"), "PortalUrl([redacted])");
+    }
+}

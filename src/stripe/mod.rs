@@ -1,0 +1,9 @@
+//! Stripe as Billhook uses it: the signature on its webhooks, the fields of its objects that are
+//! read, and the few calls that are made. Knows nothing of the database.
+
+pub mod client;
+pub mod event;
+pub mod signature;
+
+pub use client::Client;
+pub use event::Event;

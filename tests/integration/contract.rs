@@ -1,0 +1,417 @@
+//! Every function of the store, on both engines: each writes, and reads back all that it wrote. A
+//! parameter that is not bound is NULL on SQLite without a word, so nothing less will do.
+
+use billhook::store::{
+    self, Store, Tx, customer, customer::Customer, event, event::Event, outbox, outbox::Mail,
+    session, session::Session, sign_in, sign_in::SignIn,
+};
+use futures::{FutureExt, future::BoxFuture};
+
+use crate::engines::{Engine, database_url, on_both_engines};
+
+on_both_engines!(
+    customers_are_read_as_they_were_written,
+    a_principal_sees_its_own_live_customers_of_its_mode,
+    row_level_security_hides_others_whatever_the_query,
+    events_are_stored_once,
+    sign_ins_are_read_counted_and_used_once,
+    sessions_rotate_and_end,
+    mails_are_claimed_by_one_and_retried,
+    a_transaction_that_fails_leaves_nothing,
+    reopening_keeps_everything,
+);
+
+async fn open(engine: Engine) -> Store {
+    Store::connect(&database_url(engine).await).await.unwrap()
+}
+
+/// Runs one piece of work in a transaction of its own.
+async fn run<T: Send + 'static>(
+    store: &Store,
+    work: impl for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, store::Result<T>> + Send + 'static,
+) -> T {
+    store.write(work).await.unwrap()
+}
+
+macro_rules! run {
+    ($store:expr, $tx:ident => $work:expr) => {
+        run($store, move |$tx| async move { $work.await }.boxed()).await
+    };
+}
+
+fn full_customer(id: &str, email: &str) -> Customer {
+    Customer {
+        id: id.to_owned(),
+        email: Some(email.to_owned()),
+        email_normalised: Some(email.trim().to_ascii_lowercase()),
+        name: Some("Ada".to_owned()),
+        description: Some("of the engines".to_owned()),
+        phone: Some("+44 20".to_owned()),
+        delinquent: 1,
+        livemode: 0,
+        created: 1_700_000_000,
+        stripe_at: 1_700_000_001,
+        deleted_at: None,
+    }
+}
+
+async fn principal(store: &Store, email: &str) -> store::Principal {
+    let row = Session {
+        id: billhook::clock::new_id("ses"),
+        email: email.to_owned(),
+        generation: 1,
+        seen_generation: 0,
+        rotated_at: 100,
+        created_at: 100,
+        ended_at: None,
+    };
+    let id = row.id.clone();
+    run!(store, tx => session::insert(tx, &row));
+    run!(store, tx => session::principal(tx, &id, 0, false)).unwrap().0
+}
+
+async fn customers_are_read_as_they_were_written(engine: Engine) {
+    let store = open(engine).await;
+    let first = full_customer("cus_1", "Ada@Example.com");
+    let second = Customer {
+        stripe_at: 7,
+        deleted_at: Some(8),
+        email: None,
+        email_normalised: None,
+        name: None,
+        description: None,
+        phone: None,
+        delinquent: 0,
+        livemode: 1,
+        created: 2,
+        ..first.clone()
+    };
+    for written in [first, second] {
+        let row = written.clone();
+        run!(&store, tx => customer::put(tx, &row));
+        assert_eq!(run!(&store, tx => customer::find(tx, "cus_1")), Some(written));
+    }
+    assert_eq!(run!(&store, tx => customer::find(tx, "cus_2")), None);
+}
+
+async fn a_principal_sees_its_own_live_customers_of_its_mode(engine: Engine) {
+    let store = open(engine).await;
+    let ada = full_customer("cus_1", "ada@example.com");
+    let rows = [
+        ada.clone(),
+        Customer { id: "cus_2".to_owned(), created: ada.created + 1, ..ada.clone() },
+        Customer { id: "cus_3".to_owned(), deleted_at: Some(1), ..ada.clone() },
+        Customer { id: "cus_4".to_owned(), livemode: 1, ..ada.clone() },
+        full_customer("cus_5", "bob@example.com"),
+        Customer { id: "cus_6".to_owned(), email: None, email_normalised: None, ..ada.clone() },
+    ];
+    for row in rows {
+        run!(&store, tx => customer::put(tx, &row));
+    }
+    let principal = principal(&store, "ada@example.com").await;
+    let me = principal.clone();
+    let list = store.read_as(&principal, move |tx| async move { customer::list(tx, &me).await }.boxed());
+    let ids: Vec<_> = list.await.unwrap().into_iter().map(|row| row.id).collect();
+    assert_eq!(ids, ["cus_2", "cus_1"], "newest first");
+    for (id, is_mine) in [("cus_1", true), ("cus_3", false), ("cus_4", false), ("cus_5", false)] {
+        let me = principal.clone();
+        let owned = store.read_as(&principal, move |tx| {
+            async move { customer::owned(tx, &me, id).await }.boxed()
+        });
+        assert_eq!(owned.await.unwrap().is_some(), is_mine, "{id}");
+    }
+}
+
+/// On Postgres the database refuses by itself. `find` asks for a row whoever owns it.
+async fn row_level_security_hides_others_whatever_the_query(engine: Engine) {
+    let store = open(engine).await;
+    let Store::Postgres(pool) = &store else {
+        // SQLite has no roles: there the Principal in every customer-facing query is the guard,
+        // which the test above proves.
+        return;
+    };
+    for (id, email) in [("cus_1", "ada@example.com"), ("cus_2", "bob@example.com")] {
+        let row = full_customer(id, email);
+        run!(&store, tx => customer::put(tx, &row));
+    }
+    let ada = principal(&store, "ada@example.com").await;
+    for (id, is_visible) in [("cus_1", true), ("cus_2", false)] {
+        let found = store.read_as(&ada, move |tx| async move { customer::find(tx, id).await }.boxed());
+        assert_eq!(found.await.unwrap().is_some(), is_visible, "{id}");
+    }
+    for claim in [None, Some(""), Some("%"), Some("ADA@example.com")] {
+        let mut tx = pool.begin().await.unwrap();
+        sqlx::query("SET LOCAL ROLE billhook_customer").execute(&mut *tx).await.unwrap();
+        if let Some(claim) = claim {
+            let set = "SELECT set_config('billhook.email', $1, true)";
+            sqlx::query(set).bind(claim).execute(&mut *tx).await.unwrap();
+        }
+        let count: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM customer").fetch_one(&mut *tx).await.unwrap();
+        assert_eq!(count, 0, "with the claim {claim:?}");
+        let forbidden = sqlx::query("UPDATE customer SET name = 'x'").execute(&mut *tx).await;
+        assert!(forbidden.is_err(), "customers write nothing");
+        tx.rollback().await.unwrap();
+    }
+    for table in ["event", "sign_in", "session", "outbox"] {
+        let mut tx = pool.begin().await.unwrap();
+        sqlx::query("SET LOCAL ROLE billhook_customer").execute(&mut *tx).await.unwrap();
+        let read = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT * FROM {table}")));
+        assert!(read.execute(&mut *tx).await.is_err(), "{table} is not for customers");
+    }
+    let (role,): (String,) =
+        sqlx::query_as("SELECT CAST(current_user AS TEXT)").fetch_one(pool).await.unwrap();
+    assert_ne!(role, "billhook_customer", "the role ended with its transaction");
+    let forced: (bool, bool) = sqlx::query_as(
+        "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = 'customer'::regclass",
+    )
+    .fetch_one(pool)
+    .await
+    .unwrap();
+    assert_eq!(forced, (true, true));
+}
+
+async fn events_are_stored_once(engine: Engine) {
+    let store = open(engine).await;
+    let written = Event {
+        id: "evt_1".to_owned(),
+        r#type: "customer.updated".to_owned(),
+        object_id: Some("cus_1".to_owned()),
+        created: 10,
+        livemode: 1,
+        api_version: Some("2026-10-28.endive".to_owned()),
+        state: "applied".to_owned(),
+        attempts: 1,
+        error: Some("none".to_owned()),
+        received_at: 11,
+        processed_at: Some(12),
+        payload: "{}".to_owned(),
+    };
+    let row = written.clone();
+    assert!(run!(&store, tx => event::insert(tx, &row)));
+    let again = Event { payload: "other".to_owned(), ..written.clone() };
+    assert!(!run!(&store, tx => event::insert(tx, &again)));
+    assert_eq!(run!(&store, tx => event::find(tx, "evt_1")), Some(written.clone()));
+    run!(&store, tx => event::set_state(tx, "evt_1", "stale"));
+    assert_eq!(run!(&store, tx => event::find(tx, "evt_1")).unwrap().state, "stale");
+    let other = Event {
+        id: "evt_2".to_owned(),
+        state: "ignored".to_owned(),
+        api_version: None,
+        error: None,
+        processed_at: None,
+        ..written.clone()
+    };
+    let row = other.clone();
+    assert!(run!(&store, tx => event::insert(tx, &row)));
+    assert_eq!(run!(&store, tx => event::find(tx, "evt_2")), Some(other));
+    assert_eq!(run!(&store, tx => event::of_second(tx, "cus_1", 10)), ["{}"]);
+    assert!(run!(&store, tx => event::of_second(tx, "cus_1", 11)).is_empty());
+    assert_eq!(run!(&store, tx => event::count(tx)), 2);
+}
+
+async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
+    let store = open(engine).await;
+    let row = |id: &str, created_at| SignIn {
+        id: id.to_owned(),
+        email: "ada@example.com".to_owned(),
+        token_hash: format!("token of {id}"),
+        code_hash: "code".to_owned(),
+        browser_hash: "browser".to_owned(),
+        attempts: 0,
+        created_at,
+        expires_at: 100,
+        used_at: None,
+    };
+    let (first, second) = (row("sgn_1", 1), row("sgn_2", 2));
+    for row in [first.clone(), second.clone(), SignIn { used_at: Some(3), ..row("sgn_3", 0) }] {
+        run!(&store, tx => sign_in::insert(tx, &row));
+    }
+    assert_eq!(run!(&store, tx => sign_in::by_id(tx, "sgn_1")), Some(first.clone()));
+    assert_eq!(run!(&store, tx => sign_in::by_token(tx, "token of sgn_2")), Some(second.clone()));
+    assert_eq!(run!(&store, tx => sign_in::by_id(tx, "sgn_3")).unwrap().used_at, Some(3));
+    assert_eq!(run!(&store, tx => sign_in::count_live(tx, "ada@example.com", 99)), 2);
+    assert_eq!(run!(&store, tx => sign_in::count_live(tx, "ada@example.com", 100)), 0);
+    let newest = run!(&store, tx => sign_in::newest_of_browser(tx, "browser", 50));
+    assert_eq!(newest, Some(second));
+    assert_eq!(run!(&store, tx => sign_in::newest_of_browser(tx, "browser", 100)), None);
+
+    for tried in 1..=2 {
+        let rows = run!(&store, tx => sign_in::count_try(tx, "browser", 50, 2));
+        assert_eq!(rows.iter().map(|row| row.attempts).collect::<Vec<_>>(), [tried, tried]);
+    }
+    assert!(run!(&store, tx => sign_in::count_try(tx, "browser", 50, 2)).is_empty());
+
+    let consume = |id: &'static str, browser: &'static str, now| {
+        let store = store.clone();
+        async move { run!(&store, tx => sign_in::consume(tx, id, browser, now)) }
+    };
+    assert_eq!(consume("sgn_1", "another", 50).await, None);
+    assert_eq!(consume("sgn_1", "browser", 100).await, None, "expired");
+    assert_eq!(consume("sgn_1", "browser", 50).await.as_deref(), Some("ada@example.com"));
+    assert_eq!(consume("sgn_1", "browser", 50).await, None, "used");
+    run!(&store, tx => sign_in::end_all(tx, "ada@example.com", 60));
+    assert_eq!(consume("sgn_2", "browser", 61).await, None, "ended with the others");
+    assert_eq!(run!(&store, tx => sign_in::by_id(tx, "sgn_1")).unwrap().used_at, Some(50));
+}
+
+async fn sessions_rotate_and_end(engine: Engine) {
+    let store = open(engine).await;
+    let written = Session {
+        id: "ses_1".to_owned(),
+        email: "ada@example.com".to_owned(),
+        generation: 4,
+        seen_generation: 3,
+        rotated_at: 20,
+        created_at: 10,
+        ended_at: None,
+    };
+    let row = written.clone();
+    run!(&store, tx => session::insert(tx, &row));
+    assert_eq!(run!(&store, tx => session::find(tx, "ses_1")), Some(written.clone()));
+    assert!(!run!(&store, tx => session::rotate(tx, "ses_1", 3, 30)), "not the present one");
+    assert!(run!(&store, tx => session::rotate(tx, "ses_1", 4, 30)));
+    run!(&store, tx => session::seen(tx, "ses_1", 5));
+    run!(&store, tx => session::seen(tx, "ses_1", 4));
+    let rotated = Session { generation: 5, seen_generation: 5, rotated_at: 30, ..written };
+    assert_eq!(run!(&store, tx => session::find(tx, "ses_1")), Some(rotated));
+    let (principal, _) = run!(&store, tx => session::principal(tx, "ses_1", 9, true)).unwrap();
+    assert_eq!(
+        (principal.email(), principal.session(), principal.livemode()),
+        ("ada@example.com", "ses_1", 1)
+    );
+    assert!(run!(&store, tx => session::principal(tx, "ses_1", 10, true)).is_none(), "too old");
+    run!(&store, tx => session::end(tx, "ses_1", 40));
+    run!(&store, tx => session::end(tx, "ses_1", 50));
+    assert_eq!(run!(&store, tx => session::find(tx, "ses_1")).unwrap().ended_at, Some(40));
+    assert!(run!(&store, tx => session::principal(tx, "ses_1", 0, true)).is_none());
+    assert!(!run!(&store, tx => session::rotate(tx, "ses_1", 5, 60)), "ended");
+}
+
+async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
+    let store = open(engine).await;
+    let sign_in_row = SignIn {
+        id: "sgn_1".to_owned(),
+        email: "ada@example.com".to_owned(),
+        token_hash: "t".to_owned(),
+        code_hash: "c".to_owned(),
+        browser_hash: "b".to_owned(),
+        attempts: 0,
+        created_at: 1,
+        expires_at: 100,
+        used_at: None,
+    };
+    run!(&store, tx => sign_in::insert(tx, &sign_in_row));
+    let written = Mail {
+        id: "mail_1".to_owned(),
+        sign_in_id: "sgn_1".to_owned(),
+        asked_from: "Firefox".to_owned(),
+        attempts: 0,
+        due_at: 10,
+        sent_at: None,
+    };
+    let row = written.clone();
+    run!(&store, tx => outbox::insert(tx, &row));
+    assert_eq!(run!(&store, tx => outbox::claim(tx, 9, 60)), None, "not due");
+    let claim = || {
+        let store = store.clone();
+        tokio::spawn(async move { run!(&store, tx => outbox::claim(tx, 10, 60)) })
+    };
+    let (one, two) = (claim(), claim());
+    let mut claimed: Vec<_> = [one.await.unwrap(), two.await.unwrap()].into_iter().flatten().collect();
+    assert_eq!(claimed.pop(), Some(Mail { attempts: 1, due_at: 60, ..written.clone() }));
+    assert!(claimed.is_empty(), "one of two gets it");
+    run!(&store, tx => outbox::retry_at(tx, "mail_1", 30));
+    let again = run!(&store, tx => outbox::claim(tx, 30, 90)).unwrap();
+    assert_eq!((again.attempts, again.due_at), (2, 90));
+    run!(&store, tx => outbox::sent(tx, "mail_1", 31));
+    assert_eq!(run!(&store, tx => outbox::claim(tx, 1000, 2000)), None, "sent");
+    assert!(dump(&store, "outbox").await.contains("31"));
+    run!(&store, tx => outbox::drop_mail(tx, "mail_1"));
+    assert_eq!(dump(&store, "outbox").await, "");
+}
+
+async fn a_transaction_that_fails_leaves_nothing(engine: Engine) {
+    let store = open(engine).await;
+    let row = full_customer("cus_1", "ada@example.com");
+    let failed: store::Result<()> = store
+        .write(move |tx| {
+            async move {
+                customer::put(tx, &row).await?;
+                Err(store::Error::RowNotFound)
+            }
+            .boxed()
+        })
+        .await;
+    assert!(failed.is_err());
+    run!(&store, tx => tx.lock("cus_1"));
+    assert_eq!(run!(&store, tx => customer::find(tx, "cus_1")), None);
+}
+
+async fn reopening_keeps_everything(engine: Engine) {
+    let url = database_url(engine).await;
+    let store = Store::connect(&url).await.unwrap();
+    let row = full_customer("cus_1", "ada@example.com");
+    run!(&store, tx => customer::put(tx, &row));
+    store.close().await;
+    let store = Store::connect(&url).await.unwrap();
+    assert!(run!(&store, tx => customer::find(tx, "cus_1")).is_some());
+}
+
+/// All rows of a table as text.
+pub async fn dump(store: &Store, table: &str) -> String {
+    let rows: Vec<String> = match store {
+        Store::Sqlite { readers, .. } => {
+            let columns: Vec<String> =
+                sqlx::query_scalar("SELECT name FROM pragma_table_info($1)")
+                    .bind(table)
+                    .fetch_all(readers)
+                    .await
+                    .unwrap();
+            let joined = columns
+                .iter()
+                .map(|name| format!("COALESCE(CAST({name} AS TEXT), '')"))
+                .collect::<Vec<_>>()
+                .join(" || ' ' || ");
+            let sql = sqlx::AssertSqlSafe(format!("SELECT {joined} FROM {table}"));
+            sqlx::query_scalar(sql).fetch_all(readers).await.unwrap()
+        }
+        Store::Postgres(pool) => {
+            let sql = sqlx::AssertSqlSafe(format!("SELECT CAST(t AS TEXT) FROM {table} AS t"));
+            sqlx::query_scalar(sql).fetch_all(pool).await.unwrap()
+        }
+    };
+    rows.join("\n")
+}
+
+/// A store function without a contract test is one that works on one engine by luck.
+#[test]
+fn every_store_function_has_a_contract_test() {
+    let tests = include_str!("contract.rs");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store");
+    for entry in std::fs::read_dir(root).unwrap() {
+        let path = entry.unwrap().path();
+        let noun = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let source = std::fs::read_to_string(&path).unwrap();
+        for line in source.lines().filter_map(|line| line.trim().strip_prefix("pub async fn ")) {
+            let name = line.split(['(', '<']).next().unwrap();
+            let called = match noun.as_str() {
+                "mod" => [format!(".{name}("), format!("Store::{name}(")],
+                noun => [format!("{noun}::{name}("), format!("{noun}::{name}(")],
+            };
+            assert!(called.iter().any(|call| tests.contains(call)), "{noun}::{name} is not tested");
+        }
+    }
+}
+
+#[test]
+fn both_engines_have_the_same_migrations() {
+    let names = |engine: &str| {
+        let folder = format!("{}/migrations/{engine}", env!("CARGO_MANIFEST_DIR"));
+        let mut names: Vec<_> =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("sqlite"), names("postgres"));
+}

@@ -1,0 +1,13 @@
+//! The program through its own doors, on both engines. One binary; a module for each subject.
+//! Names that begin with `checklist_` prove the demand of that number.
+
+mod access;
+mod contract;
+mod crash;
+mod engines;
+mod helpers;
+mod ordering;
+mod portal;
+mod sessions;
+mod sign_in;
+mod webhook;

@@ -1,0 +1,181 @@
+//! The ordering rule, as a property: for any events of one customer, every order with every
+//! repetition ends in the same row. The oracle is the history itself, in which each update really
+//! came after the one before.
+
+use billhook::{
+    domain::sync::{self, Outcome},
+    store::{self, Store, Tx, customer::Customer},
+    stripe::Event,
+};
+use futures::FutureExt;
+use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
+use serde_json::{Value, json};
+
+use crate::{
+    engines::{Engine, database_url, on_both_engines},
+    helpers::{customer_object, event},
+};
+
+on_both_engines!(
+    checklist_46_every_order_of_a_history_ends_in_the_same_row,
+    checklist_46_random_histories_with_duplicates_end_as_they_should,
+    checklist_49_deleted_is_final,
+);
+
+/// One step of a history: how many seconds later than the step before, and what happens.
+#[derive(Clone, Debug)]
+enum Step {
+    Update(i64),
+    Delete(i64),
+}
+
+/// The events of a history that begins with a creation, and the row that it ends in.
+fn history(id: &str, steps: &[Step]) -> (Vec<Event>, Customer) {
+    let mut at = 1_700_000_000;
+    let mut name = "name 0".to_owned();
+    let object = |name: &str| customer_object(id, "Ada@Example.com", name);
+    let mut events = vec![event("customer.created", at, object(&name), Value::Null)];
+    let mut deleted_at = None;
+    for (number, step) in steps.iter().enumerate() {
+        match step {
+            Step::Update(later) => {
+                at += later;
+                let next = format!("name {}", number + 1);
+                let previous = json!({ "name": name });
+                events.push(event("customer.updated", at, object(&next), previous));
+                name = next;
+            }
+            Step::Delete(later) => {
+                at += later;
+                events.push(event("customer.deleted", at, object(&name), Value::Null));
+                deleted_at = Some(at);
+                break;
+            }
+        }
+    }
+    let alive = Customer {
+        id: id.to_owned(),
+        email: Some("Ada@Example.com".to_owned()),
+        email_normalised: Some("ada@example.com".to_owned()),
+        name: Some(name),
+        created: 1_700_000_000,
+        stripe_at: at,
+        ..Customer::default()
+    };
+    let end = match deleted_at {
+        None => alive,
+        Some(at) => {
+            let id = id.to_owned();
+            Customer { id, stripe_at: at, deleted_at: Some(at), ..Customer::default() }
+        }
+    };
+    let parsed = events.iter().map(|event| Event::parse(event.to_string().as_bytes()).unwrap());
+    (parsed.collect(), end)
+}
+
+async fn replay(tx: &mut Tx, events: &[Event], id: &str) -> store::Result<Option<Customer>> {
+    for event in events {
+        sync::receive(tx, event, false, 1_800_000_000).await?;
+    }
+    store::customer::find(tx, id).await
+}
+
+/// Delivers the events in this order, under ids of their own, and returns the row.
+async fn row_after(store: &Store, events: Vec<Event>, id: &str) -> Customer {
+    let id = id.to_owned();
+    let row = store.write(move |tx| async move { replay(tx, &events, &id).await }.boxed());
+    row.await.unwrap().expect("there is a row")
+}
+
+async fn checklist_46_every_order_of_a_history_ends_in_the_same_row(engine: Engine) {
+    let store = Store::connect(&database_url(engine).await).await.unwrap();
+    let histories: [&[Step]; 3] = [
+        // Two updates in one second, and a deletion.
+        &[Step::Update(1), Step::Update(0), Step::Update(1), Step::Delete(0)],
+        // Everything in one second, and no deletion.
+        &[Step::Update(0), Step::Update(0), Step::Update(0)],
+        &[Step::Update(0), Step::Update(1), Step::Update(0), Step::Update(0), Step::Delete(1)],
+    ];
+    let mut orders = 0;
+    for (number, steps) in histories.iter().enumerate() {
+        let count = history("cus", steps).0.len();
+        for order in permutations(count) {
+            let id = format!("cus_{number}_{orders}");
+            let (events, end) = history(&id, steps);
+            // Every third order delivers everything twice.
+            let repeat = if orders % 3 == 0 { 2 } else { 1 };
+            let delivered = std::iter::repeat_n(&order, repeat).flatten().map(|index| events[*index].clone());
+            let row = row_after(&store, delivered.collect(), &id).await;
+            assert_eq!(row, end, "history {number}, order {order:?}");
+            orders += 1;
+        }
+    }
+    assert_eq!(orders, 120 + 24 + 720);
+}
+
+async fn checklist_46_random_histories_with_duplicates_end_as_they_should(engine: Engine) {
+    let store = Store::connect(&database_url(engine).await).await.unwrap();
+    let runtime = tokio::runtime::Handle::current();
+    let step = prop_oneof![9 => (0..3_i64).prop_map(Step::Update), 1 => (0..3_i64).prop_map(Step::Delete)];
+    let strategy = (vec(step, 0..8), vec(any::<prop::sample::Index>(), 0..24));
+    let test = move || {
+        let mut cases = 0;
+        let config = proptest::test_runner::Config { cases: 100, failure_persistence: None, ..Default::default() };
+        TestRunner::new(config)
+            .run(&strategy, |(steps, order)| {
+                cases += 1;
+                let id = billhook::clock::new_id("cus");
+                let (events, end) = history(&id, &steps);
+                // A random order with repetitions, and at the end each event once more, so that
+                // all have come; the row must not move by that.
+                let mut delivered: Vec<_> = order.iter().map(|index| index.get(&events).clone()).collect();
+                delivered.extend(events.iter().rev().cloned());
+                let row = runtime.block_on(row_after(&store, delivered, &id));
+                prop_assert_eq!(row, end);
+                Ok(())
+            })
+            .unwrap();
+    };
+    tokio::task::spawn_blocking(test).await.unwrap();
+}
+
+async fn checklist_49_deleted_is_final(engine: Engine) {
+    let store = Store::connect(&database_url(engine).await).await.unwrap();
+    let object = || customer_object("cus_1", "ada@example.com", "Ada");
+    let short = json!({ "id": "cus_1", "object": "customer", "deleted": true });
+    let late = [
+        event("customer.deleted", 1_700_000_100, short, Value::Null),
+        event("customer.updated", 1_700_000_200, object(), json!({ "name": "Eve" })),
+        event("customer.created", 1_700_000_300, object(), Value::Null),
+    ];
+    let mut outcomes = Vec::new();
+    for event in late {
+        let event = Event::parse(event.to_string().as_bytes()).unwrap();
+        let work = store.write(move |tx| {
+            async move { sync::receive(tx, &event, false, 1_800_000_000).await }.boxed()
+        });
+        outcomes.push(work.await.unwrap().outcome);
+    }
+    assert_eq!(outcomes, [Outcome::Applied, Outcome::Stale, Outcome::Stale]);
+    let row = store.read(|tx| async move { store::customer::find(tx, "cus_1").await }.boxed());
+    let row = row.await.unwrap().unwrap();
+    assert_eq!((row.deleted_at, row.email, row.name), (Some(1_700_000_100), None, None));
+}
+
+/// All orders of `0..count` (Heap's algorithm).
+fn permutations(count: usize) -> Vec<Vec<usize>> {
+    fn go(size: usize, items: &mut Vec<usize>, all: &mut Vec<Vec<usize>>) {
+        if size <= 1 {
+            all.push(items.clone());
+            return;
+        }
+        for index in 0..size {
+            go(size - 1, items, all);
+            let other = if size % 2 == 0 { index } else { 0 };
+            items.swap(other, size - 1);
+        }
+    }
+    let mut all = Vec::new();
+    go(count, &mut (0..count).collect(), &mut all);
+    all
+}
