@@ -9,7 +9,7 @@ help:
 	@echo 'make build        target/release/billhook, with its site beside it'
 	@echo 'make watch        builds again at every change, and reloads the page'
 	@echo 'make fmt          formats the Rust'
-	@echo 'make lint         formats nothing, complains about much'
+	@echo 'make lint         format and linters, changing nothing'
 	@echo 'make bench        the figures'
 	@echo 'make screenshots  pictures of every state of every page'
 	@echo 'make setup        only what all of these need'

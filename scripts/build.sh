@@ -40,7 +40,7 @@ log=$root/target/build.log
 touch "$stamp.new"
 [ -x "$release/billhook" ] || say "Billhook, for the server and for the browser: about 10 minutes the first time"
 cd "$root"
-slowly "Billhook" cargo leptos build --release -P || fail_with_log "Billhook did not build" 60
+slowly "Billhook" env RUST_BACKTRACE=0 cargo leptos build --release -P || fail_with_log "Billhook did not build"
 place_site
 mv "$stamp.new" "$stamp"
 say "target/release/billhook, with target/release/site beside it"

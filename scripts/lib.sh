@@ -68,10 +68,16 @@ show_life() {
     [ ! -t 1 ] || printf '\r\033[K'
 }
 
-# The end of the log, for a step that failed, and then the end of the script.
+# What the log says of a failure: the compiler's errors if there are any, else its last lines. Ends the script.
 fail_with_log() {
+    local first
+    first=$(grep -nP -m 1 '^(\x1b\[[0-9;]*m)*error' "$log" | cut -d : -f 1 || true)
     printf '\n' >&2
-    tail -n "${2:-30}" "$log" >&2
+    if [ -n "$first" ]; then
+        tail -n "+$first" "$log" | grep -vE '^ +(Compiling|Downloaded|Checking) ' | head -n 60 >&2 || true
+    else
+        tail -n 30 "$log" >&2
+    fi
     die "$1 (all of it: $log)"
 }
 

@@ -91,6 +91,7 @@ newest_lld() { apt-cache pkgnames lld- 2>/dev/null | grep -E '^lld-[0-9]+$' | so
 need_debian_rust() {
     local package absent=()
     [ "$rust" = debian ] && ! rust_ready debian || return 0
+    have apt-get || { install_rustup; return; }
     ! can_be_root || apt_update
     for package in "${debian_rust[@]}" "$(newest_lld)"; do
         [ -z "$package" ] || dpkg -s "$package" >/dev/null 2>&1 || absent+=("$package")
@@ -174,7 +175,7 @@ need_lint_tools() {
     if [ "$rust" = debian ]; then
         [ -x /usr/bin/cargo-fmt ] || need rustfmt-web
         [ -x /usr/bin/cargo-clippy ] || need rust-web-clippy
-    elif have rustup && ! { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then
+    elif [ "$rust" = own ] && have rustup && ! { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then
         slowly "rustfmt and clippy" rustup_briefly 120 component add rustfmt clippy ||
             fail_with_log "rustup could not fetch rustfmt and clippy"
     fi

@@ -55,7 +55,7 @@ export async function startStack(): Promise<() => Promise<void>> {
       database: join(folder, 'billhook.db'),
       apiKey: 'sk_test_billhook',
       webhookSecrets: ['whsec_test_end2end_first_0123456789', 'whsec_test_end2end_second_0123456789'],
-      sessionSecret: 'fake'.repeat(16),
+      sessionSecret: 'fake-session-secret-of-the-tests-0123456789-abcdefghijklmnopqrstuv',
       logs,
     };
 

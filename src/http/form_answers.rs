@@ -6,7 +6,7 @@ use axum::{
     extract::{Request, State},
     http::{StatusCode, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Redirect, Response},
 };
 
 use super::Site;
@@ -22,8 +22,12 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
     let response = next.run(request).await;
     let status = response.status();
     let refused = response.headers().contains_key(ERROR_MARK) || status.is_client_error();
-    if !is_form || !(refused || status.is_server_error()) {
+    if !is_form || !(refused || status.is_server_error() || status == StatusCode::FOUND) {
         return response;
+    }
+    if !refused && status == StatusCode::FOUND {
+        // Ours are 303. This one is Leptos' own, to wherever the Referer says; nobody is sent there.
+        return Redirect::to("/billing").into_response();
     }
     let (message, status) = match status {
         StatusCode::NOT_FOUND => (Message::NotFound, status),

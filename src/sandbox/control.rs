@@ -1,4 +1,5 @@
-//! The control routes under `/_sandbox/`, for tests and demos: faults, delay, further webhook targets, and the log of requests. Loopback only, so they need no key.
+//! The control routes under `/_sandbox/`, for tests and demos: faults, delay, further webhook
+//! targets, and the log of requests. Loopback only, so they need no key.
 
 use axum::{
     Json, Router,
@@ -70,7 +71,9 @@ struct NewTarget {
 async fn add_target(Shelf(app): Shelf<Shared>, sent: Sent<NewTarget>) -> Done {
     let Json(NewTarget { url, secret }) = sent.map_err(IntoResponse::into_response)?;
     if !is_web_address(&url) || secret.is_empty() {
-        return Err(refuse("a webhook target has an http address and a secret".to_owned()));
+        return Err(refuse(
+            "a webhook target has an http address and a secret".to_owned(),
+        ));
     }
     let mut state = app.read();
     state.targets.retain(|target| target.url != url);

@@ -1,4 +1,5 @@
-//! Refusals in Stripe's words: status, type, code, parameter and message, as the official libraries expect to read them.
+//! Refusals in Stripe's words: status, type, code, parameter and message, as the official libraries
+//! expect to read them.
 
 use axum::{
     Json,
@@ -21,13 +22,26 @@ pub struct ApiError {
 
 impl ApiError {
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        let kind = if status.is_server_error() { "api_error" } else { "invalid_request_error" };
-        Self { status, kind, code: None, param: None, message: message.into() }
+        let kind = if status.is_server_error() {
+            "api_error"
+        } else {
+            "invalid_request_error"
+        };
+        Self {
+            status,
+            kind,
+            code: None,
+            param: None,
+            message: message.into(),
+        }
     }
 
     /// 400 about one parameter.
     pub fn invalid(param: &str, message: impl Into<String>) -> Self {
-        Self { param: Some(param.to_owned()), ..Self::new(StatusCode::BAD_REQUEST, message) }
+        Self {
+            param: Some(param.to_owned()),
+            ..Self::new(StatusCode::BAD_REQUEST, message)
+        }
     }
 
     pub fn missing(param: &str) -> Self {
@@ -35,14 +49,25 @@ impl ApiError {
     }
 
     pub fn unknown(params: &[String]) -> Self {
-        let word = if params.len() == 1 { "parameter" } else { "parameters" };
+        let word = if params.len() == 1 {
+            "parameter"
+        } else {
+            "parameters"
+        };
         let first = params.first().map_or("", String::as_str);
-        Self::invalid(first, format!("Received unknown {word}: {}", params.join(", "))).code("parameter_unknown")
+        Self::invalid(
+            first,
+            format!("Received unknown {word}: {}", params.join(", ")),
+        )
+        .code("parameter_unknown")
     }
 
     /// 404 for an id in the path, where Stripe names the parameter `id`.
     pub fn no_such(noun: &str, id: &str) -> Self {
-        Self { status: StatusCode::NOT_FOUND, ..Self::no_such_param("id", noun, id) }
+        Self {
+            status: StatusCode::NOT_FOUND,
+            ..Self::no_such_param("id", noun, id)
+        }
     }
 
     /// 400 for an id among the parameters.
@@ -51,11 +76,20 @@ impl ApiError {
     }
 
     pub fn unrecognized_url(status: StatusCode, method: &str, path: &str) -> Self {
-        Self::new(status, format!("Unrecognized request URL ({method}: {path}). Please see https://stripe.com/docs or we can help at https://support.stripe.com/."))
+        Self::new(
+            status,
+            format!(
+                "Unrecognized request URL ({method}: {path}). Please see https://stripe.com/docs \
+                 or we can help at https://support.stripe.com/."
+            ),
+        )
     }
 
     pub fn code(self, code: &'static str) -> Self {
-        Self { code: Some(code), ..self }
+        Self {
+            code: Some(code),
+            ..self
+        }
     }
 
     pub fn kind(self, kind: &'static str) -> Self {
@@ -68,7 +102,10 @@ impl IntoResponse for ApiError {
         let mut error = json!({ "message": self.message, "type": self.kind });
         if let Some(code) = self.code {
             error["code"] = json!(code);
-            error["doc_url"] = json!(format!("https://stripe.com/docs/error-codes/{}", code.replace('_', "-")));
+            error["doc_url"] = json!(format!(
+                "https://stripe.com/docs/error-codes/{}",
+                code.replace('_', "-")
+            ));
         }
         if let Some(param) = self.param {
             error["param"] = json!(param);

@@ -1,4 +1,5 @@
-//! Events: recording what happened, and reading it back. Every change of an object that Stripe tells about goes through `emit` or `emit_update`.
+//! Events: recording what happened, and reading it back. Every change of an object that Stripe
+//! tells about goes through `emit` or `emit_update`.
 
 use axum::{
     Extension, Json,
@@ -33,7 +34,11 @@ pub struct Cause {
 impl Cause {
     /// For what no API request asked for.
     pub fn of_itself(at: i64) -> Self {
-        Self { request: None, idempotency_key: None, at }
+        Self {
+            request: None,
+            idempotency_key: None,
+            at,
+        }
     }
 
     pub fn portal() -> Self {
@@ -49,7 +54,9 @@ impl State {
     /// Nothing changed, nothing told: so does Stripe.
     pub fn emit_update(&mut self, cause: &Cause, kind: &str, before: &Value, after: &Value) {
         if before != after {
-            self.record(cause, kind, json!({ "object": after, "previous_attributes": previous_attributes(before, after) }));
+            let previous = previous_attributes(before, after);
+            let data = json!({ "object": after, "previous_attributes": previous });
+            self.record(cause, kind, data);
         }
     }
 
@@ -68,7 +75,10 @@ impl State {
             "type": kind,
         }));
         for target in targets {
-            self.send(Delivery { event: id.clone(), target });
+            self.send(Delivery {
+                event: id.clone(),
+                target,
+            });
         }
         while self.events.len() > KEPT {
             self.events.remove_oldest();
@@ -84,17 +94,25 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
     let delivered = params.flag("delivery_success")?;
     params.finish()?;
     if kind.is_some() && kinds.is_some() {
-        return Err(ApiError::invalid("type", "You may only specify one of these parameters: type, types."));
+        return Err(ApiError::invalid(
+            "type",
+            "You may only specify one of these parameters: type, types.",
+        ));
     }
     if kinds.as_ref().is_some_and(|kinds| kinds.len() > 20) {
-        return Err(ApiError::invalid("types", "You may specify up to 20 event types."));
+        return Err(ApiError::invalid(
+            "types",
+            "You may specify up to 20 event types.",
+        ));
     }
     let (data, more) = app.read().events.page(&page, "event", |event| {
         let is = event["type"].as_str().unwrap_or_default();
         let arrived = event["pending_webhooks"] == 0;
         created.holds(event)
             && kind.as_ref().is_none_or(|kind| matches_kind(kind, is))
-            && kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|kind| matches_kind(kind, is)))
+            && kinds
+                .as_ref()
+                .is_none_or(|kinds| kinds.iter().any(|kind| matches_kind(kind, is)))
             && delivered.is_none_or(|delivered| delivered == arrived)
     })?;
     Ok(Json(list("/v1/events", data, more)))
@@ -103,7 +121,9 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
 pub async fn one(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
     params.finish()?;
     let event = app.read().events.get(&id).cloned();
-    event.map(Json).ok_or_else(|| ApiError::no_such("event", &id))
+    event
+        .map(Json)
+        .ok_or_else(|| ApiError::no_such("event", &id))
 }
 
 /// `customer.*` stands for all that begins so.

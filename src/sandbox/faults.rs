@@ -1,4 +1,5 @@
-//! Faults on order, for tests: an error, an answer that never comes, or a portal link that leads to the wrong host.
+//! Faults on order, for tests: an error, an answer that never comes, or a portal link that leads to
+//! the wrong host.
 
 use axum::{
     http::StatusCode,
@@ -36,15 +37,27 @@ pub enum Effect {
 impl Fault {
     pub fn check(&self) -> Result<(), String> {
         match self.status {
-            Some(status) if StatusCode::from_u16(status).is_err() || status < 200 => Err(format!("{status} is no status of an answer")),
+            Some(status) if StatusCode::from_u16(status).is_err() || status < 200 => {
+                Err(format!("{status} is no status of an answer"))
+            }
             _ => Ok(()),
         }
     }
 
     fn applies(&self, path: &str, content: &str) -> bool {
-        let route = self.path.as_deref().map(|route| route.trim_end_matches('/'));
-        let on_route = route.is_none_or(|route| path.strip_prefix(route).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
-        on_route && self.matching.as_deref().is_none_or(|text| path.contains(text) || content.contains(text))
+        let route = self
+            .path
+            .as_deref()
+            .map(|route| route.trim_end_matches('/'));
+        let on_route = route.is_none_or(|route| {
+            path.strip_prefix(route)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        on_route
+            && self
+                .matching
+                .as_deref()
+                .is_none_or(|text| path.contains(text) || content.contains(text))
     }
 
     fn effect(self) -> Effect {
@@ -54,24 +67,43 @@ impl Fault {
         if let (Some(url), None) = (self.portal_url, self.status) {
             return Effect::PortalUrl(url);
         }
-        let status = self.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Effect::Answer(match self.body {
-            Some(body) if body.trim_start().starts_with('{') => (status, [("content-type", "application/json")], body).into_response(),
-            Some(body) => (status, [("content-type", "text/html; charset=utf-8")], body).into_response(),
-            None if status == StatusCode::TOO_MANY_REQUESTS => {
-                ApiError::new(status, "Request rate limit exceeded. You can learn more about rate limits here https://stripe.com/docs/rate-limits.")
-                    .code("rate_limit")
-                    .into_response()
-            }
-            None => ApiError::new(status, "An error on order: this answer was asked for at /_sandbox/faults.").into_response(),
-        })
+        let status = self
+            .status
+            .and_then(|status| StatusCode::from_u16(status).ok())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let Some(body) = self.body else {
+            return Effect::Answer(usual(status).into_response());
+        };
+        let json = body.trim_start().starts_with('{');
+        let kind = if json {
+            "application/json"
+        } else {
+            "text/html; charset=utf-8"
+        };
+        Effect::Answer((status, [("content-type", kind)], body).into_response())
     }
+}
+
+/// What Stripe says with such a status.
+fn usual(status: StatusCode) -> ApiError {
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        let message = "Request rate limit exceeded. You can learn more about rate limits here \
+                       https://stripe.com/docs/rate-limits.";
+        return ApiError::new(status, message).code("rate_limit");
+    }
+    ApiError::new(
+        status,
+        "An error on order: this answer was asked for at /_sandbox/faults.",
+    )
 }
 
 impl State {
     /// The first fault that applies, used up by one.
     pub fn fault(&mut self, path: &str, content: &str) -> Option<Effect> {
-        let index = self.faults.iter().position(|fault| fault.times != Some(0) && fault.applies(path, content))?;
+        let index = self
+            .faults
+            .iter()
+            .position(|fault| fault.times != Some(0) && fault.applies(path, content))?;
         let fault = self.faults.get_mut(index)?;
         if let Some(times) = &mut fault.times {
             *times -= 1;
@@ -87,7 +119,10 @@ mod tests {
     use super::*;
 
     fn state(fault: serde_json::Value) -> State {
-        State { faults: vec![serde_json::from_value(fault).unwrap()], ..State::default() }
+        State {
+            faults: vec![serde_json::from_value(fault).unwrap()],
+            ..State::default()
+        }
     }
 
     #[test]
@@ -103,12 +138,29 @@ mod tests {
     #[test]
     fn a_portal_url_lets_the_request_through() {
         let mut state = state(json!({ "portal_url": "http://evil.example/" }));
-        assert!(matches!(state.fault("/v1/billing_portal/sessions", ""), Some(Effect::PortalUrl(_))));
+        assert!(matches!(
+            state.fault("/v1/billing_portal/sessions", ""),
+            Some(Effect::PortalUrl(_))
+        ));
     }
 
     #[test]
     fn an_unknown_status_is_refused() {
-        assert!(Fault { status: Some(42), ..Fault::default() }.check().is_err());
-        assert!(Fault { status: Some(503), ..Fault::default() }.check().is_ok());
+        assert!(
+            Fault {
+                status: Some(42),
+                ..Fault::default()
+            }
+            .check()
+            .is_err()
+        );
+        assert!(
+            Fault {
+                status: Some(503),
+                ..Fault::default()
+            }
+            .check()
+            .is_ok()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What every API request passes before its handler: the log, the ordered delay and faults, the key, the form, and the idempotency key. Answers leave with Stripe's headers.
+//! What every API request passes before its handler: the log, the ordered delay and faults, the
+//! key, the form, and the idempotency key. Answers leave with Stripe's headers.
 
 use std::time::Duration;
 
@@ -15,14 +16,14 @@ use super::{
     error::ApiError,
     events::{API_VERSION, Cause},
     faults::Effect,
-    ids,
     idempotency::FirstAnswer,
+    ids,
     params::Params,
     state::Shared,
 };
 
 /// More than any request that Stripe takes.
-const LARGEST_BODY: usize = 1024 * 1024;
+pub const LARGEST_BODY: usize = 1024 * 1024;
 
 /// Where the portal link is to lead instead, by order of a fault.
 #[derive(Debug, Clone)]
@@ -36,7 +37,10 @@ pub async fn gate(Shelf(app): Shelf<Shared>, request: Request, next: Next) -> Re
     let version = request.headers().get("stripe-version").cloned();
     let mut answer = pass(&app, &id, request, next).await;
     let headers = answer.headers_mut();
-    headers.insert("stripe-version", version.unwrap_or(HeaderValue::from_static(API_VERSION)));
+    headers.insert(
+        "stripe-version",
+        version.unwrap_or(HeaderValue::from_static(API_VERSION)),
+    );
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert("request-id", id);
     }
@@ -47,15 +51,30 @@ pub async fn gate(Shelf(app): Shelf<Shared>, request: Request, next: Next) -> Re
 async fn pass(app: &Shared, id: &str, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
-        return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "The request is too large or was cut off.").into_response();
+        return ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "The request is too large or was cut off.",
+        )
+        .into_response();
     };
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let form: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
     let (number, delay) = {
         let mut state = app.read();
-        (state.requests.open(parts.method.as_str(), parts.uri.path(), &query, &form, &parts.headers), state.delay)
+        (
+            state.requests.open(
+                parts.method.as_str(),
+                parts.uri.path(),
+                &query,
+                &form,
+                &parts.headers,
+            ),
+            state.delay,
+        )
     };
-    let answer = carry_out(app, id, parts, body, form, delay, next).await.unwrap_or_else(ApiError::into_response);
+    let answer = carry_out(app, id, parts, body, form, delay, next)
+        .await
+        .unwrap_or_else(ApiError::into_response);
     app.read().requests.close(number, answer.status().as_u16());
     answer
 }
@@ -70,9 +89,15 @@ async fn carry_out(
     next: Next,
 ) -> Result<Response, ApiError> {
     tokio::time::sleep(delay).await;
-    let query: Vec<(String, String)> = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let query: Vec<(String, String)> =
+        form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+            .into_owned()
+            .collect();
     let pairs: Vec<(String, String)> = query.into_iter().chain(form).collect();
-    let content: String = pairs.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
+    let content: String = pairs
+        .iter()
+        .map(|(key, value)| format!("{key}={value}\n"))
+        .collect();
 
     let effect = app.read().fault(parts.uri.path(), &content);
     match effect {
@@ -81,17 +106,26 @@ async fn carry_out(
         Some(Effect::PortalUrl(url)) => drop(parts.extensions.insert(OtherPortalUrl(url))),
         Some(Effect::Hang) => {
             app.stopped().await;
-            return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "The stand-in is stopping."));
+            return Err(ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The stand-in is stopping.",
+            ));
         }
     }
     auth::check(&parts.headers)?;
     check_content_type(&parts.headers, &body)?;
     let key = idempotency_key(&parts)?;
     parts.extensions.insert(Params::parse(&pairs)?);
-    parts.extensions.insert(Cause { request: Some(id.to_owned()), idempotency_key: key.clone(), at: clock::now() });
+    parts.extensions.insert(Cause {
+        request: Some(id.to_owned()),
+        idempotency_key: key.clone(),
+        at: clock::now(),
+    });
     let fingerprint = format!("{} {}\n{content}", parts.method, parts.uri.path());
     let request = Request::from_parts(parts, Body::empty());
-    let Some(key) = key else { return Ok(next.run(request).await) };
+    let Some(key) = key else {
+        return Ok(next.run(request).await);
+    };
 
     let begun = app.read().kept.begin(&key, &fingerprint)?;
     let (answer, replayed) = match begun {
@@ -100,7 +134,11 @@ async fn carry_out(
             let (parts, body) = next.run(request).await.into_parts();
             // The handlers' answers are in memory and whole, so reading one cannot fail.
             let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-            let answer = FirstAnswer { status: parts.status, body, request: id.to_owned() };
+            let answer = FirstAnswer {
+                status: parts.status,
+                body,
+                request: id.to_owned(),
+            };
             app.read().kept.finish(&key, answer.clone());
             (answer, false)
         }
@@ -109,9 +147,17 @@ async fn carry_out(
 }
 
 fn with_key(answer: FirstAnswer, key: &str, replayed: bool) -> Response {
-    let mut response = (answer.status, [("content-type", "application/json")], answer.body).into_response();
+    let mut response = (
+        answer.status,
+        [("content-type", "application/json")],
+        answer.body,
+    )
+        .into_response();
     let headers = response.headers_mut();
-    for (name, value) in [("idempotency-key", key), ("original-request", &answer.request)] {
+    for (name, value) in [
+        ("idempotency-key", key),
+        ("original-request", &answer.request),
+    ] {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
@@ -126,20 +172,35 @@ fn idempotency_key(parts: &Parts) -> Result<Option<String>, ApiError> {
     if parts.method != Method::POST {
         return Ok(None);
     }
-    let Some(key) = parts.headers.get("idempotency-key").and_then(|key| key.to_str().ok()) else { return Ok(None) };
+    let Some(key) = parts
+        .headers
+        .get("idempotency-key")
+        .and_then(|key| key.to_str().ok())
+    else {
+        return Ok(None);
+    };
     if key.is_empty() || key.len() > 255 {
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "An Idempotency-Key has 1 to 255 characters.").kind("idempotency_error"));
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "An Idempotency-Key has 1 to 255 characters.",
+        )
+        .kind("idempotency_error"));
     }
     Ok(Some(key.to_owned()))
 }
 
 fn check_content_type(headers: &HeaderMap, body: &Bytes) -> Result<(), ApiError> {
-    let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = headers
+        .get("content-type")
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
     if body.is_empty() || kind.starts_with("application/x-www-form-urlencoded") {
         return Ok(());
     }
     Err(ApiError::new(
         StatusCode::BAD_REQUEST,
-        "Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you have any questions, we can help at https://support.stripe.com/.",
+        "Invalid request (check that your POST content type is \
+         application/x-www-form-urlencoded). If you have any questions, we can help at \
+         https://support.stripe.com/.",
     ))
 }

@@ -1,4 +1,5 @@
-//! The `Idempotency-Key`: the same key with the same parameters gets the same answer, with others it is an error.
+//! The `Idempotency-Key`: the same key with the same parameters gets the same answer, with others
+//! it is an error.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -24,21 +25,24 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// The answer to give again, or nothing when this is the first request with the key, which `finish` must then follow.
+    /// The answer to give again, or nothing when this is the first request with the key, which
+    /// `finish` must then follow.
     pub fn begin(&mut self, key: &str, request: &str) -> Result<Option<FirstAnswer>, ApiError> {
         match self.keys.get(key) {
             Some((first, _)) if first != request => Err(ApiError::new(
                 StatusCode::BAD_REQUEST,
                 format!(
-                    "Keys for idempotent requests can only be used with the same parameters they were first used with. \
-                     Try using a key other than '{key}' if you meant to execute a different request."
+                    "Keys for idempotent requests can only be used with the same parameters they \
+                     were first used with. Try using a key other than '{key}' if you meant to \
+                     execute a different request."
                 ),
             )
             .kind("idempotency_error")),
             Some((_, Some(answer))) => Ok(Some(answer.clone())),
             Some((_, None)) => Err(ApiError::new(
                 StatusCode::CONFLICT,
-                "There is currently another in-progress request using this Idempotent Key. Please try again later.",
+                "There is currently another in-progress request using this Idempotent Key. \
+                 Please try again later.",
             )
             .kind("idempotency_error")
             .code("idempotency_key_in_use")),
@@ -71,17 +75,27 @@ mod tests {
     use super::*;
 
     fn answer(status: StatusCode) -> FirstAnswer {
-        FirstAnswer { status, body: Bytes::from_static(b"{}"), request: "req_1".to_owned() }
+        FirstAnswer {
+            status,
+            body: Bytes::from_static(b"{}"),
+            request: "req_1".to_owned(),
+        }
     }
 
     #[test]
     fn a_key_repeats_its_answer_and_refuses_other_parameters() {
         let mut kept = Kept::default();
         assert!(kept.begin("k", "a").unwrap().is_none());
-        assert_eq!(kept.begin("k", "a").unwrap_err().status, StatusCode::CONFLICT);
+        assert_eq!(
+            kept.begin("k", "a").unwrap_err().status,
+            StatusCode::CONFLICT
+        );
         kept.finish("k", answer(StatusCode::OK));
         assert_eq!(kept.begin("k", "a").unwrap().unwrap().request, "req_1");
-        assert_eq!(kept.begin("k", "b").unwrap_err().status, StatusCode::BAD_REQUEST);
+        assert_eq!(
+            kept.begin("k", "b").unwrap_err().status,
+            StatusCode::BAD_REQUEST
+        );
     }
 
     #[test]

@@ -1,10 +1,18 @@
-//! Makes ids and secrets that look like Stripe's: a prefix and random base62 characters. The only place of the stand-in that asks for randomness.
+//! Makes ids and secrets that look like Stripe's: a prefix and random base62 characters. The only
+//! place of the stand-in that asks for randomness.
 
 use rand::{RngExt, distr::Alphanumeric};
 
 /// `prefix` followed by `length` random characters out of `0-9A-Za-z`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place of the stand-in that does"
+)]
 pub fn random(prefix: &str, length: usize) -> String {
-    let tail = rand::rng().sample_iter(Alphanumeric).take(length).map(char::from);
+    let tail = rand::rng()
+        .sample_iter(Alphanumeric)
+        .take(length)
+        .map(char::from);
     prefix.chars().chain(tail).collect()
 }
 
@@ -26,7 +34,11 @@ mod tests {
     fn ids_have_the_length_of_stripes() {
         assert_eq!(short("cus_").len(), 18);
         assert_eq!(long("evt_").len(), 28);
-        assert!(short("cus_")[4..].chars().all(|c| c.is_ascii_alphanumeric()));
+        assert!(
+            short("cus_")[4..]
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric())
+        );
         assert_ne!(short("cus_"), short("cus_"));
     }
 }

@@ -1,4 +1,5 @@
-//! Invoices: one for a subscription's period, paid or open. Listed, retrieved, and paid on the portal page.
+//! Invoices: one for a subscription's period, paid or open. Listed, retrieved, and paid on the
+//! portal page.
 
 use axum::{
     Json,
@@ -15,33 +16,65 @@ use super::{
     table::{Created, Page, list},
 };
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Standing {
     Paid,
     /// Finalised, the payment failed.
     Open,
 }
 
-/// Stores the invoice for the period that runs and counts up the customer's invoice number. The caller stores customer and subscription.
-pub fn for_subscription(state: &mut State, customer: &mut Value, subscription: &Value, id: &str, standing: Standing) -> Value {
+/// Stores the invoice for the period that runs and counts up the customer's invoice number. The
+/// caller stores customer and subscription.
+pub fn for_subscription(
+    state: &mut State,
+    customer: &mut Value,
+    subscription: &Value,
+    id: &str,
+    standing: Standing,
+) -> Value {
     let sequence = customer["next_invoice_sequence"].as_i64().unwrap_or(1);
-    let number = format!("{}-{sequence:04}", customer["invoice_prefix"].as_str().unwrap_or_default());
-    customer["next_invoice_sequence"] = json!(sequence + 1);
+    let number = format!(
+        "{}-{sequence:04}",
+        customer["invoice_prefix"].as_str().unwrap_or_default()
+    );
+    customer["next_invoice_sequence"] = json!(sequence.saturating_add(1));
     let invoice = build(id, &number, customer, subscription, standing);
     state.invoices.put(invoice.clone());
     invoice
 }
 
-fn build(id: &str, number: &str, customer: &Value, subscription: &Value, standing: Standing) -> Value {
+fn build(
+    id: &str,
+    number: &str,
+    customer: &Value,
+    subscription: &Value,
+    standing: Standing,
+) -> Value {
     let item = &subscription["items"]["data"][0];
     let (start, end) = (&item["current_period_start"], &item["current_period_end"]);
     let trial = subscription["status"] == "trialing";
-    let unit = if trial { 0 } else { item["price"]["unit_amount"].as_i64().unwrap_or_default() };
+    let unit = if trial {
+        0
+    } else {
+        item["price"]["unit_amount"].as_i64().unwrap_or_default()
+    };
     let amount = unit.saturating_mul(item["quantity"].as_i64().unwrap_or(1));
     let paid = standing == Standing::Paid;
-    let reason = if subscription["created"] == *start { "subscription_create" } else { "subscription_cycle" };
-    let (status, paid_at) = if paid { ("paid", start) } else { ("open", &Value::Null) };
-    let lines = list(&format!("/v1/invoices/{id}/lines"), vec![line(id, subscription, amount)], false);
+    let reason = if subscription["created"] == *start {
+        "subscription_create"
+    } else {
+        "subscription_cycle"
+    };
+    let (status, paid_at) = if paid {
+        ("paid", start)
+    } else {
+        ("open", &Value::Null)
+    };
+    let lines = list(
+        &format!("/v1/invoices/{id}/lines"),
+        vec![line(id, subscription, amount)],
+        false,
+    );
     let own = json!({
         "id": id,
         "object": "invoice",
@@ -65,7 +98,10 @@ fn build(id: &str, number: &str, customer: &Value, subscription: &Value, standin
         "period_start": start,
         "status": status,
         "status_transitions": {
-            "finalized_at": start, "marked_uncollectible_at": null, "paid_at": paid_at, "voided_at": null,
+            "finalized_at": start,
+            "marked_uncollectible_at": null,
+            "paid_at": paid_at,
+            "voided_at": null,
         },
         "webhooks_delivered_at": start,
     });
@@ -79,7 +115,13 @@ fn unused() -> Value {
         "account_name": null,
         "account_tax_ids": null,
         "application": null,
-        "automatic_tax": { "disabled_reason": null, "enabled": false, "liability": null, "provider": null, "status": null },
+        "automatic_tax": {
+            "disabled_reason": null,
+            "enabled": false,
+            "liability": null,
+            "provider": null,
+            "status": null,
+        },
         "automatically_finalizes_at": null,
         "custom_fields": null,
         "default_payment_method": null,
@@ -98,7 +140,11 @@ fn unused() -> Value {
         "metadata": {},
         "next_payment_attempt": null,
         "on_behalf_of": null,
-        "payment_settings": { "default_mandate": null, "payment_method_options": null, "payment_method_types": null },
+        "payment_settings": {
+            "default_mandate": null,
+            "payment_method_options": null,
+            "payment_method_types": null,
+        },
         "receipt_number": null,
         "rendering": null,
         "shipping_details": null,
@@ -186,7 +232,8 @@ fn line(invoice: &str, subscription: &Value, amount: i64) -> Value {
     })
 }
 
-/// Pays an open invoice; a subscription that was behind is active again, a customer without open invoices no longer delinquent.
+/// Pays an open invoice; a subscription that was behind is active again, a customer without open
+/// invoices no longer delinquent.
 pub fn pay(state: &mut State, cause: &Cause, mut invoice: Value) {
     invoice["amount_paid"] = invoice["amount_due"].clone();
     invoice["amount_remaining"] = json!(0);
@@ -196,13 +243,21 @@ pub fn pay(state: &mut State, cause: &Cause, mut invoice: Value) {
     state.emit(cause, "invoice.paid", &invoice);
     let customer = invoice["customer"].as_str().unwrap_or_default().to_owned();
     let subscription = &invoice["parent"]["subscription_details"]["subscription"];
-    let subscription = state.subscriptions.get(subscription.as_str().unwrap_or_default()).cloned();
+    let subscription = state
+        .subscriptions
+        .get(subscription.as_str().unwrap_or_default())
+        .cloned();
     state.invoices.put(invoice);
-    if let Some(mut subscription) = subscription.filter(|subscription| subscription["status"] == "past_due") {
+    if let Some(mut subscription) =
+        subscription.filter(|subscription| subscription["status"] == "past_due")
+    {
         subscription["status"] = json!("active");
         state.update_subscription(cause, subscription);
     }
-    let behind = state.invoices.iter().any(|invoice| invoice["customer"] == *customer && invoice["status"] == "open");
+    let behind = state
+        .invoices
+        .iter()
+        .any(|invoice| invoice["customer"] == *customer && invoice["status"] == "open");
     if let Some(mut customer) = state.customer(&customer).cloned().filter(|_| !behind) {
         customer["delinquent"] = json!(false);
         state.update_customer(cause, customer);
@@ -212,7 +267,9 @@ pub fn pay(state: &mut State, cause: &Cause, mut invoice: Value) {
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
     params.finish()?;
     let invoice = app.read().invoices.get(&id).cloned();
-    invoice.map(Json).ok_or_else(|| ApiError::no_such("invoice", &id))
+    invoice
+        .map(Json)
+        .ok_or_else(|| ApiError::no_such("invoice", &id))
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
@@ -225,9 +282,15 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
     let (data, more) = app.read().invoices.page(&page, "invoice", |invoice| {
         let of_subscription = &invoice["parent"]["subscription_details"]["subscription"];
         created.holds(invoice)
-            && customer.as_ref().is_none_or(|customer| invoice["customer"] == **customer)
-            && status.as_ref().is_none_or(|status| invoice["status"] == **status)
-            && subscription.as_ref().is_none_or(|subscription| *of_subscription == **subscription)
+            && customer
+                .as_ref()
+                .is_none_or(|customer| invoice["customer"] == **customer)
+            && status
+                .as_ref()
+                .is_none_or(|status| invoice["status"] == **status)
+            && subscription
+                .as_ref()
+                .is_none_or(|subscription| *of_subscription == **subscription)
     })?;
     Ok(Json(list("/v1/invoices", data, more)))
 }

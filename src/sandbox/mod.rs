@@ -1,5 +1,7 @@
-//! A stand-in for Stripe, for development and tests: a separate HTTP server that shares no code with the rest of the program. It keeps its state in memory, speaks Stripe's form encoding and error
-//! bodies, shows a hosted portal page, and delivers signed webhooks. It listens on loopback only and refuses live keys.
+//! A stand-in for Stripe, for development and tests: a separate HTTP server that shares no code
+//! with the rest of the program. It keeps its state in memory, speaks Stripe's form encoding and
+//! error bodies, shows a hosted portal page, and delivers signed webhooks. It listens on loopback
+//! only and refuses live keys.
 
 mod auth;
 mod clock;
@@ -18,7 +20,6 @@ mod params;
 mod payment_methods;
 mod portal;
 mod portal_sessions;
-mod portal_view;
 mod prices;
 mod products;
 mod request_log;
@@ -39,13 +40,15 @@ use std::{
 
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     http::{Method, StatusCode, Uri},
     middleware::from_fn_with_state,
     routing::{get, post},
+    serve::ListenerExt,
 };
 use tokio::{
     net::TcpListener,
-    sync::{mpsc::unbounded_channel, watch},
+    sync::{mpsc::unbounded_channel, oneshot, watch},
     task::JoinSet,
 };
 
@@ -73,44 +76,82 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: false, state_file: None, webhooks: Vec::new(), delay: Duration::ZERO, business_name: "Northwind".to_owned() }
+        Self {
+            seed: false,
+            state_file: None,
+            webhooks: Vec::new(),
+            delay: Duration::ZERO,
+            business_name: "Northwind".to_owned(),
+        }
     }
 }
 
 /// Serves until `stop` resolves. Refuses a listener that others than this machine can reach.
-pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    options: Options,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     let address = listener.local_addr()?;
     if !address.ip().is_loopback() {
-        let message = format!("the stand-in for Stripe listens on loopback addresses only, such as 127.0.0.1, and not on {address}");
+        let message = format!(
+            "the stand-in for Stripe listens on loopback addresses only, such as 127.0.0.1, \
+             and not on {address}"
+        );
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
-    let stored = options.state_file.as_deref().map(storage::load).transpose()?.flatten();
+    let stored = options
+        .state_file
+        .as_deref()
+        .map(storage::load)
+        .transpose()?
+        .flatten();
     let fresh = stored.is_none();
     let mut state = stored.unwrap_or_default();
     let (outgoing, deliveries) = unbounded_channel();
-    state.targets = options.webhooks.into_iter().map(|(url, secret)| Target { url, secret }).collect();
+    state.targets = options
+        .webhooks
+        .into_iter()
+        .map(|(url, secret)| Target { url, secret })
+        .collect();
     state.outgoing = Some(outgoing);
     state.delay = options.delay;
     state.resume();
     if fresh && options.seed {
         seed::fill(&mut state, clock::now());
     }
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().map_err(io::Error::other)?;
     let (stopping, stopped) = watch::channel(false);
-    let app: Shared = Arc::new(App::new(state, format!("http://{address}"), options.business_name, client, stopped));
+    let app: Shared = Arc::new(App::new(
+        state,
+        format!("http://{address}"),
+        options.business_name,
+        client()?,
+        stopped,
+    ));
 
-    // Dropped on return, which ends what runs beside the server.
+    // Dropped on return, which ends the deliveries under way.
     let mut beside = JoinSet::new();
     beside.spawn(delivery::run(app.clone(), deliveries));
-    if let Some(file) = options.state_file.clone() {
-        beside.spawn(storage::keep(app.clone(), file));
-    }
+    let saver = options.state_file.map(|file| {
+        let (close, closing) = oneshot::channel();
+        (
+            close,
+            tokio::spawn(storage::keep(app.clone(), file, closing)),
+        )
+    });
     let stop = async move {
         stop.await;
         // The receiver lives in the app, which outlives this.
         let _ = stopping.send(true);
     };
-    let server = axum::serve(listener, router(app.clone())).with_graceful_shutdown(stop).into_future();
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "answers of this connection may be slow");
+        }
+    });
+    let server = axum::serve(listener, router(app.clone()))
+        .with_graceful_shutdown(stop)
+        .into_future();
     let out_of_patience = async {
         app.stopped().await;
         tokio::time::sleep(GRACE).await;
@@ -119,23 +160,50 @@ pub async fn serve(listener: TcpListener, options: Options, stop: impl Future<Ou
         served = server => served?,
         () = out_of_patience => {}
     }
-    if let Some(file) = &options.state_file {
-        storage::save(&app, file).await?;
+    if let Some((close, saver)) = saver {
+        drop(close);
+        saver.await.map_err(io::Error::other)??;
     }
     Ok(())
+}
+
+/// For webhooks. They go over plain HTTP: no certificate is trusted, so none has to be found on the
+/// machine. The library wants to know its cryptography all the same.
+fn client() -> io::Result<reqwest::Client> {
+    // An error means that the program has chosen before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .tls_certs_only([])
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .map_err(io::Error::other)
 }
 
 /// All routes; the API's handlers lie behind the gate.
 fn router(app: Shared) -> Router {
     Router::new()
         .route("/v1/customers", get(customers::all).post(customers::create))
-        .route("/v1/customers/{id}", get(customers::retrieve).post(customers::update).delete(customers::delete))
-        .route("/v1/customers/{id}/payment_methods", get(payment_methods::of_customer))
+        .route(
+            "/v1/customers/{id}",
+            get(customers::retrieve)
+                .post(customers::update)
+                .delete(customers::delete),
+        )
+        .route(
+            "/v1/customers/{id}/payment_methods",
+            get(payment_methods::of_customer),
+        )
         .route("/v1/billing_portal/sessions", post(portal_sessions::create))
-        .route("/v1/webhook_endpoints", get(webhook_endpoints::all).post(webhook_endpoints::create))
+        .route(
+            "/v1/webhook_endpoints",
+            get(webhook_endpoints::all).post(webhook_endpoints::create),
+        )
         .route(
             "/v1/webhook_endpoints/{id}",
-            get(webhook_endpoints::retrieve).post(webhook_endpoints::update).delete(webhook_endpoints::delete),
+            get(webhook_endpoints::retrieve)
+                .post(webhook_endpoints::update)
+                .delete(webhook_endpoints::delete),
         )
         .route("/v1/events", get(events::all))
         .route("/v1/events/{id}", get(events::one))
@@ -143,8 +211,16 @@ fn router(app: Shared) -> Router {
         .route("/v1/products/{id}", get(products::retrieve))
         .route("/v1/prices", get(prices::all).post(prices::create))
         .route("/v1/prices/{id}", get(prices::retrieve))
-        .route("/v1/subscriptions", get(subscriptions::all).post(subscriptions::create))
-        .route("/v1/subscriptions/{id}", get(subscriptions::retrieve).post(subscriptions::update).delete(subscriptions::cancel))
+        .route(
+            "/v1/subscriptions",
+            get(subscriptions::all).post(subscriptions::create),
+        )
+        .route(
+            "/v1/subscriptions/{id}",
+            get(subscriptions::retrieve)
+                .post(subscriptions::update)
+                .delete(subscriptions::cancel),
+        )
         .route("/v1/invoices", get(invoices::all))
         .route("/v1/invoices/{id}", get(invoices::retrieve))
         .route("/v1/payment_methods", get(payment_methods::all))
@@ -152,7 +228,10 @@ fn router(app: Shared) -> Router {
         .merge(portal::router())
         .merge(control::router())
         .fallback(|method: Method, uri: Uri| unknown(StatusCode::NOT_FOUND, method, uri))
-        .method_not_allowed_fallback(|method: Method, uri: Uri| unknown(StatusCode::METHOD_NOT_ALLOWED, method, uri))
+        .method_not_allowed_fallback(|method: Method, uri: Uri| {
+            unknown(StatusCode::METHOD_NOT_ALLOWED, method, uri)
+        })
+        .layer(DefaultBodyLimit::max(gate::LARGEST_BODY))
         .layer(from_fn_with_state(app.clone(), gate::gate))
         .with_state(app)
 }

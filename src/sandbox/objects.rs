@@ -11,9 +11,12 @@ pub fn joined<const N: usize>(parts: [Value; N]) -> Value {
     Value::Object(fields.collect())
 }
 
-/// What changed between two versions of an object, as Stripe's `previous_attributes` tells it: the old values, nested where both are objects.
+/// What changed between two versions of an object, as Stripe's `previous_attributes` tells it: the
+/// old values, nested where both are objects.
 pub fn previous_attributes(before: &Value, after: &Value) -> Value {
-    let (Some(old), Some(new)) = (before.as_object(), after.as_object()) else { return before.clone() };
+    let (Some(old), Some(new)) = (before.as_object(), after.as_object()) else {
+        return before.clone();
+    };
     old.keys()
         .chain(new.keys().filter(|key| !old.contains_key(*key)))
         .filter(|key| old.get(*key) != new.get(*key))
@@ -29,8 +32,10 @@ mod tests {
 
     #[test]
     fn previous_attributes_hold_old_values_of_what_changed() {
-        let before = json!({ "a": 1, "same": 2, "metadata": { "x": "1", "y": "2" }, "address": null });
-        let after = json!({ "a": 3, "same": 2, "metadata": { "x": "1", "y": "3", "z": "4" }, "address": { "city": "Bath" } });
+        let before =
+            json!({ "a": 1, "same": 2, "metadata": { "x": "1", "y": "2" }, "address": null });
+        let after = json!({ "a": 3, "same": 2, "metadata": { "x": "1", "y": "3", "z": "4" },
+            "address": { "city": "Bath" } });
         let previous = json!({ "a": 1, "metadata": { "y": "2", "z": null }, "address": null });
         assert_eq!(previous_attributes(&before, &after), previous);
     }

@@ -1,4 +1,5 @@
-//! Payment methods: the test cards that a customer can have, by Stripe's names for them (`pm_card_visa`).
+//! Payment methods: the test cards that a customer can have, by Stripe's names for them
+//! (`pm_card_visa`).
 
 use axum::{
     Json,
@@ -17,6 +18,7 @@ use super::{
 };
 
 /// A card out of Stripe's list of test cards.
+#[derive(Debug)]
 pub struct TestCard {
     pub token: &'static str,
     pub brand: &'static str,
@@ -26,9 +28,27 @@ pub struct TestCard {
 }
 
 pub const TEST_CARDS: [TestCard; 3] = [
-    TestCard { token: "pm_card_visa", brand: "visa", label: "Visa", number: "4242 4242 4242 4242", declines: false },
-    TestCard { token: "pm_card_mastercard", brand: "mastercard", label: "Mastercard", number: "5555 5555 5555 4444", declines: false },
-    TestCard { token: "pm_card_chargeDeclined", brand: "visa", label: "Visa that is declined", number: "4000 0000 0000 0002", declines: true },
+    TestCard {
+        token: "pm_card_visa",
+        brand: "visa",
+        label: "Visa",
+        number: "4242 4242 4242 4242",
+        declines: false,
+    },
+    TestCard {
+        token: "pm_card_mastercard",
+        brand: "mastercard",
+        label: "Mastercard",
+        number: "5555 5555 5555 4444",
+        declines: false,
+    },
+    TestCard {
+        token: "pm_card_chargeDeclined",
+        brand: "visa",
+        label: "Visa that is declined",
+        number: "4000 0000 0000 0002",
+        declines: true,
+    },
 ];
 
 impl TestCard {
@@ -44,12 +64,26 @@ pub fn build(id: &str, card: &TestCard, created: i64) -> Value {
         "object": "payment_method",
         "allow_redisplay": "unspecified",
         "billing_details": {
-            "address": { "city": null, "country": null, "line1": null, "line2": null, "postal_code": null, "state": null },
-            "email": null, "name": null, "phone": null, "tax_id": null,
+            "address": {
+                "city": null,
+                "country": null,
+                "line1": null,
+                "line2": null,
+                "postal_code": null,
+                "state": null,
+            },
+            "email": null,
+            "name": null,
+            "phone": null,
+            "tax_id": null,
         },
         "card": {
             "brand": card.brand,
-            "checks": { "address_line1_check": null, "address_postal_code_check": null, "cvc_check": "pass" },
+            "checks": {
+                "address_line1_check": null,
+                "address_postal_code_check": null,
+                "cvc_check": "pass",
+            },
             "country": "US",
             "display_brand": card.brand,
             "exp_month": 8,
@@ -75,8 +109,15 @@ pub fn build(id: &str, card: &TestCard, created: i64) -> Value {
 /// A card by id or by the name of a test card, which makes a new one.
 pub fn resolve(state: &State, name: &str) -> Result<Value, ApiError> {
     let known = || state.payment_methods.get(name).cloned();
-    let fresh = || TEST_CARDS.iter().find(|card| card.token == name).map(|card| build(&ids::long("pm_"), card, clock::now()));
-    known().or_else(fresh).ok_or_else(|| ApiError::no_such_param("payment_method", "PaymentMethod", name))
+    let fresh = || {
+        TEST_CARDS
+            .iter()
+            .find(|card| card.token == name)
+            .map(|card| build(&ids::long("pm_"), card, clock::now()))
+    };
+    known()
+        .or_else(fresh)
+        .ok_or_else(|| ApiError::no_such_param("payment_method", "PaymentMethod", name))
 }
 
 pub fn attach(state: &mut State, cause: &Cause, mut card: Value, customer: &Value) {
@@ -94,14 +135,24 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
 }
 
 /// `GET /v1/customers/{id}/payment_methods`
-pub async fn of_customer(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
-    page(&app, &id, &format!("/v1/customers/{id}/payment_methods"), params)
+pub async fn of_customer(
+    Shelf(app): Shelf<Shared>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Answer {
+    page(
+        &app,
+        &id,
+        &format!("/v1/customers/{id}/payment_methods"),
+        params,
+    )
 }
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
     params.finish()?;
     let card = app.read().payment_methods.get(&id).cloned();
-    card.map(Json).ok_or_else(|| ApiError::no_such("PaymentMethod", &id))
+    card.map(Json)
+        .ok_or_else(|| ApiError::no_such("PaymentMethod", &id))
 }
 
 fn page(app: &Shared, customer: &str, url: &str, mut params: Params) -> Answer {

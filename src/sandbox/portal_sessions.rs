@@ -1,4 +1,5 @@
-//! `POST /v1/billing_portal/sessions`: a short-lived link to the hosted portal page of one customer.
+//! `POST /v1/billing_portal/sessions`: a short-lived link to the hosted portal page of one
+//! customer.
 
 use axum::{Extension, Json, extract::State as Shelf};
 use serde::{Deserialize, Serialize};
@@ -18,11 +19,19 @@ const UNOPENED: i64 = 5 * 60;
 const OPENED: i64 = 60 * 60;
 
 const LOCALES: [&str; 47] = [
-    "auto", "bg", "cs", "da", "de", "el", "en", "en-AU", "en-CA", "en-GB", "en-IE", "en-IN", "en-NZ", "en-SG", "es", "es-419", "et", "fi", "fil", "fr", "fr-CA", "hr", "hu", "id",
-    "it", "ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl", "sv", "th", "tr", "vi", "zh", "zh-HK", "zh-TW",
+    "auto", "bg", "cs", "da", "de", "el", "en", "en-AU", "en-CA", "en-GB", "en-IE", "en-IN",
+    "en-NZ", "en-SG", "es", "es-419", "et", "fi", "fil", "fr", "fr-CA", "hr", "hu", "id", "it",
+    "ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl",
+    "sv", "th", "tr", "vi", "zh", "zh-HK", "zh-TW",
 ];
-const FLOWS: [&str; 6] =
-    ["customer_update", "payment_method_update", "subscription_cancel", "subscription_pause", "subscription_update", "subscription_update_confirm"];
+const FLOWS: [&str; 6] = [
+    "customer_update",
+    "payment_method_update",
+    "subscription_cancel",
+    "subscription_pause",
+    "subscription_update",
+    "subscription_update_confirm",
+];
 const COMPLETIONS: [&str; 3] = ["hosted_confirmation", "portal_homepage", "redirect"];
 
 /// What the portal page needs; the token in the link is the key to it.
@@ -38,22 +47,38 @@ pub struct PortalSession {
 impl State {
     /// The session of a link that still works; a visit prolongs it.
     pub fn visit_portal(&mut self, token: &str, now: i64) -> Option<PortalSession> {
-        self.portal_sessions.retain(|_, session| session.expires_at > now);
+        self.portal_sessions
+            .retain(|_, session| session.expires_at > now);
         let session = self.portal_sessions.get_mut(token)?;
         session.expires_at = now + OPENED;
         Some(session.clone())
     }
 }
 
-pub async fn create(Shelf(app): Shelf<Shared>, other: Option<Extension<OtherPortalUrl>>, because: Because, mut params: Params) -> Answer {
+pub async fn create(
+    Shelf(app): Shelf<Shared>,
+    other: Option<Extension<OtherPortalUrl>>,
+    because: Because,
+    mut params: Params,
+) -> Answer {
     let customer = params.required("customer")?;
     let return_url = params.text("return_url")?;
-    if return_url.as_deref().is_some_and(|url| !is_web_address(url)) {
+    if return_url
+        .as_deref()
+        .is_some_and(|url| !is_web_address(url))
+    {
         return Err(ApiError::invalid("return_url", "Not a valid URL").code("url_invalid"));
     }
     let configuration = params.text("configuration")?;
-    if configuration.as_deref().is_some_and(|id| !id.starts_with("bpc_")) {
-        return Err(ApiError::no_such_param("configuration", "configuration", configuration.as_deref().unwrap_or_default()));
+    if configuration
+        .as_deref()
+        .is_some_and(|id| !id.starts_with("bpc_"))
+    {
+        return Err(ApiError::no_such_param(
+            "configuration",
+            "configuration",
+            configuration.as_deref().unwrap_or_default(),
+        ));
     }
     let locale = params.choice("locale", &LOCALES)?;
     let flow = params.group("flow_data")?;
@@ -66,7 +91,10 @@ pub async fn create(Shelf(app): Shelf<Shared>, other: Option<Extension<OtherPort
     }
     let flow = flow.map_or(Ok(Value::Null), |flow| read_flow(&state, &customer, flow))?;
     let token = ids::random("test_", 40);
-    let url = other.map_or_else(|| format!("{}/p/session/{token}", app.base_url), |Extension(other)| other.0);
+    let url = other.map_or_else(
+        || format!("{}/p/session/{token}", app.base_url),
+        |Extension(other)| other.0,
+    );
     let session = json!({
         "id": ids::long("bps_"),
         "object": "billing_portal.session",
@@ -82,14 +110,26 @@ pub async fn create(Shelf(app): Shelf<Shared>, other: Option<Extension<OtherPort
         "return_url": return_url,
         "url": url,
     });
-    state.portal_sessions.retain(|_, session| session.expires_at > because.at);
-    state.portal_sessions.insert(token, PortalSession { customer, return_url, flow, expires_at: because.at + UNOPENED });
+    state
+        .portal_sessions
+        .retain(|_, session| session.expires_at > because.at);
+    state.portal_sessions.insert(
+        token,
+        PortalSession {
+            customer,
+            return_url,
+            flow,
+            expires_at: because.at + UNOPENED,
+        },
+    );
     Ok(Json(session))
 }
 
 /// Checks `flow_data` and gives it the shape of the answer.
 fn read_flow(state: &State, customer: &str, mut params: Params) -> Result<Value, ApiError> {
-    let kind = params.choice("type", &FLOWS)?.ok_or_else(|| ApiError::missing("flow_data[type]"))?;
+    let kind = params
+        .choice("type", &FLOWS)?
+        .ok_or_else(|| ApiError::missing("flow_data[type]"))?;
     let mut flow = json!({
         "after_completion": read_completion(params.group("after_completion")?)?,
         "customer_update": null,
@@ -103,17 +143,28 @@ fn read_flow(state: &State, customer: &str, mut params: Params) -> Result<Value,
         flow["customer_update"] = json!({});
     }
     if kind.starts_with("subscription_") {
-        let mut details = params.group(&kind)?.ok_or_else(|| ApiError::missing(&params.name(&kind)))?;
+        let mut details = params
+            .group(&kind)?
+            .ok_or_else(|| ApiError::missing(&params.name(&kind)))?;
         let field = details.name("subscription");
         let id = details.required("subscription")?;
-        let subscription = state.subscriptions.get(&id).filter(|subscription| subscription["customer"] == *customer);
-        let subscription = subscription.ok_or_else(|| ApiError::no_such_param(&field, "subscription", &id))?;
+        let subscription = state
+            .subscriptions
+            .get(&id)
+            .filter(|subscription| subscription["customer"] == *customer);
+        let subscription =
+            subscription.ok_or_else(|| ApiError::no_such_param(&field, "subscription", &id))?;
         if subscription["status"] == "canceled" {
-            return Err(ApiError::invalid(&field, "The subscription is canceled and cannot be changed in the portal."));
+            return Err(ApiError::invalid(
+                &field,
+                "The subscription is canceled and cannot be changed in the portal.",
+            ));
         }
         flow[kind.as_str()] = match kind.as_str() {
             "subscription_cancel" => json!({ "retention": null, "subscription": id }),
-            "subscription_update_confirm" => json!({ "discounts": null, "items": read_items(&mut details)?, "subscription": id }),
+            "subscription_update_confirm" => {
+                json!({ "discounts": null, "items": read_items(&mut details)?, "subscription": id })
+            }
             _ => json!({ "subscription": id }),
         };
         details.ignore(&["discounts", "retention"]);
@@ -124,13 +175,21 @@ fn read_flow(state: &State, customer: &str, mut params: Params) -> Result<Value,
 }
 
 fn read_completion(params: Option<Params>) -> Result<Value, ApiError> {
-    let mut completion = json!({ "hosted_confirmation": null, "redirect": null, "type": "portal_homepage" });
-    let Some(mut params) = params else { return Ok(completion) };
-    let kind = params.choice("type", &COMPLETIONS)?.ok_or_else(|| ApiError::missing(&params.name("type")))?;
+    let mut completion =
+        json!({ "hosted_confirmation": null, "redirect": null, "type": "portal_homepage" });
+    let Some(mut params) = params else {
+        return Ok(completion);
+    };
+    let kind = params
+        .choice("type", &COMPLETIONS)?
+        .ok_or_else(|| ApiError::missing(&params.name("type")))?;
     if let Some(mut redirect) = params.group("redirect")? {
         let url = redirect.required("return_url")?;
         if !is_web_address(&url) {
-            return Err(ApiError::invalid(&redirect.name("return_url"), "Not a valid URL").code("url_invalid"));
+            return Err(
+                ApiError::invalid(&redirect.name("return_url"), "Not a valid URL")
+                    .code("url_invalid"),
+            );
         }
         redirect.finish()?;
         completion["redirect"] = json!({ "return_url": url });
@@ -138,7 +197,8 @@ fn read_completion(params: Option<Params>) -> Result<Value, ApiError> {
         return Err(ApiError::missing(&params.name("redirect")));
     }
     if let Some(mut confirmation) = params.group("hosted_confirmation")? {
-        completion["hosted_confirmation"] = json!({ "custom_message": confirmation.text("custom_message")? });
+        completion["hosted_confirmation"] =
+            json!({ "custom_message": confirmation.text("custom_message")? });
         confirmation.finish()?;
     } else if kind == "hosted_confirmation" {
         completion["hosted_confirmation"] = json!({ "custom_message": null });
@@ -149,9 +209,17 @@ fn read_completion(params: Option<Params>) -> Result<Value, ApiError> {
 }
 
 fn read_items(details: &mut Params) -> Result<Value, ApiError> {
-    let items = details.groups("items")?.ok_or_else(|| ApiError::missing(&details.name("items")))?;
-    let [mut item] = <[Params; 1]>::try_from(items).map_err(|_| ApiError::invalid(&details.name("items"), "Exactly one item can be updated."))?;
-    let read = json!({ "id": item.required("id")?, "price": item.text("price")?, "quantity": item.integer("quantity")?.unwrap_or(1) });
+    let items = details
+        .groups("items")?
+        .ok_or_else(|| ApiError::missing(&details.name("items")))?;
+    let [mut item] = <[Params; 1]>::try_from(items).map_err(|_| {
+        ApiError::invalid(&details.name("items"), "Exactly one item can be updated.")
+    })?;
+    let read = json!({
+        "id": item.required("id")?,
+        "price": item.text("price")?,
+        "quantity": item.integer("quantity")?.unwrap_or(1),
+    });
     item.finish()?;
     Ok(json!([read]))
 }

@@ -16,13 +16,28 @@ use super::{
 };
 
 /// Currencies whose smallest unit is the whole one.
-const WITHOUT_CENTS: [&str; 16] =
-    ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf"];
+const WITHOUT_CENTS: [&str; 16] = [
+    "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv",
+    "xaf", "xof", "xpf",
+];
 
 /// `interval` is none for a price that is paid once.
-pub fn build(id: &str, product: &str, amount: i64, currency: &str, interval: Option<(&str, i64)>, created: i64) -> Value {
+pub fn build(
+    id: &str,
+    product: &str,
+    amount: i64,
+    currency: &str,
+    interval: Option<(&str, i64)>,
+    created: i64,
+) -> Value {
     let recurring = interval.map(|(interval, count)| {
-        json!({ "interval": interval, "interval_count": count, "meter": null, "trial_period_days": null, "usage_type": "licensed" })
+        json!({
+            "interval": interval,
+            "interval_count": count,
+            "meter": null,
+            "trial_period_days": null,
+            "usage_type": "licensed",
+        })
     });
     json!({
         "id": id,
@@ -49,10 +64,16 @@ pub fn build(id: &str, product: &str, amount: i64, currency: &str, interval: Opt
 
 /// For people: `€12.00 per month`.
 pub fn in_words(price: &Value, quantity: i64) -> String {
-    let amount = price["unit_amount"].as_i64().unwrap_or_default().saturating_mul(quantity);
+    let amount = price["unit_amount"]
+        .as_i64()
+        .unwrap_or_default()
+        .saturating_mul(quantity);
     let amount = money(amount, price["currency"].as_str().unwrap_or_default());
     let interval = price["recurring"]["interval"].as_str();
-    match (interval, price["recurring"]["interval_count"].as_i64().unwrap_or(1)) {
+    match (
+        interval,
+        price["recurring"]["interval_count"].as_i64().unwrap_or(1),
+    ) {
         (None, _) => amount,
         (Some(interval), 1) => format!("{amount} per {interval}"),
         (Some(interval), count) => format!("{amount} every {count} {interval}s"),
@@ -63,7 +84,11 @@ pub fn in_words(price: &Value, quantity: i64) -> String {
 pub fn money(amount: i64, currency: &str) -> String {
     let sign = if amount < 0 { "-" } else { "" };
     let size = amount.unsigned_abs();
-    let number = if WITHOUT_CENTS.contains(&currency) { size.to_string() } else { format!("{}.{:02}", size / 100, size % 100) };
+    let number = if WITHOUT_CENTS.contains(&currency) {
+        size.to_string()
+    } else {
+        format!("{}.{:02}", size / 100, size % 100)
+    };
     match currency {
         "eur" => format!("{sign}€{number}"),
         "usd" => format!("{sign}${number}"),
@@ -76,13 +101,27 @@ pub fn money(amount: i64, currency: &str) -> String {
 pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Params) -> Answer {
     let currency = params.required("currency")?.to_lowercase();
     if currency.len() != 3 || !currency.chars().all(|c| c.is_ascii_lowercase()) {
-        return Err(ApiError::invalid("currency", "Invalid currency: it must be a three-letter ISO code."));
+        return Err(ApiError::invalid(
+            "currency",
+            "Invalid currency: it must be a three-letter ISO code.",
+        ));
     }
     let product = params.required("product")?;
-    let amount = params.integer("unit_amount")?.ok_or_else(|| ApiError::missing("unit_amount"))?;
+    let amount = params
+        .integer("unit_amount")?
+        .ok_or_else(|| ApiError::missing("unit_amount"))?;
     let interval = params.group("recurring")?.map(read_interval).transpose()?;
-    let interval = interval.as_ref().map(|(interval, count)| (interval.as_str(), *count));
-    let mut price = build(&ids::long("price_"), &product, amount, &currency, interval, because.at);
+    let interval = interval
+        .as_ref()
+        .map(|(interval, count)| (interval.as_str(), *count));
+    let mut price = build(
+        &ids::long("price_"),
+        &product,
+        amount,
+        &currency,
+        interval,
+        because.at,
+    );
     for field in ["lookup_key", "nickname"] {
         price[field] = nullable(params.text(field)?.unwrap_or_default());
     }
@@ -108,7 +147,10 @@ fn read_interval(mut recurring: Params) -> Result<(String, i64), ApiError> {
     recurring.ignore(&["usage_type"]);
     recurring.finish()?;
     if !(1..=1095).contains(&count) {
-        return Err(ApiError::invalid("recurring[interval_count]", "The interval must be between one day and three years."));
+        return Err(ApiError::invalid(
+            "recurring[interval_count]",
+            "The interval must be between one day and three years.",
+        ));
     }
     Ok((interval, count))
 }
@@ -116,7 +158,9 @@ fn read_interval(mut recurring: Params) -> Result<(String, i64), ApiError> {
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
     params.finish()?;
     let price = app.read().prices.get(&id).cloned();
-    price.map(Json).ok_or_else(|| ApiError::no_such("price", &id))
+    price
+        .map(Json)
+        .ok_or_else(|| ApiError::no_such("price", &id))
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
@@ -129,7 +173,9 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
     let (data, more) = app.read().prices.page(&page, "price", |price| {
         created.holds(price)
             && active.is_none_or(|active| price["active"] == active)
-            && product.as_ref().is_none_or(|product| price["product"] == **product)
+            && product
+                .as_ref()
+                .is_none_or(|product| price["product"] == **product)
             && kind.as_ref().is_none_or(|kind| price["type"] == **kind)
     })?;
     Ok(Json(list("/v1/prices", data, more)))
@@ -141,9 +187,14 @@ mod tests {
 
     #[test]
     fn prices_read_well() {
-        let price = |amount, currency, interval| in_words(&build("p", "q", amount, currency, interval, 0), 1);
+        let price = |amount, currency, interval| {
+            in_words(&build("p", "q", amount, currency, interval, 0), 1)
+        };
         assert_eq!(price(1200, "eur", Some(("month", 1))), "€12.00 per month");
-        assert_eq!(price(995, "usd", Some(("month", 3))), "$9.95 every 3 months");
+        assert_eq!(
+            price(995, "usd", Some(("month", 3))),
+            "$9.95 every 3 months"
+        );
         assert_eq!(price(1200, "jpy", None), "¥1200");
         assert_eq!(money(-5, "chf"), "-CHF 0.05");
     }

@@ -41,9 +41,18 @@ pub fn build(id: &str, name: &str, created: i64) -> Value {
 }
 
 pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Params) -> Answer {
-    let id = params.text("id")?.filter(|id| !id.is_empty()).unwrap_or_else(|| ids::short("prod_"));
+    let id = params
+        .text("id")?
+        .filter(|id| !id.is_empty())
+        .unwrap_or_else(|| ids::short("prod_"));
     let mut product = build(&id, &params.required("name")?, because.at);
-    for field in ["description", "statement_descriptor", "tax_code", "unit_label", "url"] {
+    for field in [
+        "description",
+        "statement_descriptor",
+        "tax_code",
+        "unit_label",
+        "url",
+    ] {
         product[field] = nullable(params.text(field)?.unwrap_or_default());
     }
     if let Some(active) = params.flag("active")? {
@@ -57,7 +66,9 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
     params.finish()?;
     let mut state = app.write();
     if state.products.get(&id).is_some() {
-        return Err(ApiError::invalid("id", "Product already exists.").code("resource_already_exists"));
+        return Err(
+            ApiError::invalid("id", "Product already exists.").code("resource_already_exists")
+        );
     }
     state.emit(&because, "product.created", &product);
     state.products.put(product.clone());
@@ -67,7 +78,9 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
     params.finish()?;
     let product = app.read().products.get(&id).cloned();
-    product.map(Json).ok_or_else(|| ApiError::no_such("product", &id))
+    product
+        .map(Json)
+        .ok_or_else(|| ApiError::no_such("product", &id))
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
@@ -79,7 +92,9 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
     let (data, more) = app.read().products.page(&page, "product", |product| {
         created.holds(product)
             && active.is_none_or(|active| product["active"] == active)
-            && wanted.as_ref().is_none_or(|ids| ids.iter().any(|id| product["id"] == **id))
+            && wanted
+                .as_ref()
+                .is_none_or(|ids| ids.iter().any(|id| product["id"] == **id))
     })?;
     Ok(Json(list("/v1/products", data, more)))
 }

@@ -10,16 +10,32 @@ const KEPT: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct RequestLog {
     entries: VecDeque<Value>,
-    /// Number of the first entry: a request that is answered after the log was cleared finds nothing to complete.
+    /// Number of the first entry: a request that is answered after the log was cleared finds
+    /// nothing to complete.
     first: usize,
 }
 
 impl RequestLog {
     /// Notes a request and gives its number. It has no status until it is answered.
-    pub fn open(&mut self, method: &str, path: &str, query: &str, form: &[(String, String)], headers: &HeaderMap) -> usize {
-        let headers: Map<String, Value> = headers.iter().map(|(name, value)| (name.to_string(), json!(shown(value)))).collect();
+    pub fn open(
+        &mut self,
+        method: &str,
+        path: &str,
+        query: &str,
+        form: &[(String, String)],
+        headers: &HeaderMap,
+    ) -> usize {
+        let headers: Map<String, Value> = headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), json!(shown(value))))
+            .collect();
         self.entries.push_back(json!({
-            "method": method, "path": path, "query": query, "form": pairs(form), "headers": headers, "status": null,
+            "method": method,
+            "path": path,
+            "query": query,
+            "form": pairs(form),
+            "headers": headers,
+            "status": null,
         }));
         if self.entries.len() > KEPT {
             self.entries.pop_front();
@@ -29,7 +45,10 @@ impl RequestLog {
     }
 
     pub fn close(&mut self, number: usize, status: u16) {
-        if let Some(entry) = number.checked_sub(self.first).and_then(|index| self.entries.get_mut(index)) {
+        if let Some(entry) = number
+            .checked_sub(self.first)
+            .and_then(|index| self.entries.get_mut(index))
+        {
             entry["status"] = json!(status);
         }
     }
@@ -47,7 +66,11 @@ impl RequestLog {
 /// A live key that came here by mistake is not kept.
 fn shown(value: &HeaderValue) -> String {
     let text = String::from_utf8_lossy(value.as_bytes());
-    if text.contains("_live_") { "[redacted]".to_owned() } else { text.into_owned() }
+    if text.contains("_live_") {
+        "[redacted]".to_owned()
+    } else {
+        text.into_owned()
+    }
 }
 
 /// The pairs as an object; a name that comes twice holds a list.

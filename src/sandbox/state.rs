@@ -1,4 +1,5 @@
-//! Everything the stand-in remembers, behind one lock that is never held across an `await`. Knows nothing of HTTP.
+//! Everything the stand-in remembers, behind one lock that is never held across an `await`. Knows
+//! nothing of HTTP.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -9,7 +10,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc::UnboundedSender, watch};
 
-use super::{delivery::Delivery, faults::Fault, idempotency::Kept, portal_sessions::PortalSession, request_log::RequestLog, table::Table};
+use super::{
+    delivery::Delivery, faults::Fault, idempotency::Kept, portal_sessions::PortalSession,
+    request_log::RequestLog, table::Table,
+};
 
 /// What is stored in the state file is serialised; the rest lasts as long as the process.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -66,8 +70,21 @@ pub struct App {
 pub type Shared = Arc<App>;
 
 impl App {
-    pub fn new(state: State, base_url: String, business_name: String, client: reqwest::Client, stopping: watch::Receiver<bool>) -> Self {
-        Self { state: Mutex::new(state), changed: Notify::new(), base_url, business_name, client, stopping }
+    pub fn new(
+        state: State,
+        base_url: String,
+        business_name: String,
+        client: reqwest::Client,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            base_url,
+            business_name,
+            client,
+            stopping,
+        }
     }
 
     /// For looking only: what is changed through it is not saved.

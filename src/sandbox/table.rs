@@ -1,4 +1,5 @@
-//! Objects of one kind, in the order of their creation, with Stripe's way of listing them: newest first, by cursors.
+//! Objects of one kind, in the order of their creation, with Stripe's way of listing them: newest
+//! first, by cursors.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -32,10 +33,15 @@ impl Table {
 
     /// Adds the object or replaces the one with its id, which keeps its place.
     pub fn put(&mut self, object: Value) {
-        let Some(id) = object["id"].as_str().map(str::to_owned) else { return };
+        let Some(id) = object["id"].as_str().map(str::to_owned) else {
+            return;
+        };
         let place = *self.places.entry(id).or_insert_with(|| {
             self.arrivals += 1;
-            (object["created"].as_i64().unwrap_or_default(), self.arrivals)
+            (
+                object["created"].as_i64().unwrap_or_default(),
+                self.arrivals,
+            )
         });
         self.rows.insert(place, object);
     }
@@ -46,7 +52,8 @@ impl Table {
 
     pub fn remove_oldest(&mut self) {
         if let Some((_, object)) = self.rows.pop_first() {
-            self.places.remove(object["id"].as_str().unwrap_or_default());
+            self.places
+                .remove(object["id"].as_str().unwrap_or_default());
         }
     }
 
@@ -59,19 +66,49 @@ impl Table {
         self.rows.values().rev()
     }
 
-    /// One page of the objects that pass `wanted`, and whether there are more in the direction of reading.
-    pub fn page(&self, page: &Page, noun: &str, wanted: impl Fn(&Value) -> bool) -> Result<(Vec<Value>, bool), ApiError> {
-        let place = |param: &str, id: &str| self.place(id).ok_or_else(|| ApiError::no_such_param(param, noun, id));
+    /// One page of the objects that pass `wanted`, and whether there are more in the direction of
+    /// reading.
+    pub fn page(
+        &self,
+        page: &Page,
+        noun: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<(Vec<Value>, bool), ApiError> {
+        let place = |param: &str, id: &str| {
+            self.place(id)
+                .ok_or_else(|| ApiError::no_such_param(param, noun, id))
+        };
         let mut found: Vec<Value> = match (&page.after, &page.before) {
             (_, Some(before)) => {
-                let newer = (Bound::Excluded(place("ending_before", before)?), Bound::Unbounded);
-                self.rows.range(newer).map(|(_, row)| row).filter(|row| wanted(row)).take(page.limit + 1).cloned().collect()
+                let newer = (
+                    Bound::Excluded(place("ending_before", before)?),
+                    Bound::Unbounded,
+                );
+                self.rows
+                    .range(newer)
+                    .map(|(_, row)| row)
+                    .filter(|row| wanted(row))
+                    .take(page.limit + 1)
+                    .cloned()
+                    .collect()
             }
             (Some(after), None) => {
                 let older = ..place("starting_after", after)?;
-                self.rows.range(older).rev().map(|(_, row)| row).filter(|row| wanted(row)).take(page.limit + 1).cloned().collect()
+                self.rows
+                    .range(older)
+                    .rev()
+                    .map(|(_, row)| row)
+                    .filter(|row| wanted(row))
+                    .take(page.limit + 1)
+                    .cloned()
+                    .collect()
             }
-            (None, None) => self.iter().filter(|row| wanted(row)).take(page.limit + 1).cloned().collect(),
+            (None, None) => self
+                .iter()
+                .filter(|row| wanted(row))
+                .take(page.limit + 1)
+                .cloned()
+                .collect(),
         };
         let more = found.len() > page.limit;
         found.truncate(page.limit);
@@ -91,7 +128,9 @@ impl Serialize for Table {
 impl<'de> Deserialize<'de> for Table {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut table = Table::default();
-        Vec::<Value>::deserialize(deserializer)?.into_iter().for_each(|object| table.put(object));
+        Vec::<Value>::deserialize(deserializer)?
+            .into_iter()
+            .for_each(|object| table.put(object));
         Ok(table)
     }
 }
@@ -107,13 +146,28 @@ pub struct Page {
 impl Page {
     pub fn from(params: &mut Params) -> Result<Self, ApiError> {
         let limit = params.integer("limit")?.unwrap_or(10);
-        let limit = usize::try_from(limit).ok().filter(|limit| (1..=100).contains(limit)).ok_or_else(|| {
-            let bound = if limit < 1 { "greater than or equal to 1" } else { "less than or equal to 100" };
-            ApiError::invalid("limit", format!("This value must be {bound}.")).code("parameter_invalid_integer")
-        })?;
-        let page = Self { limit, after: params.text("starting_after")?, before: params.text("ending_before")? };
+        let limit = usize::try_from(limit)
+            .ok()
+            .filter(|limit| (1..=100).contains(limit))
+            .ok_or_else(|| {
+                let bound = if limit < 1 {
+                    "greater than or equal to 1"
+                } else {
+                    "less than or equal to 100"
+                };
+                ApiError::invalid("limit", format!("This value must be {bound}."))
+                    .code("parameter_invalid_integer")
+            })?;
+        let page = Self {
+            limit,
+            after: params.text("starting_after")?,
+            before: params.text("ending_before")?,
+        };
         if page.after.is_some() && page.before.is_some() {
-            return Err(ApiError::invalid("starting_after", "You may only specify one of these parameters: ending_before, starting_after."));
+            return Err(ApiError::invalid(
+                "starting_after",
+                "You may only specify one of these parameters: ending_before, starting_after.",
+            ));
         }
         Ok(page)
     }
@@ -131,11 +185,24 @@ impl Created {
         let mut exact = params.clone();
         if let Ok(Some(at)) = exact.integer("created") {
             *params = exact;
-            return Ok(Self { from: Some(at), to: Some(at) });
+            return Ok(Self {
+                from: Some(at),
+                to: Some(at),
+            });
         }
-        let Some(mut bounds) = params.group("created")? else { return Ok(Self::default()) };
-        let from = bounds.integer("gte")?.max(bounds.integer("gt")?.map(|at| at.saturating_add(1)));
-        let to = [bounds.integer("lte")?, bounds.integer("lt")?.map(|at| at.saturating_sub(1))].into_iter().flatten().min();
+        let Some(mut bounds) = params.group("created")? else {
+            return Ok(Self::default());
+        };
+        let from = bounds
+            .integer("gte")?
+            .max(bounds.integer("gt")?.map(|at| at.saturating_add(1)));
+        let to = [
+            bounds.integer("lte")?,
+            bounds.integer("lt")?.map(|at| at.saturating_sub(1)),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         bounds.finish()?;
         Ok(Self { from, to })
     }
@@ -164,9 +231,16 @@ mod tests {
     }
 
     fn page(limit: usize, after: Option<&str>, before: Option<&str>) -> (String, bool) {
-        let page = Page { limit, after: after.map(str::to_owned), before: before.map(str::to_owned) };
+        let page = Page {
+            limit,
+            after: after.map(str::to_owned),
+            before: before.map(str::to_owned),
+        };
         let (rows, more) = table().page(&page, "thing", |_| true).unwrap();
-        (rows.iter().filter_map(|row| row["id"].as_str()).collect(), more)
+        (
+            rows.iter().filter_map(|row| row["id"].as_str()).collect(),
+            more,
+        )
     }
 
     #[test]
@@ -179,8 +253,15 @@ mod tests {
 
     #[test]
     fn an_unknown_cursor_is_refused() {
-        let page = Page { limit: 1, after: Some("zz".to_owned()), before: None };
-        assert_eq!(table().page(&page, "thing", |_| true), Err(ApiError::no_such_param("starting_after", "thing", "zz")));
+        let page = Page {
+            limit: 1,
+            after: Some("zz".to_owned()),
+            before: None,
+        };
+        assert_eq!(
+            table().page(&page, "thing", |_| true),
+            Err(ApiError::no_such_param("starting_after", "thing", "zz"))
+        );
     }
 
     #[test]

@@ -43,7 +43,10 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
     }
     let mut state = app.write();
     if state.webhook_endpoints.len() >= MOST {
-        return Err(ApiError::invalid("url", format!("You have reached the maximum of {MOST} test webhook endpoints.")));
+        return Err(ApiError::invalid(
+            "url",
+            format!("You have reached the maximum of {MOST} test webhook endpoints."),
+        ));
     }
     state.webhook_endpoints.put(endpoint.clone());
     Ok(Json(endpoint))
@@ -52,12 +55,22 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
     params.finish()?;
     let endpoint = app.read().webhook_endpoints.get(&id).cloned();
-    endpoint.map(|endpoint| Json(shown(endpoint))).ok_or_else(|| unknown(&id))
+    endpoint
+        .map(|endpoint| Json(shown(endpoint)))
+        .ok_or_else(|| unknown(&id))
 }
 
-pub async fn update(Shelf(app): Shelf<Shared>, Path(id): Path<String>, mut params: Params) -> Answer {
+pub async fn update(
+    Shelf(app): Shelf<Shared>,
+    Path(id): Path<String>,
+    mut params: Params,
+) -> Answer {
     let mut state = app.write();
-    let mut endpoint = state.webhook_endpoints.get(&id).cloned().ok_or_else(|| unknown(&id))?;
+    let mut endpoint = state
+        .webhook_endpoints
+        .get(&id)
+        .cloned()
+        .ok_or_else(|| unknown(&id))?;
     apply(&mut endpoint, &mut params)?;
     if let Some(disabled) = params.flag("disabled")? {
         endpoint["status"] = json!(if disabled { "disabled" } else { "enabled" });
@@ -71,26 +84,41 @@ pub async fn delete(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: P
     params.finish()?;
     let removed = app.write().webhook_endpoints.remove(&id);
     removed.ok_or_else(|| unknown(&id))?;
-    Ok(Json(json!({ "id": id, "object": "webhook_endpoint", "deleted": true })))
+    Ok(Json(
+        json!({ "id": id, "object": "webhook_endpoint", "deleted": true }),
+    ))
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
     let page = Page::from(&mut params)?;
     params.finish()?;
-    let (data, more) = app.read().webhook_endpoints.page(&page, "webhook endpoint", |_| true)?;
-    Ok(Json(list("/v1/webhook_endpoints", data.into_iter().map(shown).collect(), more)))
+    let (data, more) = app
+        .read()
+        .webhook_endpoints
+        .page(&page, "webhook endpoint", |_| true)?;
+    Ok(Json(list(
+        "/v1/webhook_endpoints",
+        data.into_iter().map(shown).collect(),
+        more,
+    )))
 }
 
 fn apply(endpoint: &mut Value, params: &mut Params) -> Result<(), ApiError> {
     if let Some(url) = params.text("url")? {
         if !is_web_address(&url) {
-            return Err(ApiError::invalid("url", format!("Invalid URL: {}", first(&url, 80))).code("url_invalid"));
+            return Err(
+                ApiError::invalid("url", format!("Invalid URL: {}", first(&url, 80)))
+                    .code("url_invalid"),
+            );
         }
         endpoint["url"] = json!(url);
     }
     if let Some(events) = params.list("enabled_events")? {
         if events.is_empty() || events.iter().any(String::is_empty) {
-            return Err(ApiError::invalid("enabled_events", "Invalid enabled_events: name at least one event."));
+            return Err(ApiError::invalid(
+                "enabled_events",
+                "Invalid enabled_events: name at least one event.",
+            ));
         }
         endpoint["enabled_events"] = json!(events);
     }

@@ -31,7 +31,7 @@ const MATRIX: &[(&str, &str, &str, &str)] = &[
     ("POST", "/api/ask_link", "400", "400"),
     ("POST", "/api/enter_code", "400", "400"),
     ("POST", "/api/confirm_link", "303 > /sign-in/confirm", "303 > /sign-in/confirm"),
-    ("POST", "/api/customers", "303 > /", "200"),
+    ("POST", "/api/customers", "303 > /", "303 > /billing"),
     ("POST", "/api/open_portal", "303 > /", "400"),
     ("POST", "/api/sign_out", "303 > /", "303 > /"),
     ("GET", "/up", "200", "200"),

@@ -1,17 +1,14 @@
 //! `kill -9` of the real program while events come in: whatever was answered 200 is there.
 
 use std::{
-    process::Stdio,
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
 };
 
 use billhook::store::{self, Store};
 use futures::FutureExt;
 use serde_json::Value;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-};
 
 use crate::{
     engines::{Engine, database_url, on_both_engines},
@@ -21,7 +18,7 @@ use crate::{
 on_both_engines!(checklist_44_what_was_answered_200_survives_kill_9);
 
 /// Starts `billhook serve` and waits for the line that says where.
-async fn start(database_url: &str) -> (Child, String) {
+fn start(database_url: &str) -> (Running, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_billhook"))
         .arg("serve")
         .env_clear()
@@ -36,20 +33,29 @@ async fn start(database_url: &str) -> (Child, String) {
         .current_dir(std::env::temp_dir())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .kill_on_drop(true)
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = lines.next_line().await.unwrap().expect("it says that it listens");
+    let line = lines.next().expect("it says that it listens").unwrap();
     let address = line.split("http://").nth(1).unwrap().split(',').next().unwrap();
-    (child, format!("http://{address}/webhooks/stripe"))
+    (Running(child), format!("http://{address}/webhooks/stripe"))
+}
+
+/// The program; killed with SIGKILL when this goes, however the test ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
 }
 
 async fn checklist_44_what_was_answered_200_survives_kill_9(engine: Engine) {
     let database_url = database_url(engine).await;
     let acknowledged = Arc::new(Mutex::new(Vec::<(String, String)>::new()));
     for round in 0..5 {
-        let (mut child, url) = start(&database_url).await;
+        let (running, url) = start(&database_url);
         let http = reqwest::Client::builder().build().unwrap();
         let senders: Vec<_> = (0..16)
             .map(|sender| {
@@ -81,8 +87,7 @@ async fn checklist_44_what_was_answered_200_survives_kill_9(engine: Engine) {
             (acknowledged.lock().unwrap().len() > before + 100).then_some(())
         })
         .await;
-        child.start_kill().unwrap();
-        child.wait().await.unwrap();
+        drop(running);
         for sender in senders {
             sender.await.unwrap();
         }

@@ -31,6 +31,7 @@ pub async fn database_url(engine: Engine) -> String {
     match engine {
         Engine::Sqlite => {
             let folder = std::env::temp_dir().join("billhook-tests").join(&name);
+            std::fs::create_dir_all(&folder).expect("a folder for the database");
             format!("sqlite://{}/billhook.db", folder.display())
         }
         Engine::Postgres => {

@@ -88,12 +88,20 @@ impl TestApp {
     /// A browser that has signed in as `address`.
     pub async fn signed_in(&self, address: &str) -> Browser<'_> {
         let mut browser = self.browser();
-        browser.post("/api/ask_link", &[("email", address)]).await;
+        self.ask(&mut browser, address).await;
         let token = self.link_token(address).await;
         browser.get(&format!("/sign-in/link?token={token}")).await;
         let answer = browser.post("/api/confirm_link", &[]).await;
         assert_redirect(&answer, "/billing");
         browser
+    }
+
+    /// Asks for a link and waits for its mail.
+    pub async fn ask(&self, browser: &mut Browser<'_>, address: &str) {
+        let before = self.mails_to(address).len();
+        let answer = browser.post("/api/ask_link", &[("email", address)]).await;
+        assert_redirect(&answer, "/sign-in/check");
+        eventually(|| async { (self.mails_to(address).len() > before).then_some(()) }).await;
     }
 
     /// How many mails went to `address` so far.
@@ -235,6 +243,14 @@ impl Browser<'_> {
             }
         }
     }
+}
+
+/// A page as text without what is new in every answer: the nonces of its scripts.
+pub async fn without_nonces(answer: Response) -> String {
+    let page = answer.text().await.unwrap();
+    let mut parts = page.split("nonce=\"");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once('"').map_or(part, |(_, rest)| rest))
 }
 
 pub fn set_cookies(response: &Response) -> Vec<String> {

@@ -119,11 +119,9 @@ async fn checklist_46_random_histories_with_duplicates_end_as_they_should(engine
     let step = prop_oneof![9 => (0..3_i64).prop_map(Step::Update), 1 => (0..3_i64).prop_map(Step::Delete)];
     let strategy = (vec(step, 0..8), vec(any::<prop::sample::Index>(), 0..24));
     let test = move || {
-        let mut cases = 0;
         let config = proptest::test_runner::Config { cases: 100, failure_persistence: None, ..Default::default() };
         TestRunner::new(config)
             .run(&strategy, |(steps, order)| {
-                cases += 1;
                 let id = billhook::clock::new_id("cus");
                 let (events, end) = history(&id, &steps);
                 // A random order with repetitions, and at the end each event once more, so that

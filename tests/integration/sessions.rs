@@ -52,7 +52,7 @@ async fn an_expired_access_token_is_renewed_before_the_page(engine: Engine) {
     let page = browser.get("/billing").await;
     assert_eq!(page.status(), 200);
     assert!(before.iter().all(|(name, value)| browser.cookies[name] != *value), "both are new");
-    assert_eq!(browser.post("/api/customers", &[]).await.status(), 200);
+    assert_eq!(browser.get("/billing").await.status(), 200, "and they work");
 }
 
 async fn twenty_tabs_renew_at_once(engine: Engine) {

@@ -1,25 +1,25 @@
-//! Stripe's form encoding: `metadata[a]=b`, `items[0][price]=…`, `expand[]=…`. A handler takes out what it knows and then calls `finish`, which refuses whatever is left.
+//! Stripe's form encoding: `metadata[a]=b`, `items[0][price]=…`, `expand[]=…`. A handler takes out
+//! what it knows and then calls `finish`, which refuses whatever is left.
+
+mod entry;
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use serde_json::{Map, Value, json};
 
+use self::entry::{Entry, insert, split};
 use super::error::ApiError;
 
-/// Nobody nests deeper or sends more; without the limits a hostile body could exhaust stack or time.
+/// Nobody nests deeper or sends more; without the limits a hostile body could exhaust stack or
+/// time.
 const MAX_DEPTH: usize = 8;
 const MAX_PAIRS: usize = 1_000;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Params {
-    /// Where these parameters sit in the request, for messages: empty at the top, `flow_data` inside of it.
+    /// Where these parameters sit in the request, for messages: empty at the top, `flow_data`
+    /// inside of it.
     place: String,
     entries: Vec<(String, Entry)>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Entry {
-    Text(String),
-    Group(Vec<(String, Entry)>),
 }
 
 impl Params {
@@ -38,7 +38,10 @@ impl Params {
                 insert(&mut entries, &path, value);
             }
         }
-        Ok(Self { place: String::new(), entries })
+        Ok(Self {
+            place: String::new(),
+            entries,
+        })
     }
 
     fn take(&mut self, name: &str) -> Option<Entry> {
@@ -48,18 +51,29 @@ impl Params {
 
     /// The full name of a parameter, as Stripe's messages give it.
     pub fn name(&self, name: &str) -> String {
-        if self.place.is_empty() { name.to_owned() } else { format!("{}[{name}]", self.place) }
+        if self.place.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}[{name}]", self.place)
+        }
     }
 
     /// An empty text means "unset", which is for the caller to carry out.
     pub fn text(&mut self, name: &str) -> Result<Option<String>, ApiError> {
         match self.take(name) {
             None => Ok(None),
-            Some(Entry::Text(text)) if text.len() > 5_000 => {
-                Err(ApiError::invalid(&self.name(name), format!("Invalid string: {}…; must be at most 5000 characters", first(&text, 20))))
-            }
+            Some(Entry::Text(text)) if text.len() > 5_000 => Err(ApiError::invalid(
+                &self.name(name),
+                format!(
+                    "Invalid string: {}…; must be at most 5000 characters",
+                    first(&text, 20)
+                ),
+            )),
             Some(Entry::Text(text)) => Ok(Some(text)),
-            Some(Entry::Group(_)) => Err(ApiError::invalid(&self.name(name), "Invalid string: must be a text, not an object")),
+            Some(Entry::Group(_)) => Err(ApiError::invalid(
+                &self.name(name),
+                "Invalid string: must be a text, not an object",
+            )),
         }
     }
 
@@ -70,8 +84,9 @@ impl Params {
             Some(text) if text.is_empty() => Err(ApiError::invalid(
                 &full,
                 format!(
-                    "You passed an empty string for '{full}'. We assume empty values are an attempt to unset a parameter; however '{full}' cannot be unset. \
-                     You should remove '{full}' from your request or supply a non-empty value."
+                    "You passed an empty string for '{full}'. We assume empty values are an \
+                     attempt to unset a parameter; however '{full}' cannot be unset. You should \
+                     remove '{full}' from your request or supply a non-empty value."
                 ),
             )
             .code("parameter_invalid_empty")),
@@ -80,9 +95,15 @@ impl Params {
     }
 
     pub fn integer(&mut self, name: &str) -> Result<Option<i64>, ApiError> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
         let number = text.parse().map_err(|_| {
-            ApiError::invalid(&self.name(name), format!("Invalid integer: {}", first(&text, 40))).code("parameter_invalid_integer")
+            ApiError::invalid(
+                &self.name(name),
+                format!("Invalid integer: {}", first(&text, 40)),
+            )
+            .code("parameter_invalid_integer")
         })?;
         Ok(Some(number))
     }
@@ -92,7 +113,10 @@ impl Params {
             None => Ok(None),
             Some("true") => Ok(Some(true)),
             Some("false") => Ok(Some(false)),
-            Some(other) => Err(ApiError::invalid(&self.name(name), format!("Invalid boolean: {}", first(other, 40)))),
+            Some(other) => Err(ApiError::invalid(
+                &self.name(name),
+                format!("Invalid boolean: {}", first(other, 40)),
+            )),
         }
     }
 
@@ -101,7 +125,10 @@ impl Params {
         match self.text(name)? {
             Some(text) if !words.contains(&text.as_str()) => {
                 let list = words.join(", ");
-                Err(ApiError::invalid(&self.name(name), format!("Invalid {}: must be one of {list}", self.name(name))))
+                Err(ApiError::invalid(
+                    &self.name(name),
+                    format!("Invalid {}: must be one of {list}", self.name(name)),
+                ))
             }
             given => Ok(given),
         }
@@ -113,7 +140,10 @@ impl Params {
         match self.take(name) {
             None => Ok(None),
             Some(Entry::Group(entries)) => Ok(Some(Params { place, entries })),
-            Some(Entry::Text(text)) if text.is_empty() => Ok(Some(Params { place, entries: Vec::new() })),
+            Some(Entry::Text(text)) if text.is_empty() => Ok(Some(Params {
+                place,
+                entries: Vec::new(),
+            })),
             Some(Entry::Text(_)) => Err(ApiError::invalid(&place, "Invalid object")),
         }
     }
@@ -123,7 +153,9 @@ impl Params {
     }
 
     pub fn list(&mut self, name: &str) -> Result<Option<Vec<String>>, ApiError> {
-        let Some(mut group) = self.group(name)? else { return Ok(None) };
+        let Some(mut group) = self.group(name)? else {
+            return Ok(None);
+        };
         let keys: Vec<String> = group.entries.iter().map(|(key, _)| key.clone()).collect();
         let mut texts = Vec::with_capacity(keys.len());
         for key in keys {
@@ -134,7 +166,9 @@ impl Params {
 
     /// A list of nested objects.
     pub fn groups(&mut self, name: &str) -> Result<Option<Vec<Params>>, ApiError> {
-        let Some(mut group) = self.group(name)? else { return Ok(None) };
+        let Some(mut group) = self.group(name)? else {
+            return Ok(None);
+        };
         let keys: Vec<String> = group.entries.iter().map(|(key, _)| key.clone()).collect();
         let mut groups = Vec::with_capacity(keys.len());
         for key in keys {
@@ -143,35 +177,55 @@ impl Params {
         Ok(Some(groups))
     }
 
-    /// Sets `fields` of a new object, absent ones to null. For addresses and their like, which Stripe replaces as a whole.
+    /// Sets `fields` of a new object, absent ones to null. For addresses and their like, which
+    /// Stripe replaces as a whole.
     pub fn object(mut self, fields: &[&str]) -> Result<Value, ApiError> {
         let mut object = Map::new();
         for field in fields {
-            object.insert((*field).to_owned(), nullable(self.text(field)?.unwrap_or_default()));
+            object.insert(
+                (*field).to_owned(),
+                nullable(self.text(field)?.unwrap_or_default()),
+            );
         }
         self.finish()?;
         Ok(Value::Object(object))
     }
 
-    /// Stripe merges metadata: keys sent are set, keys sent empty are removed, an empty whole removes all.
+    /// Stripe merges metadata: keys sent are set, keys sent empty are removed, an empty whole
+    /// removes all.
     pub fn metadata(&mut self, into: &mut Value) -> Result<(), ApiError> {
-        let Some(mut group) = self.group("metadata")? else { return Ok(()) };
-        let mut merged = if group.is_empty() { Map::new() } else { into.as_object().cloned().unwrap_or_default() };
+        let Some(mut group) = self.group("metadata")? else {
+            return Ok(());
+        };
+        let mut merged = if group.is_empty() {
+            Map::new()
+        } else {
+            into.as_object().cloned().unwrap_or_default()
+        };
         let keys: Vec<String> = group.entries.iter().map(|(key, _)| key.clone()).collect();
         for key in keys {
             match group.text(&key)?.unwrap_or_default() {
                 empty if empty.is_empty() => drop(merged.remove(&key)),
                 _ if key.chars().count() > 40 => {
-                    return Err(ApiError::invalid("metadata", "Metadata keys can be up to 40 characters long."));
+                    return Err(ApiError::invalid(
+                        "metadata",
+                        "Metadata keys can be up to 40 characters long.",
+                    ));
                 }
                 text if text.chars().count() > 500 => {
-                    return Err(ApiError::invalid(&group.name(&key), "Metadata values can have up to 500 characters."));
+                    return Err(ApiError::invalid(
+                        &group.name(&key),
+                        "Metadata values can have up to 500 characters.",
+                    ));
                 }
                 text => drop(merged.insert(key, json!(text))),
             }
         }
         if merged.len() > 50 {
-            return Err(ApiError::invalid("metadata", "You can only have up to 50 keys in metadata."));
+            return Err(ApiError::invalid(
+                "metadata",
+                "You can only have up to 50 keys in metadata.",
+            ));
         }
         *into = Value::Object(merged);
         Ok(())
@@ -179,13 +233,18 @@ impl Params {
 
     /// Accepts parameters that Stripe knows and that have no effect here.
     pub fn ignore(&mut self, names: &[&str]) {
-        self.entries.retain(|(key, _)| !names.contains(&key.as_str()));
+        self.entries
+            .retain(|(key, _)| !names.contains(&key.as_str()));
     }
 
     /// Refuses what nobody took, as Stripe does.
     pub fn finish(self) -> Result<(), ApiError> {
         let left: Vec<String> = self.entries.iter().map(|(key, _)| self.name(key)).collect();
-        if left.is_empty() { Ok(()) } else { Err(ApiError::unknown(&left)) }
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::unknown(&left))
+        }
     }
 }
 
@@ -200,7 +259,11 @@ impl<S: Sync> FromRequestParts<S> for Params {
 
 /// Stripe stores an empty text as null.
 pub fn nullable(text: String) -> Value {
-    if text.is_empty() { Value::Null } else { Value::String(text) }
+    if text.is_empty() {
+        Value::Null
+    } else {
+        Value::String(text)
+    }
 }
 
 /// The first characters of a text, so that a message never carries a whole body back.
@@ -208,41 +271,14 @@ pub fn first(text: &str, count: usize) -> String {
     text.chars().take(count).collect()
 }
 
-/// Whether a text is an address of the web: a link made of it cannot be a script, and an event can be sent there.
+/// Whether a text is an address of the web: a link made of it cannot be a script, and an event can
+/// be sent there.
 pub fn is_web_address(text: &str) -> bool {
     // The parser drops line breaks and tabs without a word; a header or an attribute would not.
     let clean = !text.chars().any(|c| c.is_control() || c.is_whitespace());
-    clean && reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-}
-
-/// `a[b][]` into `a`, `b` and an empty piece. A key whose brackets do not close is one piece.
-fn split(key: &str) -> Vec<&str> {
-    let Some((head, rest)) = key.split_once('[') else { return vec![key] };
-    let Some(inner) = rest.strip_suffix(']') else { return vec![key] };
-    std::iter::once(head).chain(inner.split("][")).collect()
-}
-
-fn insert(entries: &mut Vec<(String, Entry)>, path: &[&str], value: &str) {
-    let Some((name, rest)) = path.split_first() else { return };
-    let name = if name.is_empty() { entries.len().to_string() } else { (*name).to_owned() };
-    let index = match entries.iter().position(|(key, _)| *key == name) {
-        Some(index) => index,
-        None => {
-            entries.push((name, Entry::Group(Vec::new())));
-            entries.len() - 1
-        }
-    };
-    let Some((_, entry)) = entries.get_mut(index) else { return };
-    if rest.is_empty() {
-        *entry = Entry::Text(value.to_owned());
-        return;
-    }
-    if let Entry::Text(_) = entry {
-        *entry = Entry::Group(Vec::new());
-    }
-    if let Entry::Group(children) = entry {
-        insert(children, rest, value);
-    }
+    clean
+        && reqwest::Url::parse(text)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 #[cfg(test)]
@@ -250,17 +286,31 @@ mod tests {
     use super::*;
 
     fn params(body: &str) -> Params {
-        let pairs: Vec<_> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+        let pairs: Vec<_> = form_urlencoded::parse(body.as_bytes())
+            .into_owned()
+            .collect();
         Params::parse(&pairs).unwrap()
     }
 
     #[test]
     fn nested_parameters_are_read_by_name() {
-        let mut given = params("customer=cus_1&flow_data[type]=payment_method_update&items[0][price]=a&items[1][price]=b&expand[]=x");
+        let mut given = params(
+            "customer=cus_1&flow_data[type]=payment_method_update&expand[]=x\
+             &items[0][price]=a&items[1][price]=b",
+        );
         assert_eq!(given.required("customer").unwrap(), "cus_1");
         let mut flow = given.group("flow_data").unwrap().unwrap();
-        assert_eq!(flow.text("type").unwrap().as_deref(), Some("payment_method_update"));
-        let prices: Vec<_> = given.groups("items").unwrap().unwrap().iter_mut().map(|item| item.required("price").unwrap()).collect();
+        assert_eq!(
+            flow.text("type").unwrap().as_deref(),
+            Some("payment_method_update")
+        );
+        let prices: Vec<_> = given
+            .groups("items")
+            .unwrap()
+            .unwrap()
+            .iter_mut()
+            .map(|item| item.required("price").unwrap())
+            .collect();
         assert_eq!(prices, ["a", "b"]);
         given.finish().unwrap();
     }
@@ -276,7 +326,9 @@ mod tests {
     #[test]
     fn metadata_merges_and_an_empty_value_removes() {
         let mut stored = json!({ "a": "1", "b": "2" });
-        params("metadata[a]=&metadata[c]=3").metadata(&mut stored).unwrap();
+        params("metadata[a]=&metadata[c]=3")
+            .metadata(&mut stored)
+            .unwrap();
         assert_eq!(stored, json!({ "b": "2", "c": "3" }));
         params("metadata=").metadata(&mut stored).unwrap();
         assert_eq!(stored, json!({}));
@@ -284,14 +336,23 @@ mod tests {
 
     #[test]
     fn both_ways_of_writing_a_list_are_read() {
-        assert_eq!(params("l[]=a&l[]=b").list("l").unwrap().unwrap(), ["a", "b"]);
-        assert_eq!(params("l[0]=a&l[1]=b").list("l").unwrap().unwrap(), ["a", "b"]);
+        assert_eq!(
+            params("l[]=a&l[]=b").list("l").unwrap().unwrap(),
+            ["a", "b"]
+        );
+        assert_eq!(
+            params("l[0]=a&l[1]=b").list("l").unwrap().unwrap(),
+            ["a", "b"]
+        );
     }
 
     #[test]
     fn deep_or_broken_keys_do_no_harm() {
         let deep = ("a".to_owned() + &"[b]".repeat(100_000), String::new());
         assert!(Params::parse(&[deep]).is_err());
-        assert_eq!(params("a[b=1&[]=2&]=3&=4").finish().unwrap_err().status, 400);
+        assert_eq!(
+            params("a[b=1&[]=2&]=3&=4").finish().unwrap_err().status,
+            400
+        );
     }
 }

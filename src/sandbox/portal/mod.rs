@@ -1,4 +1,8 @@
-//! The hosted portal page: what its forms do. Every change goes the way an API call would go, so that webhooks tell of it. How the page looks is in `portal_view`.
+//! The hosted portal page: what its forms do. Every change goes the way an API call would go, so
+//! that webhooks tell of it. How the page looks is in `view`.
+
+mod parts;
+mod view;
 
 use axum::{
     Form, Router,
@@ -10,6 +14,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use self::view::{Page, View};
 use super::{
     clock, customers,
     events::Cause,
@@ -17,7 +22,6 @@ use super::{
     params::{first, nullable},
     payment_methods::{self, TEST_CARDS},
     portal_sessions::PortalSession,
-    portal_view::{self, Page, View},
     state::{Shared, State},
     subscriptions,
 };
@@ -50,20 +54,34 @@ struct Sent {
     invoice: String,
 }
 
-/// Where a form leads: back to the page with a word on what happened, or to the page that an expired link deserves.
+/// Where a form leads: back to the page with a word on what happened, or to the page that an
+/// expired link deserves.
 type Outcome = Result<Response, Response>;
 
-async fn show(Shelf(app): Shelf<Shared>, Path(token): Path<String>, Query(asked): Query<Asked>) -> Response {
+async fn show(
+    Shelf(app): Shelf<Shared>,
+    Path(token): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Response {
     let mut state = app.write();
-    let Some((session, customer)) = visit(&mut state, &token) else { return gone(&app.business_name) };
+    let Some((session, customer)) = visit(&mut state, &token) else {
+        return gone(&app.business_name);
+    };
     let of_customer = |row: &&Value| row["customer"] == *session.customer;
     let subscriptions: Vec<&Value> = state.subscriptions.iter().filter(of_customer).collect();
-    let card = customer["invoice_settings"]["default_payment_method"].as_str().and_then(|id| state.payment_methods.get(id));
+    let card = customer["invoice_settings"]["default_payment_method"]
+        .as_str()
+        .and_then(|id| state.payment_methods.get(id));
     let flow = session.flow["type"].as_str().unwrap_or_default();
     let view = match (asked.view.as_str(), flow) {
         ("card", _) | ("", "payment_method_update") => View::Card,
         ("cancel", _) => cancel_view(&subscriptions, &asked.subscription),
-        ("", "subscription_cancel") => cancel_view(&subscriptions, session.flow["subscription_cancel"]["subscription"].as_str().unwrap_or_default()),
+        ("", "subscription_cancel") => cancel_view(
+            &subscriptions,
+            session.flow["subscription_cancel"]["subscription"]
+                .as_str()
+                .unwrap_or_default(),
+        ),
         _ => View::Home,
     };
     let page = Page {
@@ -76,17 +94,24 @@ async fn show(Shelf(app): Shelf<Shared>, Path(token): Path<String>, Query(asked)
         invoices: state.invoices.iter().filter(of_customer).collect(),
         products: &state.products,
         notice: &asked.notice,
-        confirmation: session.flow["after_completion"]["hosted_confirmation"]["custom_message"].as_str(),
+        confirmation: session.flow["after_completion"]["hosted_confirmation"]["custom_message"]
+            .as_str(),
     };
-    respond(StatusCode::OK, portal_view::page(&page, view))
+    respond(StatusCode::OK, view::page(&page, view))
 }
 
 fn cancel_view<'a>(subscriptions: &[&'a Value], id: &str) -> View<'a> {
-    let running = subscriptions.iter().find(|subscription| subscription["id"] == *id && subscription["status"] != "canceled");
+    let running = subscriptions
+        .iter()
+        .find(|subscription| subscription["id"] == *id && subscription["status"] != "canceled");
     running.map_or(View::Home, |subscription| View::Cancel(subscription))
 }
 
-async fn save_details(Shelf(app): Shelf<Shared>, Path(token): Path<String>, Form(sent): Form<Sent>) -> Outcome {
+async fn save_details(
+    Shelf(app): Shelf<Shared>,
+    Path(token): Path<String>,
+    Form(sent): Form<Sent>,
+) -> Outcome {
     let mut state = app.write();
     let (_, mut customer) = visit(&mut state, &token).ok_or_else(|| gone(&app.business_name))?;
     let email = sent.email.trim();
@@ -99,11 +124,21 @@ async fn save_details(Shelf(app): Shelf<Shared>, Path(token): Path<String>, Form
     Ok(back(&token, "details"))
 }
 
-async fn save_card(Shelf(app): Shelf<Shared>, Path(token): Path<String>, Form(sent): Form<Sent>) -> Outcome {
+async fn save_card(
+    Shelf(app): Shelf<Shared>,
+    Path(token): Path<String>,
+    Form(sent): Form<Sent>,
+) -> Outcome {
     let mut state = app.write();
-    let (session, mut customer) = visit(&mut state, &token).ok_or_else(|| gone(&app.business_name))?;
-    let Some(chosen) = TEST_CARDS.iter().find(|card| card.token == sent.card && !card.declines) else {
-        return Ok(Redirect::to(&format!("/p/session/{token}?view=card&notice=declined")).into_response());
+    let (session, mut customer) =
+        visit(&mut state, &token).ok_or_else(|| gone(&app.business_name))?;
+    let Some(chosen) = TEST_CARDS
+        .iter()
+        .find(|card| card.token == sent.card && !card.declines)
+    else {
+        return Ok(
+            Redirect::to(&format!("/p/session/{token}?view=card&notice=declined")).into_response(),
+        );
     };
     let cause = Cause::portal();
     let card = payment_methods::build(&ids::long("pm_"), chosen, cause.at);
@@ -113,7 +148,11 @@ async fn save_card(Shelf(app): Shelf<Shared>, Path(token): Path<String>, Form(se
     Ok(completed(&session, &token, "payment_method_update", "card"))
 }
 
-async fn cancel(Shelf(app): Shelf<Shared>, Path(token): Path<String>, Form(sent): Form<Sent>) -> Outcome {
+async fn cancel(
+    Shelf(app): Shelf<Shared>,
+    Path(token): Path<String>,
+    Form(sent): Form<Sent>,
+) -> Outcome {
     let mut state = app.write();
     let (session, _) = visit(&mut state, &token).ok_or_else(|| gone(&app.business_name))?;
     let cause = Cause::portal();
@@ -124,7 +163,11 @@ async fn cancel(Shelf(app): Shelf<Shared>, Path(token): Path<String>, Form(sent)
     Ok(completed(&session, &token, "subscription_cancel", "cancel"))
 }
 
-async fn resume(Shelf(app): Shelf<Shared>, Path(token): Path<String>, Form(sent): Form<Sent>) -> Outcome {
+async fn resume(
+    Shelf(app): Shelf<Shared>,
+    Path(token): Path<String>,
+    Form(sent): Form<Sent>,
+) -> Outcome {
     let mut state = app.write();
     let (session, _) = visit(&mut state, &token).ok_or_else(|| gone(&app.business_name))?;
     if let Some(mut subscription) = theirs(&state, &session, &sent.subscription) {
@@ -134,15 +177,30 @@ async fn resume(Shelf(app): Shelf<Shared>, Path(token): Path<String>, Form(sent)
     Ok(back(&token, "resume"))
 }
 
-async fn pay(Shelf(app): Shelf<Shared>, Path(token): Path<String>, Form(sent): Form<Sent>) -> Outcome {
+async fn pay(
+    Shelf(app): Shelf<Shared>,
+    Path(token): Path<String>,
+    Form(sent): Form<Sent>,
+) -> Outcome {
     let mut state = app.write();
     let (session, customer) = visit(&mut state, &token).ok_or_else(|| gone(&app.business_name))?;
-    let open = |invoice: &&Value| invoice["customer"] == *session.customer && invoice["status"] == "open";
-    let Some(invoice) = state.invoices.get(&sent.invoice).filter(open).cloned() else { return Ok(back(&token, "")) };
-    let card = customer["invoice_settings"]["default_payment_method"].as_str().and_then(|id| state.payment_methods.get(id));
-    let declines = |card: &Value| TEST_CARDS.iter().any(|known| known.declines && card["card"]["last4"] == *known.last4());
+    let open =
+        |invoice: &&Value| invoice["customer"] == *session.customer && invoice["status"] == "open";
+    let Some(invoice) = state.invoices.get(&sent.invoice).filter(open).cloned() else {
+        return Ok(back(&token, ""));
+    };
+    let card = customer["invoice_settings"]["default_payment_method"]
+        .as_str()
+        .and_then(|id| state.payment_methods.get(id));
+    let declines = |card: &Value| {
+        TEST_CARDS
+            .iter()
+            .any(|known| known.declines && card["card"]["last4"] == *known.last4())
+    };
     if card.is_none_or(declines) {
-        return Ok(Redirect::to(&format!("/p/session/{token}?view=card&notice=unpaid")).into_response());
+        return Ok(
+            Redirect::to(&format!("/p/session/{token}?view=card&notice=unpaid")).into_response(),
+        );
     }
     invoices::pay(&mut state, &Cause::portal(), invoice);
     Ok(back(&token, "paid"))
@@ -157,7 +215,8 @@ fn visit(state: &mut State, token: &str) -> Option<(PortalSession, Value)> {
 /// A subscription that still runs and belongs to the customer of the session.
 fn theirs(state: &State, session: &PortalSession, id: &str) -> Option<Value> {
     let subscription = state.subscriptions.get(id)?;
-    (subscription["customer"] == *session.customer && subscription["status"] != "canceled").then(|| subscription.clone())
+    (subscription["customer"] == *session.customer && subscription["status"] != "canceled")
+        .then(|| subscription.clone())
 }
 
 fn back(token: &str, notice: &str) -> Response {
@@ -168,20 +227,26 @@ fn back(token: &str, notice: &str) -> Response {
 fn completed(session: &PortalSession, token: &str, flow: &str, notice: &str) -> Response {
     let completion = &session.flow["after_completion"];
     match completion["redirect"]["return_url"].as_str() {
-        Some(url) if session.flow["type"] == *flow && completion["type"] == "redirect" => Redirect::to(url).into_response(),
+        Some(url) if session.flow["type"] == *flow && completion["type"] == "redirect" => {
+            Redirect::to(url).into_response()
+        }
         _ => back(token, notice),
     }
 }
 
 fn gone(business_name: &str) -> Response {
-    respond(StatusCode::NOT_FOUND, portal_view::gone(business_name))
+    respond(StatusCode::NOT_FOUND, view::gone(business_name))
 }
 
 /// The address of the page is the key to it, so it must not travel on to other sites or be kept.
 fn respond(status: StatusCode, page: String) -> Response {
     let headers = [
         ("cache-control", "no-store"),
-        ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"),
+        (
+            "content-security-policy",
+            "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; \
+             frame-ancestors 'none'",
+        ),
         ("referrer-policy", "no-referrer"),
         ("x-content-type-options", "nosniff"),
     ];
@@ -197,9 +262,13 @@ mod tests {
     #[test]
     fn a_session_reaches_no_subscription_of_another_customer() {
         let mut state = State::default();
-        state.subscriptions.put(json!({ "id": "sub_1", "created": 1, "customer": "cus_other", "status": "active" }));
-        let session: PortalSession =
-            serde_json::from_value(json!({ "customer": "cus_1", "return_url": null, "flow": null, "expires_at": 9 })).unwrap();
+        state.subscriptions.put(
+            json!({ "id": "sub_1", "created": 1, "customer": "cus_other", "status": "active" }),
+        );
+        let session: PortalSession = serde_json::from_value(
+            json!({ "customer": "cus_1", "return_url": null, "flow": null, "expires_at": 9 }),
+        )
+        .unwrap();
         assert!(theirs(&state, &session, "sub_1").is_none());
     }
 }

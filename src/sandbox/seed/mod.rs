@@ -1,8 +1,12 @@
-//! Example customers for `billhook dev`: believable, with the same ids at every start, and with the cases that matter: several under one address, two that differ in case only, overdue, ended,
+//! Example customers for `billhook dev`: believable, with the same ids at every start, and with the
+//! cases that matter: several under one address, two that differ in case only, overdue, ended,
 //! deleted, without a name, without an address.
+
+mod examples;
 
 use serde_json::{Value, json};
 
+use self::examples::{DELETED, EXAMPLES, Example, PRODUCTS, Plan};
 use super::{
     clock,
     customers::blank,
@@ -14,74 +18,27 @@ use super::{
     subscriptions::{self, Draft},
 };
 
-/// 1 November 2026. Creation dates count back from here, so that they do not move from start to start.
+/// 1 November 2026. Creation dates count back from here, so that they do not move from start to
+/// start.
 const BASE: i64 = 1_793_523_600;
-const DELETED: &str = "SeedCharles001";
 const INVOICES_EACH: usize = 3;
 
-#[derive(Clone, Copy, PartialEq)]
-enum Plan {
-    None,
-    Active,
-    Ending,
-    PastDue,
-    Ended,
-}
-
-struct Example {
-    key: &'static str,
-    name: Option<&'static str>,
-    description: Option<&'static str>,
-    email: Option<&'static str>,
-    months_ago: i64,
-    price: &'static str,
-    quantity: i64,
-    plan: Plan,
-}
-
-/// Name, price of one month in cents, key.
-const PRODUCTS: [(&str, i64, &str); 3] = [("Starter", 500, "Starter"), ("Pro", 1_200, "Pro"), ("Team", 4_900, "Team")];
-
-const fn example(key: &'static str, name: &'static str, email: &'static str, months_ago: i64, price: &'static str, quantity: i64, plan: Plan) -> Example {
-    Example { key, name: Some(name), description: None, email: Some(email), months_ago, price, quantity, plan }
-}
-
-const EXAMPLES: [Example; 13] = [
-    example("SeedAda0000001", "Ada Lovelace", "ada@example.com", 14, "Pro", 1, Plan::Active),
-    example("SeedAda0000002", "Analytical Engines Ltd", "ada@example.com", 9, "Team", 1, Plan::PastDue),
-    example("SeedAda0000003", "Ada Lovelace (old shop)", "ada@example.com", 34, "Starter", 1, Plan::Ended),
-    example("SeedGrace00001", "Grace Hopper", "grace@example.com", 22, "Pro", 1, Plan::Active),
-    example("SeedGrace00002", "Hopper Compilers Inc.", "Grace@Example.com", 5, "Team", 4, Plan::Active),
-    example("SeedAgency0001", "Bakery Lindqvist", "agency@example.com", 31, "Starter", 1, Plan::Active),
-    example("SeedAgency0002", "Kletterhalle Überhang München GmbH", "agency@example.com", 26, "Team", 2, Plan::Active),
-    example("SeedAgency0003", "株式会社さくら印刷", "agency@example.com", 19, "Pro", 3, Plan::Ending),
-    example(
-        "SeedAgency0004",
-        "Worshipful Company of Instrument Makers, Clock Repairers, Cartographers and Purveyors of Fine Brass Fittings to the Trade",
-        "agency@example.com",
-        13,
-        "Team",
-        12,
-        Plan::Active,
-    ),
-    Example {
-        name: None,
-        description: Some("Pop-up shop at the summer market, owner to be confirmed"),
-        ..example("SeedAgency0005", "", "agency@example.com", 4, "Starter", 1, Plan::Active)
-    },
-    example("SeedAgency0006", "Harbour Bicycle Works", "agency@example.com", 1, "", 0, Plan::None),
-    Example { email: None, ..example("SeedNoMail0001", "Walk-in customer, paid in person", "", 7, "", 0, Plan::None) },
-    example(DELETED, "Charles Babbage", "charles@example.com", 17, "Starter", 1, Plan::Active),
-];
-
-/// Fills an empty state and tells of all of it, so that a webhook receiver learns every customer. The events are of just now: the receiver's clock is not in the past.
+/// Fills an empty state and tells of all of it, so that a webhook receiver learns every customer.
+/// The events are of just now: the receiver's clock is not in the past.
 pub fn fill(state: &mut State, now: i64) {
     let made = Cause::of_itself(now - 2);
     let ended = Cause::of_itself(now - 1);
     for (name, amount, key) in PRODUCTS {
         let created = clock::add_months(BASE, -36);
         let product = products::build(&format!("prod_Seed{key}"), name, created);
-        let price = prices::build(&price_id(key), &format!("prod_Seed{key}"), amount, "eur", Some(("month", 1)), created);
+        let price = prices::build(
+            &price_id(key),
+            &format!("prod_Seed{key}"),
+            amount,
+            "eur",
+            Some(("month", 1)),
+            created,
+        );
         state.emit(&made, "product.created", &product);
         state.emit(&made, "price.created", &price);
         state.products.put(product);
@@ -108,7 +65,9 @@ fn add(state: &mut State, made: &Cause, ended: &Cause, example: &Example, now: i
     let subscription = subscribe(state, &mut customer, example, created, now);
     state.emit(made, "customer.created", &customer);
     state.customers.put(customer);
-    let Some(subscription) = subscription else { return };
+    let Some(subscription) = subscription else {
+        return;
+    };
     state.emit(made, "customer.subscription.created", &subscription);
     state.subscriptions.put(subscription.clone());
     if example.plan == Plan::Ended {
@@ -126,7 +85,9 @@ fn backdated(mut subscription: Value) -> Value {
 }
 
 fn add_card(state: &mut State, customer: &mut Value, key: &str, kind: usize, created: i64) {
-    let Some(card) = TEST_CARDS.get(kind) else { return };
+    let Some(card) = TEST_CARDS.get(kind) else {
+        return;
+    };
     let mut card = payment_methods::build(&format!("pm_1{key}"), card, created);
     card["customer"] = customer["id"].clone();
     card["billing_details"]["email"] = customer["email"].clone();
@@ -136,14 +97,27 @@ fn add_card(state: &mut State, customer: &mut Value, key: &str, kind: usize, cre
 }
 
 /// The subscription with the last invoices of its life so far.
-fn subscribe(state: &mut State, customer: &mut Value, example: &Example, created: i64, now: i64) -> Option<Value> {
+fn subscribe(
+    state: &mut State,
+    customer: &mut Value,
+    example: &Example,
+    created: i64,
+    now: i64,
+) -> Option<Value> {
     let price = state.prices.get(&price_id(example.price))?.clone();
-    let until = if example.plan == Plan::Ended { clock::add_months(created, 5) } else { now };
+    let until = if example.plan == Plan::Ended {
+        clock::add_months(created, 5)
+    } else {
+        now
+    };
     let mut periods = vec![(created, subscriptions::period_end(&price, created))];
     let mut months = 1;
     while periods.last().is_some_and(|period| period.1 <= until) {
         // Counted from the first day, so that a subscription of the 31st comes back to it.
-        periods.push((clock::add_months(created, months), clock::add_months(created, months + 1)));
+        periods.push((
+            clock::add_months(created, months),
+            clock::add_months(created, months + 1),
+        ));
         months += 1;
     }
     let shown = periods.split_off(periods.len().saturating_sub(INVOICES_EACH));
@@ -156,12 +130,26 @@ fn subscribe(state: &mut State, customer: &mut Value, example: &Example, created
             customer: customer["id"].as_str().unwrap_or_default(),
             price: &price,
             quantity: example.quantity,
-            status: if example.plan == Plan::PastDue { "past_due" } else { "active" },
+            status: if example.plan == Plan::PastDue {
+                "past_due"
+            } else {
+                "active"
+            },
             created,
             period: *period,
         });
-        let standing = if last && example.plan == Plan::PastDue { Standing::Open } else { Standing::Paid };
-        let invoice = invoices::for_subscription(state, customer, &current, &format!("in_1{}{index}", example.key), standing);
+        let standing = if last && example.plan == Plan::PastDue {
+            Standing::Open
+        } else {
+            Standing::Paid
+        };
+        let invoice = invoices::for_subscription(
+            state,
+            customer,
+            &current,
+            &format!("in_1{}{index}", example.key),
+            standing,
+        );
         current["latest_invoice"] = invoice["id"].clone();
         subscription = Some(current);
     }
@@ -186,19 +174,44 @@ mod tests {
         let (mut one, mut two) = (State::default(), State::default());
         fill(&mut one, BASE);
         fill(&mut two, BASE + 5 * clock::DAY);
-        let customers = |state: &State| state.customers.iter().map(|customer| (customer["id"].clone(), customer["created"].clone())).collect::<Vec<_>>();
+        let customers = |state: &State| {
+            state
+                .customers
+                .iter()
+                .map(|customer| (customer["id"].clone(), customer["created"].clone()))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(customers(&one), customers(&two));
-        assert_eq!(one.customers.iter().filter(|customer| customer["email"] == "ada@example.com").count(), 3);
+        assert_eq!(
+            one.customers
+                .iter()
+                .filter(|customer| customer["email"] == "ada@example.com")
+                .count(),
+            3
+        );
     }
 
     #[test]
     fn a_receiver_learns_of_every_customer_and_of_the_deletion() {
         let mut state = State::default();
         fill(&mut state, BASE);
-        let told = |kind: &str| state.events.iter().filter(|event| event["type"] == kind).count();
+        let told = |kind: &str| {
+            state
+                .events
+                .iter()
+                .filter(|event| event["type"] == kind)
+                .count()
+        };
         assert_eq!(told("customer.created"), EXAMPLES.len());
         assert_eq!(told("customer.deleted"), 1);
-        assert_eq!(state.customers.iter().filter(|customer| customer["delinquent"] == true).count(), 1);
+        assert_eq!(
+            state
+                .customers
+                .iter()
+                .filter(|customer| customer["delinquent"] == true)
+                .count(),
+            1
+        );
     }
 
     #[test]
@@ -206,7 +219,11 @@ mod tests {
         let now = BASE + 400 * clock::DAY;
         let mut state = State::default();
         fill(&mut state, now);
-        for subscription in state.subscriptions.iter().filter(|subscription| subscription["status"] != "canceled") {
+        for subscription in state
+            .subscriptions
+            .iter()
+            .filter(|subscription| subscription["status"] != "canceled")
+        {
             let item = &subscription["items"]["data"][0];
             assert!(item["current_period_start"].as_i64().unwrap() <= now);
             assert!(item["current_period_end"].as_i64().unwrap() > now);

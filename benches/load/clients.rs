@@ -1,0 +1,163 @@
+//! The other end of the sockets: a cheap HTTP client for load, and a browser's forms.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use billhook::mail::KeptMail;
+use reqwest::header;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// What a run of posts took.
+pub struct Load {
+    elapsed: Duration,
+    /// Of each request, sorted.
+    latencies: Vec<Duration>,
+}
+
+impl Load {
+    pub fn per_second(&self) -> f64 {
+        self.latencies.len() as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// In milliseconds.
+    pub fn percentile(&self, share: f64) -> f64 {
+        let index = (self.latencies.len() as f64 * share) as usize;
+        self.latencies.get(index).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
+    }
+}
+
+/// Posts all requests over so many connections, each kept open and never idle. Anything but
+/// "200 … applied" stops the bench: a figure of refusals would be none.
+pub async fn post_all(address: SocketAddr, connections: usize, requests: Vec<Vec<u8>>) -> Load {
+    let requests = Arc::new(requests);
+    let next = Arc::new(AtomicUsize::new(0));
+    let began = Instant::now();
+    let tasks: Vec<_> = (0..connections)
+        .map(|_| tokio::spawn(post_some(address, Arc::clone(&requests), Arc::clone(&next))))
+        .collect();
+    let mut latencies = Vec::with_capacity(requests.len());
+    for task in tasks {
+        latencies.extend(task.await.expect("a connection ran to its end"));
+    }
+    let elapsed = began.elapsed();
+    latencies.sort_unstable();
+    Load { elapsed, latencies }
+}
+
+async fn post_some(
+    address: SocketAddr,
+    requests: Arc<Vec<Vec<u8>>>,
+    next: Arc<AtomicUsize>,
+) -> Vec<Duration> {
+    let mut socket = TcpStream::connect(address).await.expect("connected");
+    socket.set_nodelay(true).expect("no delay");
+    let mut latencies = Vec::new();
+    let mut buffer = vec![0; 4096];
+    while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let began = Instant::now();
+        socket.write_all(request).await.expect("sent");
+        let mut length = 0;
+        // Both servers answer this short word, so its arrival is the end of the answer.
+        while !buffer[..length].ends_with(b"applied\n") {
+            let read = socket.read(&mut buffer[length..]).await.expect("read");
+            length += read;
+            let so_far = String::from_utf8_lossy(&buffer[..length]);
+            assert!(read > 0 && so_far.starts_with("HTTP/1.1 200"), "{so_far}");
+        }
+        latencies.push(began.elapsed());
+    }
+    latencies
+}
+
+/// Cookies, forms, and redirects that are not followed.
+pub struct Browser {
+    http: reqwest::Client,
+    url: String,
+    cookies: BTreeMap<String, String>,
+}
+
+impl Browser {
+    pub fn new(address: SocketAddr) -> Browser {
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        Browser {
+            http: http.build().expect("a client"),
+            url: format!("http://{address}"),
+            cookies: BTreeMap::new(),
+        }
+    }
+
+    pub async fn sign_in(&mut self, email: &str, mails: &Mutex<Vec<KeptMail>>) {
+        self.send("/api/ask_link", Some(&[("email", email)])).await;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let text = loop {
+            let kept = mails.lock().expect("mails").last().cloned();
+            if let Some(mail) = kept {
+                break mail.text;
+            }
+            assert!(Instant::now() < deadline, "no mail came");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        let token = text.split("token=").nth(1).expect("a link");
+        self.send(&format!("/sign-in/link?token={}", &token[..43]), None).await;
+        let answer = self.send("/api/confirm_link", Some(&[])).await;
+        assert_eq!(answer.headers()[header::LOCATION], "/billing");
+    }
+
+    pub async fn open_portal(&mut self, customer: &str) {
+        let form = [("customer", customer), ("flow", "home")];
+        let answer = self.send("/api/open_portal", Some(&form)).await;
+        let location = answer.headers()[header::LOCATION].to_str().expect("text");
+        assert!(location.contains("/p/session/"), "{location}");
+    }
+
+    /// Gets a page, and returns its bytes over the wire.
+    pub async fn get(&mut self, path: &str) -> usize {
+        self.bytes(path, true).await
+    }
+
+    /// The bytes of a body as brotli sends it, with the session or without.
+    pub async fn bytes(&mut self, path: &str, signed_in: bool) -> usize {
+        let kept = if signed_in { None } else { Some(std::mem::take(&mut self.cookies)) };
+        let answer = self.send(path, None).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        let length = answer.bytes().await.expect("a body").len();
+        if let Some(kept) = kept {
+            self.cookies = kept;
+        }
+        length
+    }
+
+    async fn send(&mut self, path: &str, form: Option<&[(&str, &str)]>) -> reqwest::Response {
+        let cookies = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
+        let method = if form.is_some() { reqwest::Method::POST } else { reqwest::Method::GET };
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.url))
+            .header(header::ACCEPT, "text/html")
+            .header(header::ACCEPT_ENCODING, "br")
+            .header("sec-fetch-site", "same-origin")
+            .header(header::COOKIE, cookies.collect::<Vec<_>>().join("; "));
+        if let Some(form) = form {
+            request = request.form(form);
+        }
+        let answer = request.send().await.expect("an answer");
+        for line in answer.headers().get_all(header::SET_COOKIE) {
+            let line = line.to_str().expect("text");
+            if let Some((name, rest)) = line.split_once('=') {
+                let value = rest.split(';').next().unwrap_or_default();
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        answer
+    }
+}

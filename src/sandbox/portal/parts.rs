@@ -1,0 +1,254 @@
+//! The parts of the portal page: what is shown of subscriptions, card, details and invoices, and
+//! the forms that change them.
+
+use serde_json::Value;
+
+use super::{
+    super::{
+        clock,
+        payment_methods::TEST_CARDS,
+        prices::{self, money},
+    },
+    view::{Page, escape},
+};
+
+pub fn subscriptions(page: &Page<'_>) -> String {
+    let title = if page.subscriptions.len() == 1 {
+        "Subscription"
+    } else {
+        "Subscriptions"
+    };
+    let entries: String = page
+        .subscriptions
+        .iter()
+        .map(|subscription| subscription_entry(page, subscription))
+        .collect();
+    let entries = if entries.is_empty() {
+        "<p class=\"quiet\">There is no subscription.</p>".to_owned()
+    } else {
+        entries
+    };
+    section("subscriptions", title, &entries)
+}
+
+fn subscription_entry(page: &Page<'_>, subscription: &Value) -> String {
+    let id = escape(subscription["id"].as_str().unwrap_or_default());
+    let token = escape(page.token);
+    let action = if subscription["status"] == "canceled" {
+        String::new()
+    } else if subscription["cancel_at"].is_null() {
+        let question = format!("/p/session/{token}?view=cancel&amp;subscription={id}");
+        format!(r#"<a class="button" href="{question}">Cancel subscription</a>"#)
+    } else {
+        form(
+            page,
+            "resume",
+            &format!(
+                "{}<button>Resume subscription</button>",
+                hidden("subscription", &id)
+            ),
+        )
+    };
+    let (tone, state) = standing(subscription);
+    format!(
+        r#"<article>
+<div><h3>{plan}</h3><p class="price">{price}</p><p class="state {tone}">{state}</p></div>
+{action}
+</article>"#,
+        plan = escape(plan_name(page, subscription)),
+        price = escape(&price(subscription)),
+    )
+}
+
+/// The state in words, and how loud to say it.
+fn standing(subscription: &Value) -> (&'static str, String) {
+    let on = |value: &Value| value.as_i64().map(clock::in_words).unwrap_or_default();
+    let period_end = &subscription["items"]["data"][0]["current_period_end"];
+    match subscription["status"].as_str().unwrap_or_default() {
+        "canceled" => ("off", format!("Ended on {}", on(&subscription["ended_at"]))),
+        "past_due" => ("bad", "Payment overdue".to_owned()),
+        _ if !subscription["cancel_at"].is_null() => {
+            ("off", format!("Ends on {}", on(&subscription["cancel_at"])))
+        }
+        "trialing" => (
+            "good",
+            format!("Trial until {}", on(&subscription["trial_end"])),
+        ),
+        "active" => ("good", format!("Active, renews on {}", on(period_end))),
+        other => ("off", escape(other)),
+    }
+}
+
+pub fn payment_method(page: &Page<'_>) -> String {
+    let card = page.card.map_or_else(
+        || "<p class=\"quiet\">There is no card on file.</p>".to_owned(),
+        |card| {
+            let card = &card["card"];
+            format!(
+                r#"<p>
+<strong>{brand}</strong> <span class="figures">•••• {last4}</span>
+<span class="quiet">expires {month:02}/{year}</span>
+</p>"#,
+                brand = escape(&title_case(card["brand"].as_str().unwrap_or_default())),
+                last4 = escape(card["last4"].as_str().unwrap_or_default()),
+                month = card["exp_month"].as_i64().unwrap_or_default(),
+                year = card["exp_year"].as_i64().unwrap_or_default(),
+            )
+        },
+    );
+    let token = escape(page.token);
+    let update =
+        format!(r#"<a class="button" href="/p/session/{token}?view=card">Update card</a>"#);
+    let article = format!("<article>{card}{update}</article>");
+    section("payment", "Payment method", &article)
+}
+
+pub fn details(page: &Page<'_>) -> String {
+    let fields = format!(
+        r#"<label for="name">Name</label>
+<input id="name" name="name" maxlength="256" autocomplete="name" value="{name}">
+<label for="email">E-mail</label>
+<input id="email" name="email" inputmode="email" autocomplete="email" autocapitalize="none"
+  spellcheck="false" value="{email}">
+<button class="main">Save details</button>"#,
+        name = escape(page.customer["name"].as_str().unwrap_or_default()),
+        email = escape(page.customer["email"].as_str().unwrap_or_default()),
+    );
+    section("details", "Details", &form(page, "details", &fields))
+}
+
+pub fn invoices(page: &Page<'_>) -> String {
+    let rows: String = page
+        .invoices
+        .iter()
+        .map(|invoice| invoice_row(page, invoice))
+        .collect();
+    let list = if rows.is_empty() {
+        "<p class=\"quiet\">There are no invoices yet.</p>".to_owned()
+    } else {
+        format!("<ul>{rows}</ul>")
+    };
+    section("invoices", "Invoices", &list)
+}
+
+fn invoice_row(page: &Page<'_>, invoice: &Value) -> String {
+    let (tone, state) = if invoice["status"] == "open" {
+        ("bad", "Open")
+    } else {
+        ("good", "Paid")
+    };
+    let action = if invoice["status"] == "open" {
+        let id = escape(invoice["id"].as_str().unwrap_or_default());
+        form(
+            page,
+            "pay",
+            &format!("{}<button>Pay now</button>", hidden("invoice", &id)),
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        r#"<li>
+<div><p>{date}</p><p class="quiet figures">{number}</p></div>
+<p class="figures">{amount} <span class="state {tone}">{state}</span></p>
+{action}
+</li>"#,
+        date = clock::in_words(invoice["created"].as_i64().unwrap_or_default()),
+        number = escape(invoice["number"].as_str().unwrap_or_default()),
+        amount = escape(&money(
+            invoice["total"].as_i64().unwrap_or_default(),
+            invoice["currency"].as_str().unwrap_or_default()
+        )),
+    )
+}
+
+pub fn card_form(page: &Page<'_>) -> String {
+    let cards: String = TEST_CARDS
+        .iter()
+        .enumerate()
+        .map(|(index, card)| {
+            let checked = if index == 0 { " checked" } else { "" };
+            format!(
+                r#"<label class="choice">
+<input type="radio" name="card" value="{token}"{checked}>
+<span><strong>{label}</strong><span class="quiet figures">{number}</span></span>
+</label>"#,
+                token = card.token,
+                label = card.label,
+                number = card.number,
+            )
+        })
+        .collect();
+    let fields = format!(
+        r#"<fieldset><legend>Test card</legend>{cards}</fieldset>
+<button class="main">Save card</button>"#
+    );
+    let form = form(page, "card", &fields);
+    let back = home_link(page, "Back to the billing portal");
+    section("update-card", "Update your card", &[form, back].concat())
+}
+
+pub fn cancel_form(page: &Page<'_>, subscription: &Value) -> String {
+    let id = escape(subscription["id"].as_str().unwrap_or_default());
+    let until = subscription["items"]["data"][0]["current_period_end"]
+        .as_i64()
+        .map(clock::in_words)
+        .unwrap_or_default();
+    let says = format!(
+        "<p>{price}. It stays active until {until}, and you can resume it until then.</p>",
+        price = escape(&price(subscription)),
+    );
+    let fields = format!(
+        r#"{}<button class="main">Cancel subscription</button>"#,
+        hidden("subscription", &id)
+    );
+    let form = form(page, "cancel", &fields);
+    let keep = home_link(page, "Keep it");
+    let title = format!("Cancel {}?", escape(plan_name(page, subscription)));
+    section("cancel", &title, &[says, form, keep].concat())
+}
+
+/// Id, title and content are HTML already.
+fn section(id: &str, title: &str, content: &str) -> String {
+    format!(r#"<section aria-labelledby="{id}"><h2 id="{id}">{title}</h2>{content}</section>"#)
+}
+
+fn home_link(page: &Page<'_>, text: &str) -> String {
+    format!(
+        "<p class=\"after\"><a href=\"/p/session/{}?view=home\">{text}</a></p>",
+        escape(page.token)
+    )
+}
+
+fn form(page: &Page<'_>, action: &str, fields: &str) -> String {
+    format!(
+        "<form method=\"post\" action=\"/p/session/{}/{action}\">{fields}</form>",
+        escape(page.token)
+    )
+}
+
+fn hidden(name: &str, value: &str) -> String {
+    format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">")
+}
+
+fn plan_name<'a>(page: &Page<'a>, subscription: &'a Value) -> &'a str {
+    let product = subscription["items"]["data"][0]["price"]["product"]
+        .as_str()
+        .unwrap_or_default();
+    page.products
+        .get(product)
+        .and_then(|product| product["name"].as_str())
+        .unwrap_or("Subscription")
+}
+
+fn price(subscription: &Value) -> String {
+    let item = &subscription["items"]["data"][0];
+    prices::in_words(&item["price"], item["quantity"].as_i64().unwrap_or(1))
+}
+
+fn title_case(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |letter| {
+        letter.to_uppercase().chain(letters).collect()
+    })
+}
