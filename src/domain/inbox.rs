@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     changes::Changes,
-    sync::{self, Outcome, Received},
+    sync::{self, Outcome},
 };
 use crate::{
     clock::Clock,
@@ -59,9 +59,6 @@ impl Writer {
     async fn run(mut self) {
         let mut batch = Vec::new();
         while self.receiver.recv_many(&mut batch, MOST_PER_COMMIT).await > 0 {
-            // Rows are locked in one order by everybody, so that two processes cannot wait for
-            // each other.
-            batch.sort_by_cached_key(|(event, _)| event.object_id());
             let (events, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
             let outcomes = self.apply_all(events).await;
             for (reply, outcome) in replies.into_iter().zip(outcomes) {
@@ -100,21 +97,11 @@ impl Writer {
         let received = self
             .store
             .write(move |tx| {
-                async move {
-                    let mut received = Vec::with_capacity(events.len());
-                    for event in &events {
-                        received.push(sync::receive(tx, event, livemode, now).await?);
-                    }
-                    Ok(received)
-                }
-                .boxed()
+                async move { sync::receive(tx, &events, livemode, now).await }.boxed()
             })
             .await?;
-        let tell = |Received { outcome, changed }| {
-            changed.into_iter().for_each(|email| self.changes.tell(email));
-            outcome
-        };
-        Ok(received.into_iter().map(tell).collect())
+        received.changed.into_iter().for_each(|email| self.changes.tell(email));
+        Ok(received.outcomes)
     }
 }
 

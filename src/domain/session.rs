@@ -175,7 +175,7 @@ async fn renew(
     now: i64,
     livemode: bool,
 ) -> store::Result<Option<(Principal, i64)>> {
-    tx.lock(id).await?;
+    tx.lock(&[id]).await?;
     let began_after = now - ABSOLUTE_LIFETIME;
     let Some((principal, row)) =
         store::session::principal(tx, id, began_after, livemode).await?

@@ -81,7 +81,7 @@ pub async fn ask(
     app.store
         .write(move |tx| {
             async move {
-                tx.lock(&row.email).await?;
+                tx.lock(&[&row.email]).await?;
                 let refused = store::sign_in::count_live(tx, &row.email, now).await? >= MOST_LIVE;
                 row.used_at = refused.then_some(now);
                 store::sign_in::insert(tx, &row).await?;

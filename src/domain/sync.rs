@@ -5,6 +5,8 @@
 //! what they say themselves ([`last_of_second`]). So any set of events, in any order and with any
 //! repetition, ends in the same rows.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 
 use super::email;
@@ -26,51 +28,65 @@ pub enum Outcome {
     Duplicate,
 }
 
-/// An event's outcome, and the normalised addresses whose customers it changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The outcome of each event, in their order, and the normalised addresses whose customers changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Received {
-    pub outcome: Outcome,
-    pub changed: Vec<String>,
+    pub outcomes: Vec<Outcome>,
+    pub changed: BTreeSet<String>,
 }
 
-/// Stores the event and applies it, in the caller's transaction.
+/// Stores the events and applies them, in the caller's transaction: a few statements for all of
+/// them, however many they are.
 pub async fn receive(
     tx: &mut Tx,
-    event: &Event,
+    events: &[Event],
     livemode: bool,
     now: i64,
 ) -> store::Result<Received> {
-    let customer = mirrored_customer(event, livemode);
-    if let Some(customer) = &customer {
-        tx.lock(&customer.id).await?;
+    let customers: Vec<_> = events.iter().map(|event| mirrored_customer(event, livemode)).collect();
+    let ids: Vec<_> = customers.iter().flatten().map(|customer| customer.id.as_str()).collect();
+    tx.lock(&ids).await?;
+    let rows: Vec<_> = events
+        .iter()
+        .zip(&customers)
+        .map(|(event, customer)| row(event, if customer.is_some() { "applied" } else { "ignored" }, now))
+        .collect();
+    let mut new: BTreeSet<_> = store::event::insert_all(tx, &rows).await?.into_iter().collect();
+    let before: BTreeMap<_, _> = store::customer::find_all(tx, &ids)
+        .await?
+        .into_iter()
+        .map(|row| (row.id.clone(), row))
+        .collect();
+
+    let mut after = before.clone();
+    let mut outcomes = Vec::with_capacity(events.len());
+    for (event, customer) in events.iter().zip(&customers) {
+        outcomes.push(match customer {
+            // Removed, so that the second of two with one id is a duplicate.
+            _ if !new.remove(&event.id) => Outcome::Duplicate,
+            None => Outcome::Ignored,
+            Some(customer) => {
+                let next = match decide(after.get(&customer.id), event, customer) {
+                    Decision::Write(next) => Some(next),
+                    Decision::Keep => None,
+                    Decision::Tie => last_snapshot(tx, &customer.id, event.created, livemode).await?,
+                };
+                // After a tie it may be another event of that second that the row says.
+                let is_applied = next.as_ref() == Some(&snapshot(event, customer));
+                after.extend(next.map(|row| (row.id.clone(), row)));
+                if is_applied { Outcome::Applied } else { Outcome::Stale }
+            }
+        });
     }
-    let state = if customer.is_some() { "applied" } else { "ignored" };
-    if !store::event::insert(tx, &row(event, state, now)).await? {
-        return Ok(Received { outcome: Outcome::Duplicate, changed: Vec::new() });
-    }
-    let Some(customer) = customer else {
-        return Ok(Received { outcome: Outcome::Ignored, changed: Vec::new() });
-    };
-    let present = store::customer::find(tx, &customer.id).await?;
-    let next = match decide(present.as_ref(), event, &customer) {
-        Decision::Write(next) => Some(next),
-        Decision::Keep => None,
-        Decision::Tie => last_snapshot(tx, &customer.id, event.created, livemode).await?,
-    };
-    // After a tie it may be another event of that second that the row says.
-    let is_applied = next.as_ref() == Some(&snapshot(event, &customer));
-    if !is_applied {
-        store::event::set_state(tx, &event.id, "stale").await?;
-    }
-    let mut changed = Vec::new();
-    if let Some(next) = next.filter(|next| present.as_ref() != Some(next)) {
-        store::customer::put(tx, &next).await?;
-        let addresses = [present.and_then(|row| row.email_normalised), next.email_normalised];
-        changed.extend(addresses.into_iter().flatten());
-        changed.dedup();
-    }
-    let outcome = if is_applied { Outcome::Applied } else { Outcome::Stale };
-    Ok(Received { outcome, changed })
+
+    let stale = events.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Stale);
+    let stale: Vec<_> = stale.map(|(event, _)| event.id.as_str()).collect();
+    store::event::set_state(tx, &stale, "stale").await?;
+    let changed: Vec<_> = after.values().filter(|row| before.get(&row.id) != Some(row)).collect();
+    store::customer::put_all(tx, &changed).await?;
+    let addresses = changed.iter().flat_map(|row| [Some(*row), before.get(&row.id)]);
+    let changed = addresses.flatten().filter_map(|row| row.email_normalised.clone()).collect();
+    Ok(Received { outcomes, changed })
 }
 
 /// What the last of all known events of one customer and one second says.

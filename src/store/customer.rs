@@ -1,7 +1,9 @@
 //! Mirrored customers. Reads for a visitor take a [`Principal`]; writes come from `domain::sync`
 //! alone, which holds the ordering rule.
 
-use super::{Principal, Result, Tx, on};
+use sqlx::AssertSqlSafe;
+
+use super::{Principal, Result, Tx, chunks, on, placeholders};
 
 /// A row of `customer`. Times are unix seconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
@@ -50,35 +52,59 @@ pub async fn owned(tx: &mut Tx, principal: &Principal, id: &str) -> Result<Optio
 
 /// The row of `id`, tombstone or not, whoever owns it.
 pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<Customer>> {
-    const SQL: &str = "SELECT * FROM customer WHERE id = $1";
-    on!(tx, connection => sqlx::query_as(SQL).bind(id).fetch_optional(connection).await)
+    find_all(tx, &[id]).await.map(|rows| rows.into_iter().next())
 }
 
-/// Writes the row as it is given.
-pub async fn put(tx: &mut Tx, customer: &Customer) -> Result<()> {
-    const SQL: &str = "INSERT INTO customer
-            (id, email, email_normalised, name, description, phone, delinquent, livemode,
-             created, stripe_at, deleted_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-        ON CONFLICT (id) DO UPDATE SET
-            email = excluded.email, email_normalised = excluded.email_normalised,
-            name = excluded.name, description = excluded.description, phone = excluded.phone,
-            delinquent = excluded.delinquent, livemode = excluded.livemode,
-            created = excluded.created, stripe_at = excluded.stripe_at,
-            deleted_at = excluded.deleted_at";
-    on!(tx, connection => sqlx::query(SQL)
-        .bind(&customer.id)
-        .bind(&customer.email)
-        .bind(&customer.email_normalised)
-        .bind(&customer.name)
-        .bind(&customer.description)
-        .bind(&customer.phone)
-        .bind(customer.delinquent)
-        .bind(customer.livemode)
-        .bind(customer.created)
-        .bind(customer.stripe_at)
-        .bind(customer.deleted_at)
-        .execute(connection)
-        .await
-        .map(drop))
+/// The rows of these ids, tombstones or not, whoever owns them, in no order.
+pub async fn find_all(tx: &mut Tx, ids: &[&str]) -> Result<Vec<Customer>> {
+    let mut rows = Vec::with_capacity(ids.len());
+    for chunk in chunks(ids) {
+        let sql = format!("SELECT * FROM customer WHERE id IN {}", placeholders(1, chunk.len()));
+        rows.extend(on!(tx, connection => {
+            let mut query = sqlx::query_as(AssertSqlSafe(sql));
+            for id in chunk {
+                query = query.bind(*id);
+            }
+            query.fetch_all(connection).await?
+        }));
+    }
+    Ok(rows)
+}
+
+/// Writes the rows as they are given. No id may come twice.
+pub async fn put_all(tx: &mut Tx, customers: &[&Customer]) -> Result<()> {
+    for chunk in chunks(customers) {
+        let sql = format!(
+            "INSERT INTO customer
+                (id, email, email_normalised, name, description, phone, delinquent, livemode,
+                 created, stripe_at, deleted_at)
+            VALUES {}
+            ON CONFLICT (id) DO UPDATE SET
+                email = excluded.email, email_normalised = excluded.email_normalised,
+                name = excluded.name, description = excluded.description, phone = excluded.phone,
+                delinquent = excluded.delinquent, livemode = excluded.livemode,
+                created = excluded.created, stripe_at = excluded.stripe_at,
+                deleted_at = excluded.deleted_at",
+            placeholders(chunk.len(), 11)
+        );
+        on!(tx, connection => {
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for customer in chunk {
+                query = query
+                    .bind(&customer.id)
+                    .bind(&customer.email)
+                    .bind(&customer.email_normalised)
+                    .bind(&customer.name)
+                    .bind(&customer.description)
+                    .bind(&customer.phone)
+                    .bind(customer.delinquent)
+                    .bind(customer.livemode)
+                    .bind(customer.created)
+                    .bind(customer.stripe_at)
+                    .bind(customer.deleted_at);
+            }
+            query.execute(connection).await?;
+        });
+    }
+    Ok(())
 }

@@ -1,6 +1,8 @@
 //! The inbox: every event that was answered 200, once.
 
-use super::{Result, Tx, on};
+use sqlx::AssertSqlSafe;
+
+use super::{Result, Tx, chunks, on, placeholders};
 
 /// A row of `event`. Times are unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -22,36 +24,61 @@ pub struct Event {
     pub payload: String,
 }
 
-/// Stores the event. False when its id is known already: then nothing was written.
-pub async fn insert(tx: &mut Tx, event: &Event) -> Result<bool> {
-    const SQL: &str = "INSERT INTO event
-            (id, type, object_id, created, livemode, api_version, state, attempts, error,
-             received_at, processed_at, payload)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-        ON CONFLICT (id) DO NOTHING";
-    let rows = on!(tx, connection => sqlx::query(SQL)
-        .bind(&event.id)
-        .bind(&event.r#type)
-        .bind(&event.object_id)
-        .bind(event.created)
-        .bind(event.livemode)
-        .bind(&event.api_version)
-        .bind(&event.state)
-        .bind(event.attempts)
-        .bind(&event.error)
-        .bind(event.received_at)
-        .bind(event.processed_at)
-        .bind(&event.payload)
-        .execute(connection)
-        .await?
-        .rows_affected());
-    Ok(rows == 1)
+/// Stores the events whose ids are not known yet, and returns those ids. Of two with the same id
+/// one is stored.
+pub async fn insert_all(tx: &mut Tx, events: &[Event]) -> Result<Vec<String>> {
+    let mut stored = Vec::with_capacity(events.len());
+    for chunk in chunks(events) {
+        let sql = format!(
+            "INSERT INTO event
+                (id, type, object_id, created, livemode, api_version, state, attempts, error,
+                 received_at, processed_at, payload)
+            VALUES {}
+            ON CONFLICT (id) DO NOTHING
+            RETURNING id",
+            placeholders(chunk.len(), 12)
+        );
+        stored.extend(on!(tx, connection => {
+            let mut query = sqlx::query_scalar::<_, String>(AssertSqlSafe(sql));
+            for event in chunk {
+                query = query
+                    .bind(&event.id)
+                    .bind(&event.r#type)
+                    .bind(&event.object_id)
+                    .bind(event.created)
+                    .bind(event.livemode)
+                    .bind(&event.api_version)
+                    .bind(&event.state)
+                    .bind(event.attempts)
+                    .bind(&event.error)
+                    .bind(event.received_at)
+                    .bind(event.processed_at)
+                    .bind(&event.payload);
+            }
+            query.fetch_all(connection).await?
+        }));
+    }
+    Ok(stored)
 }
 
-/// Records what became of the event.
-pub async fn set_state(tx: &mut Tx, id: &str, state: &str) -> Result<()> {
-    const SQL: &str = "UPDATE event SET state = $2 WHERE id = $1";
-    on!(tx, connection => sqlx::query(SQL).bind(id).bind(state).execute(connection).await.map(drop))
+/// Records what became of events.
+pub async fn set_state(tx: &mut Tx, ids: &[&str], state: &str) -> Result<()> {
+    for chunk in chunks(ids) {
+        // The state comes last, so that the ids are numbered from 1.
+        let sql = format!(
+            "UPDATE event SET state = ${} WHERE id IN {}",
+            chunk.len() + 1,
+            placeholders(1, chunk.len())
+        );
+        on!(tx, connection => {
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for id in chunk {
+                query = query.bind(*id);
+            }
+            query.bind(state).execute(connection).await?;
+        });
+    }
+    Ok(())
 }
 
 /// The payloads of all events of one object within one Stripe second that were not ignored.

@@ -190,15 +190,38 @@ impl Tx {
         }
     }
 
-    /// Keeps other processes from writing the object `id` until this transaction ends. Only
-    /// Postgres needs it: SQLite has one writer. Callers with several ids lock them in order.
-    pub async fn lock(&mut self, id: &str) -> Result<()> {
+    /// Keeps other processes from writing these objects until this transaction ends. Only Postgres
+    /// needs it: SQLite has one writer. They are locked in one order by everybody, so that two
+    /// transactions cannot wait for each other.
+    pub async fn lock(&mut self, ids: &[&str]) -> Result<()> {
         if let Tx::Postgres(tx) = self {
-            const SQL: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
-            sqlx::query(SQL).bind(id).execute(&mut **tx).await?;
+            const SQL: &str = "SELECT COUNT(pg_advisory_xact_lock(key)) FROM
+                (SELECT DISTINCT hashtextextended(id, 0) AS key
+                 FROM UNNEST($1) AS id ORDER BY key) AS ordered";
+            sqlx::query(SQL).bind(ids).execute(&mut **tx).await?;
         }
         Ok(())
     }
+}
+
+/// Splits rows into the few sizes that statements are prepared for: one statement for many rows is
+/// several times faster than one for each, and few texts keep the cache of statements small.
+fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = [64, 8, 1].into_iter().find(|size| *size <= rows.len())?;
+        let (chunk, rest) = rows.split_at(size);
+        rows = rest;
+        Some(chunk)
+    })
+}
+
+/// `($1, $2), ($3, $4)` for two rows of two columns.
+fn placeholders(rows: usize, columns: usize) -> String {
+    let row = |row: usize| {
+        let names = (1..=columns).map(|column| format!("${}", row * columns + column));
+        format!("({})", names.collect::<Vec<_>>().join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 /// Durable as an acknowledgement demands: with WAL, FULL syncs at every commit, so that an event

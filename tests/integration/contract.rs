@@ -14,6 +14,7 @@ on_both_engines!(
     a_principal_sees_its_own_live_customers_of_its_mode,
     row_level_security_hides_others_whatever_the_query,
     events_are_stored_once,
+    many_rows_are_written_and_read_at_once,
     sign_ins_are_read_counted_and_used_once,
     sessions_rotate_and_end,
     mails_are_claimed_by_one_and_retried,
@@ -88,7 +89,7 @@ async fn customers_are_read_as_they_were_written(engine: Engine) {
     };
     for written in [first, second] {
         let row = written.clone();
-        run!(&store, tx => customer::put(tx, &row));
+        run!(&store, tx => customer::put_all(tx, &[&row]));
         assert_eq!(run!(&store, tx => customer::find(tx, "cus_1")), Some(written));
     }
     assert_eq!(run!(&store, tx => customer::find(tx, "cus_2")), None);
@@ -106,7 +107,7 @@ async fn a_principal_sees_its_own_live_customers_of_its_mode(engine: Engine) {
         Customer { id: "cus_6".to_owned(), email: None, email_normalised: None, ..ada.clone() },
     ];
     for row in rows {
-        run!(&store, tx => customer::put(tx, &row));
+        run!(&store, tx => customer::put_all(tx, &[&row]));
     }
     let principal = principal(&store, "ada@example.com").await;
     let me = principal.clone();
@@ -132,7 +133,7 @@ async fn row_level_security_hides_others_whatever_the_query(engine: Engine) {
     };
     for (id, email) in [("cus_1", "ada@example.com"), ("cus_2", "bob@example.com")] {
         let row = full_customer(id, email);
-        run!(&store, tx => customer::put(tx, &row));
+        run!(&store, tx => customer::put_all(tx, &[&row]));
     }
     let ada = principal(&store, "ada@example.com").await;
     for (id, is_visible) in [("cus_1", true), ("cus_2", false)] {
@@ -188,11 +189,11 @@ async fn events_are_stored_once(engine: Engine) {
         payload: "{}".to_owned(),
     };
     let row = written.clone();
-    assert!(run!(&store, tx => event::insert(tx, &row)));
+    assert_eq!(run!(&store, tx => event::insert_all(tx, &[row])), ["evt_1"]);
     let again = Event { payload: "other".to_owned(), ..written.clone() };
-    assert!(!run!(&store, tx => event::insert(tx, &again)));
+    assert!(run!(&store, tx => event::insert_all(tx, &[again])).is_empty());
     assert_eq!(run!(&store, tx => event::find(tx, "evt_1")), Some(written.clone()));
-    run!(&store, tx => event::set_state(tx, "evt_1", "stale"));
+    run!(&store, tx => event::set_state(tx, &["evt_1"], "stale"));
     assert_eq!(run!(&store, tx => event::find(tx, "evt_1")).unwrap().state, "stale");
     let other = Event {
         id: "evt_2".to_owned(),
@@ -203,11 +204,61 @@ async fn events_are_stored_once(engine: Engine) {
         ..written.clone()
     };
     let row = other.clone();
-    assert!(run!(&store, tx => event::insert(tx, &row)));
+    assert_eq!(run!(&store, tx => event::insert_all(tx, &[row.clone(), row])), ["evt_2"]);
     assert_eq!(run!(&store, tx => event::find(tx, "evt_2")), Some(other));
     assert_eq!(run!(&store, tx => event::of_second(tx, "cus_1", 10)), ["{}"]);
     assert!(run!(&store, tx => event::of_second(tx, "cus_1", 11)).is_empty());
     assert_eq!(run!(&store, tx => event::count(tx)), 2);
+}
+
+/// More than any one statement takes, and of no round number.
+async fn many_rows_are_written_and_read_at_once(engine: Engine) {
+    let store = open(engine).await;
+    let template = full_customer("", "ada@example.com");
+    let rows: Vec<_> = (0..147)
+        .map(|number| Customer {
+            id: format!("cus_{number:03}"),
+            name: Some(format!("Name {number}")),
+            created: number,
+            ..template.clone()
+        })
+        .collect();
+    let written = rows.clone();
+    run!(&store, tx => async { customer::put_all(tx, &written.iter().collect::<Vec<_>>()).await });
+    let mut read = run!(&store, tx => async {
+        let ids: Vec<_> = (0..150).map(|number| format!("cus_{number:03}")).collect();
+        customer::find_all(tx, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await
+    });
+    read.sort_by(|a, b| a.id.cmp(&b.id));
+    assert_eq!(read, rows);
+    let events: Vec<_> = (0..147)
+        .map(|number| Event {
+            id: format!("evt_{number:03}"),
+            r#type: "customer.updated".to_owned(),
+            object_id: None,
+            created: number,
+            livemode: 0,
+            api_version: None,
+            state: "applied".to_owned(),
+            attempts: 1,
+            error: None,
+            received_at: 1,
+            processed_at: None,
+            payload: format!("{{\"number\": {number}}}"),
+        })
+        .collect();
+    let written = events.clone();
+    assert_eq!(run!(&store, tx => event::insert_all(tx, &written)).len(), 147);
+    run!(&store, tx => async {
+        let ids: Vec<_> = (0..73).map(|number| format!("evt_{number:03}")).collect();
+        event::set_state(tx, &ids.iter().map(String::as_str).collect::<Vec<_>>(), "stale").await
+    });
+    for (number, event) in events.into_iter().enumerate() {
+        let id = event.id.clone();
+        let state = if number < 73 { "stale" } else { "applied" };
+        let expected = Event { state: state.to_owned(), ..event };
+        assert_eq!(run!(&store, tx => event::find(tx, &id)), Some(expected));
+    }
 }
 
 async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
@@ -337,14 +388,14 @@ async fn a_transaction_that_fails_leaves_nothing(engine: Engine) {
     let failed: store::Result<()> = store
         .write(move |tx| {
             async move {
-                customer::put(tx, &row).await?;
+                customer::put_all(tx, &[&row]).await?;
                 Err(store::Error::RowNotFound)
             }
             .boxed()
         })
         .await;
     assert!(failed.is_err());
-    run!(&store, tx => tx.lock("cus_1"));
+    run!(&store, tx => tx.lock(&["cus_2", "cus_1", "cus_2"]));
     assert_eq!(run!(&store, tx => customer::find(tx, "cus_1")), None);
 }
 
@@ -352,7 +403,7 @@ async fn reopening_keeps_everything(engine: Engine) {
     let url = database_url(engine).await;
     let store = Store::connect(&url).await.unwrap();
     let row = full_customer("cus_1", "ada@example.com");
-    run!(&store, tx => customer::put(tx, &row));
+    run!(&store, tx => customer::put_all(tx, &[&row]));
     store.close().await;
     let store = Store::connect(&url).await.unwrap();
     let found = store.read(|tx| async move { customer::find(tx, "cus_1").await }.boxed());
