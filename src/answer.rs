@@ -26,22 +26,28 @@ pub fn principal() -> Result<Principal, ApiError> {
 
 /// The headers of the request.
 pub fn headers() -> HeaderMap {
-    use_context::<Parts>().map(|parts| parts.headers).unwrap_or_default()
+    use_context::<Parts>()
+        .map(|parts| parts.headers)
+        .unwrap_or_default()
 }
 
 /// One value of the page's query.
 pub fn query(name: &str) -> Option<String> {
     let parts = use_context::<Parts>()?;
     let pairs = form_urlencoded::parse(parts.uri.query()?.as_bytes());
-    pairs.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    pairs
+        .into_iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
 }
 
 /// Answers 303, so that the browser goes on with GET. `location` is a path of ours or a checked
 /// portal address.
 pub fn see_other(location: &str) {
-    if let (Some(options), Ok(value)) =
-        (use_context::<ResponseOptions>(), HeaderValue::from_str(location))
-    {
+    if let (Some(options), Ok(value)) = (
+        use_context::<ResponseOptions>(),
+        HeaderValue::from_str(location),
+    ) {
         options.set_status(StatusCode::SEE_OTHER);
         options.insert_header(header::LOCATION, value);
         options.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -56,9 +62,10 @@ pub fn set_status(status: StatusCode) {
 
 /// Adds a `Set-Cookie` line.
 pub fn set_cookie(line: &str) {
-    if let (Some(options), Ok(value)) =
-        (use_context::<ResponseOptions>(), HeaderValue::from_str(line))
-    {
+    if let (Some(options), Ok(value)) = (
+        use_context::<ResponseOptions>(),
+        HeaderValue::from_str(line),
+    ) {
         options.append_header(header::SET_COOKIE, value);
     }
 }

@@ -39,8 +39,9 @@ pub async fn enter_code(code: String) -> Result<(), ApiError> {
     use crate::{answer, cookies, domain::sign_in};
     let app = answer::app()?;
     let browser = cookies::read(&answer::headers(), &app.config, cookies::Name::Browser);
-    let tokens =
-        sign_in::enter_code(&app, &code, browser.as_deref()).await.map_err(answer::unavailable)?;
+    let tokens = sign_in::enter_code(&app, &code, browser.as_deref())
+        .await
+        .map_err(answer::unavailable)?;
     match tokens {
         Ok(tokens) => answer::signed_in(&app, &tokens),
         Err(sign_in::Refusal::WrongCode) => answer::see_other("/sign-in/check?problem=code"),
@@ -57,8 +58,9 @@ pub async fn confirm_link() -> Result<(), ApiError> {
     let headers = answer::headers();
     let token = cookies::read(&headers, &app.config, cookies::Name::Link).unwrap_or_default();
     let browser = cookies::read(&headers, &app.config, cookies::Name::Browser);
-    let tokens =
-        sign_in::confirm(&app, &token, browser.as_deref()).await.map_err(answer::unavailable)?;
+    let tokens = sign_in::confirm(&app, &token, browser.as_deref())
+        .await
+        .map_err(answer::unavailable)?;
     match tokens {
         Ok(tokens) => answer::signed_in(&app, &tokens),
         // That page says why.
@@ -73,7 +75,9 @@ pub async fn sign_out() -> Result<(), ApiError> {
     use crate::{answer, cookies, domain::session};
     let app = answer::app()?;
     if let Ok(principal) = answer::principal() {
-        session::end(&app, &principal).await.map_err(answer::unavailable)?;
+        session::end(&app, &principal)
+            .await
+            .map_err(answer::unavailable)?;
     }
     use cookies::Name::{Access, Browser, Link, Refresh};
     for name in [Access, Refresh, Browser, Link] {
@@ -93,7 +97,9 @@ pub async fn customers() -> Result<Vec<CustomerView>, ApiError> {
         Ok(principal) => principal,
         Err(error) => return answer::refuse(error),
     };
-    billing::customers(&app, &principal).await.map_err(answer::unavailable)
+    billing::customers(&app, &principal)
+        .await
+        .map_err(answer::unavailable)
 }
 
 /// Opens Stripe's portal for one of the address's own customers: a session is made now and the
@@ -113,7 +119,10 @@ pub async fn open_portal(customer: String, flow: String) -> Result<(), ApiError>
         Ok(url) => answer::see_other(url.expose()),
         Err(ApiError::Unavailable) => {
             let query = form_urlencoded::Serializer::new(String::new())
-                .extend_pairs([("problem", ApiError::Unavailable.code()), ("customer", &customer)])
+                .extend_pairs([
+                    ("problem", ApiError::Unavailable.code()),
+                    ("customer", &customer),
+                ])
                 .finish();
             answer::see_other(&format!("/billing?{query}"));
         }

@@ -19,9 +19,14 @@ pub struct Clock {
 }
 
 impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the system's clock"
+    )]
     pub fn now(&self) -> i64 {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_1970 = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX) + self.moved.load(Ordering::Relaxed)
     }
 
@@ -32,7 +37,10 @@ impl Clock {
 }
 
 /// 256 bits from the operating system's generator.
-#[expect(clippy::disallowed_methods, reason = "the one place that draws random numbers")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that draws random numbers"
+)]
 pub fn random_bytes() -> [u8; 32] {
     let mut bytes = [0; 32];
     rand::rng().fill_bytes(&mut bytes);

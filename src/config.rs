@@ -24,7 +24,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "STRIPE_API_KEY",
         default: "",
-        about: "A restricted key (`rk_…`) that may write customer portal sessions and read customers.",
+        about: "A restricted key (`rk_…`) with *Customer portal: Write* and nothing else.",
     },
     Setting {
         name: "STRIPE_WEBHOOK_SECRET",
@@ -140,62 +140,153 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The settings of this process, `.env` included, which does not override what is set already.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-pub fn environment() -> HashMap<String, String> {
-    // A missing `.env` is the normal case.
-    let _ = dotenvy::dotenv();
-    let read = |setting: &Setting| Some((setting.name.to_owned(), std::env::var(setting.name).ok()?));
-    SETTINGS.iter().filter_map(read).filter(|(_, value)| !value.trim().is_empty()).collect()
+/// The settings of this process, and those of `.env`, which do not override what is set already.
+/// A missing `.env` is no fault; one that cannot be read is, and is not repeated.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+pub fn environment() -> Result<HashMap<String, String>, Vec<String>> {
+    let mut settings = match dotenvy::dotenv_iter() {
+        Ok(lines) => lines.collect::<Result<HashMap<_, _>, _>>(),
+        Err(error) if error.not_found() => Ok(HashMap::new()),
+        Err(error) => Err(error),
+    }
+    .map_err(|_| {
+        vec![".env cannot be read. Each line must be NAME=value; a value with spaces goes between quotes.".to_owned()]
+    })?;
+    let read =
+        |setting: &Setting| Some((setting.name.to_owned(), std::env::var(setting.name).ok()?));
+    settings.extend(SETTINGS.iter().filter_map(read));
+    settings.retain(|_, value| !value.trim().is_empty());
+    Ok(settings)
 }
 
 /// Reads all settings, or says everything that is wrong with them, one line each. No line repeats
 /// a value, which might be a secret in the wrong place.
 pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>> {
-    let mut reader = Reader { environment, faults: Vec::new() };
-    let bind = reader.parsed("BIND", "an address and port, such as 127.0.0.1:3000", |text| text.parse().ok());
-    let frontend_url = reader.parsed("FRONTEND_URL", "an address without a path: https://…, or http:// on a loopback address", frontend);
+    let mut reader = Reader {
+        environment,
+        faults: Vec::new(),
+    };
+    let bind = reader.parsed(
+        "BIND",
+        "an address and port, such as 127.0.0.1:3000",
+        |text| text.parse().ok(),
+    );
+    let frontend_url = reader.parsed(
+        "FRONTEND_URL",
+        "an address without a path: https://…, or http:// on a loopback address",
+        frontend,
+    );
     let database_url = reader.parsed("DATABASE_URL", "sqlite://… or postgres://…", |text| {
         let known = ["sqlite://", "postgres://", "postgresql://"];
-        known.iter().any(|scheme| text.starts_with(scheme)).then(|| Secret::new(text))
+        known
+            .iter()
+            .any(|scheme| text.starts_with(scheme))
+            .then(|| Secret::new(text))
     });
-    let stripe_api_base = reader.parsed("STRIPE_API_BASE", "https://…, or http:// on a loopback address", frontend);
-    let stripe_api_key = reader.parsed("STRIPE_API_KEY", "a key of Stripe: rk_… (restricted, better) or sk_…", |text| {
-        let kinds = ["rk_live_", "rk_test_", "sk_live_", "sk_test_"];
-        kinds.iter().any(|kind| text.starts_with(kind)).then(|| Secret::new(text))
-    });
-    let stripe_webhook_secrets = reader.parsed("STRIPE_WEBHOOK_SECRET", "one or more whsec_…, separated by commas, without white space inside", |text| {
-        let secrets: Vec<_> = text.split(',').map(str::trim).collect();
-        let good = |secret: &&str| secret.starts_with("whsec_") && !secret.contains(char::is_whitespace);
-        secrets.iter().all(good).then(|| secrets.into_iter().map(Secret::new).collect::<Vec<_>>())
-    });
-    let session_secret = reader.parsed("SESSION_SECRET", "at least 32 random bytes, such as `openssl rand -hex 32` prints", |text| {
-        is_strong(text).then(|| Secret::new(text))
-    });
-    let smtp_url = reader.parsed("SMTP_URL", "smtps://user:password@host or smtp://host:port", |text| {
-        let url = Url::parse(text).ok()?;
-        (matches!(url.scheme(), "smtp" | "smtps") && url.has_host()).then(|| Secret::new(text))
-    });
-    let mail_from = reader.parsed("MAIL_FROM", "an address, such as Northwind <billing@example.com>", |text| text.parse().ok());
-    let portal_hosts = reader.optional("PORTAL_HOSTS", "host names separated by commas, without https://", |text| {
-        let hosts: Vec<_> = text.split(',').map(|host| host.trim().to_ascii_lowercase()).collect();
-        let good = |host: &String| Host::parse(host).is_ok() && host.contains('.');
-        hosts.iter().all(good).then_some(hosts)
-    });
-    let app_name = reader.parsed("APP_NAME", "a name of at most 60 letters, without line breaks", |text| {
-        (text.chars().count() <= 60 && !text.contains(char::is_control)).then(|| text.to_owned())
-    });
+    let stripe_api_base = reader.parsed(
+        "STRIPE_API_BASE",
+        "https://…, or http:// on a loopback address",
+        frontend,
+    );
+    let stripe_api_key = reader.parsed(
+        "STRIPE_API_KEY",
+        "a key of Stripe: rk_… (restricted, better) or sk_…",
+        |text| {
+            let kinds = ["rk_live_", "rk_test_", "sk_live_", "sk_test_"];
+            kinds
+                .iter()
+                .any(|kind| text.starts_with(kind))
+                .then(|| Secret::new(text))
+        },
+    );
+    let stripe_webhook_secrets = reader.parsed(
+        "STRIPE_WEBHOOK_SECRET",
+        "one or more whsec_…, separated by commas, without white space inside",
+        |text| {
+            let secrets: Vec<_> = text.split(',').map(str::trim).collect();
+            let good = |secret: &&str| {
+                secret.starts_with("whsec_") && !secret.contains(char::is_whitespace)
+            };
+            secrets
+                .iter()
+                .all(good)
+                .then(|| secrets.into_iter().map(Secret::new).collect::<Vec<_>>())
+        },
+    );
+    let session_secret = reader.parsed(
+        "SESSION_SECRET",
+        "at least 32 random bytes, such as `openssl rand -hex 32` prints",
+        |text| is_strong(text).then(|| Secret::new(text)),
+    );
+    let smtp_url = reader.parsed(
+        "SMTP_URL",
+        "smtps://user:password@host or smtp://host:port",
+        |text| {
+            let url = Url::parse(text).ok()?;
+            (matches!(url.scheme(), "smtp" | "smtps") && url.has_host()).then(|| Secret::new(text))
+        },
+    );
+    let mail_from = reader.parsed(
+        "MAIL_FROM",
+        "an address, such as Northwind <billing@example.com>",
+        |text| text.parse().ok(),
+    );
+    let portal_hosts = reader.optional(
+        "PORTAL_HOSTS",
+        "host names separated by commas, without https://",
+        |text| {
+            // As URLs have them: lower case, and other alphabets in punycode.
+            let host = |text: &str| Host::parse(text.trim()).ok().map(|host| host.to_string());
+            let hosts: Option<Vec<_>> = text.split(',').map(host).collect();
+            hosts.filter(|hosts| hosts.iter().all(|host| host.contains('.')))
+        },
+    );
+    let app_name = reader.parsed(
+        "APP_NAME",
+        "a name of at most 60 letters, without line breaks",
+        |text| {
+            (text.chars().count() <= 60 && !text.contains(char::is_control))
+                .then(|| text.to_owned())
+        },
+    );
     match (
-        bind, frontend_url, database_url, stripe_api_base, stripe_api_key, stripe_webhook_secrets,
-        session_secret, smtp_url, mail_from, app_name, reader.faults.is_empty(),
+        bind,
+        frontend_url,
+        database_url,
+        stripe_api_base,
+        stripe_api_key,
+        stripe_webhook_secrets,
+        session_secret,
+        smtp_url,
+        mail_from,
+        app_name,
+        reader.faults.is_empty(),
     ) {
         (
-            Some(bind), Some(frontend_url), Some(database_url), Some(stripe_api_base),
-            Some(stripe_api_key), Some(stripe_webhook_secrets), Some(session_secret),
-            Some(smtp_url), Some(mail_from), Some(app_name), true,
+            Some(bind),
+            Some(frontend_url),
+            Some(database_url),
+            Some(stripe_api_base),
+            Some(stripe_api_key),
+            Some(stripe_webhook_secrets),
+            Some(session_secret),
+            Some(smtp_url),
+            Some(mail_from),
+            Some(app_name),
+            true,
         ) => Ok(Config {
-            bind, frontend_url, database_url, stripe_api_key, stripe_webhook_secrets,
-            stripe_api_base, session_secret, smtp_url, mail_from,
+            bind,
+            frontend_url,
+            database_url,
+            stripe_api_key,
+            stripe_webhook_secrets,
+            stripe_api_base,
+            session_secret,
+            smtp_url,
+            mail_from,
             portal_hosts: portal_hosts.unwrap_or_default(),
             app_name,
             dev: false,
@@ -214,7 +305,10 @@ pub fn table() -> String {
         };
         format!("| `{}` | {default} | {} |\n", setting.name, setting.about)
     });
-    format!("| setting | default | what it is |\n|---|---|---|\n{}", rows.collect::<String>())
+    format!(
+        "| setting | default | what it is |\n|---|---|---|\n{}",
+        rows.collect::<String>()
+    )
 }
 
 /// Whether an address is this machine's own.
@@ -229,30 +323,46 @@ pub fn is_loopback(url: &Url) -> bool {
 
 /// The folder with the pages' files: `LEPTOS_SITE_ROOT`, else `site` beside the program, else
 /// beside its folder, where a build leaves it.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
 pub fn site_root() -> String {
     let beside = || {
         let program = std::env::current_exe().ok()?;
         let folders = program.ancestors().skip(1).take(2);
-        folders.map(|folder| folder.join("site")).find(|site| site.join("pkg").is_dir())
+        folders
+            .map(|folder| folder.join("site"))
+            .find(|site| site.join("pkg").is_dir())
     };
     std::env::var("LEPTOS_SITE_ROOT").unwrap_or_else(|_| {
-        beside().map_or_else(|| "target/site".to_owned(), |path| path.display().to_string())
+        beside().map_or_else(
+            || "target/site".to_owned(),
+            |path| path.display().to_string(),
+        )
     })
 }
 
 /// What is logged: `RUST_LOG`, else what an operator wants to read.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
 pub fn log_filter() -> tracing_subscriber::EnvFilter {
     let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| "info,sqlx=warn".to_owned());
     tracing_subscriber::EnvFilter::new(wanted)
 }
 
-/// What `cargo leptos watch` and `serve` set up: their folder, and the page's reloading.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+/// What `cargo leptos watch` sets up: its folder, and the page's reloading.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
 pub fn leptos_from_environment() -> Option<leptos::prelude::LeptosOptions> {
-    std::env::var("LEPTOS_OUTPUT_NAME").ok()?;
-    leptos::prelude::get_configuration(None).ok().map(|config| config.leptos_options)
+    std::env::var("LEPTOS_WATCH").ok()?;
+    leptos::prelude::get_configuration(None)
+        .ok()
+        .map(|config| config.leptos_options)
 }
 
 struct Reader<'e> {
@@ -262,22 +372,43 @@ struct Reader<'e> {
 
 impl Reader<'_> {
     /// The setting or its default, parsed. What is missing or wrong goes to the faults.
-    fn parsed<T>(&mut self, name: &str, wants: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let default = SETTINGS.iter().find(|setting| setting.name == name).map(|setting| setting.default);
-        let text = self.environment.get(name).map(String::as_str).or(default.filter(|text| !text.is_empty()));
+    fn parsed<T>(
+        &mut self,
+        name: &str,
+        wants: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let default = SETTINGS
+            .iter()
+            .find(|setting| setting.name == name)
+            .map(|setting| setting.default);
+        let text = self
+            .environment
+            .get(name)
+            .map(String::as_str)
+            .or(default.filter(|text| !text.is_empty()));
         let Some(text) = text else {
-            self.faults.push(format!("{name} is missing. It must be {wants}."));
+            self.faults
+                .push(format!("{name} is missing. It must be {wants}."));
             return None;
         };
         let value = parse(text.trim());
         if value.is_none() {
-            self.faults.push(format!("{name} cannot be used. It must be {wants}."));
+            self.faults
+                .push(format!("{name} cannot be used. It must be {wants}."));
         }
         value
     }
 
-    fn optional<T>(&mut self, name: &str, wants: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
-        self.environment.contains_key(name).then(|| self.parsed(name, wants, parse))?
+    fn optional<T>(
+        &mut self,
+        name: &str,
+        wants: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        self.environment
+            .contains_key(name)
+            .then(|| self.parsed(name, wants, parse))?
     }
 }
 
@@ -317,7 +448,10 @@ mod tests {
     fn good_settings_are_read() {
         let config = read(&good()).unwrap();
         assert_eq!(config.stripe_webhook_secrets.len(), 2);
-        assert_eq!(config.url("/billing"), "https://billing.example.com/billing");
+        assert_eq!(
+            config.url("/billing"),
+            "https://billing.example.com/billing"
+        );
         assert!(config.is_https() && !config.livemode());
         assert!(!format!("{config:?}").contains("rk_test_billhook"));
         let words = HashMap::from([("SESSION_SECRET".to_owned(), "x".to_owned())]);
@@ -327,9 +461,17 @@ mod tests {
     #[test]
     fn every_fault_is_told_at_once_and_no_value_is_repeated() {
         let faults = read(&HashMap::new()).unwrap_err();
-        assert_eq!(faults.len(), SETTINGS.iter().filter(|setting| setting.default.is_empty()).count());
-        let mut bad: HashMap<_, _> =
-            SETTINGS.iter().map(|setting| (setting.name.to_owned(), "canary\nvalue, ".repeat(9))).collect();
+        assert_eq!(
+            faults.len(),
+            SETTINGS
+                .iter()
+                .filter(|setting| setting.default.is_empty())
+                .count()
+        );
+        let mut bad: HashMap<_, _> = SETTINGS
+            .iter()
+            .map(|setting| (setting.name.to_owned(), "canary\nvalue, ".repeat(9)))
+            .collect();
         bad.insert("SESSION_SECRET".to_owned(), "canary".to_owned());
         let faults = read(&bad).unwrap_err();
         assert_eq!(faults.len(), SETTINGS.len(), "{faults:#?}");
@@ -343,7 +485,10 @@ mod tests {
             ("FRONTEND_URL", "https://billing.example.com/shop"),
             ("FRONTEND_URL", "https://user@billing.example.com"),
             ("SESSION_SECRET", "too short"),
-            ("SESSION_SECRET", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+            (
+                "SESSION_SECRET",
+                "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            ),
             ("STRIPE_API_KEY", "pk_live_x"),
             ("STRIPE_API_BASE", "http://api.example.com"),
             ("STRIPE_WEBHOOK_SECRET", "whsec_one,,whsec_two"),
@@ -355,20 +500,31 @@ mod tests {
             let mut settings = good();
             settings.insert(name.to_owned(), value.to_owned());
             let faults = read(&settings).unwrap_err();
-            assert!(faults.len() == 1 && faults[0].starts_with(name), "{name} {value}: {faults:?}");
+            assert!(
+                faults.len() == 1 && faults[0].starts_with(name),
+                "{name} {value}: {faults:?}"
+            );
         }
         let mut local = good();
-        local.insert("FRONTEND_URL".to_owned(), "http://127.0.0.1:3000".to_owned());
+        local.insert(
+            "FRONTEND_URL".to_owned(),
+            "http://127.0.0.1:3000".to_owned(),
+        );
         assert!(!read(&local).unwrap().is_https());
     }
 
     #[test]
     fn the_readme_holds_the_table_and_the_example_every_name() {
         let readme = include_str!("../README.md");
-        assert!(readme.contains(&table()), "put the output of `billhook config` into README.md");
-        let example = include_str!("../.env.example");
-        for setting in SETTINGS {
-            assert!(example.contains(&format!("{}=", setting.name)), "{} in .env.example", setting.name);
-        }
+        assert!(
+            readme.contains(&table()),
+            "put the output of `billhook config` into README.md"
+        );
+        let example: Result<HashMap<_, _>, _> =
+            dotenvy::from_read_iter(include_bytes!("../.env.example").as_slice()).collect();
+        let example = example.expect("every line can be read");
+        let mut names: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
+        names.retain(|name| !example.contains_key(*name));
+        assert!(names.is_empty(), "{names:?} are missing from .env.example");
     }
 }

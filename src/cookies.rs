@@ -71,14 +71,19 @@ pub fn clear(config: &Config, name: Name) -> String {
 
 /// The lines for a session's two tokens.
 pub fn session(config: &Config, tokens: &Tokens) -> [String; 2] {
-    [set(config, Name::Access, &tokens.access), set(config, Name::Refresh, &tokens.refresh)]
+    [
+        set(config, Name::Access, &tokens.access),
+        set(config, Name::Refresh, &tokens.refresh),
+    ]
 }
 
 /// Whether an answer sets or clears the cookie.
 pub fn is_set(headers: &HeaderMap, config: &Config, name: Name) -> bool {
     let start = format!("{}=", name.text(config));
     let lines = headers.get_all(header::SET_COOKIE);
-    lines.iter().any(|line| line.as_bytes().starts_with(start.as_bytes()))
+    lines
+        .iter()
+        .any(|line| line.as_bytes().starts_with(start.as_bytes()))
 }
 
 fn build(config: &Config, name: Name, value: &str, seconds: i64) -> String {

@@ -4,8 +4,9 @@
 //! `api` are compiled twice: for the server (`ssr`) and for the browser (`hydrate`). All else is
 //! server only, the pages too: a page without an island downloads no program.
 //!
-//! Who may use whom: `pages`, `islands` → `api` → `domain` → `store`, `stripe`, `mail`, and
-//! `http` → `api`, `domain`. `model`, `clock` and `config` lie below all. Nothing points upwards.
+//! Who may use whom: `http` → `pages`, `islands` → `api` → `domain` → `store`, `stripe`, `mail`,
+//! each whatever is to its right, the last three not each other. `model`, `clock` and `config` lie
+//! below all. Nothing points back.
 
 pub mod api;
 pub mod islands;

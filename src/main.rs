@@ -79,8 +79,11 @@ async fn run(command: Command) -> Result<(), Vec<String>> {
     let told = |error: &dyn std::fmt::Display| vec![format!("billhook: {error}")];
     match command {
         Command::Serve => {
-            let config = config::read(&config::environment()).map_err(with_advice)?;
-            serve::serve(config, stop).await.map_err(|error| told(&error))
+            let settings = config::environment().map_err(with_advice)?;
+            let config = config::read(&settings).map_err(with_advice)?;
+            serve::serve(config, stop)
+                .await
+                .map_err(|error| told(&error))
         }
         Command::Dev { reset } => dev::run(reset, stop).await.map_err(|error| told(&error)),
         Command::Sandbox(args) => run_sandbox(args, stop).await.map_err(|error| told(&error)),
@@ -96,11 +99,18 @@ async fn run_sandbox(
     stop: tokio_util::sync::CancellationToken,
 ) -> Result<(), serve::Error> {
     let listener = serve::listen(args.bind).await?;
-    say(&format!("sandbox: listening on http://{}", listener.local_addr()?));
+    say(&format!(
+        "sandbox: listening on http://{}",
+        listener.local_addr()?
+    ));
     let options = sandbox::Options {
         seed: args.seed,
         state_file: args.state,
-        webhooks: args.webhook_url.into_iter().zip(args.webhook_secret).collect(),
+        webhooks: args
+            .webhook_url
+            .into_iter()
+            .zip(args.webhook_secret)
+            .collect(),
         delay: Duration::from_millis(args.delay_ms),
         ..sandbox::Options::default()
     };

@@ -72,7 +72,11 @@ pub async fn run(
 ) -> Result<(), Error> {
     let outbox = tokio::spawn(outbox::run(app.clone(), stop.clone()));
     let store = app.store.clone();
-    let site = Site { app, leptos: leptos_options(), stop: stop.clone() };
+    let site = Site {
+        app,
+        leptos: leptos_options(),
+        stop: stop.clone(),
+    };
     let server = axum::serve(listener, http::router(site, extra))
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     let deadline = async {
@@ -91,18 +95,25 @@ pub async fn run(
 
 /// The listener that the configuration asks for.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|error| Error::Listen(address, error))
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Error::Listen(address, error))
 }
 
 /// `billhook serve`: with real mail.
 pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error> {
-    let mailer =
-        Mailer::smtp(config.smtp_url.expose(), config.mail_from.clone(), &config.app_name)?;
+    let mailer = Mailer::smtp(
+        config.smtp_url.expose(),
+        config.mail_from.clone(),
+        &config.app_name,
+    )?;
     let listener = listen(config.bind).await?;
     let address = listener.local_addr()?;
     let frontend_url = config.frontend_url.clone();
     let app = build(config, Clock::default(), mailer).await?;
-    crate::say(&format!("billhook: listening on http://{address}, public at {frontend_url}"));
+    crate::say(&format!(
+        "billhook: listening on http://{address}, public at {frontend_url}"
+    ));
     run(app, listener, Router::new(), stop).await
 }
 
@@ -142,8 +153,13 @@ fn leptos_options() -> LeptosOptions {
 
 /// SQLite makes the file, but not the folder that it is in.
 fn make_folder_of(database_url: &str) -> io::Result<()> {
-    let path = database_url.strip_prefix("sqlite://").map(|rest| rest.split('?').next());
-    match path.flatten().and_then(|path| std::path::Path::new(path).parent()) {
+    let path = database_url
+        .strip_prefix("sqlite://")
+        .map(|rest| rest.split('?').next());
+    match path
+        .flatten()
+        .and_then(|path| std::path::Path::new(path).parent())
+    {
         Some(folder) if !folder.as_os_str().is_empty() => std::fs::create_dir_all(folder),
         _ => Ok(()),
     }

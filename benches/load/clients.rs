@@ -32,7 +32,9 @@ impl Load {
     /// In milliseconds.
     pub fn percentile(&self, share: f64) -> f64 {
         let index = (self.latencies.len() as f64 * share) as usize;
-        self.latencies.get(index).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
+        self.latencies
+            .get(index)
+            .map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
     }
 }
 
@@ -108,7 +110,8 @@ impl Browser {
             tokio::time::sleep(Duration::from_millis(10)).await;
         };
         let token = text.split("token=").nth(1).expect("a link");
-        self.send(&format!("/sign-in/link?token={}", &token[..43]), None).await;
+        self.send(&format!("/sign-in/link?token={}", &token[..43]), None)
+            .await;
         let answer = self.send("/api/confirm_link", Some(&[])).await;
         assert_eq!(answer.headers()[header::LOCATION], "/billing");
     }
@@ -127,7 +130,11 @@ impl Browser {
 
     /// The bytes of a body as brotli sends it, with the session or without.
     pub async fn bytes(&mut self, path: &str, signed_in: bool) -> usize {
-        let kept = if signed_in { None } else { Some(std::mem::take(&mut self.cookies)) };
+        let kept = if signed_in {
+            None
+        } else {
+            Some(std::mem::take(&mut self.cookies))
+        };
         let answer = self.send(path, None).await;
         assert_eq!(answer.status(), 200, "{path}");
         let length = answer.bytes().await.expect("a body").len();
@@ -138,8 +145,15 @@ impl Browser {
     }
 
     async fn send(&mut self, path: &str, form: Option<&[(&str, &str)]>) -> reqwest::Response {
-        let cookies = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
-        let method = if form.is_some() { reqwest::Method::POST } else { reqwest::Method::GET };
+        let cookies = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let method = if form.is_some() {
+            reqwest::Method::POST
+        } else {
+            reqwest::Method::GET
+        };
         let mut request = self
             .http
             .request(method, format!("{}{path}", self.url))

@@ -6,7 +6,9 @@ use sha2::Sha256;
 
 /// `count` posts of distinct events about distinct customers, as bytes for the socket.
 pub fn requests(count: usize, secret: &str) -> Vec<Vec<u8>> {
-    (0..count).map(|number| request(number, &customer(number), secret)).collect()
+    (0..count)
+        .map(|number| request(number, &customer(number), secret))
+        .collect()
 }
 
 /// One post of a `customer.updated` event about `object`.

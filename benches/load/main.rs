@@ -32,12 +32,19 @@ fn main() {
 
 async fn run() {
     say("Webhook ingest, SQLite with synchronous=FULL, distinct signed events");
-    say("  connections   what                    events/s   p50 ms   p99 ms   ratio to signature only");
+    say(
+        "  connections   what                    events/s   p50 ms   p99 ms   ratio to signature only",
+    );
     for (connections, events) in [(16, 15_000), (256, 40_000)] {
         let bare = signature_only(connections, events).await;
         let whole = ingest(connections, events).await;
         line(connections, "signature only", &bare, 1.0);
-        line(connections, "durable and applied", &whole, whole.per_second() / bare.per_second());
+        line(
+            connections,
+            "durable and applied",
+            &whole,
+            whole.per_second() / bare.per_second(),
+        );
     }
     portal_and_pages().await;
 }
@@ -54,14 +61,17 @@ fn line(connections: usize, what: &str, load: &Load, ratio: f64) {
 /// The bare limit: the same server and client, and nothing done but reading and verifying.
 async fn signature_only(connections: usize, events: usize) -> Load {
     async fn verify(State(clock): State<Clock>, headers: HeaderMap, body: Bytes) -> &'static str {
-        let header = headers.get("stripe-signature").and_then(|value| value.to_str().ok());
+        let header = headers
+            .get("stripe-signature")
+            .and_then(|value| value.to_str().ok());
         match signature::verify(header.unwrap_or_default(), &body, &[SECRET], clock.now()) {
             Ok(()) => "applied\n",
             Err(_) => "refused\n",
         }
     }
-    let router =
-        Router::new().route("/webhooks/stripe", post(verify)).with_state(Clock::default());
+    let router = Router::new()
+        .route("/webhooks/stripe", post(verify))
+        .with_state(Clock::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
@@ -72,7 +82,12 @@ async fn signature_only(connections: usize, events: usize) -> Load {
 
 async fn ingest(connections: usize, events: usize) -> Load {
     let running = Running::start(Duration::ZERO).await;
-    clients::post_all(running.address, connections, events::requests(events, SECRET)).await
+    clients::post_all(
+        running.address,
+        connections,
+        events::requests(events, SECRET),
+    )
+    .await
 }
 
 async fn portal_and_pages() {
@@ -98,10 +113,19 @@ async fn portal_and_pages() {
     let before = running.stripe_calls().await;
     let page = browser.get("/billing").await;
     let calls = running.stripe_calls().await - before;
-    say(&format!("/billing with 50 customers: {calls} calls to Stripe, {page} bytes"));
+    say(&format!(
+        "/billing with 50 customers: {calls} calls to Stripe, {page} bytes"
+    ));
 
-    let sign_in = [browser.bytes("/", false).await, browser.bytes("/pkg/billhook.css", false).await, browser.bytes("/favicon.svg", false).await];
-    let program = [browser.bytes("/pkg/billhook.wasm", true).await, browser.bytes("/pkg/billhook.js", true).await];
+    let sign_in = [
+        browser.bytes("/", false).await,
+        browser.bytes("/pkg/billhook.css", false).await,
+        browser.bytes("/favicon.svg", false).await,
+    ];
+    let program = [
+        browser.bytes("/pkg/billhook.wasm", true).await,
+        browser.bytes("/pkg/billhook.js", true).await,
+    ];
     say(&format!(
         "Over the wire, brotli: sign-in page with style and icon {} bytes (goal 15,000); /billing WASM {} + JS {} = {} bytes (goal 110,000)",
         sign_in.iter().sum::<usize>(),
@@ -135,13 +159,29 @@ impl Running {
             app_name: config.app_name.clone(),
             clock: clock.clone(),
         };
-        let app = serve::build(config, clock, mailer).await.expect("it starts");
+        let app = serve::build(config, clock, mailer)
+            .await
+            .expect("it starts");
         let stop = CancellationToken::new();
-        let options = sandbox::Options { delay: stripe_delay, ..sandbox::Options::default() };
-        tokio::spawn(sandbox::serve(stand_in, options, stop.clone().cancelled_owned()));
+        let options = sandbox::Options {
+            delay: stripe_delay,
+            ..sandbox::Options::default()
+        };
+        tokio::spawn(sandbox::serve(
+            stand_in,
+            options,
+            stop.clone().cancelled_owned(),
+        ));
         tokio::spawn(serve::run(app, listener, Router::new(), stop.clone()));
         let http = reqwest::Client::builder().build().expect("a client");
-        Running { address, stripe_url, mails, folder, stop, http }
+        Running {
+            address,
+            stripe_url,
+            mails,
+            folder,
+            stop,
+            http,
+        }
     }
 
     /// Makes customers at the stand-in, and tells the program of them.
@@ -169,8 +209,15 @@ impl Running {
 
     async fn stripe_calls(&self) -> usize {
         let url = format!("{}/_sandbox/requests", self.stripe_url);
-        let log: serde_json::Value =
-            self.http.get(url).send().await.expect("an answer").json().await.expect("a log");
+        let log: serde_json::Value = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .expect("an answer")
+            .json()
+            .await
+            .expect("a log");
         log["requests"].as_array().map_or(0, Vec::len)
     }
 }
@@ -194,6 +241,8 @@ fn settings(url: &str, stripe_url: &str, folder: &std::path::Path) -> Config {
         ("SMTP_URL", "smtp://127.0.0.1:1"),
         ("MAIL_FROM", "billing@example.com"),
     ];
-    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let settings = settings
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
     config::read(&settings).expect("good settings")
 }

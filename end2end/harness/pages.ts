@@ -97,3 +97,16 @@ export async function tabTo(page: Page, wanted: Locator, presses = 60): Promise<
   });
   expect(ring, `the focus shows on ${wanted}`).toBe(true);
 }
+
+/** An address of as many characters as wanted, 254 being the most that there are. */
+export function longAddress(mark: string, length: number): string {
+  const local = `ada.${mark}`.padEnd(64, 'x');
+  const labels = ['b', 'c'].map((letter) => letter.repeat(63)).join('.');
+  const rest = 'd'.repeat(length - local.length - labels.length - '@..example.com'.length);
+  return `${local}@${labels}.${rest}.example.com`;
+}
+
+/** From now on the page stays when a form is sent, so that what it shows meanwhile can be looked at. */
+export async function holdForms(page: Page): Promise<void> {
+  await page.evaluate(() => addEventListener('submit', (event) => event.preventDefault()));
+}

@@ -1,7 +1,7 @@
 // The first page: the address field, what it refuses, and what it remembers.
 
 import { signInMail } from '../harness/mail.ts';
-import { ask, emailField, entries, signIn, texts, title } from '../harness/pages.ts';
+import { ask, emailField, entries, longAddress, signIn, texts, title } from '../harness/pages.ts';
 import { expect, test } from '../harness/test.ts';
 
 const button = 'E-mail me a sign-in link';
@@ -62,17 +62,19 @@ test('the check page leads back to another address', async ({ page, shop, baseUR
   await expect(page).toHaveURL(`${baseURL}/`);
 });
 
-test('the longest address there is works and fits', async ({ page, shop, looksRight }) => {
-  const local = `ada.${shop.mark}`.padEnd(64, 'x');
-  const longest = `${local}@${'b'.repeat(63)}.${'c'.repeat(63)}.${'d'.repeat(49)}.example.com`;
-  expect(longest).toHaveLength(254);
-  await shop.customer({ email: longest, name: 'W'.repeat(180), description: 'no spaces '.repeat(20).trim() });
-
+test('the longest address there is can be asked with, and fits', async ({ page, shop, looksRight }) => {
+  const longest = longAddress(shop.mark, 254);
   await ask(page, longest);
+  await expect(page.getByText(longest)).toBeVisible();
   await looksRight(page);
-  await signInMail(longest);
-  await signIn(page, longest);
+});
+
+// One character less: the mail server of the tests takes no more.
+test('a very long address and name work and fit', async ({ page, shop, looksRight }) => {
+  const long = longAddress(shop.mark, 253);
+  await shop.customer({ email: long, name: 'W'.repeat(180) });
+  await signIn(page, long);
   await expect(title(page)).toHaveText(entries(1));
-  await expect(page.getByRole('article')).toContainText(longest);
+  await expect(page.getByRole('article')).toContainText(long);
   await looksRight(page);
 });

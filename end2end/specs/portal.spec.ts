@@ -2,7 +2,7 @@
 // other customers on the page.
 
 import type { APIResponse, Page } from '@playwright/test';
-import { card, manage, onPortal, signIn, texts, title } from '../harness/pages.ts';
+import { card, holdForms, manage, onPortal, signIn, texts, title } from '../harness/pages.ts';
 import { callsAbout, fault, stripe } from '../harness/sandbox.ts';
 import { seen } from '../harness/seen.ts';
 import { stack } from '../harness/stack.ts';
@@ -184,19 +184,10 @@ test('@js the pressed button says what it does and keeps its width', async ({ pa
   const home = await shop.customer({ name: 'Home' });
   await signIn(page, shop.address);
   await expect(page.getByRole('button', { name: `Copy customer ID ${home.id}` })).toBeVisible();
-  let release = () => {};
-  const held = new Promise<void>((resolve) => {
-    release = resolve;
-  });
-  await page.route('**/api/open_portal', async (route) => {
-    await held;
-    await route.continue();
-  });
+  await holdForms(page);
   const width = async (name: string) => (await card(page, 'Home').getByRole('button', { name }).boundingBox())?.width;
   const before = await width('Manage billing');
   await manage(page, 'Home').click();
   await expect(card(page, 'Home').getByRole('button', { name: texts.opening })).toBeVisible();
   expect(await width(texts.opening)).toBe(before);
-  release();
-  await onPortal(page);
 });

@@ -106,9 +106,9 @@ test('a second tab that is still open finds out when it is used', async ({ page,
   const second = await context.newPage();
   await second.goto('/billing');
   await expect(title(second)).toHaveText(entries(1));
-  await signOut(page);
   // Its stream of changes may be turned away before it is used.
   watch.allow(/status of 401|EventSource/);
+  await signOut(page);
   await manage(second, 'Home')
     .click()
     .catch(() => undefined);

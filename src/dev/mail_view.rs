@@ -67,7 +67,10 @@ async fn show(
     Extension(mails): Extension<Mails>,
     Path(number): Path<String>,
 ) -> Response {
-    let index = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    let index = number
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| number.checked_sub(1));
     let mails = mails.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let Some(mail) = index.and_then(|index| mails.get(index).cloned()) else {
         return message::response(&site.app.config, Message::NotFound);
@@ -100,7 +103,8 @@ async fn show(
 fn Sent(at: i64) -> impl IntoView {
     let time = OffsetDateTime::from_unix_timestamp(at).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let machine = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
-    let words = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
+    let words =
+        format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
     view! {
         <time datetime=time.format(machine).unwrap_or_default()>
             {time.format(words).unwrap_or_default()}
@@ -124,11 +128,7 @@ fn with_links(text: &str) -> Vec<AnyView> {
         .collect()
 }
 
-fn page<V: IntoView + 'static>(
-    site: &Site,
-    title: &str,
-    body: impl FnOnce() -> V,
-) -> Html<String> {
+fn page<V: IntoView + 'static>(site: &Site, title: &str, body: impl FnOnce() -> V) -> Html<String> {
     let app_name = site.app.config.app_name.clone();
     let html = Owner::new().with(move || {
         view! {

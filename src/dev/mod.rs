@@ -35,7 +35,7 @@ pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
     if reset {
         forget(&folder)?;
     }
-    let listener = serve::listen(bind()).await?;
+    let listener = serve::listen(bind()?).await?;
     let address = listener.local_addr()?;
     let stand_in = free_loopback_port().await?;
     let stand_in_address = stand_in.local_addr()?;
@@ -45,8 +45,11 @@ pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
 
     let clock = Clock::default();
     let mails = Arc::new(Mutex::new(Vec::new()));
-    let mailer =
-        Mailer::Kept { mails: mails.clone(), app_name: app_name.clone(), clock: clock.clone() };
+    let mailer = Mailer::Kept {
+        mails: mails.clone(),
+        app_name: app_name.clone(),
+        clock: clock.clone(),
+    };
     let app = serve::build(config, clock, mailer).await?;
     let options = sandbox::Options {
         seed: true,
@@ -55,10 +58,16 @@ pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
         business_name: app_name,
         ..sandbox::Options::default()
     };
-    let sandbox = tokio::spawn(sandbox::serve(stand_in, options, stop.clone().cancelled_owned()));
+    let sandbox = tokio::spawn(sandbox::serve(
+        stand_in,
+        options,
+        stop.clone().cancelled_owned(),
+    ));
     welcome(address, stand_in_address);
     serve::run(app, listener, mail_view::routes(mails), stop).await?;
-    sandbox.await.unwrap_or_else(|error| Err(io::Error::other(error)))?;
+    sandbox
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))?;
     Ok(())
 }
 
@@ -80,10 +89,21 @@ fn welcome(address: SocketAddr, stand_in: SocketAddr) {
 }
 
 /// As `BIND` says, else port 3000 of this machine. Other settings do not matter here.
-fn bind() -> SocketAddr {
-    let default = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
-    let wanted = config::environment().get("BIND").and_then(|text| text.parse().ok());
-    wanted.filter(|address: &SocketAddr| address.ip().is_loopback()).unwrap_or(default)
+fn bind() -> io::Result<SocketAddr> {
+    let settings = config::environment().map_err(|faults| io::Error::other(faults.join(" ")))?;
+    let Some(wanted) = settings.get("BIND") else {
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000));
+    };
+    let address = wanted
+        .parse()
+        .ok()
+        .filter(|address: &SocketAddr| address.ip().is_loopback());
+    address.ok_or_else(|| {
+        io::Error::other(
+            "BIND must be an address of this machine alone, such as 127.0.0.1:3000: \
+             `billhook dev` shows everybody's mail. Use an ssh tunnel to see it from elsewhere.",
+        )
+    })
 }
 
 async fn free_loopback_port() -> io::Result<TcpListener> {
@@ -111,10 +131,15 @@ fn config(
         ("MAIL_FROM", "Northwind <billing@example.com>".to_owned()),
         ("APP_NAME", "Northwind".to_owned()),
     ];
-    let settings: HashMap<_, _> =
-        settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let settings: HashMap<_, _> = settings
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
     let config = config::read(&settings).map_err(|faults| io::Error::other(faults.join(" ")))?;
-    Ok(Config { dev: true, ..config })
+    Ok(Config {
+        dev: true,
+        ..config
+    })
 }
 
 /// Made at the first start and kept, so that a restart signs nobody out.
@@ -126,7 +151,13 @@ struct Secrets {
 impl Secrets {
     fn load(folder: &Path) -> io::Result<Secrets> {
         let path = folder.join("dev-secrets");
-        let made = || format!("{}\nwhsec_{}\n", clock::random_token(), clock::random_token());
+        let made = || {
+            format!(
+                "{}\nwhsec_{}\n",
+                clock::random_token(),
+                clock::random_token()
+            )
+        };
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -138,15 +169,22 @@ impl Secrets {
         };
         let mut lines = text.lines().map(str::to_owned);
         let (session, webhook) = (lines.next(), lines.next());
-        session.zip(webhook).map(|(session, webhook)| Secrets { session, webhook }).ok_or_else(|| {
-            io::Error::other(format!("{} is damaged; delete it", path.display()))
-        })
+        session
+            .zip(webhook)
+            .map(|(session, webhook)| Secrets { session, webhook })
+            .ok_or_else(|| io::Error::other(format!("{} is damaged; delete it", path.display())))
     }
 }
 
 /// The trial's own files, and nothing else in the folder.
 fn forget(folder: &Path) -> io::Result<()> {
-    for name in ["billhook.db", "billhook.db-wal", "billhook.db-shm", "sandbox.json", "dev-secrets"] {
+    for name in [
+        "billhook.db",
+        "billhook.db-wal",
+        "billhook.db-shm",
+        "sandbox.json",
+        "dev-secrets",
+    ] {
         match fs::remove_file(folder.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -1,9 +1,7 @@
 //! What a customer sees and opens: the list of their records, and Stripe's portal for one of them.
 
 use futures::FutureExt;
-use time::{
-    OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description,
-};
+use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 use super::App;
 use crate::{
@@ -47,14 +45,24 @@ pub async fn open_portal(
             ApiError::Unavailable
         })?;
     let Some(customer) = customer else {
-        tracing::warn!(session = principal.session(), "portal refused: not this address's customer");
+        tracing::warn!(
+            session = principal.session(),
+            "portal refused: not this address's customer"
+        );
         return Err(ApiError::NotFound);
     };
     let return_url = app.config.url("/billing");
-    let opened = app.stripe.create_portal_session(&customer.id, &return_url, flow).await;
+    let opened = app
+        .stripe
+        .create_portal_session(&customer.id, &return_url, flow)
+        .await;
     match opened {
         Ok(url) => {
-            tracing::info!(session = principal.session(), customer = customer.id, "portal opened");
+            tracing::info!(
+                session = principal.session(),
+                customer = customer.id,
+                "portal opened"
+            );
             Ok(url)
         }
         Err(error) => {
@@ -67,17 +75,25 @@ pub async fn open_portal(
 /// What may be an id of Stripe's. Anything else never reaches the database.
 fn is_id(text: &str) -> bool {
     (1..=255).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn view(row: Customer) -> CustomerView {
     let email = row.email.unwrap_or_default();
-    let named = [row.name, row.description].into_iter().flatten().find(|text| !text.trim().is_empty());
+    let named = [row.name, row.description]
+        .into_iter()
+        .flatten()
+        .find(|text| !text.trim().is_empty());
     CustomerView {
         title: named.unwrap_or_else(|| email.clone()),
         created: row.created,
         created_day: day(row.created, format_description!("[year]-[month]-[day]")),
-        created_text: day(row.created, format_description!("[day padding:none] [month repr:long] [year]")),
+        created_text: day(
+            row.created,
+            format_description!("[day padding:none] [month repr:long] [year]"),
+        ),
         state: match row.delinquent {
             0 => CustomerState::UpToDate,
             _ => CustomerState::PaymentOverdue,
@@ -101,7 +117,12 @@ mod tests {
 
     #[test]
     fn a_day_is_written_in_utc_and_nonsense_is_nothing() {
-        let view = |created| view(Customer { created, ..Customer::default() });
+        let view = |created| {
+            view(Customer {
+                created,
+                ..Customer::default()
+            })
+        };
         assert_eq!(view(1_804_032_000).created_text, "3 March 2027");
         assert_eq!(view(1_804_032_000).created_day, "2027-03-03");
         assert_eq!(view(i64::MAX).created_text, "");

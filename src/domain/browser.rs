@@ -5,15 +5,20 @@ use axum::http::{HeaderMap, header};
 
 /// "It was asked for from Firefox on Linux.", or nothing where the browser is not known.
 pub fn sentence(headers: &HeaderMap) -> String {
-    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    describe(agent.unwrap_or_default())
-        .map_or_else(String::new, |words| format!("It was asked for from {words}."))
+    let agent = headers
+        .get(header::USER_AGENT)
+        .and_then(|value| value.to_str().ok());
+    describe(agent.unwrap_or_default()).map_or_else(String::new, |words| {
+        format!("It was asked for from {words}.")
+    })
 }
 
 /// `Firefox on Linux`. Order matters: most browsers also claim to be others.
 fn describe(agent: &str) -> Option<String> {
     let named = |list: &[(&str, &'static str)]| {
-        list.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name)
+        list.iter()
+            .find(|(sign, _)| agent.contains(sign))
+            .map(|(_, name)| *name)
     };
     let browser = named(&[
         ("Firefox/", "Firefox"),
@@ -34,7 +39,10 @@ fn describe(agent: &str) -> Option<String> {
         ("CrOS", "ChromeOS"),
         ("Linux", "Linux"),
     ]);
-    Some(system.map_or_else(|| browser.to_owned(), |system| format!("{browser} on {system}")))
+    Some(system.map_or_else(
+        || browser.to_owned(),
+        |system| format!("{browser} on {system}"),
+    ))
 }
 
 #[cfg(test)]
@@ -43,7 +51,8 @@ mod tests {
 
     #[test]
     fn known_browsers_are_named_and_others_are_not_repeated() {
-        let edge = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/150.0 Safari/537.36 Edg/150.0";
+        let edge =
+            "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/150.0 Safari/537.36 Edg/150.0";
         assert_eq!(describe(edge).as_deref(), Some("Edge on Windows"));
         let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
         assert_eq!(describe(firefox).as_deref(), Some("Firefox on Linux"));

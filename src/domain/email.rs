@@ -19,7 +19,8 @@ impl Email {
         let address = normalise(typed);
         let (local, domain) = address.split_once('@')?;
         let fits = address.len() <= 254 && (1..=64).contains(&local.len());
-        (fits && is_dot_atom(local, is_atom_character)
+        (fits
+            && is_dot_atom(local, is_atom_character)
             && domain.contains('.')
             && domain.split('.').all(is_domain_label))
         .then_some(Email(address))
@@ -42,11 +43,15 @@ pub fn mask(address: &str) -> String {
     };
     let first = local.chars().next().map(String::from).unwrap_or_default();
     let last = local.chars().last().filter(|_| local.chars().count() > 2);
-    format!("{first}…{}@{domain}", last.map(String::from).unwrap_or_default())
+    format!(
+        "{first}…{}@{domain}",
+        last.map(String::from).unwrap_or_default()
+    )
 }
 
 fn is_dot_atom(text: &str, allowed: fn(u8) -> bool) -> bool {
-    text.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(allowed))
+    text.split('.')
+        .all(|atom| !atom.is_empty() && atom.bytes().all(allowed))
 }
 
 /// RFC 5322, 3.2.3, `atext`.
@@ -57,7 +62,9 @@ fn is_atom_character(byte: u8) -> bool {
 /// RFC 1035, 2.3.1, with digits allowed in front (RFC 1123, 2.1).
 fn is_domain_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && label
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         && !label.starts_with('-')
         && !label.ends_with('-')
 }
@@ -84,12 +91,29 @@ mod tests {
         let long = format!("{}@example.com", "a".repeat(65));
         let longer = format!("a@{}.com", "b.".repeat(130));
         for typed in [
-            "", "@", "ada", "ada@", "@example.com", "ada@example", "ada@@example.com",
-            "ada@example.com,bob@example.com", "ada@example.com bob@example.com",
-            "Ada <ada@example.com>", "\"a b\"@example.com", "ada@example.com\r\nBcc: x@example.com",
-            "ada\0@example.com", "ada@exam ple.com", "ada@example.com.", "ada@-example.com",
-            ".ada@example.com", "ada..b@example.com", "ad\u{0430}@example.com", "ada@ex\u{e4}mple.com",
-            "ada@[127.0.0.1]", &long, &longer,
+            "",
+            "@",
+            "ada",
+            "ada@",
+            "@example.com",
+            "ada@example",
+            "ada@@example.com",
+            "ada@example.com,bob@example.com",
+            "ada@example.com bob@example.com",
+            "Ada <ada@example.com>",
+            "\"a b\"@example.com",
+            "ada@example.com\r\nBcc: x@example.com",
+            "ada\0@example.com",
+            "ada@exam ple.com",
+            "ada@example.com.",
+            "ada@-example.com",
+            ".ada@example.com",
+            "ada..b@example.com",
+            "ad\u{0430}@example.com",
+            "ada@ex\u{e4}mple.com",
+            "ada@[127.0.0.1]",
+            &long,
+            &longer,
         ] {
             assert_eq!(Email::parse(typed), None, "{typed:?}");
         }

@@ -35,7 +35,16 @@ impl Inbox {
     /// Starts the writer, which ends when the last clone of the inbox is gone.
     pub fn start(store: Store, clock: Clock, livemode: bool, changes: Changes) -> Inbox {
         let (sender, receiver) = mpsc::channel(WAITING);
-        tokio::spawn(Writer { store, clock, livemode, changes, receiver }.run());
+        tokio::spawn(
+            Writer {
+                store,
+                clock,
+                livemode,
+                changes,
+                receiver,
+            }
+            .run(),
+        );
         Inbox(sender)
     }
 
@@ -96,11 +105,12 @@ impl Writer {
         let (livemode, now) = (self.livemode, self.clock.now());
         let received = self
             .store
-            .write(move |tx| {
-                async move { sync::receive(tx, &events, livemode, now).await }.boxed()
-            })
+            .write(move |tx| async move { sync::receive(tx, &events, livemode, now).await }.boxed())
             .await?;
-        received.changed.into_iter().for_each(|email| self.changes.tell(email));
+        received
+            .changed
+            .into_iter()
+            .for_each(|email| self.changes.tell(email));
         Ok(received.outcomes)
     }
 }

@@ -32,7 +32,10 @@ static HS256: CryptoProvider = CryptoProvider {
 /// The token of `claims`, or an empty text, which no check lets through, if it cannot be made.
 pub fn encode(claims: &impl Serialize, key: &[u8]) -> String {
     install();
-    let header = Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::HS256) };
+    let header = Header {
+        typ: Some(TYPE.to_owned()),
+        ..Header::new(Algorithm::HS256)
+    };
     jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(key)).unwrap_or_default()
 }
 
@@ -78,7 +81,9 @@ impl Signer<Vec<u8>> for Hs256 {
 
 impl Verifier<Vec<u8>> for Hs256 {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
-        self.mac(message)?.verify_slice(signature).map_err(signature::Error::from_source)
+        self.mac(message)?
+            .verify_slice(signature)
+            .map_err(signature::Error::from_source)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod outbox;
 pub mod session;
 pub mod sign_in;
 pub mod sync;
+mod tie;
 
 use std::sync::Arc;
 

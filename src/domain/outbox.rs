@@ -54,7 +54,10 @@ pub async fn step(app: &App) -> store::Result<bool> {
     let sent = match live {
         Some(sign_in) => app.mailer.send(compose(app, &mail, &sign_in)).await,
         None => {
-            tracing::warn!(mail = mail.id, "a mail is dropped: its link is used or has expired");
+            tracing::warn!(
+                mail = mail.id,
+                "a mail is dropped: its link is used or has expired"
+            );
             return drop_mail(app, mail.id).await.map(|()| true);
         }
     };
@@ -80,7 +83,10 @@ fn compose(app: &App, mail: &Mail, sign_in: &SignIn) -> SignInMail {
     SignInMail {
         id: mail.id.clone(),
         to: sign_in.email.clone(),
-        link: app.config.url(&format!("/sign-in/link?token={}", sign_in::token(app, &sign_in.id))),
+        link: app.config.url(&format!(
+            "/sign-in/link?token={}",
+            sign_in::token(app, &sign_in.id)
+        )),
         code: sign_in::code(app, &sign_in.id),
         minutes: sign_in::LIFETIME / 60,
         asked_from: mail.asked_from.clone(),

@@ -137,9 +137,7 @@ async fn by_access(app: &App, id: String, generation: i64) -> store::Result<Iden
     };
     if session.seen_generation < generation {
         app.store
-            .write(move |tx| {
-                async move { store::session::seen(tx, &id, generation).await }.boxed()
-            })
+            .write(move |tx| async move { store::session::seen(tx, &id, generation).await }.boxed())
             .await?;
     }
     Ok(Identity::Known(principal))
@@ -177,8 +175,7 @@ async fn renew(
 ) -> store::Result<Option<(Principal, i64)>> {
     tx.lock(&[id]).await?;
     let began_after = now - ABSOLUTE_LIFETIME;
-    let Some((principal, row)) =
-        store::session::principal(tx, id, began_after, livemode).await?
+    let Some((principal, row)) = store::session::principal(tx, id, began_after, livemode).await?
     else {
         return Ok(None);
     };
@@ -194,7 +191,10 @@ async fn renew(
     }
     let answer_was_lost = is_previous && row.seen_generation < row.generation;
     if !is_present && !answer_was_lost {
-        tracing::warn!(session = id, "a used refresh token came again: the session is ended");
+        tracing::warn!(
+            session = id,
+            "a used refresh token came again: the session is ended"
+        );
         store::session::end(tx, id, now).await?;
         return Ok(None);
     }

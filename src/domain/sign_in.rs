@@ -19,8 +19,9 @@ use crate::{
 
 /// How long a link and its code work, in seconds.
 pub const LIFETIME: i64 = 10 * 60;
-/// How many sign-ins an address may have open. One more is answered like the others and sends
-/// nothing: it must not push out those that somebody is about to use.
+/// How many sign-ins an address may have open, and a browser. One more is answered like the others
+/// and sends nothing: it must not push out those that somebody is about to use, and no browser is
+/// to try one code against many addresses.
 const MOST_LIVE: i64 = 3;
 /// How many codes may be tried against one sign-in.
 const MOST_TRIES: i64 = 5;
@@ -61,7 +62,10 @@ pub async fn ask(
     let mut row = SignIn {
         email: email.as_str().to_owned(),
         token_hash: keys::sha256_hex(&token(app, &id)),
-        code_hash: hex::encode(app.keys.mac(Purpose::CodeHash, &format!("{id}.{}", code(app, &id)))),
+        code_hash: hex::encode(
+            app.keys
+                .mac(Purpose::CodeHash, &format!("{id}.{}", code(app, &id))),
+        ),
         browser_hash: keys::sha256_hex(&browser),
         attempts: 0,
         created_at: now,
@@ -81,12 +85,18 @@ pub async fn ask(
     app.store
         .write(move |tx| {
             async move {
-                tx.lock(&[&row.email]).await?;
-                let refused = store::sign_in::count_live(tx, &row.email, now).await? >= MOST_LIVE;
+                tx.lock(&[&row.email, &row.browser_hash]).await?;
+                let (of_address, of_browser) =
+                    store::sign_in::count_live(tx, &row.email, &row.browser_hash, now, MOST_TRIES)
+                        .await?;
+                let refused = of_address >= MOST_LIVE || of_browser >= MOST_LIVE;
                 row.used_at = refused.then_some(now);
                 store::sign_in::insert(tx, &row).await?;
                 if refused {
-                    tracing::info!(email = masked, "sign-in asked for too often: no mail is sent");
+                    tracing::info!(
+                        email = masked,
+                        "sign-in asked for too often: no mail is sent"
+                    );
                 } else {
                     store::outbox::insert(tx, &mail).await?;
                 }
@@ -165,7 +175,8 @@ pub async fn enter_code(
     let tries_left = open.iter().any(|row| row.attempts < MOST_TRIES);
     let hit = open.into_iter().find(|row| {
         hex::decode(&row.code_hash).is_ok_and(|tag| {
-            app.keys.verify(Purpose::CodeHash, &format!("{}.{code}", row.id), &tag)
+            app.keys
+                .verify(Purpose::CodeHash, &format!("{}.{code}", row.id), &tag)
         })
     });
     match hit {
@@ -183,7 +194,9 @@ pub fn token(app: &App, id: &str) -> String {
 /// The 8 digits of a sign-in.
 pub fn code(app: &App, id: &str) -> String {
     let mac = app.keys.mac(Purpose::Code, id);
-    let number = mac[..8].iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let number = mac[..8]
+        .iter()
+        .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
     format!("{:08}", number % 100_000_000)
 }
 
@@ -193,9 +206,10 @@ pub fn is_token(value: &str) -> bool {
 }
 
 fn usable(row: Option<SignIn>, browser: Option<&str>, now: i64) -> Result<SignIn, Refusal> {
-    let row = row
-        .filter(|row| row.used_at.is_none() && row.expires_at > now)
-        .ok_or(Refusal::Spent)?;
+    // Too many wrong codes end the link with them.
+    let is_open =
+        |row: &SignIn| row.used_at.is_none() && row.expires_at > now && row.attempts < MOST_TRIES;
+    let row = row.filter(is_open).ok_or(Refusal::Spent)?;
     match browser {
         Some(value) if keys::sha256_hex(value) == row.browser_hash => Ok(row),
         _ => Err(Refusal::OtherBrowser),
@@ -209,6 +223,8 @@ async fn consume(app: &App, row: SignIn) -> store::Result<Option<Tokens>> {
         .store
         .write(move |tx| {
             async move {
+                // Two links of one address used at once would otherwise wait for each other's row.
+                tx.lock(&[&row.email]).await?;
                 let used = store::sign_in::consume(tx, &row.id, &row.browser_hash, now).await?;
                 let Some(email) = used else {
                     return Ok(None);

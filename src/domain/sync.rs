@@ -1,15 +1,16 @@
 //! From an event to the mirror: the ordering rule, in one place.
 //!
 //! Each mirrored row keeps `stripe_at`, the Stripe second that last wrote it. An older event is
-//! stale. A newer one is written. Deleted is final. Two events of one second are put in order by
-//! what they say themselves ([`last_of_second`]). So any set of events, in any order and with any
+//! stale. A newer one is written. Deleted is final. Events of one second are put in order by what
+//! they say themselves: see [`tie`](super::tie). So any set of events, in any order and with any
 //! repetition, ends in the same rows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use serde_json::Value;
-
-use super::email;
+use super::{email, tie};
 use crate::{
     store::{self, Tx, customer::Customer},
     stripe::{Event, event},
@@ -43,15 +44,35 @@ pub async fn receive(
     livemode: bool,
     now: i64,
 ) -> store::Result<Received> {
-    let customers: Vec<_> = events.iter().map(|event| mirrored_customer(event, livemode)).collect();
-    let ids: Vec<_> = customers.iter().flatten().map(|customer| customer.id.as_str()).collect();
+    let customers: Vec<_> = events
+        .iter()
+        .map(|event| mirrored_customer(event, livemode))
+        .collect();
+    let ids: Vec<_> = customers
+        .iter()
+        .flatten()
+        .map(|customer| customer.id.as_str())
+        .collect();
     tx.lock(&ids).await?;
     let rows: Vec<_> = events
         .iter()
         .zip(&customers)
-        .map(|(event, customer)| row(event, if customer.is_some() { "applied" } else { "ignored" }, now))
+        .map(|(event, customer)| {
+            row(
+                event,
+                if customer.is_some() {
+                    "applied"
+                } else {
+                    "ignored"
+                },
+                now,
+            )
+        })
         .collect();
-    let mut new: BTreeSet<_> = store::event::insert_all(tx, &rows).await?.into_iter().collect();
+    let mut new: BTreeSet<_> = store::event::insert_all(tx, &rows)
+        .await?
+        .into_iter()
+        .collect();
     let before: BTreeMap<_, _> = store::customer::find_all(tx, &ids)
         .await?
         .into_iter()
@@ -69,37 +90,66 @@ pub async fn receive(
                 let next = match decide(after.get(&customer.id), event, customer) {
                     Decision::Write(next) => Some(next),
                     Decision::Keep => None,
-                    Decision::Tie => last_snapshot(tx, &customer.id, event.created, livemode).await?,
+                    Decision::Look(second) => last_snapshot(tx, &customer.id, second).await?,
                 };
                 // After a tie it may be another event of that second that the row says.
                 let is_applied = next.as_ref() == Some(&snapshot(event, customer));
                 after.extend(next.map(|row| (row.id.clone(), row)));
-                if is_applied { Outcome::Applied } else { Outcome::Stale }
+                if is_applied {
+                    Outcome::Applied
+                } else {
+                    Outcome::Stale
+                }
             }
         });
     }
 
-    let stale = events.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Stale);
+    let stale = events
+        .iter()
+        .zip(&outcomes)
+        .filter(|(_, outcome)| **outcome == Outcome::Stale);
     let stale: Vec<_> = stale.map(|(event, _)| event.id.as_str()).collect();
     store::event::set_state(tx, &stale, "stale").await?;
-    let changed: Vec<_> = after.values().filter(|row| before.get(&row.id) != Some(row)).collect();
+    let changed: Vec<_> = after
+        .values()
+        .filter(|row| before.get(&row.id) != Some(row))
+        .collect();
     store::customer::put_all(tx, &changed).await?;
-    let addresses = changed.iter().flat_map(|row| [Some(*row), before.get(&row.id)]);
-    let changed = addresses.flatten().filter_map(|row| row.email_normalised.clone()).collect();
+    let addresses = changed
+        .iter()
+        .flat_map(|row| [Some(*row), before.get(&row.id)]);
+    let changed = addresses
+        .flatten()
+        .filter_map(|row| row.email_normalised.clone())
+        .collect();
     Ok(Received { outcomes, changed })
 }
 
-/// What the last of all known events of one customer and one second says.
-async fn last_snapshot(
-    tx: &mut Tx,
-    id: &str,
-    created: i64,
-    livemode: bool,
-) -> store::Result<Option<Customer>> {
-    let bodies = store::event::of_second(tx, id, created).await?;
-    let events = bodies.iter().filter_map(|body| Event::parse(body.as_bytes()).ok()).collect();
-    Ok(last_of_second(events).and_then(|last| {
-        mirrored_customer(&last, livemode).map(|customer| snapshot(&last, &customer))
+/// What the last of all known events of one customer, up to and with one second, says.
+async fn last_snapshot(tx: &mut Tx, id: &str, second: i64) -> store::Result<Option<Customer>> {
+    // Back to a second with one event: from there the order of the later ones can be told.
+    let mut seconds = Vec::new();
+    let mut before = second.saturating_add(1);
+    loop {
+        let bodies = store::event::of_second_before(tx, id, before).await?;
+        let events: Vec<_> = bodies
+            .iter()
+            .filter_map(|body| Event::parse(body.as_bytes()).ok())
+            .collect();
+        let Some(first) = events.first() else { break };
+        before = first.created;
+        let is_base = events.len() == 1;
+        seconds.push(events);
+        if is_base || seconds.len() == FURTHEST_BACK {
+            break;
+        }
+    }
+    let last = seconds
+        .into_iter()
+        .rev()
+        .fold(None, |last, events| tie::last(last, events));
+    Ok(last.and_then(|last| {
+        event::Customer::read(&last.object).map(|customer| snapshot(&last, &customer))
     }))
 }
 
@@ -114,10 +164,14 @@ fn mirrored_customer(event: &Event, livemode: bool) -> Option<event::Customer> {
     (ours && mirrored).then(|| event::Customer::read(&event.object))?
 }
 
+/// How many seconds with several events each are looked back through.
+const FURTHEST_BACK: usize = 8;
+
 enum Decision {
     Write(Customer),
     Keep,
-    Tie,
+    /// The log says what the row's last second, this one, came to.
+    Look(i64),
 }
 
 fn decide(present: Option<&Customer>, event: &Event, customer: &event::Customer) -> Decision {
@@ -131,9 +185,10 @@ fn decide(present: Option<&Customer>, event: &Event, customer: &event::Customer)
         // Final, however old: nothing that was true before it can be true after it.
         (None, true) => Decision::Write(snapshot(event, customer)),
         (None, false) => match event.created.cmp(&row.stripe_at) {
-            std::cmp::Ordering::Less => Decision::Keep,
-            std::cmp::Ordering::Equal => Decision::Tie,
-            std::cmp::Ordering::Greater => Decision::Write(snapshot(event, customer)),
+            Ordering::Greater => Decision::Write(snapshot(event, customer)),
+            // The same second; or older, and then stale, but it may be what tells the order of the
+            // row's second.
+            Ordering::Equal | Ordering::Less => Decision::Look(row.stripe_at),
         },
     }
 }
@@ -167,37 +222,6 @@ fn snapshot(event: &Event, customer: &event::Customer) -> Customer {
         created: customer.created,
         stripe_at: event.created,
         deleted_at: None,
-    }
-}
-
-/// Which of the events of one object and one second came last. An update follows the event whose
-/// object is what the update calls previous; a creation comes before any update. Where that does
-/// not decide, the greater id does: an arbitrary choice, but the same whatever came first.
-fn last_of_second(mut events: Vec<Event>) -> Option<Event> {
-    if events.iter().any(|event| event.r#type == "customer.updated") {
-        events.retain(|event| event.r#type == "customer.updated");
-    }
-    let has_successor = |event: &Event| {
-        events.iter().any(|other| other.id != event.id && follows(other, event) && !follows(event, other))
-    };
-    let last: Vec<_> = events.iter().filter(|event| !has_successor(event)).cloned().collect();
-    let candidates = if last.is_empty() { events } else { last };
-    candidates.into_iter().max_by(|a, b| a.id.cmp(&b.id))
-}
-
-/// Whether `later` calls previous what `earlier` left.
-fn follows(later: &Event, earlier: &Event) -> bool {
-    later.previous.is_object() && contains(&earlier.object, &later.previous)
-}
-
-/// Whether `whole` has every value of `part`. In Stripe's `previous_attributes` null also stands
-/// for what was not there.
-fn contains(whole: &Value, part: &Value) -> bool {
-    match part {
-        Value::Object(part) => {
-            part.iter().all(|(key, value)| contains(whole.get(key).unwrap_or(&Value::Null), value))
-        }
-        part => whole == part,
     }
 }
 

@@ -16,7 +16,10 @@ use crate::pages::message::{self, Message};
 const ERROR_MARK: &str = "serverfnerror";
 
 pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Response {
-    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let accept = request
+        .headers()
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
     let is_form = request.uri().path().starts_with("/api/")
         && accept.is_some_and(|accept| accept.contains("text/html"));
     let response = next.run(request).await;
@@ -38,5 +41,9 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
     };
     let mut page = message::response(&site.app.config, message);
     *page.status_mut() = status;
+    // The guard may have renewed the session on the way.
+    for line in response.headers().get_all(header::SET_COOKIE) {
+        page.headers_mut().append(header::SET_COOKIE, line.clone());
+    }
     page
 }

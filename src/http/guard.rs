@@ -64,14 +64,16 @@ pub async fn layer(
     };
     let lines = match tokens {
         Some(tokens) => cookies::session(config, &tokens).to_vec(),
-        None if had_cookies && !is_signed_in => {
-            [Name::Access, Name::Refresh].map(|name| cookies::clear(config, name)).to_vec()
-        }
+        None if had_cookies && !is_signed_in => [Name::Access, Name::Refresh]
+            .map(|name| cookies::clear(config, name))
+            .to_vec(),
         None => Vec::new(),
     };
     // A sign-in or sign-out inside has the last word.
     if !cookies::is_set(response.headers(), config, Name::Refresh) {
-        let values = lines.iter().filter_map(|line| HeaderValue::from_str(line).ok());
+        let values = lines
+            .iter()
+            .filter_map(|line| HeaderValue::from_str(line).ok());
         for value in values {
             response.headers_mut().append(header::SET_COOKIE, value);
         }
@@ -81,7 +83,10 @@ pub async fn layer(
 
 /// Pages and forms lead to the sign-in; programs get a 401 that they can read.
 fn refuse(request: &Request) -> Response {
-    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let accept = request
+        .headers()
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
     let is_page = accept.is_some_and(|accept| accept.contains("text/html"));
     if is_page || matches!(*request.method(), Method::GET | Method::HEAD) && accept.is_none() {
         return Redirect::to("/").into_response();

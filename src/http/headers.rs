@@ -6,7 +6,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use leptos::{nonce::Nonce, prelude::*};
+use leptos::{config::Env, nonce::Nonce, prelude::*};
 
 use super::Site;
 use crate::clock;
@@ -30,10 +30,16 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
     let nonce = clock::random_token();
     request.extensions_mut().insert(ScriptNonce(nonce.clone()));
     let mut response = next.run(request).await;
+    // `cargo leptos watch` tells pages to reload through a socket on a port of its own.
+    let reload = if site.leptos.env == Env::DEV {
+        " ws:"
+    } else {
+        ""
+    };
     let policy = format!(
         "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; \
-         style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'none'; \
-         object-src 'none'; base-uri 'none'; frame-ancestors 'none'; frame-src 'self'; \
+         style-src 'self'; img-src 'self'; connect-src 'self'{reload}; font-src 'none'; \
+         object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
          form-action 'self' {}",
         site.app.stripe.portal_origins().join(" ")
     );
@@ -46,9 +52,15 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
         ("referrer-policy", "same-origin"),
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
-        ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=()"),
+        (
+            "permissions-policy",
+            "camera=(), geolocation=(), microphone=(), payment=()",
+        ),
     ] {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
     }
     if site.app.config.is_https() {
         headers.insert(
@@ -59,6 +71,8 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
     // Pages are of one person and one moment. Files of the site say when they changed.
     let is_file = headers.contains_key(header::LAST_MODIFIED);
     let cache = if is_file { "no-cache" } else { "no-store" };
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(cache));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static(cache));
     response
 }

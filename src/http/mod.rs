@@ -72,7 +72,9 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
         .merge(extra)
         // Only routes that exist are guarded; all else is a public file or a 404.
         .route_layer(from_fn_with_state(site.clone(), guard::layer))
-        .fallback(file_and_error_handler_with_context::<Site, _>(context, shell))
+        .fallback(file_and_error_handler_with_context::<Site, _>(
+            context, shell,
+        ))
         .layer(from_fn_with_state(site.clone(), form_answers::layer))
         .layer(from_fn_with_state(site.clone(), same_site::layer))
         .layer(RequestBodyLimitLayer::new(LARGEST_FORM))

@@ -14,12 +14,16 @@ use crate::pages::message::{self, Message};
 /// Lets an unsafe method through only from our own pages: by Sec-Fetch-Site where the browser
 /// sends it, else by Origin (OWASP, Cross-Site Request Forgery Prevention, "Fetch Metadata").
 pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Response {
-    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let is_safe = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
     let config = &site.app.config;
     if is_safe || is_own(request.headers(), &config.origin()) {
         return next.run(request).await;
     }
-    tracing::warn!(path = request.uri().path(), "a form from another site was refused");
+    // Anybody can send these, so they must not fill a log that is kept.
+    tracing::debug!("a form from another site was refused");
     let mut response = message::response(config, Message::BadForm);
     *response.status_mut() = StatusCode::FORBIDDEN;
     response

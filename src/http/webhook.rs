@@ -38,12 +38,20 @@ type Refusal = (StatusCode, &'static str);
 async fn accept(site: &Site, headers: &HeaderMap, body: Body) -> Result<Outcome, Refusal> {
     let encoding = headers.get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| encoding.as_bytes() != b"identity") {
-        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "compressed bodies are not read\n"));
+        return Err((
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "compressed bodies are not read\n",
+        ));
     }
     let body = tokio::time::timeout(READ_TIMEOUT, to_bytes(body, LARGEST_BODY))
         .await
         .map_err(|_| (StatusCode::REQUEST_TIMEOUT, "the body took too long\n"))?
-        .map_err(|_| (StatusCode::PAYLOAD_TOO_LARGE, "the body is over 512 kB or broke off\n"))?;
+        .map_err(|_| {
+            (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body is over 512 kB or broke off\n",
+            )
+        })?;
     let app = &site.app;
     verify(site, headers, &body).map_err(|refusal| {
         log_sometimes(app.clock.now(), refusal);
@@ -54,12 +62,29 @@ async fn accept(site: &Site, headers: &HeaderMap, body: Body) -> Result<Outcome,
         (StatusCode::BAD_REQUEST, "the body is not an event\n")
     })?;
     let (id, r#type) = (event.id.clone(), event.r#type.clone());
+    let (livemode, account) = (event.livemode, event.account.clone());
     let outcome = tokio::time::timeout(STORE_TIMEOUT, app.inbox.receive(event))
         .await
-        .map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "not stored in time, send it again\n"))?
-        .map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "not stored, send it again\n"))?;
+        .map_err(|_| {
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not stored in time, send it again\n",
+            )
+        })?
+        .map_err(|_| {
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not stored, send it again\n",
+            )
+        })?;
     if outcome == Outcome::Ignored {
-        tracing::info!(event = id, r#type, "event kept, but nothing here is about it");
+        tracing::info!(
+            event = id,
+            r#type,
+            livemode,
+            account,
+            "event kept, but not applied: its type, mode or account is not what is mirrored here"
+        );
     } else {
         tracing::debug!(event = id, r#type, ?outcome, "event received");
     }
@@ -94,7 +119,9 @@ fn log_sometimes(now: i64, refusal: signature::Refusal) {
     REFUSED.fetch_add(1, Ordering::Relaxed);
     let due = NEXT_LINE.load(Ordering::Relaxed);
     let is_ours = now >= due
-        && NEXT_LINE.compare_exchange(due, now + 10, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        && NEXT_LINE
+            .compare_exchange(due, now + 10, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok();
     if is_ours {
         let count = REFUSED.swap(0, Ordering::Relaxed);
         tracing::warn!(%refusal, count, "webhooks refused");

@@ -8,8 +8,11 @@ use crate::model::{CustomerState, CustomerView};
 /// The button whose portal is being opened: the customer's id and the button's `flow`.
 pub type Pending = (String, &'static str);
 
-const BUTTONS: [(&str, &str); 3] =
-    [("home", "Manage billing"), ("payment_method", "Payment method"), ("invoices", "Invoices")];
+const BUTTONS: [(&str, &str); 3] = [
+    ("home", "Manage billing"),
+    ("payment_method", "Payment method"),
+    ("invoices", "Invoices"),
+];
 
 /// `failed`: the portal of this customer could not be opened just now.
 #[component]
@@ -19,18 +22,33 @@ pub fn Card(
     pending: RwSignal<Option<Pending>>,
     live: RwSignal<bool>,
 ) -> impl IntoView {
-    let CustomerView { id, title, email, created, created_day, created_text, state } = customer;
+    let CustomerView {
+        id,
+        title,
+        email,
+        created,
+        created_day,
+        created_text,
+        state,
+    } = customer;
     let name_id = format!("{id}-name");
     let copied = RwSignal::new(false);
     let pressed = StoredValue::new("home");
-    let day =
-        move || if live.get() { browser::local_day(created) } else { created_text.clone() };
+    let day = move || {
+        if live.get() {
+            browser::local_day(created)
+        } else {
+            created_text.clone()
+        }
+    };
     let buttons = BUTTONS.map(|(flow, label)| {
         let is_pending = {
             let id = id.clone();
             move || {
                 pending.with(|pending| {
-                    pending.as_ref().is_some_and(|(of, at)| *of == id && *at == flow)
+                    pending
+                        .as_ref()
+                        .is_some_and(|(of, at)| *of == id && *at == flow)
                 })
             }
         };

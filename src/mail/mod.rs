@@ -8,6 +8,8 @@ use lettre::{
     message::{Mailbox, MultiPart},
 };
 
+use crate::model::escape;
+
 /// What a sign-in mail says.
 #[derive(Clone)]
 pub struct SignInMail {
@@ -26,7 +28,9 @@ pub struct SignInMail {
 /// The mail holds what signs in: its `Debug` shows its id alone.
 impl std::fmt::Debug for SignInMail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SignInMail").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("SignInMail")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,9 +57,17 @@ pub struct KeptMail {
 /// How mail leaves.
 #[derive(Clone, Debug)]
 pub enum Mailer {
-    Smtp { transport: AsyncSmtpTransport<Tokio1Executor>, from: Mailbox, app_name: String },
+    Smtp {
+        transport: AsyncSmtpTransport<Tokio1Executor>,
+        from: Mailbox,
+        app_name: String,
+    },
     /// It does not: `billhook dev` shows it in the browser.
-    Kept { mails: Arc<Mutex<Vec<KeptMail>>>, app_name: String, clock: crate::clock::Clock },
+    Kept {
+        mails: Arc<Mutex<Vec<KeptMail>>>,
+        app_name: String,
+        clock: crate::clock::Clock,
+    },
 }
 
 /// `billhook dev` forgets the oldest beyond this.
@@ -67,16 +79,28 @@ impl Mailer {
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)?
             .timeout(Some(std::time::Duration::from_secs(10)))
             .build();
-        Ok(Mailer::Smtp { transport, from, app_name: app_name.to_owned() })
+        Ok(Mailer::Smtp {
+            transport,
+            from,
+            app_name: app_name.to_owned(),
+        })
     }
 
     /// Sends the mail, or keeps it.
     pub async fn send(&self, mail: SignInMail) -> Result<(), Error> {
         match self {
-            Mailer::Smtp { transport, from, app_name } => {
+            Mailer::Smtp {
+                transport,
+                from,
+                app_name,
+            } => {
                 transport.send(message(&mail, from, app_name)?).await?;
             }
-            Mailer::Kept { mails, app_name, clock } => {
+            Mailer::Kept {
+                mails,
+                app_name,
+                clock,
+            } => {
                 let kept = KeptMail {
                     subject: subject(app_name),
                     text: text(&mail, app_name),
@@ -84,7 +108,9 @@ impl Mailer {
                     to: mail.to,
                     at: clock.now(),
                 };
-                let mut mails = mails.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut mails = mails
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
                 mails.push(kept);
                 let surplus = mails.len().saturating_sub(MOST_KEPT);
                 mails.drain(..surplus);
@@ -102,7 +128,10 @@ fn message(mail: &SignInMail, from: &Mailbox, app_name: &str) -> Result<Message,
         .to(Mailbox::new(None, to))
         .subject(subject(app_name))
         .message_id(Some(format!("<{}@{}>", mail.id, from.email.domain())))
-        .multipart(MultiPart::alternative_plain_html(text(mail, app_name), html(mail, app_name)))
+        .multipart(MultiPart::alternative_plain_html(
+            text(mail, app_name),
+            html(mail, app_name),
+        ))
         .map_err(|error| problem(&error))
 }
 
@@ -148,12 +177,8 @@ fn next_name(text: &str) -> Option<(&str, &str, &str)> {
 
 /// `1234 5678`: easier to read out, and the form takes the space.
 fn spaced(code: &str) -> String {
-    code.split_at_checked(4).map_or_else(|| code.to_owned(), |(a, b)| format!("{a} {b}"))
-}
-
-/// Text as HTML shows it.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    code.split_at_checked(4)
+        .map_or_else(|| code.to_owned(), |(a, b)| format!("{a} {b}"))
 }
 
 #[cfg(test)]
@@ -173,10 +198,20 @@ mod tests {
 
     #[test]
     fn text_and_html_say_the_same_and_leave_no_blank_unfilled() {
-        for body in [text(&mail(), "Northwind & Co"), html(&mail(), "Northwind & Co")] {
-            assert!(body.contains("1234 5678") && body.contains("token=abc"), "{body}");
+        for body in [
+            text(&mail(), "Northwind & Co"),
+            html(&mail(), "Northwind & Co"),
+        ] {
+            assert!(
+                body.contains("1234 5678") && body.contains("token=abc"),
+                "{body}"
+            );
             assert!(body.contains("10 minutes") && body.contains("Northwind"));
-            assert_eq!(body.matches("{{").count(), 1, "only the value's own braces: {body}");
+            assert_eq!(
+                body.matches("{{").count(),
+                1,
+                "only the value's own braces: {body}"
+            );
         }
         assert!(html(&mail(), "A <b> & c").contains("A &lt;b&gt; &amp; c"));
         assert!(html(&mail(), "x").contains("&lt;Firefox&gt;"));
@@ -188,6 +223,9 @@ mod tests {
         let message = message(&mail(), &from, "Northwind").unwrap();
         assert_eq!(message.envelope().to().len(), 1);
         let formatted = String::from_utf8(message.formatted()).unwrap();
-        assert!(formatted.contains("Message-ID: <mail_1@example.com>"), "{formatted}");
+        assert!(
+            formatted.contains("Message-ID: <mail_1@example.com>"),
+            "{formatted}"
+        );
     }
 }

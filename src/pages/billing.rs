@@ -9,7 +9,9 @@ use crate::{answer, api, islands::CustomerList, model::ApiError};
 #[component]
 pub fn Billing() -> impl IntoView {
     let options = use_context::<LeptosOptions>();
-    let app_name = answer::app().map(|app| app.config.app_name.clone()).unwrap_or_default();
+    let app_name = answer::app()
+        .map(|app| app.config.app_name.clone())
+        .unwrap_or_default();
     let address = answer::principal().map(|principal| principal.email().to_owned());
     let failed = answer::query("problem")
         .filter(|code| code == ApiError::Unavailable.code())

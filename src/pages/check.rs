@@ -13,9 +13,9 @@ use crate::{
 pub fn Check() -> impl IntoView {
     let problem = answer::query("problem").and_then(|code| match code.as_str() {
         "code" => Some("That code is not right. Check the newest mail and try again."),
-        "spent" => Some(
-            "That code has been used, has expired or was tried too often. Ask for a new one.",
-        ),
+        "spent" => {
+            Some("That code has been used, has expired or was tried too often. Ask for a new one.")
+        }
         _ => None,
     });
     view! {
@@ -76,5 +76,8 @@ pub fn Check() -> impl IntoView {
 async fn asked_for() -> Option<String> {
     let app = answer::app().ok()?;
     let browser = cookies::read(&answer::headers(), &app.config, Name::Browser)?;
-    sign_in::asked_for(&app, &browser).await.map_err(answer::unavailable).ok()?
+    sign_in::asked_for(&app, &browser)
+        .await
+        .map_err(answer::unavailable)
+        .ok()?
 }

@@ -17,6 +17,10 @@ pub fn Confirm() -> impl IntoView {
             <Suspense>{Suspend::new(async move {
                 match look().await {
                     Ok(Link::Ready(masked)) => view! { <Ready masked/> }.into_any(),
+                    // A second press of the button, or the mail opened again.
+                    Ok(Link::Refused(_)) if answer::principal().is_ok() => {
+                        answer::see_other("/billing").into_any()
+                    }
                     Ok(Link::Refused(Refusal::OtherBrowser)) => view! { <OtherBrowser/> }.into_any(),
                     Ok(Link::Refused(_)) => view! { <Spent/> }.into_any(),
                     Err(_) => view! { <FaultOfOurs retry="/sign-in/confirm"/> }.into_any(),
@@ -31,7 +35,9 @@ async fn look() -> Result<Link, ApiError> {
     let headers = answer::headers();
     let token = cookies::read(&headers, &app.config, Name::Link).unwrap_or_default();
     let browser = cookies::read(&headers, &app.config, Name::Browser);
-    sign_in::look(&app, &token, browser.as_deref()).await.map_err(answer::unavailable)
+    sign_in::look(&app, &token, browser.as_deref())
+        .await
+        .map_err(answer::unavailable)
 }
 
 #[component]

@@ -7,8 +7,14 @@ use crate::answer;
 
 #[component]
 pub fn EmailForm() -> impl IntoView {
-    let app_name = answer::app().map(|app| app.config.app_name.clone()).unwrap_or_default();
-    let email: String = answer::query("email").unwrap_or_default().chars().take(254).collect();
+    let app_name = answer::app()
+        .map(|app| app.config.app_name.clone())
+        .unwrap_or_default();
+    let email: String = answer::query("email")
+        .unwrap_or_default()
+        .chars()
+        .take(254)
+        .collect();
     let problem = answer::query("problem").is_some_and(|code| code == "address");
     view! {
         <Frame title="Sign in">

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-use crate::{answer, mail::escape};
+use crate::{answer, model::escape};
 
 /// The page around `children`. `title` is what the browser's tab says before the shop's name.
 #[component]
@@ -11,7 +11,9 @@ pub fn Frame(title: &'static str, children: Children) -> impl IntoView {
     let (app_name, dev) = answer::app()
         .map(|app| (app.config.app_name.clone(), app.config.dev))
         .unwrap_or_default();
-    let address = answer::principal().ok().map(|principal| principal.email().to_owned());
+    let address = answer::principal()
+        .ok()
+        .map(|principal| principal.email().to_owned());
     // leptos_meta writes a title as it is given, so it is escaped here.
     let tab = format!("{title} · {}", escape(&app_name));
     view! {

@@ -10,7 +10,7 @@ use super::{
     frame::{Foot, Head},
     not_found::NothingHere,
 };
-use crate::{config::Config, mail::escape};
+use crate::{config::Config, model::escape};
 
 /// What such a page says.
 #[derive(Clone, Copy, Debug)]

@@ -52,14 +52,19 @@ pub async fn owned(tx: &mut Tx, principal: &Principal, id: &str) -> Result<Optio
 
 /// The row of `id`, tombstone or not, whoever owns it.
 pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<Customer>> {
-    find_all(tx, &[id]).await.map(|rows| rows.into_iter().next())
+    find_all(tx, &[id])
+        .await
+        .map(|rows| rows.into_iter().next())
 }
 
 /// The rows of these ids, tombstones or not, whoever owns them, in no order.
 pub async fn find_all(tx: &mut Tx, ids: &[&str]) -> Result<Vec<Customer>> {
     let mut rows = Vec::with_capacity(ids.len());
     for chunk in chunks(ids) {
-        let sql = format!("SELECT * FROM customer WHERE id IN {}", placeholders(1, chunk.len()));
+        let sql = format!(
+            "SELECT * FROM customer WHERE id IN {}",
+            placeholders(1, chunk.len())
+        );
         rows.extend(on!(tx, connection => {
             let mut query = sqlx::query_as(AssertSqlSafe(sql));
             for id in chunk {

@@ -81,13 +81,16 @@ pub async fn set_state(tx: &mut Tx, ids: &[&str], state: &str) -> Result<()> {
     Ok(())
 }
 
-/// The payloads of all events of one object within one Stripe second that were not ignored.
-pub async fn of_second(tx: &mut Tx, object_id: &str, created: i64) -> Result<Vec<String>> {
+/// The payloads of an object's events in the last second with any before `before`. Ignored ones do
+/// not count.
+pub async fn of_second_before(tx: &mut Tx, object_id: &str, before: i64) -> Result<Vec<String>> {
     const SQL: &str = "SELECT payload FROM event
-        WHERE object_id = $1 AND created = $2 AND state <> 'ignored'";
+        WHERE object_id = $1 AND state <> 'ignored' AND created =
+            (SELECT MAX(created) FROM event
+             WHERE object_id = $1 AND state <> 'ignored' AND created < $2)";
     on!(tx, connection => sqlx::query_scalar(SQL)
         .bind(object_id)
-        .bind(created)
+        .bind(before)
         .fetch_all(connection)
         .await)
 }

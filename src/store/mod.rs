@@ -36,7 +36,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 pub enum Store {
     /// SQLite allows one writer, so it has one: waiting for it in our queue is fair, waiting for
     /// its lock is not.
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
     Postgres(PgPool),
 }
 
@@ -155,7 +158,9 @@ impl Store {
             let mut tx = store.begin_read().await?;
             if let Tx::Postgres(tx) = &mut tx {
                 const CLAIM: &str = "SELECT set_config('billhook.email', $1, true)";
-                sqlx::query("SET LOCAL ROLE billhook_customer").execute(&mut **tx).await?;
+                sqlx::query("SET LOCAL ROLE billhook_customer")
+                    .execute(&mut **tx)
+                    .await?;
                 sqlx::query(CLAIM).bind(email).execute(&mut **tx).await?;
             }
             work(&mut tx).await
@@ -240,5 +245,7 @@ fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
 async fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
-    tokio::spawn(work).await.unwrap_or_else(|_| Err(Error::WorkerCrashed))
+    tokio::spawn(work)
+        .await
+        .unwrap_or_else(|_| Err(Error::WorkerCrashed))
 }

@@ -73,9 +73,18 @@ pub async fn principal(
     livemode: bool,
 ) -> Result<Option<(Principal, Session)>> {
     let session = find(tx, id).await?;
-    Ok(session.filter(|row| row.ended_at.is_none() && row.created_at > began_after).map(|row| {
-        (Principal { email: row.email.clone(), session: row.id.clone(), livemode }, row)
-    }))
+    Ok(session
+        .filter(|row| row.ended_at.is_none() && row.created_at > began_after)
+        .map(|row| {
+            (
+                Principal {
+                    email: row.email.clone(),
+                    session: row.id.clone(),
+                    livemode,
+                },
+                row,
+            )
+        }))
 }
 
 /// Moves the session from `generation` to the next. False when another request was faster.

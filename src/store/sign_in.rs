@@ -41,13 +41,24 @@ pub async fn insert(tx: &mut Tx, row: &SignIn) -> Result<()> {
         .map(drop))
 }
 
-/// How many unused, unexpired sign-ins an address has.
-pub async fn count_live(tx: &mut Tx, email: &str, now: i64) -> Result<i64> {
-    const SQL: &str = "SELECT COUNT(*) FROM sign_in
-        WHERE email = $1 AND expires_at > $2 AND used_at IS NULL";
-    on!(tx, connection => sqlx::query_scalar(SQL)
+/// How many sign-ins can still be used that are of this address or were asked for in this browser.
+pub async fn count_live(
+    tx: &mut Tx,
+    email: &str,
+    browser_hash: &str,
+    now: i64,
+    most_tries: i64,
+) -> Result<(i64, i64)> {
+    const SQL: &str = "SELECT COUNT(CASE WHEN email = $1 THEN 1 END),
+            COUNT(CASE WHEN browser_hash = $2 THEN 1 END)
+        FROM sign_in
+        WHERE (email = $1 OR browser_hash = $2)
+          AND expires_at > $3 AND used_at IS NULL AND attempts < $4";
+    on!(tx, connection => sqlx::query_as(SQL)
         .bind(email)
+        .bind(browser_hash)
         .bind(now)
+        .bind(most_tries)
         .fetch_one(connection)
         .await)
 }
@@ -63,7 +74,11 @@ pub async fn by_token(tx: &mut Tx, token_hash: &str) -> Result<Option<SignIn>> {
 }
 
 /// The newest sign-in that a browser asked for and that has not expired, used or not.
-pub async fn newest_of_browser(tx: &mut Tx, browser_hash: &str, now: i64) -> Result<Option<SignIn>> {
+pub async fn newest_of_browser(
+    tx: &mut Tx,
+    browser_hash: &str,
+    now: i64,
+) -> Result<Option<SignIn>> {
     const SQL: &str = "SELECT * FROM sign_in WHERE browser_hash = $1 AND expires_at > $2
         ORDER BY created_at DESC, id DESC LIMIT 1";
     on!(tx, connection => sqlx::query_as(SQL)

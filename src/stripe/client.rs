@@ -34,7 +34,11 @@ pub enum Error {
     #[error("Stripe could not be reached: {0}")]
     Unreachable(String),
     #[error("Stripe answered {status} to request {request_id}: {message}")]
-    Refused { status: StatusCode, request_id: String, message: String },
+    Refused {
+        status: StatusCode,
+        request_id: String,
+        message: String,
+    },
     #[error("Stripe's answer could not be read")]
     Unreadable,
     #[error("Stripe's answer leads to {0}, which is not an allowed portal; see PORTAL_HOSTS")]
@@ -51,7 +55,12 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(unreachable)?;
-        Ok(Client { http, base, key, portal_hosts })
+        Ok(Client {
+            http,
+            base,
+            key,
+            portal_hosts,
+        })
     }
 
     /// `POST /v1/billing_portal/sessions`
@@ -67,11 +76,17 @@ impl Client {
             form.extend([
                 ("flow_data[type]", "payment_method_update"),
                 ("flow_data[after_completion][type]", "redirect"),
-                ("flow_data[after_completion][redirect][return_url]", return_url),
+                (
+                    "flow_data[after_completion][redirect][return_url]",
+                    return_url,
+                ),
             ]);
         }
         let session = self.post("v1/billing_portal/sessions", &form).await?;
-        let url = session.get("url").and_then(Value::as_str).ok_or(Error::Unreadable)?;
+        let url = session
+            .get("url")
+            .and_then(Value::as_str)
+            .ok_or(Error::Unreadable)?;
         self.portal_url(url)
     }
 
@@ -80,7 +95,12 @@ impl Client {
         let stripe = std::iter::once(PORTAL_HOST.to_owned());
         let hosts = stripe.chain(self.portal_hosts.iter().cloned());
         let origins = hosts.map(|host| format!("https://{host}"));
-        origins.chain(self.stand_in().map(|url| url.origin().ascii_serialization())).collect()
+        origins
+            .chain(
+                self.stand_in()
+                    .map(|url| url.origin().ascii_serialization()),
+            )
+            .collect()
     }
 
     /// Lets through an https URL on an allowed host without user information, and nothing else
@@ -91,11 +111,16 @@ impl Client {
         let plain = url.username().is_empty() && url.password().is_none();
         let listed = host == PORTAL_HOST || self.portal_hosts.iter().any(|allowed| allowed == host);
         let at_stripe = url.scheme() == "https" && url.port().is_none() && listed;
-        let at_stand_in = self.stand_in().is_some_and(|base| base.origin() == url.origin());
+        let at_stand_in = self
+            .stand_in()
+            .is_some_and(|base| base.origin() == url.origin());
         if plain && (at_stripe || at_stand_in) {
             Ok(PortalUrl(url))
         } else {
-            Err(Error::PortalNotAllowed(format!("{}://{host}", url.scheme())))
+            Err(Error::PortalNotAllowed(format!(
+                "{}://{host}",
+                url.scheme()
+            )))
         }
     }
 
@@ -132,7 +157,11 @@ impl Client {
         }
         let message = body.pointer("/error/message").and_then(Value::as_str);
         let message = message.unwrap_or("no reason given").to_owned();
-        Err(Error::Refused { status, request_id, message })
+        Err(Error::Refused {
+            status,
+            request_id,
+            message,
+        })
     }
 }
 
@@ -149,13 +178,17 @@ impl fmt::Debug for PortalUrl {
     }
 }
 
-/// Without the URL, which is of no use to anybody, and with the cause, which is.
+/// With every cause, since the first says only that something failed, and without the URL.
 fn unreachable(error: reqwest::Error) -> Error {
-    let mut message = error.without_url().to_string();
-    if message.is_empty() {
-        message = "no reason given".to_owned();
-    }
-    Error::Unreachable(message)
+    let error = error.without_url();
+    let first: &dyn std::error::Error = &error;
+    let causes = std::iter::successors(Some(first), |error| error.source());
+    Error::Unreachable(
+        causes
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": "),
+    )
 }
 
 #[cfg(test)]
@@ -165,7 +198,12 @@ mod tests {
     fn client(base: &str) -> Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let hosts = vec!["pay.example.com".to_owned()];
-        Client::new(Url::parse(base).unwrap(), Secret::new("sk_test_billhook"), hosts).unwrap()
+        Client::new(
+            Url::parse(base).unwrap(),
+            Secret::new("sk_test_billhook"),
+            hosts,
+        )
+        .unwrap()
     }
 
     /// checklist 36
@@ -194,9 +232,21 @@ mod tests {
             assert!(stripe.portal_url(bad).is_err(), "{bad}");
         }
         let stand_in = client("http://127.0.0.1:4242");
-        assert!(stand_in.portal_url("http://127.0.0.1:4242/p/session/test_1").is_ok());
-        assert!(stand_in.portal_url("http://127.0.0.1:4243/p/session/test_1").is_err());
-        assert!(stand_in.portal_url("http://u@127.0.0.1:4242/p/session/test_1").is_err());
+        assert!(
+            stand_in
+                .portal_url("http://127.0.0.1:4242/p/session/test_1")
+                .is_ok()
+        );
+        assert!(
+            stand_in
+                .portal_url("http://127.0.0.1:4243/p/session/test_1")
+                .is_err()
+        );
+        assert!(
+            stand_in
+                .portal_url("http://u@127.0.0.1:4242/p/session/test_1")
+                .is_err()
+        );
     }
 
     /// checklist 35

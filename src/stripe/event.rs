@@ -113,22 +113,37 @@ mod tests {
 
     #[test]
     fn odd_events_are_read_as_far_as_they_go() {
-        let thin = br#"{"id":"evt_1","object":"v2.core.event","type":"v1.billing.meter.no_meter_found",
+        let thin =
+            br#"{"id":"evt_1","object":"v2.core.event","type":"v1.billing.meter.no_meter_found",
             "created":"2026-10-28T00:00:00.000Z","data":null}"#;
         let event = Event::parse(thin).unwrap();
         assert_eq!((event.created, event.object_id()), (0, None));
         let odd = br#"{"id":"evt_2","type":"customer.updated","created":9007199254740993,
             "id":"evt_3","data":{"object":{"object":"customer","id":"cus_1","email":7,"name":"a\u0000b"}}}"#;
         let event = Event::parse(odd).unwrap();
-        assert_eq!((event.id.as_str(), event.created), ("evt_3", 9_007_199_254_740_993));
+        assert_eq!(
+            (event.id.as_str(), event.created),
+            ("evt_3", 9_007_199_254_740_993)
+        );
         let customer = Customer::read(&event.object).unwrap();
-        assert_eq!((customer.email, customer.name.as_deref()), (None, Some("ab")));
+        assert_eq!(
+            (customer.email, customer.name.as_deref()),
+            (None, Some("ab"))
+        );
     }
 
     #[test]
     fn what_is_not_an_event_is_refused() {
         let deep = format!("{{\"id\":\"e\",\"type\":\"t\",\"data\":{}", "[".repeat(200));
-        for body in ["", "hello", "[]", "{}", "{\"id\":1,\"type\":\"t\"}", "{\"id\":\"e\"}", &deep] {
+        for body in [
+            "",
+            "hello",
+            "[]",
+            "{}",
+            "{\"id\":1,\"type\":\"t\"}",
+            "{\"id\":\"e\"}",
+            &deep,
+        ] {
             assert!(Event::parse(body.as_bytes()).is_err(), "{body}");
         }
         assert!(Event::parse(b"{\"id\":\"e\",\"type\":\"\xff\"}").is_err());

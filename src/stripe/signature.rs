@@ -37,7 +37,9 @@ pub fn verify(
     }
     let fits = secrets.iter().any(|secret| {
         let mac = mac(secret.as_ref(), timestamp, body);
-        signatures.iter().any(|signature| mac.clone().verify_slice(signature).is_ok())
+        signatures
+            .iter()
+            .any(|signature| mac.clone().verify_slice(signature).is_ok())
     });
     if fits { Ok(()) } else { Err(Refusal::NoMatch) }
 }
@@ -170,10 +172,21 @@ mod tests {
         let body = b"\xef\xbb\xbf\xff\x00\r\n";
         for secret in ["whsec_test_old", "whsec_test_new"] {
             let header = format!("t={NOW},v1={}", sign(secret, NOW, body));
-            assert_eq!(verify(&header, body, &["whsec_test_old", "whsec_test_new"], NOW), Ok(()));
+            assert_eq!(
+                verify(&header, body, &["whsec_test_old", "whsec_test_new"], NOW),
+                Ok(())
+            );
             let mut changed = body.to_vec();
             changed[3] ^= 1;
-            assert!(verify(&header, &changed, &["whsec_test_old", "whsec_test_new"], NOW).is_err());
+            assert!(
+                verify(
+                    &header,
+                    &changed,
+                    &["whsec_test_old", "whsec_test_new"],
+                    NOW
+                )
+                .is_err()
+            );
         }
     }
 }

@@ -24,13 +24,23 @@ on_both_engines!(
 const MATRIX: &[(&str, &str, &str, &str)] = &[
     ("GET", "/", "200", "303 > /billing"),
     ("GET", "/sign-in/check", "200", "200"),
-    ("GET", "/sign-in/confirm", "200", "200"),
-    ("GET", "/sign-in/link", "303 > /sign-in/confirm", "303 > /sign-in/confirm"),
+    ("GET", "/sign-in/confirm", "200", "303 > /billing"),
+    (
+        "GET",
+        "/sign-in/link",
+        "303 > /sign-in/confirm",
+        "303 > /sign-in/confirm",
+    ),
     ("GET", "/billing", "303 > /", "200"),
     ("GET", "/billing/live", "303 > /", "200"),
     ("POST", "/api/ask_link", "400", "400"),
     ("POST", "/api/enter_code", "400", "400"),
-    ("POST", "/api/confirm_link", "303 > /sign-in/confirm", "303 > /sign-in/confirm"),
+    (
+        "POST",
+        "/api/confirm_link",
+        "303 > /sign-in/confirm",
+        "303 > /sign-in/confirm",
+    ),
     ("POST", "/api/customers", "303 > /", "303 > /billing"),
     ("POST", "/api/open_portal", "303 > /", "400"),
     ("POST", "/api/sign_out", "303 > /", "303 > /"),
@@ -52,15 +62,24 @@ async fn checklist_25_every_route_answers_as_its_row_says(engine: Engine) {
     let rows: BTreeSet<_> = MATRIX.iter().map(|row| row.1.to_owned()).collect();
     assert_eq!(real, rows, "every route has a row, and every row a route");
     let source = include_str!("../../src/http/mod.rs");
-    assert_eq!(source.matches(".route(\"").count(), BY_HAND.len(), "a route was added by hand");
+    assert_eq!(
+        source.matches(".route(\"").count(),
+        BY_HAND.len(),
+        "a route was added by hand"
+    );
 
     let app = spawn_app(engine).await;
     for (method, path, stranger, known) in MATRIX {
         let is_public = PUBLIC.contains(path) || ["/up", "/webhooks/stripe"].contains(path);
-        assert_eq!(*stranger != "303 > /" || *path == "/api/sign_out", is_public, "{path}");
-        for (expected, mut browser) in
-            [(stranger, app.browser()), (known, app.signed_in("ada@example.com").await)]
-        {
+        assert_eq!(
+            *stranger != "303 > /" || *path == "/api/sign_out",
+            is_public,
+            "{path}"
+        );
+        for (expected, mut browser) in [
+            (stranger, app.browser()),
+            (known, app.signed_in("ada@example.com").await),
+        ] {
             let form: Option<&[(&str, &str)]> = (*method == "POST").then_some(&[]);
             let answer = browser.send(method, path, form).await;
             let mut got = answer.status().as_str().to_owned();
@@ -92,13 +111,29 @@ async fn forms_from_other_sites_are_refused(engine: Engine) {
     assert_eq!(post(&[("origin", "null")]).await, 403);
     assert_eq!(post(&[]).await, 403);
     assert_eq!(post(&[("sec-fetch-site", "same-origin")]).await, 303);
-    let own = app.http.post(format!("{}/api/ask_link", app.url)).header("origin", &app.url);
-    assert_eq!(own.form(&[("email", "bob@example.com")]).send().await.unwrap().status(), 303);
+    let own = app
+        .http
+        .post(format!("{}/api/ask_link", app.url))
+        .header("origin", &app.url);
+    assert_eq!(
+        own.form(&[("email", "bob@example.com")])
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        303
+    );
 }
 
 async fn what_leads_nowhere_is_a_page(engine: Engine) {
     let app = spawn_app(engine).await;
-    for path in ["/nowhere", "/billing/x", "/dev/mail", "/pkg/none.js", "/..%2f..%2fCargo.toml"] {
+    for path in [
+        "/nowhere",
+        "/billing/x",
+        "/dev/mail",
+        "/pkg/none.js",
+        "/..%2f..%2fCargo.toml",
+    ] {
         let answer = app.browser().get(path).await;
         assert_eq!(answer.status(), 404, "{path}");
         let page = answer.text().await.unwrap();
@@ -111,8 +146,16 @@ async fn odd_requests_are_answered(engine: Engine) {
     let mut browser = app.signed_in("ada@example.com").await;
     for (path, form, status) in [
         ("/api/open_portal", vec![("customer", "cus_1")], 400),
-        ("/api/open_portal", vec![("customer", "cus_1"), ("flow", "refund")], 400),
-        ("/api/open_portal", vec![("customer", "cus_1\r\nx: y\0"), ("flow", "home")], 404),
+        (
+            "/api/open_portal",
+            vec![("customer", "cus_1"), ("flow", "refund")],
+            400,
+        ),
+        (
+            "/api/open_portal",
+            vec![("customer", "cus_1\r\nx: y\0"), ("flow", "home")],
+            404,
+        ),
         ("/api/enter_code", vec![], 400),
     ] {
         let answer = browser.post(path, &form).await;
@@ -121,14 +164,31 @@ async fn odd_requests_are_answered(engine: Engine) {
         assert!(answer.text().await.unwrap().contains("<h1>"));
     }
     let large = "x".repeat(20_000);
-    assert_eq!(browser.post("/api/enter_code", &[("code", &large)]).await.status(), 413);
-    assert_eq!(browser.send("GET", "/api/sign_out", None).await.status(), 405);
+    assert_eq!(
+        browser
+            .post("/api/enter_code", &[("code", &large)])
+            .await
+            .status(),
+        413
+    );
+    assert_eq!(
+        browser.send("GET", "/api/sign_out", None).await.status(),
+        405
+    );
     assert_eq!(browser.send("DELETE", "/billing", None).await.status(), 405);
-    let json = app.http.post(format!("{}/api/customers", app.url)).header("origin", &app.url);
+    let json = app
+        .http
+        .post(format!("{}/api/customers", app.url))
+        .header("origin", &app.url);
     let json = json.send().await.unwrap();
-    assert_eq!((json.status().as_u16(), json.text().await.unwrap().as_str()), (401, "\"SignedOut\""));
+    assert_eq!(
+        (json.status().as_u16(), json.text().await.unwrap().as_str()),
+        (401, "\"SignedOut\"")
+    );
     // Not even a forged one says what a page shows.
-    let page = browser.get("/billing?problem=unavailable&customer=cus_nobody").await;
+    let page = browser
+        .get("/billing?problem=unavailable&customer=cus_nobody")
+        .await;
     assert!(!page.text().await.unwrap().contains("role=\"alert\""));
 }
 
@@ -136,16 +196,29 @@ async fn every_answer_carries_the_security_headers(engine: Engine) {
     let app = spawn_app(engine).await;
     let mut browser = app.signed_in("ada@example.com").await;
     let mut nonces = BTreeSet::new();
-    for path in ["/", "/billing", "/nowhere", "/up", "/sign-in/check", "/favicon.svg"] {
+    for path in [
+        "/",
+        "/billing",
+        "/nowhere",
+        "/up",
+        "/sign-in/check",
+        "/favicon.svg",
+    ] {
         let answer = browser.get(path).await;
         let get = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
         let policy = get("content-security-policy");
         assert!(policy.starts_with("default-src 'none'"), "{policy}");
-        assert!(policy.contains("form-action 'self' https://billing.stripe.com"), "{policy}");
+        assert!(
+            policy.contains("form-action 'self' https://billing.stripe.com"),
+            "{policy}"
+        );
         nonces.insert(policy.split("nonce-").nth(1).unwrap()[..43].to_owned());
         assert_eq!(get("x-content-type-options"), "nosniff");
         assert_eq!(get("referrer-policy"), "same-origin");
-        assert!(["no-store", "no-cache"].contains(&get("cache-control").as_str()), "{path}");
+        assert!(
+            ["no-store", "no-cache"].contains(&get("cache-control").as_str()),
+            "{path}"
+        );
     }
     assert_eq!(nonces.len(), 6, "one nonce for each answer");
 }

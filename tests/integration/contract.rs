@@ -68,7 +68,9 @@ async fn principal(store: &Store, email: &str) -> store::Principal {
     };
     let id = row.id.clone();
     run!(store, tx => session::insert(tx, &row));
-    run!(store, tx => session::principal(tx, &id, 0, false)).unwrap().0
+    run!(store, tx => session::principal(tx, &id, 0, false))
+        .unwrap()
+        .0
 }
 
 async fn customers_are_read_as_they_were_written(engine: Engine) {
@@ -90,7 +92,10 @@ async fn customers_are_read_as_they_were_written(engine: Engine) {
     for written in [first, second] {
         let row = written.clone();
         run!(&store, tx => customer::put_all(tx, &[&row]));
-        assert_eq!(run!(&store, tx => customer::find(tx, "cus_1")), Some(written));
+        assert_eq!(
+            run!(&store, tx => customer::find(tx, "cus_1")),
+            Some(written)
+        );
     }
     assert_eq!(run!(&store, tx => customer::find(tx, "cus_2")), None);
 }
@@ -100,21 +105,45 @@ async fn a_principal_sees_its_own_live_customers_of_its_mode(engine: Engine) {
     let ada = full_customer("cus_1", "ada@example.com");
     let rows = [
         ada.clone(),
-        Customer { id: "cus_2".to_owned(), created: ada.created + 1, ..ada.clone() },
-        Customer { id: "cus_3".to_owned(), deleted_at: Some(1), ..ada.clone() },
-        Customer { id: "cus_4".to_owned(), livemode: 1, ..ada.clone() },
+        Customer {
+            id: "cus_2".to_owned(),
+            created: ada.created + 1,
+            ..ada.clone()
+        },
+        Customer {
+            id: "cus_3".to_owned(),
+            deleted_at: Some(1),
+            ..ada.clone()
+        },
+        Customer {
+            id: "cus_4".to_owned(),
+            livemode: 1,
+            ..ada.clone()
+        },
         full_customer("cus_5", "bob@example.com"),
-        Customer { id: "cus_6".to_owned(), email: None, email_normalised: None, ..ada.clone() },
+        Customer {
+            id: "cus_6".to_owned(),
+            email: None,
+            email_normalised: None,
+            ..ada.clone()
+        },
     ];
     for row in rows {
         run!(&store, tx => customer::put_all(tx, &[&row]));
     }
     let principal = principal(&store, "ada@example.com").await;
     let me = principal.clone();
-    let list = store.read_as(&principal, move |tx| async move { customer::list(tx, &me).await }.boxed());
+    let list = store.read_as(&principal, move |tx| {
+        async move { customer::list(tx, &me).await }.boxed()
+    });
     let ids: Vec<_> = list.await.unwrap().into_iter().map(|row| row.id).collect();
     assert_eq!(ids, ["cus_2", "cus_1"], "newest first");
-    for (id, is_mine) in [("cus_1", true), ("cus_3", false), ("cus_4", false), ("cus_5", false)] {
+    for (id, is_mine) in [
+        ("cus_1", true),
+        ("cus_3", false),
+        ("cus_4", false),
+        ("cus_5", false),
+    ] {
         let me = principal.clone();
         let owned = store.read_as(&principal, move |tx| {
             async move { customer::owned(tx, &me, id).await }.boxed()
@@ -137,32 +166,56 @@ async fn row_level_security_hides_others_whatever_the_query(engine: Engine) {
     }
     let ada = principal(&store, "ada@example.com").await;
     for (id, is_visible) in [("cus_1", true), ("cus_2", false)] {
-        let found = store.read_as(&ada, move |tx| async move { customer::find(tx, id).await }.boxed());
+        let found = store.read_as(&ada, move |tx| {
+            async move { customer::find(tx, id).await }.boxed()
+        });
         assert_eq!(found.await.unwrap().is_some(), is_visible, "{id}");
     }
     for claim in [None, Some(""), Some("%"), Some("ADA@example.com")] {
         let mut tx = pool.begin().await.unwrap();
-        sqlx::query("SET LOCAL ROLE billhook_customer").execute(&mut *tx).await.unwrap();
+        sqlx::query("SET LOCAL ROLE billhook_customer")
+            .execute(&mut *tx)
+            .await
+            .unwrap();
         if let Some(claim) = claim {
             let set = "SELECT set_config('billhook.email', $1, true)";
-            sqlx::query(set).bind(claim).execute(&mut *tx).await.unwrap();
+            sqlx::query(set)
+                .bind(claim)
+                .execute(&mut *tx)
+                .await
+                .unwrap();
         }
-        let count: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM customer").fetch_one(&mut *tx).await.unwrap();
+        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM customer")
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap();
         assert_eq!(count, 0, "with the claim {claim:?}");
-        let forbidden = sqlx::query("UPDATE customer SET name = 'x'").execute(&mut *tx).await;
+        let forbidden = sqlx::query("UPDATE customer SET name = 'x'")
+            .execute(&mut *tx)
+            .await;
         assert!(forbidden.is_err(), "customers write nothing");
         tx.rollback().await.unwrap();
     }
     for table in ["event", "sign_in", "session", "outbox"] {
         let mut tx = pool.begin().await.unwrap();
-        sqlx::query("SET LOCAL ROLE billhook_customer").execute(&mut *tx).await.unwrap();
+        sqlx::query("SET LOCAL ROLE billhook_customer")
+            .execute(&mut *tx)
+            .await
+            .unwrap();
         let read = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT * FROM {table}")));
-        assert!(read.execute(&mut *tx).await.is_err(), "{table} is not for customers");
+        assert!(
+            read.execute(&mut *tx).await.is_err(),
+            "{table} is not for customers"
+        );
     }
-    let (role,): (String,) =
-        sqlx::query_as("SELECT CAST(current_user AS TEXT)").fetch_one(pool).await.unwrap();
-    assert_ne!(role, "billhook_customer", "the role ended with its transaction");
+    let (role,): (String,) = sqlx::query_as("SELECT CAST(current_user AS TEXT)")
+        .fetch_one(pool)
+        .await
+        .unwrap();
+    assert_ne!(
+        role, "billhook_customer",
+        "the role ended with its transaction"
+    );
     let forced: (bool, bool) = sqlx::query_as(
         "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = 'customer'::regclass",
     )
@@ -190,11 +243,20 @@ async fn events_are_stored_once(engine: Engine) {
     };
     let row = written.clone();
     assert_eq!(run!(&store, tx => event::insert_all(tx, &[row])), ["evt_1"]);
-    let again = Event { payload: "other".to_owned(), ..written.clone() };
+    let again = Event {
+        payload: "other".to_owned(),
+        ..written.clone()
+    };
     assert!(run!(&store, tx => event::insert_all(tx, &[again])).is_empty());
-    assert_eq!(run!(&store, tx => event::find(tx, "evt_1")), Some(written.clone()));
+    assert_eq!(
+        run!(&store, tx => event::find(tx, "evt_1")),
+        Some(written.clone())
+    );
     run!(&store, tx => event::set_state(tx, &["evt_1"], "stale"));
-    assert_eq!(run!(&store, tx => event::find(tx, "evt_1")).unwrap().state, "stale");
+    assert_eq!(
+        run!(&store, tx => event::find(tx, "evt_1")).unwrap().state,
+        "stale"
+    );
     let other = Event {
         id: "evt_2".to_owned(),
         state: "ignored".to_owned(),
@@ -204,10 +266,16 @@ async fn events_are_stored_once(engine: Engine) {
         ..written.clone()
     };
     let row = other.clone();
-    assert_eq!(run!(&store, tx => event::insert_all(tx, &[row.clone(), row])), ["evt_2"]);
+    assert_eq!(
+        run!(&store, tx => event::insert_all(tx, &[row.clone(), row])),
+        ["evt_2"]
+    );
     assert_eq!(run!(&store, tx => event::find(tx, "evt_2")), Some(other));
-    assert_eq!(run!(&store, tx => event::of_second(tx, "cus_1", 10)), ["{}"]);
-    assert!(run!(&store, tx => event::of_second(tx, "cus_1", 11)).is_empty());
+    assert_eq!(
+        run!(&store, tx => event::of_second_before(tx, "cus_1", 12)),
+        ["{}"]
+    );
+    assert!(run!(&store, tx => event::of_second_before(tx, "cus_1", 10)).is_empty());
     assert_eq!(run!(&store, tx => event::count(tx)), 2);
 }
 
@@ -248,7 +316,10 @@ async fn many_rows_are_written_and_read_at_once(engine: Engine) {
         })
         .collect();
     let written = events.clone();
-    assert_eq!(run!(&store, tx => event::insert_all(tx, &written)).len(), 147);
+    assert_eq!(
+        run!(&store, tx => event::insert_all(tx, &written)).len(),
+        147
+    );
     run!(&store, tx => async {
         let ids: Vec<_> = (0..73).map(|number| format!("evt_{number:03}")).collect();
         event::set_state(tx, &ids.iter().map(String::as_str).collect::<Vec<_>>(), "stale").await
@@ -256,7 +327,10 @@ async fn many_rows_are_written_and_read_at_once(engine: Engine) {
     for (number, event) in events.into_iter().enumerate() {
         let id = event.id.clone();
         let state = if number < 73 { "stale" } else { "applied" };
-        let expected = Event { state: state.to_owned(), ..event };
+        let expected = Event {
+            state: state.to_owned(),
+            ..event
+        };
         assert_eq!(run!(&store, tx => event::find(tx, &id)), Some(expected));
     }
 }
@@ -275,21 +349,53 @@ async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
         used_at: None,
     };
     let (first, second) = (row("sgn_1", 1), row("sgn_2", 2));
-    for row in [first.clone(), second.clone(), SignIn { used_at: Some(3), ..row("sgn_3", 0) }] {
+    for row in [
+        first.clone(),
+        second.clone(),
+        SignIn {
+            used_at: Some(3),
+            ..row("sgn_3", 0)
+        },
+    ] {
         run!(&store, tx => sign_in::insert(tx, &row));
     }
-    assert_eq!(run!(&store, tx => sign_in::by_id(tx, "sgn_1")), Some(first.clone()));
-    assert_eq!(run!(&store, tx => sign_in::by_token(tx, "token of sgn_2")), Some(second.clone()));
-    assert_eq!(run!(&store, tx => sign_in::by_id(tx, "sgn_3")).unwrap().used_at, Some(3));
-    assert_eq!(run!(&store, tx => sign_in::count_live(tx, "ada@example.com", 99)), 2);
-    assert_eq!(run!(&store, tx => sign_in::count_live(tx, "ada@example.com", 100)), 0);
+    assert_eq!(
+        run!(&store, tx => sign_in::by_id(tx, "sgn_1")),
+        Some(first.clone())
+    );
+    assert_eq!(
+        run!(&store, tx => sign_in::by_token(tx, "token of sgn_2")),
+        Some(second.clone())
+    );
+    assert_eq!(
+        run!(&store, tx => sign_in::by_id(tx, "sgn_3"))
+            .unwrap()
+            .used_at,
+        Some(3)
+    );
+    for (email, browser, now, most_tries, live) in [
+        ("ada@example.com", "browser", 99, 5, (2, 2)),
+        ("ada@example.com", "another", 99, 5, (2, 0)),
+        ("bob@example.com", "browser", 99, 5, (0, 2)),
+        ("ada@example.com", "browser", 100, 5, (0, 0)),
+        ("ada@example.com", "browser", 99, 0, (0, 0)),
+    ] {
+        let count = run!(&store, tx => sign_in::count_live(tx, email, browser, now, most_tries));
+        assert_eq!(count, live, "{email} {browser} {now} {most_tries}");
+    }
     let newest = run!(&store, tx => sign_in::newest_of_browser(tx, "browser", 50));
     assert_eq!(newest, Some(second));
-    assert_eq!(run!(&store, tx => sign_in::newest_of_browser(tx, "browser", 100)), None);
+    assert_eq!(
+        run!(&store, tx => sign_in::newest_of_browser(tx, "browser", 100)),
+        None
+    );
 
     for tried in 1..=2 {
         let rows = run!(&store, tx => sign_in::count_try(tx, "browser", 50, 2));
-        assert_eq!(rows.iter().map(|row| row.attempts).collect::<Vec<_>>(), [tried, tried]);
+        assert_eq!(
+            rows.iter().map(|row| row.attempts).collect::<Vec<_>>(),
+            [tried, tried]
+        );
     }
     assert!(run!(&store, tx => sign_in::count_try(tx, "browser", 50, 2)).is_empty());
 
@@ -299,11 +405,23 @@ async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
     };
     assert_eq!(consume("sgn_1", "another", 50).await, None);
     assert_eq!(consume("sgn_1", "browser", 100).await, None, "expired");
-    assert_eq!(consume("sgn_1", "browser", 50).await.as_deref(), Some("ada@example.com"));
+    assert_eq!(
+        consume("sgn_1", "browser", 50).await.as_deref(),
+        Some("ada@example.com")
+    );
     assert_eq!(consume("sgn_1", "browser", 50).await, None, "used");
     run!(&store, tx => sign_in::end_all(tx, "ada@example.com", 60));
-    assert_eq!(consume("sgn_2", "browser", 61).await, None, "ended with the others");
-    assert_eq!(run!(&store, tx => sign_in::by_id(tx, "sgn_1")).unwrap().used_at, Some(50));
+    assert_eq!(
+        consume("sgn_2", "browser", 61).await,
+        None,
+        "ended with the others"
+    );
+    assert_eq!(
+        run!(&store, tx => sign_in::by_id(tx, "sgn_1"))
+            .unwrap()
+            .used_at,
+        Some(50)
+    );
 }
 
 async fn sessions_rotate_and_end(engine: Engine) {
@@ -319,24 +437,49 @@ async fn sessions_rotate_and_end(engine: Engine) {
     };
     let row = written.clone();
     run!(&store, tx => session::insert(tx, &row));
-    assert_eq!(run!(&store, tx => session::find(tx, "ses_1")), Some(written.clone()));
-    assert!(!run!(&store, tx => session::rotate(tx, "ses_1", 3, 30)), "not the present one");
+    assert_eq!(
+        run!(&store, tx => session::find(tx, "ses_1")),
+        Some(written.clone())
+    );
+    assert!(
+        !run!(&store, tx => session::rotate(tx, "ses_1", 3, 30)),
+        "not the present one"
+    );
     assert!(run!(&store, tx => session::rotate(tx, "ses_1", 4, 30)));
     run!(&store, tx => session::seen(tx, "ses_1", 5));
     run!(&store, tx => session::seen(tx, "ses_1", 4));
-    let rotated = Session { generation: 5, seen_generation: 5, rotated_at: 30, ..written };
-    assert_eq!(run!(&store, tx => session::find(tx, "ses_1")), Some(rotated));
+    let rotated = Session {
+        generation: 5,
+        seen_generation: 5,
+        rotated_at: 30,
+        ..written
+    };
+    assert_eq!(
+        run!(&store, tx => session::find(tx, "ses_1")),
+        Some(rotated)
+    );
     let (principal, _) = run!(&store, tx => session::principal(tx, "ses_1", 9, true)).unwrap();
     assert_eq!(
         (principal.email(), principal.session(), principal.livemode()),
         ("ada@example.com", "ses_1", 1)
     );
-    assert!(run!(&store, tx => session::principal(tx, "ses_1", 10, true)).is_none(), "too old");
+    assert!(
+        run!(&store, tx => session::principal(tx, "ses_1", 10, true)).is_none(),
+        "too old"
+    );
     run!(&store, tx => session::end(tx, "ses_1", 40));
     run!(&store, tx => session::end(tx, "ses_1", 50));
-    assert_eq!(run!(&store, tx => session::find(tx, "ses_1")).unwrap().ended_at, Some(40));
+    assert_eq!(
+        run!(&store, tx => session::find(tx, "ses_1"))
+            .unwrap()
+            .ended_at,
+        Some(40)
+    );
     assert!(run!(&store, tx => session::principal(tx, "ses_1", 0, true)).is_none());
-    assert!(!run!(&store, tx => session::rotate(tx, "ses_1", 5, 60)), "ended");
+    assert!(
+        !run!(&store, tx => session::rotate(tx, "ses_1", 5, 60)),
+        "ended"
+    );
 }
 
 async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
@@ -363,20 +506,38 @@ async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
     };
     let row = written.clone();
     run!(&store, tx => outbox::insert(tx, &row));
-    assert_eq!(run!(&store, tx => outbox::claim(tx, 9, 60)), None, "not due");
+    assert_eq!(
+        run!(&store, tx => outbox::claim(tx, 9, 60)),
+        None,
+        "not due"
+    );
     let claim = || {
         let store = store.clone();
         tokio::spawn(async move { run!(&store, tx => outbox::claim(tx, 10, 60)) })
     };
     let (one, two) = (claim(), claim());
-    let mut claimed: Vec<_> = [one.await.unwrap(), two.await.unwrap()].into_iter().flatten().collect();
-    assert_eq!(claimed.pop(), Some(Mail { attempts: 1, due_at: 60, ..written.clone() }));
+    let mut claimed: Vec<_> = [one.await.unwrap(), two.await.unwrap()]
+        .into_iter()
+        .flatten()
+        .collect();
+    assert_eq!(
+        claimed.pop(),
+        Some(Mail {
+            attempts: 1,
+            due_at: 60,
+            ..written.clone()
+        })
+    );
     assert!(claimed.is_empty(), "one of two gets it");
     run!(&store, tx => outbox::retry_at(tx, "mail_1", 30));
     let again = run!(&store, tx => outbox::claim(tx, 30, 90)).unwrap();
     assert_eq!((again.attempts, again.due_at), (2, 90));
     run!(&store, tx => outbox::sent(tx, "mail_1", 31));
-    assert_eq!(run!(&store, tx => outbox::claim(tx, 1000, 2000)), None, "sent");
+    assert_eq!(
+        run!(&store, tx => outbox::claim(tx, 1000, 2000)),
+        None,
+        "sent"
+    );
     assert!(dump(&store, "outbox").await.contains("31"));
     run!(&store, tx => outbox::drop_mail(tx, "mail_1"));
     assert_eq!(dump(&store, "outbox").await, "");
@@ -414,12 +575,11 @@ async fn reopening_keeps_everything(engine: Engine) {
 pub async fn dump(store: &Store, table: &str) -> String {
     let rows: Vec<String> = match store {
         Store::Sqlite { readers, .. } => {
-            let columns: Vec<String> =
-                sqlx::query_scalar("SELECT name FROM pragma_table_info($1)")
-                    .bind(table)
-                    .fetch_all(readers)
-                    .await
-                    .unwrap();
+            let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info($1)")
+                .bind(table)
+                .fetch_all(readers)
+                .await
+                .unwrap();
             let joined = columns
                 .iter()
                 .map(|name| format!("COALESCE(CAST({name} AS TEXT), '')"))
@@ -445,13 +605,19 @@ fn every_store_function_has_a_contract_test() {
         let path = entry.unwrap().path();
         let noun = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let source = std::fs::read_to_string(&path).unwrap();
-        for line in source.lines().filter_map(|line| line.trim().strip_prefix("pub async fn ")) {
+        for line in source
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("pub async fn "))
+        {
             let name = line.split(['(', '<']).next().unwrap();
             let calls = match noun.as_str() {
                 "mod" => [format!(".{name}("), format!("Store::{name}(")].to_vec(),
                 noun => [format!("{noun}::{name}(")].to_vec(),
             };
-            assert!(calls.iter().any(|call| tests.contains(call)), "{noun}::{name} is not tested");
+            assert!(
+                calls.iter().any(|call| tests.contains(call)),
+                "{noun}::{name} is not tested"
+            );
         }
     }
 }
@@ -460,8 +626,10 @@ fn every_store_function_has_a_contract_test() {
 fn both_engines_have_the_same_migrations() {
     let names = |engine: &str| {
         let folder = format!("{}/migrations/{engine}", env!("CARGO_MANIFEST_DIR"));
-        let mut names: Vec<_> =
-            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let mut names: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         names.sort();
         names
     };

@@ -37,7 +37,13 @@ fn start(database_url: &str) -> (Running, String) {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line = lines.next().expect("it says that it listens").unwrap();
-    let address = line.split("http://").nth(1).unwrap().split(',').next().unwrap();
+    let address = line
+        .split("http://")
+        .nth(1)
+        .unwrap()
+        .split(',')
+        .next()
+        .unwrap();
     (Running(child), format!("http://{address}/webhooks/stripe"))
 }
 
@@ -110,5 +116,9 @@ async fn checklist_44_what_was_answered_200_survives_kill_9(engine: Engine) {
         }
         .boxed()
     });
-    assert_eq!(missing.await.unwrap(), Vec::<String>::new(), "of {count} acknowledged");
+    assert_eq!(
+        missing.await.unwrap(),
+        Vec::<String>::new(),
+        "of {count} acknowledged"
+    );
 }

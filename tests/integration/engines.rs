@@ -36,10 +36,14 @@ pub async fn database_url(engine: Engine) -> String {
         }
         Engine::Postgres => {
             let server = postgres_url();
-            let options: PgConnectOptions = server.parse().expect("TEST_POSTGRES_URL is an address");
+            let options: PgConnectOptions =
+                server.parse().expect("TEST_POSTGRES_URL is an address");
             let mut connection = options.connect().await.expect("the test database answers");
             let create = sqlx::AssertSqlSafe(format!("CREATE SCHEMA {name}"));
-            connection.execute(create).await.expect("a schema can be made");
+            connection
+                .execute(create)
+                .await
+                .expect("a schema can be made");
             connection.close().await.expect("closed");
             let joint = if server.contains('?') { '&' } else { '?' };
             format!("{server}{joint}options[search_path]={name}")
@@ -47,7 +51,10 @@ pub async fn database_url(engine: Engine) -> String {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test is told by its environment where Postgres is")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is told by its environment where Postgres is"
+)]
 fn postgres_url() -> String {
     std::env::var("TEST_POSTGRES_URL").expect(
         "TEST_POSTGRES_URL is not set. `make test` starts a private Postgres and sets it; \

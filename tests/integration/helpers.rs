@@ -59,7 +59,9 @@ pub async fn spawn_app(engine: Engine) -> TestApp {
         ("MAIL_FROM", "Northwind <billing@example.com>"),
         ("APP_NAME", "Northwind </title><script>alert(1)</script>"),
     ];
-    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let settings = settings
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
     let config = config::read(&settings).unwrap();
     let clock = Clock::default();
     let mails = Arc::new(Mutex::new(Vec::new()));
@@ -69,20 +71,40 @@ pub async fn spawn_app(engine: Engine) -> TestApp {
         clock: clock.clone(),
     };
     let app = serve::build(config, clock.clone(), mailer).await.unwrap();
-    let sandbox = sandbox::serve(stand_in, sandbox::Options::default(), stop.clone().cancelled_owned());
+    let sandbox = sandbox::serve(
+        stand_in,
+        sandbox::Options::default(),
+        stop.clone().cancelled_owned(),
+    );
     tokio::spawn(sandbox);
-    tokio::spawn(serve::run(app.clone(), listener, axum::Router::new(), stop.clone()));
+    tokio::spawn(serve::run(
+        app.clone(),
+        listener,
+        axum::Router::new(),
+        stop.clone(),
+    ));
     let http = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_secs(20))
         .build()
         .unwrap();
-    TestApp { app, url, stripe_url, clock, http, mails, stop }
+    TestApp {
+        app,
+        url,
+        stripe_url,
+        clock,
+        http,
+        mails,
+        stop,
+    }
 }
 
 impl TestApp {
     pub fn browser(&self) -> Browser<'_> {
-        Browser { app: self, cookies: BTreeMap::new() }
+        Browser {
+            app: self,
+            cookies: BTreeMap::new(),
+        }
     }
 
     /// A browser that has signed in as `address`.
@@ -106,7 +128,13 @@ impl TestApp {
 
     /// How many mails went to `address` so far.
     pub fn mails_to(&self, address: &str) -> Vec<KeptMail> {
-        self.mails.lock().unwrap().iter().filter(|mail| mail.to == address).cloned().collect()
+        self.mails
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|mail| mail.to == address)
+            .cloned()
+            .collect()
     }
 
     /// The newest mail to `address`, waited for.
@@ -126,7 +154,9 @@ impl TestApp {
         let digits = text.lines().map(|line| line.trim().replace(' ', ""));
         let mut codes =
             digits.filter(|line| line.len() == 8 && line.bytes().all(|byte| byte.is_ascii_digit()));
-        codes.next().expect("the mail has a code on a line of its own")
+        codes
+            .next()
+            .expect("the mail has a code on a line of its own")
     }
 
     /// Posts an event with a good signature.
@@ -168,7 +198,12 @@ impl TestApp {
             .json()
             .await
             .unwrap();
-        let created = event("customer.created", 1_700_000_000, answer.clone(), Value::Null);
+        let created = event(
+            "customer.created",
+            1_700_000_000,
+            answer.clone(),
+            Value::Null,
+        );
         assert_eq!(self.deliver(&created).await.status(), 200);
         self.control("DELETE", "requests", Value::Null).await;
         answer["id"].as_str().unwrap().to_owned()
@@ -178,14 +213,22 @@ impl TestApp {
     pub async fn stripe_calls(&self) -> Vec<String> {
         let log = self.control("GET", "requests", Value::Null).await;
         let calls = log["requests"].as_array().unwrap().iter();
-        calls.map(|call| call["path"].as_str().unwrap().to_owned()).collect()
+        calls
+            .map(|call| call["path"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// Calls one of the stand-in's own switches.
     pub async fn control(&self, method: &str, path: &str, body: Value) -> Value {
         let url = format!("{}/_sandbox/{path}", self.stripe_url);
         let request = self.http.request(method.parse().unwrap(), url).json(&body);
-        request.send().await.unwrap().json().await.unwrap_or_default()
+        request
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap_or_default()
     }
 
     /// Every text in every table, for looking for what must not be there.
@@ -213,7 +256,28 @@ impl Browser<'_> {
         self.send("POST", path, Some(form)).await
     }
 
-    pub async fn send(&mut self, method: &str, path: &str, form: Option<&[(&str, &str)]>) -> Response {
+    /// Calls a server function as the island does.
+    pub async fn call(&mut self, path: &str) -> Response {
+        let pairs = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let request = self
+            .app
+            .http
+            .post(format!("{}{path}", self.app.url))
+            .header(header::ACCEPT, "application/json")
+            .header("Sec-Fetch-Site", "same-origin")
+            .header(header::COOKIE, pairs.collect::<Vec<_>>().join("; "));
+        request.form::<[(&str, &str)]>(&[]).send().await.unwrap()
+    }
+
+    pub async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        form: Option<&[(&str, &str)]>,
+    ) -> Response {
         let mut request = self
             .app
             .http
@@ -221,7 +285,10 @@ impl Browser<'_> {
             .header(header::ACCEPT, "text/html,application/xhtml+xml")
             .header("Sec-Fetch-Site", "same-origin");
         if !self.cookies.is_empty() {
-            let pairs = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
+            let pairs = self
+                .cookies
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"));
             request = request.header(header::COOKIE, pairs.collect::<Vec<_>>().join("; "));
         }
         if let Some(form) = form {
@@ -250,12 +317,16 @@ pub async fn without_nonces(answer: Response) -> String {
     let page = answer.text().await.unwrap();
     let mut parts = page.split("nonce=\"");
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| text + part.split_once('"').map_or(part, |(_, rest)| rest))
+    parts.fold(first, |text, part| {
+        text + part.split_once('"').map_or(part, |(_, rest)| rest)
+    })
 }
 
 pub fn set_cookies(response: &Response) -> Vec<String> {
     let lines = response.headers().get_all(header::SET_COOKIE).iter();
-    lines.map(|line| line.to_str().unwrap().to_owned()).collect()
+    lines
+        .map(|line| line.to_str().unwrap().to_owned())
+        .collect()
 }
 
 pub fn assert_redirect(response: &Response, location: &str) {
@@ -270,7 +341,10 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(mut ask: impl FnMut() 
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(tokio::time::Instant::now() < deadline, "it did not happen within 10 seconds");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "it did not happen within 10 seconds"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -22,13 +22,24 @@ on_both_engines!(
 async fn checklist_15_cookies_are_for_our_server_alone(engine: Engine) {
     let app = spawn_app(engine).await;
     let mut browser = app.browser();
-    browser.post("/api/ask_link", &[("email", "ada@example.com")]).await;
+    browser
+        .post("/api/ask_link", &[("email", "ada@example.com")])
+        .await;
     let token = app.link_token("ada@example.com").await;
     let opened = browser.get(&format!("/sign-in/link?token={token}")).await;
     let signed_in = browser.post("/api/confirm_link", &[]).await;
-    for line in set_cookies(&opened).into_iter().chain(set_cookies(&signed_in)) {
-        assert!(line.contains("HttpOnly") && line.contains("SameSite=Lax"), "{line}");
-        assert!(line.contains("Path=/") && !line.contains("Domain"), "{line}");
+    for line in set_cookies(&opened)
+        .into_iter()
+        .chain(set_cookies(&signed_in))
+    {
+        assert!(
+            line.contains("HttpOnly") && line.contains("SameSite=Lax"),
+            "{line}"
+        );
+        assert!(
+            line.contains("Path=/") && !line.contains("Domain"),
+            "{line}"
+        );
         assert!(line.len() < 4096);
     }
     let page = browser.get("/billing").await.text().await.unwrap();
@@ -39,7 +50,10 @@ async fn checklist_15_cookies_are_for_our_server_alone(engine: Engine) {
     let mut config = (*app.app.config).clone();
     config.frontend_url = "https://billing.example.com".parse().unwrap();
     let line = billhook::cookies::set(&config, billhook::cookies::Name::Refresh, "x");
-    assert!(line.starts_with("__Host-billhook_refresh=") && line.contains("Secure"), "{line}");
+    assert!(
+        line.starts_with("__Host-billhook_refresh=") && line.contains("Secure"),
+        "{line}"
+    );
 }
 
 async fn an_expired_access_token_is_renewed_before_the_page(engine: Engine) {
@@ -51,7 +65,12 @@ async fn an_expired_access_token_is_renewed_before_the_page(engine: Engine) {
     app.clock.advance(5 * 60 + 5);
     let page = browser.get("/billing").await;
     assert_eq!(page.status(), 200);
-    assert!(before.iter().all(|(name, value)| browser.cookies[name] != *value), "both are new");
+    assert!(
+        before
+            .iter()
+            .all(|(name, value)| browser.cookies[name] != *value),
+        "both are new"
+    );
     assert_eq!(browser.get("/billing").await.status(), 200, "and they work");
 }
 
@@ -85,7 +104,11 @@ async fn a_lost_answer_may_be_asked_again(engine: Engine) {
     app.clock.advance(60);
     assert_eq!(browser.get("/billing").await.status(), 200);
     app.clock.advance(6 * 60);
-    assert_eq!(browser.get("/billing").await.status(), 200, "and it goes on");
+    assert_eq!(
+        browser.get("/billing").await.status(),
+        200,
+        "and it goes on"
+    );
 }
 
 async fn a_refresh_token_that_was_used_ends_the_session(engine: Engine) {
@@ -99,7 +122,11 @@ async fn a_refresh_token_that_was_used_ends_the_session(engine: Engine) {
     app.clock.advance(60);
     assert_redirect(&thief.get("/billing").await, "/");
     assert_redirect(&owner.get("/billing").await, "/");
-    assert!(owner.cookies.is_empty(), "worthless cookies are taken back: {:?}", owner.cookies);
+    assert!(
+        owner.cookies.is_empty(),
+        "worthless cookies are taken back: {:?}",
+        owner.cookies
+    );
 }
 
 async fn idle_and_absolute_limits_hold(engine: Engine) {
@@ -139,7 +166,11 @@ async fn forged_tokens_are_nobody(engine: Engine) {
     let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.{claims}.");
     let (body, _) = refresh.rsplit_once('.').unwrap();
     let (session, _) = body.rsplit_once('.').unwrap();
-    let tampered = format!("{}x{}", &access[..access.len() - 10], &access[access.len() - 9..]);
+    let tampered = format!(
+        "{}x{}",
+        &access[..access.len() - 10],
+        &access[access.len() - 9..]
+    );
     for (name, value) in [
         ("billhook_access", unsigned.as_str()),
         ("billhook_access", &tampered),
@@ -147,7 +178,10 @@ async fn forged_tokens_are_nobody(engine: Engine) {
         ("billhook_access", ""),
         ("billhook_refresh", &access),
         ("billhook_refresh", body),
-        ("billhook_refresh", &format!("{session}.2.{}", refresh.rsplit_once('.').unwrap().1)),
+        (
+            "billhook_refresh",
+            &format!("{session}.2.{}", refresh.rsplit_once('.').unwrap().1),
+        ),
         ("billhook_refresh", &"x".repeat(3000)),
     ] {
         let mut forger = app.browser();

@@ -21,7 +21,11 @@ on_both_engines!(
 );
 
 async fn rows(app: &TestApp) -> i64 {
-    app.app.store.read(|tx| async move { store::event::count(tx).await }.boxed()).await.unwrap()
+    app.app
+        .store
+        .read(|tx| async move { store::event::count(tx).await }.boxed())
+        .await
+        .unwrap()
 }
 
 async fn state(app: &TestApp, event: &Value) -> String {
@@ -34,8 +38,10 @@ async fn state(app: &TestApp, event: &Value) -> String {
 }
 
 async fn name_of(app: &TestApp, id: &'static str) -> Option<String> {
-    let found =
-        app.app.store.read(move |tx| async move { store::customer::find(tx, id).await }.boxed());
+    let found = app
+        .app
+        .store
+        .read(move |tx| async move { store::customer::find(tx, id).await }.boxed());
     found.await.unwrap()?.name
 }
 
@@ -43,8 +49,18 @@ async fn an_event_and_its_effect_are_written_once(engine: Engine) {
     let app = spawn_app(engine).await;
     let object = |name: &str| customer_object("cus_1", "ada@example.com", name);
     let created = event("customer.created", 10, object("Ada"), Value::Null);
-    let updated = event("customer.updated", 20, object("Ada L."), json!({ "name": "Ada" }));
-    let late = event("customer.updated", 15, object("Augusta"), json!({ "name": "Ada" }));
+    let updated = event(
+        "customer.updated",
+        20,
+        object("Ada L."),
+        json!({ "name": "Ada" }),
+    );
+    let late = event(
+        "customer.updated",
+        15,
+        object("Augusta"),
+        json!({ "name": "Ada" }),
+    );
     for (sent, said, name) in [
         (&created, "applied\n", "Ada"),
         (&updated, "applied\n", "Ada L."),
@@ -53,17 +69,35 @@ async fn an_event_and_its_effect_are_written_once(engine: Engine) {
         (&updated, "duplicate\n", "Ada L."),
     ] {
         let answer = app.deliver(sent).await;
-        assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (200, said));
+        assert_eq!(
+            (
+                answer.status().as_u16(),
+                answer.text().await.unwrap().as_str()
+            ),
+            (200, said)
+        );
         assert_eq!(name_of(&app, "cus_1").await.as_deref(), Some(name));
     }
     assert_eq!(rows(&app).await, 3);
-    assert_eq!((state(&app, &updated).await.as_str(), state(&app, &late).await.as_str()), ("applied", "stale"));
+    assert_eq!(
+        (
+            state(&app, &updated).await.as_str(),
+            state(&app, &late).await.as_str()
+        ),
+        ("applied", "stale")
+    );
 }
 
 /// checklist 41, through the door: the vectors themselves are unit tests of `stripe::signature`.
 async fn checklist_41_bad_signatures_are_400_and_write_nothing(engine: Engine) {
     let app = spawn_app(engine).await;
-    let body = event("customer.created", 10, customer_object("cus_1", "a@example.com", "A"), Value::Null).to_string();
+    let body = event(
+        "customer.created",
+        10,
+        customer_object("cus_1", "a@example.com", "A"),
+        Value::Null,
+    )
+    .to_string();
     let now = app.clock.now();
     let good = sign(SECRET, now, body.as_bytes());
     for signature in [
@@ -74,18 +108,29 @@ async fn checklist_41_bad_signatures_are_400_and_write_nothing(engine: Engine) {
         sign(SECRET, now + 310, body.as_bytes()),
         good.replace("v1=", "v0="),
     ] {
-        let answer = app.post_webhook(&signature, body.clone().into_bytes()).await;
+        let answer = app
+            .post_webhook(&signature, body.clone().into_bytes())
+            .await;
         assert_eq!(answer.status(), 400, "{signature}");
     }
-    let changed = app.post_webhook(&good, format!("{body} ").into_bytes()).await;
+    let changed = app
+        .post_webhook(&good, format!("{body} ").into_bytes())
+        .await;
     assert_eq!(changed.status(), 400);
     let url = format!("{}/webhooks/stripe", app.url);
     let unsigned = app.http.post(&url).body(body.clone()).send().await.unwrap();
     assert_eq!(unsigned.status(), 400);
-    let twice = app.http.post(&url).header("stripe-signature", &good).header("stripe-signature", &good);
+    let twice = app
+        .http
+        .post(&url)
+        .header("stripe-signature", &good)
+        .header("stripe-signature", &good);
     assert_eq!(twice.body(body.clone()).send().await.unwrap().status(), 400);
     assert_eq!(rows(&app).await, 0);
-    assert_eq!(app.post_webhook(&good, body.into_bytes()).await.status(), 200);
+    assert_eq!(
+        app.post_webhook(&good, body.into_bytes()).await.status(),
+        200
+    );
     assert_eq!(rows(&app).await, 1);
 }
 
@@ -93,7 +138,12 @@ async fn checklist_41_bad_signatures_are_400_and_write_nothing(engine: Engine) {
 /// the same event is taken.
 async fn checklist_44_no_200_without_a_row(engine: Engine) {
     let app = spawn_app(engine).await;
-    let waiting = event("customer.created", 10, customer_object("cus_1", "a@example.com", "A"), Value::Null);
+    let waiting = event(
+        "customer.created",
+        10,
+        customer_object("cus_1", "a@example.com", "A"),
+        Value::Null,
+    );
     // Somebody else holds the lock that every write of this kind needs.
     let began = tokio::time::Instant::now();
     match &app.app.store {
@@ -104,16 +154,32 @@ async fn checklist_44_no_200_without_a_row(engine: Engine) {
         }
         Store::Postgres(pool) => {
             let mut held = pool.begin().await.unwrap();
-            sqlx::query("LOCK TABLE event IN EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
+            sqlx::query("LOCK TABLE event IN EXCLUSIVE MODE")
+                .execute(&mut *held)
+                .await
+                .unwrap();
             assert_eq!(app.deliver(&waiting).await.status(), 503);
             held.rollback().await.unwrap();
         }
     }
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
-    assert_eq!(app.deliver(&waiting).await.status(), 200, "and it goes on without a restart");
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(
+        app.deliver(&waiting).await.status(),
+        200,
+        "and it goes on without a restart"
+    );
     assert_eq!(rows(&app).await, 1);
     app.app.store.close().await;
-    let other = event("customer.created", 10, customer_object("cus_2", "a@example.com", "A"), Value::Null);
+    let other = event(
+        "customer.created",
+        10,
+        customer_object("cus_2", "a@example.com", "A"),
+        Value::Null,
+    );
     assert_eq!(app.deliver(&other).await.status(), 503);
 }
 
@@ -129,7 +195,10 @@ async fn odd_bodies_are_answered(engine: Engine) {
     assert_eq!(signed(b"\xff\x00".to_vec()).await, 400);
     assert_eq!(signed(b"{}".to_vec()).await, 400);
     assert_eq!(signed("[".repeat(1000).into_bytes()).await, 400);
-    let zipped = app.http.post(format!("{}/webhooks/stripe", app.url)).header("content-encoding", "gzip");
+    let zipped = app
+        .http
+        .post(format!("{}/webhooks/stripe", app.url))
+        .header("content-encoding", "gzip");
     assert_eq!(zipped.body("x").send().await.unwrap().status(), 415);
     assert_eq!(rows(&app).await, 0);
     // As large as may be, and as odd as may be.
@@ -144,12 +213,33 @@ async fn types_that_are_not_mirrored_are_kept_and_ignored(engine: Engine) {
     let app = spawn_app(engine).await;
     let thin = json!({ "id": "evt_thin", "object": "v2.core.event", "type": "v1.customer.subscription.active",
         "created": "2026-10-28T00:00:00.000Z", "related_object": { "id": "sub_1" } });
-    let upcoming = event("invoice.upcoming", 10, json!({ "object": "invoice" }), Value::Null);
-    let not_a_customer = event("customer.updated", 10, json!({ "object": "customer" }), Value::Null);
-    let discount = event("customer.discount.created", 10, json!({ "id": "di_1", "object": "discount" }), Value::Null);
+    let upcoming = event(
+        "invoice.upcoming",
+        10,
+        json!({ "object": "invoice" }),
+        Value::Null,
+    );
+    let not_a_customer = event(
+        "customer.updated",
+        10,
+        json!({ "object": "customer" }),
+        Value::Null,
+    );
+    let discount = event(
+        "customer.discount.created",
+        10,
+        json!({ "id": "di_1", "object": "discount" }),
+        Value::Null,
+    );
     for odd in [&thin, &upcoming, &not_a_customer, &discount] {
         let answer = app.deliver(odd).await;
-        assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (200, "ignored\n"));
+        assert_eq!(
+            (
+                answer.status().as_u16(),
+                answer.text().await.unwrap().as_str()
+            ),
+            (200, "ignored\n")
+        );
         assert_eq!(state(&app, odd).await, "ignored");
     }
     assert_eq!(rows(&app).await, 4);
@@ -157,13 +247,21 @@ async fn types_that_are_not_mirrored_are_kept_and_ignored(engine: Engine) {
 
 async fn a_crowd_of_the_same_event_has_one_effect(engine: Engine) {
     let app = spawn_app(engine).await;
-    let one = event("customer.created", 10, customer_object("cus_1", "a@example.com", "A"), Value::Null);
+    let one = event(
+        "customer.created",
+        10,
+        customer_object("cus_1", "a@example.com", "A"),
+        Value::Null,
+    );
     let answers = join_all((0..200).map(|_| async {
         let answer = app.deliver(&one).await;
         assert_eq!(answer.status(), 200);
         answer.text().await.unwrap()
     }))
     .await;
-    assert_eq!(answers.iter().filter(|said| *said == "applied\n").count(), 1);
+    assert_eq!(
+        answers.iter().filter(|said| *said == "applied\n").count(),
+        1
+    );
     assert_eq!(rows(&app).await, 1);
 }
