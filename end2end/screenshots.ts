@@ -60,7 +60,8 @@ test('check', async ({ page, shop }, info) => {
   await picture(page, info, 'check-spent');
 });
 
-test('mail', async ({ page, shop }, info) => {
+test('mail', async ({ page, shop, watch }, info) => {
+  watch.allow(new RegExp(`request to ${stack().mail}`));
   await ask(page, shop.address);
   const { id } = await signInMail(shop.address);
   await page.goto(`${stack().mail}/email/${id}/html`);

@@ -1,6 +1,6 @@
 //! The command line: parses, reports, exits. What the commands do is in the library.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
 
 use billhook::{config, dev, sandbox, say, serve};
 use clap::{Parser, Subcommand};
@@ -58,6 +58,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(config::log_filter())
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
     let result = tokio::runtime::Builder::new_multi_thread()

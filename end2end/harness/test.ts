@@ -38,12 +38,6 @@ export const test = base.extend<Fixtures>({
 
   watch: async ({ scripts }, use) => {
     const watch = new Watch();
-    if (!scripts) {
-      // Chromium reports a script that it was not to load as blocked by the policy, and what the script would have used
-      // as loaded in vain.
-      watch.allow(/^failed request: GET \S+\/pkg\/billhook\.js: csp$/);
-      watch.allow(/^console warning: The resource \S+\/pkg\/billhook\.wasm was preloaded using link preload but not used/);
-    }
     await use(watch);
     expect(watch.problems, 'console, scripts and network are silent').toEqual([]);
   },

@@ -67,6 +67,10 @@ pub async fn step(app: &App) -> store::Result<bool> {
             async move {
                 match sent {
                     Ok(()) => store::outbox::sent(tx, &mail.id, now).await,
+                    Err(error) if error.is_permanent() => {
+                        tracing::error!(%error, mail = mail.id, "a mail was refused for good and is dropped");
+                        store::outbox::drop_mail(tx, &mail.id).await
+                    }
                     Err(error) => {
                         tracing::warn!(%error, mail = mail.id, tries = mail.attempts, "a mail could not be sent; it is tried again");
                         store::outbox::retry_at(tx, &mail.id, now + delay).await

@@ -42,7 +42,12 @@ pub fn CustomerList(
     Effect::new(move |_| {
         live.set(true);
         browser::listen("/billing/live", "customers", refresh);
-        browser::on_connection_change(move |is_online| offline.set(!is_online));
+        browser::on_connection_change(move |is_online| {
+            offline.set(!is_online);
+            if is_online {
+                refresh();
+            }
+        });
         browser::on_return(move || pending.set(None));
     });
 

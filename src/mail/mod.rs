@@ -43,6 +43,16 @@ pub enum Error {
     Smtp(#[from] lettre::transport::smtp::Error),
 }
 
+impl Error {
+    /// Whether trying again is of no use: the mail server has said no for good (SMTP 5yz).
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Error::Message(_) => true,
+            Error::Smtp(error) => error.is_permanent(),
+        }
+    }
+}
+
 /// A mail as it would have been sent, for `billhook dev`.
 #[derive(Clone, Debug)]
 pub struct KeptMail {

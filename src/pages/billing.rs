@@ -8,7 +8,6 @@ use crate::{answer, api, islands::CustomerList, model::ApiError};
 
 #[component]
 pub fn Billing() -> impl IntoView {
-    let options = use_context::<LeptosOptions>();
     let app_name = answer::app()
         .map(|app| app.config.app_name.clone())
         .unwrap_or_default();
@@ -33,6 +32,7 @@ pub fn Billing() -> impl IntoView {
                 }
             })}</Suspense>
         </Frame>
-        {options.map(|options| view! { <HydrationScripts options islands=true/> })}
+        // Not Leptos' own tag: that also preloads the program where scripts are off.
+        <script type="module" src="/islands.js"></script>
     }
 }
