@@ -343,13 +343,13 @@ pub fn site_root() -> String {
     })
 }
 
-/// What is logged: `RUST_LOG`, else what an operator wants to read.
+/// What is logged: `RUST_LOG`, else what the command's user wants to read.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the environment"
 )]
-pub fn log_filter() -> tracing_subscriber::EnvFilter {
-    let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| "info,sqlx=warn".to_owned());
+pub fn log_filter(default: &str) -> tracing_subscriber::EnvFilter {
+    let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| default.to_owned());
     tracing_subscriber::EnvFilter::new(wanted)
 }
 

@@ -55,8 +55,11 @@ struct SandboxArgs {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // The trial's terminal shows what to do next; every event would bury that.
+    let is_trial = matches!(cli.command, Some(Command::Dev { .. }));
+    let log = config::log_filter(if is_trial { "warn" } else { "info,sqlx=warn" });
     tracing_subscriber::fmt()
-        .with_env_filter(config::log_filter())
+        .with_env_filter(log)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
