@@ -96,7 +96,11 @@ pub fn CustomerList(
                 on:input=move |event| filter.set(event_target_value(&event))
             />
         </div>
-        <p role="status" class="heard">{heard}</p>
+        // A count is for those who cannot see the list; that nothing is left is for everybody.
+        <p
+            role="status"
+            class:heard=move || filter.get().trim().is_empty() || !shown().is_empty()
+        >{heard}</p>
         <div class="cards">
             <For each=shown key=CustomerView::clone let:customer>
                 <Card
