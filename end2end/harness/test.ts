@@ -36,7 +36,7 @@ export const test = base.extend<Fixtures>({
 
   scripts: async ({ javaScriptEnabled }, use) => use(javaScriptEnabled ?? true),
 
-  watch: async ({ scripts }, use) => {
+  watch: async ({}, use) => {
     const watch = new Watch();
     await use(watch);
     expect(watch.problems, 'console, scripts and network are silent').toEqual([]);
