@@ -1,6 +1,6 @@
 //! Every server function: the whole surface that a browser can call, on one page. All are POST and
 //! take plain forms, so that they work without JavaScript; all answer with a redirect but
-//! [`customers`], which the island calls. Whatever needs a session asks for the principal first.
+//! [`customers`]. Whatever needs a session asks for the principal first.
 
 use leptos::prelude::*;
 
@@ -88,7 +88,7 @@ pub async fn sign_out() -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The customers of the signed-in address. The island calls it when it hears of a change.
+/// The customers of the signed-in address.
 #[server(prefix = "/api", endpoint = "customers")]
 pub async fn customers() -> Result<Vec<CustomerView>, ApiError> {
     use crate::{answer, domain::billing};

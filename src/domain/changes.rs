@@ -1,5 +1,5 @@
-//! Tells open pages that the customers of their address have changed. It carries no data: a page
-//! that hears it asks again, with its own rights.
+//! Tells open pages that the customers of their address have changed. It carries no data: what a page
+//! is shown is read again, with its own rights.
 
 use tokio::sync::broadcast;
 

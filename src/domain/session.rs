@@ -108,7 +108,10 @@ pub async fn end(app: &App, principal: &Principal) -> store::Result<()> {
     let (id, now) = (principal.session().to_owned(), app.clock.now());
     app.store
         .write(move |tx| async move { store::session::end(tx, &id, now).await }.boxed())
-        .await
+        .await?;
+    // Its other open pages find out.
+    app.changes.tell(principal.email().to_owned());
+    Ok(())
 }
 
 /// Whether the session has not ended since the principal was made.

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 
-use super::Site;
+use super::{Site, live};
 use crate::{
     cookies::{self, Name},
     domain::session::{self, Identity},
@@ -81,7 +81,8 @@ pub async fn layer(
     response
 }
 
-/// Pages and forms lead to the sign-in; programs get a 401 that they can read.
+/// Pages and forms lead to the sign-in, an open list is told that it is over, and programs get a
+/// 401 that they can read.
 fn refuse(request: &Request) -> Response {
     let accept = request
         .headers()
@@ -90,6 +91,9 @@ fn refuse(request: &Request) -> Response {
     let is_page = accept.is_some_and(|accept| accept.contains("text/html"));
     if is_page || matches!(*request.method(), Method::GET | Method::HEAD) && accept.is_none() {
         return Redirect::to("/").into_response();
+    }
+    if accept == Some("text/event-stream") {
+        return live::signed_out();
     }
     (StatusCode::UNAUTHORIZED, axum::Json(ApiError::SignedOut)).into_response()
 }

@@ -2,45 +2,42 @@
 //! so never on the server. What a browser lacks or refuses is done without.
 
 use js_sys::{Date, Object, Reflect};
-use leptos::{ev, prelude::*};
+use leptos::{ev, prelude::*, serde_json};
+use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
-use web_sys::EventSource;
+use web_sys::{EventSource, MessageEvent};
 
 const RECONNECT_AFTER: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Calls `changed` for every event of that name, and whenever the connection is made again, since
-/// something may have been missed. Lasts as long as the page.
-pub fn listen(url: &'static str, event: &'static str, changed: impl Fn() + Copy + 'static) {
-    connect(url, event, changed, true);
-}
-
-fn connect(
+/// Gives the data of every event of that name, which is JSON, to `told`. At the event `signed-out` the
+/// page is loaded again. Lasts as long as the page.
+pub fn listen<T: DeserializeOwned + 'static>(
     url: &'static str,
     event: &'static str,
-    changed: impl Fn() + Copy + 'static,
-    is_first: bool,
+    told: impl Fn(T) + Copy + 'static,
 ) {
     let Ok(source) = EventSource::new(url) else {
         return;
     };
-    let on_event = Closure::<dyn Fn()>::new(changed);
-    let _ = source.add_event_listener_with_callback(event, on_event.as_ref().unchecked_ref());
-    on_event.forget();
-    let is_first = std::cell::Cell::new(is_first);
-    let on_open = Closure::<dyn Fn()>::new(move || {
-        if !is_first.replace(false) {
-            changed();
+    let on_event = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
+        let data = event.data().as_string().unwrap_or_default();
+        if let Ok(value) = serde_json::from_str(&data) {
+            told(value);
         }
     });
-    source.set_onopen(Some(on_open.as_ref().unchecked_ref()));
-    on_open.forget();
+    let _ = source.add_event_listener_with_callback(event, on_event.as_ref().unchecked_ref());
+    on_event.forget();
+    let on_end = Closure::<dyn Fn()>::new(|| {
+        let _ = window().location().reload();
+    });
+    let _ = source.add_event_listener_with_callback("signed-out", on_end.as_ref().unchecked_ref());
+    on_end.forget();
     // A browser comes back by itself after a broken connection, but not after an answer that is
-    // no stream: a proxy's 502 while we restart, or the 401 of a session that has ended.
+    // no stream: a proxy's 502 while we restart.
     let again = source.clone();
     let on_error = Closure::<dyn Fn()>::new(move || {
         if again.ready_state() == EventSource::CLOSED {
-            changed();
-            set_timeout(move || connect(url, event, changed, false), RECONNECT_AFTER);
+            set_timeout(move || listen(url, event, told), RECONNECT_AFTER);
         }
     });
     source.set_onerror(Some(on_error.as_ref().unchecked_ref()));
@@ -58,10 +55,6 @@ pub fn on_return(back: impl Fn() + 'static) {
     window_event_listener(ev::Custom::<web_sys::Event>::new("pageshow"), move |_| {
         back()
     });
-}
-
-pub fn reload() {
-    let _ = window().location().reload();
 }
 
 pub fn copy(text: &str) {

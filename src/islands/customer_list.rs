@@ -1,15 +1,12 @@
 //! The list of customer records: filter, pending buttons, and changes as the webhooks bring them.
 
-use leptos::{prelude::*, task::spawn_local};
+use leptos::prelude::*;
 
 use super::{
     browser,
     card::{Card, Pending},
 };
-use crate::{
-    api,
-    model::{ApiError, CustomerView},
-};
+use crate::model::CustomerView;
 
 /// From how many entries on a filter helps.
 const FILTER_FROM: usize = 6;
@@ -29,25 +26,12 @@ pub fn CustomerList(
     // False until the browser has taken over: what needs JavaScript is hidden until then.
     let live = RwSignal::new(false);
 
-    let refresh = move || {
-        spawn_local(async move {
-            match api::customers().await {
-                Ok(list) => customers.set(list),
-                Err(ApiError::SignedOut) => browser::reload(),
-                // The next change, or the reconnection, asks again.
-                Err(_) => {}
-            }
-        });
-    };
     Effect::new(move |_| {
         live.set(true);
-        browser::listen("/billing/live", "customers", refresh);
-        browser::on_connection_change(move |is_online| {
-            offline.set(!is_online);
-            if is_online {
-                refresh();
-            }
+        browser::listen("/billing/live", "customers", move |list| {
+            customers.set(list)
         });
+        browser::on_connection_change(move |is_online| offline.set(!is_online));
         browser::on_return(move || pending.set(None));
     });
 

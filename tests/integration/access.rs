@@ -185,6 +185,14 @@ async fn odd_requests_are_answered(engine: Engine) {
         (json.status().as_u16(), json.text().await.unwrap().as_str()),
         (401, "\"SignedOut\"")
     );
+    let live = app
+        .http
+        .get(format!("{}/billing/live", app.url))
+        .header("accept", "text/event-stream");
+    assert_eq!(
+        live.send().await.unwrap().text().await.unwrap(),
+        "event: signed-out\ndata: the session is over\n\n"
+    );
     // Not even a forged one says what a page shows.
     let page = browser
         .get("/billing?problem=unavailable&customer=cus_nobody")
