@@ -144,10 +144,7 @@ async fn last_snapshot(tx: &mut Tx, id: &str, second: i64) -> store::Result<Opti
             break;
         }
     }
-    let last = seconds
-        .into_iter()
-        .rev()
-        .fold(None, |last, events| tie::last(last, events));
+    let last = seconds.into_iter().rev().fold(None, tie::last);
     Ok(last.and_then(|last| {
         event::Customer::read(&last.object).map(|customer| snapshot(&last, &customer))
     }))

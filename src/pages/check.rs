@@ -18,6 +18,7 @@ pub fn Check() -> impl IntoView {
         }
         _ => None,
     });
+    let is_over = answer::query("problem").as_deref() == Some("spent");
     view! {
         <Frame title="Check your inbox">
             <h1>"Check your inbox"</h1>
@@ -68,6 +69,7 @@ pub fn Check() -> impl IntoView {
             <p class="hint">
                 "Nothing there after a minute? Look in the spam folder, and check the address for a slip."
             </p>
+            {is_over.then(|| view! { <a class="button" href="/">"Ask for a new code"</a> })}
             <a class="button quiet" href="/">"Use another address"</a>
         </Frame>
     }

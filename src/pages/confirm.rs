@@ -19,7 +19,8 @@ pub fn Confirm() -> impl IntoView {
                     Ok(Link::Ready(masked)) => view! { <Ready masked/> }.into_any(),
                     // A second press of the button, or the mail opened again.
                     Ok(Link::Refused(_)) if answer::principal().is_ok() => {
-                        answer::see_other("/billing").into_any()
+                        answer::see_other("/billing");
+                        ().into_any()
                     }
                     Ok(Link::Refused(Refusal::OtherBrowser)) => view! { <OtherBrowser/> }.into_any(),
                     Ok(Link::Refused(_)) => view! { <Spent/> }.into_any(),

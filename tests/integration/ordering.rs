@@ -222,7 +222,7 @@ fn permutations(count: usize) -> Vec<Vec<usize>> {
         }
         for index in 0..size {
             go(size - 1, items, all);
-            let other = if size % 2 == 0 { index } else { 0 };
+            let other = if size.is_multiple_of(2) { index } else { 0 };
             items.swap(other, size - 1);
         }
     }

@@ -1,0 +1,90 @@
+//! The environment, read once and checked completely.
+
+mod environment;
+mod read;
+mod settings;
+
+use std::{fmt, net::SocketAddr};
+
+use url::{Host, Url};
+
+pub use environment::{environment, leptos_from_environment, log_filter, site_root};
+pub use read::read;
+pub use settings::{SETTINGS, Setting, table};
+
+/// What the program runs with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub bind: SocketAddr,
+    /// Without a path; ends in a slash.
+    pub frontend_url: Url,
+    pub database_url: Secret,
+    pub stripe_api_key: Secret,
+    pub stripe_webhook_secrets: Vec<Secret>,
+    pub stripe_api_base: Url,
+    pub session_secret: Secret,
+    pub smtp_url: Secret,
+    pub mail_from: lettre::message::Mailbox,
+    pub portal_hosts: Vec<String>,
+    pub app_name: String,
+    /// `billhook dev`: mail is shown in the browser and Stripe is the stand-in.
+    pub dev: bool,
+}
+
+impl Config {
+    /// Whether cookies may be marked Secure: not on a plain loopback address.
+    pub fn is_https(&self) -> bool {
+        self.frontend_url.scheme() == "https"
+    }
+
+    /// Which of Stripe's two worlds the key belongs to.
+    pub fn livemode(&self) -> bool {
+        self.stripe_api_key.expose().contains("_live_")
+    }
+
+    /// The origin that browsers name for our own pages.
+    pub fn origin(&self) -> String {
+        self.frontend_url.origin().ascii_serialization()
+    }
+
+    /// An absolute address of ours. `path` begins with a slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin())
+    }
+}
+
+/// Something that must not be seen. Its `Debug` shows nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for Secret {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// Whether an address is this machine's own.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
