@@ -24,7 +24,7 @@ build:
 	@scripts/build.sh
 
 watch:
-	@scripts/with.sh build cargo leptos watch
+	@scripts/with.sh watch cargo leptos watch -- dev
 
 fmt:
 	@scripts/with.sh lint cargo fmt

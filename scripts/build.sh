@@ -14,18 +14,39 @@ stamp=$root/target/built
 changed() {
     local sources=() name
     [ -x "$release/billhook" ] && [ -d "$release/site" ] && [ -e "$stamp" ] || return 0
-    for name in src style public migrations build.rs .cargo Cargo.toml Cargo.lock build-tools/package-lock.json; do
+    for name in src style public migrations build.rs .cargo Cargo.toml Cargo.lock build-tools/package-lock.json scripts/build.sh build-tools/compress.mjs; do
         [ ! -e "$root/$name" ] || sources+=("$root/$name")
     done
     [ -n "$(find "${sources[@]}" -newer "$stamp" -print -quit)" ]
 }
 
+wasm=wasm32-unknown-unknown
+made=$root/target/site.new
+
+# The program for the browser, beside it what loads it, and the style: small, and packed.
+make_site() {
+    local front=$root/target/front
+    local bound=$front/bindgen
+    rm -rf "$made" &&
+        mkdir -p "$made/pkg" &&
+        cp -a "$root/public/." "$made/" &&
+        cargo build --lib --target "$wasm" --profile wasm-release --no-default-features --features hydrate \
+            --target-dir "$front" &&
+        wasm-bindgen --target web --no-typescript --out-name billhook --out-dir "$bound" \
+            "$front/$wasm/wasm-release/billhook.wasm" &&
+        wasm-opt -Oz --all-features "$bound/billhook_bg.wasm" -o "$made/pkg/billhook.wasm" &&
+        esbuild --log-level=warning --minify --format=esm "$bound/billhook.js" --outfile="$made/pkg/billhook.js" &&
+        esbuild --log-level=warning --minify "$root/style/main.css" --outfile="$made/pkg/billhook.css" &&
+        node "$root/build-tools/compress.mjs" "$made"
+}
+
+make_server() { cargo build --release --bin billhook --no-default-features --features ssr; }
+
 # The old site stays whole until the new one is, for a server that may be running from it.
 place_site() {
-    rm -rf "$release/site.new" "$release/site.old"
-    cp -a "$root/target/site" "$release/site.new"
+    rm -rf "$release/site.old"
     [ ! -e "$release/site" ] || mv "$release/site" "$release/site.old"
-    mv "$release/site.new" "$release/site"
+    mv "$made" "$release/site"
     rm -rf "$release/site.old"
 }
 
@@ -38,9 +59,14 @@ log=$root/target/build.log
 : >"$log"
 # What changes while the compiler runs belongs to the next build.
 touch "$stamp.new"
-[ -x "$release/billhook" ] || say "Billhook, for the server and for the browser: about 10 minutes the first time"
+first=
+[ -x "$release/billhook" ] || first=", about 5 minutes the first time"
 cd "$root"
-slowly "Billhook" env RUST_BACKTRACE=0 cargo leptos build --release -P || fail_with_log "Billhook did not build"
+export RUST_BACKTRACE=0
+say "Billhook for the browser${first/5/2}"
+slowly "Billhook for the browser" make_site || fail_with_log "Billhook for the browser did not build"
+say "Billhook for the server$first"
+slowly "Billhook for the server" make_server || fail_with_log "Billhook for the server did not build"
 place_site
 mv "$stamp.new" "$stamp"
 say "target/release/billhook, with target/release/site beside it"

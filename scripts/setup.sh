@@ -2,8 +2,8 @@
 # Brings in what is missing on this machine to run, test, build or lint Billhook, and nothing else. It asks nothing,
 # says what it installs and how long that takes, and is done in a moment when nothing is missing.
 #
-#   scripts/setup.sh run|build|test|lint
-#   scripts/setup.sh system run|build|test|lint debian|rustup    the part that needs root, for an administrator
+#   scripts/setup.sh run|build|test|lint|watch
+#   scripts/setup.sh system run|build|test|lint|watch debian|rustup    the part that needs root, for an administrator
 #
 # BILLHOOK_TOOLCHAIN=auto|rustup|debian chooses the Rust (auto: rustup's where it can fetch the wasm32 target).
 set -euo pipefail
@@ -23,10 +23,9 @@ fi
 # shellcheck source=scripts/tools.sh
 . "$here/tools.sh"
 
-usage() { die "usage: scripts/setup.sh run|build|test|lint"; }
+usage() { die "usage: scripts/setup.sh run|build|test|lint|watch"; }
 
 install_system_parts() {
-    look_for_wasm_opt
     need_basics
     need_debian_rust
     [ "$wanted_for" != lint ] || need_lint_tools
@@ -50,7 +49,7 @@ set_up_for_user() {
 }
 
 case $purpose in
-    run | build | test | lint)
+    run | build | test | lint | watch)
         wanted_for=$purpose
         set_up_for_user
         ;;
@@ -58,8 +57,12 @@ case $purpose in
         wanted_for=${2:-}
         rust=${3:-}
         case $wanted_for:$rust in
-            run:debian | build:debian | test:debian | lint:debian) ;;
-            run:rustup | build:rustup | test:rustup | lint:rustup) rust=own ;;
+            run:* | build:* | test:* | lint:* | watch:*) ;;
+            *) usage ;;
+        esac
+        case $rust in
+            debian) ;;
+            rustup) rust=own ;;
             *) usage ;;
         esac
         is_root || die "this part is for root"

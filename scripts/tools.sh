@@ -1,11 +1,9 @@
 # shellcheck shell=bash disable=SC2154 # the scripts sourced before this one set what it reads
-# The tools around the compiler: cargo-leptos, wasm-bindgen, wasm-opt, and node for the tests. What is there in
-# the right version is used, wherever it came from. Sourced by setup.sh after lib.sh, packages.sh and rust.sh.
+# The tools around the compiler: wasm-bindgen, wasm-opt and esbuild, cargo-leptos for those who watch, and node. What
+# is there in the right version is used, wherever it came from. Sourced by setup.sh after lib.sh, packages.sh and rust.sh.
 
 # 0.3.11 wants a newer Rust than the one that Billhook asks for.
 leptos_version=0.3.10
-# Older ones stumble over what today's Rust puts into its WASM.
-wasm_opt_min=120
 # Comes from npm, for machines whose own node is older than the tests need.
 node_version=22.23.3
 npm_version=10.9.4
@@ -37,25 +35,18 @@ by_binstall() {
 
 install_cargo_tools() {
     local bindgen
-    if ! leptos_fits && ! { by_binstall cargo-leptos "$leptos_version" && leptos_fits; }; then
-        say "cargo-leptos $leptos_version: about 6 minutes, once"
-        slowly "cargo-leptos" quick_release cargo install cargo-leptos --version "$leptos_version" --locked --force \
-            --features no_downloads || fail_with_log "cargo-leptos did not build"
-    fi
     bindgen=$(locked_wasm_bindgen)
     if ! wasm_bindgen_fits && ! { by_binstall wasm-bindgen-cli "$bindgen" && wasm_bindgen_fits; }; then
-        say "wasm-bindgen $bindgen: about 2 minutes, once"
+        say "wasm-bindgen $bindgen: about 3 minutes, once"
         slowly "wasm-bindgen" quick_release cargo install wasm-bindgen-cli --version "$bindgen" --force ||
             fail_with_log "wasm-bindgen did not build"
     fi
-}
-
-# Asked before npm's own wasm-opt comes into PATH: whether the person has one.
-look_for_wasm_opt() {
-    local version
-    version=$(wasm-opt --version 2>/dev/null | grep -oE '[0-9]+' | head -n 1 || true)
-    own_wasm_opt=no
-    [ "${version:-0}" -lt "$wasm_opt_min" ] || own_wasm_opt=yes
+    [ "$wanted_for" = watch ] || return 0
+    if ! leptos_fits && ! { by_binstall cargo-leptos "$leptos_version" && leptos_fits; }; then
+        say "cargo-leptos $leptos_version: about 15 minutes, once"
+        slowly "cargo-leptos" quick_release cargo install cargo-leptos --version "$leptos_version" --locked --force \
+            --features no_downloads || fail_with_log "cargo-leptos did not build"
+    fi
 }
 
 # The number in end2end's `"node": ">=20"`.
@@ -72,9 +63,8 @@ node_at_least() {
     [ "${version%%.*}" -ge "$1" ]
 }
 
-# A build needs node only to run wasm-opt, and not even that where wasm-opt is installed.
+# wasm-opt and esbuild come from npm, and node runs them.
 need_node() {
-    [ "$wanted_for" != test ] && [ "$own_wasm_opt" = yes ] && return
     need_command node nodejs
     need_command npm npm
 }
@@ -109,7 +99,7 @@ npm_packages() {
 }
 
 install_npm_packages() {
-    [ "$own_wasm_opt" = yes ] || npm_packages "$root/build-tools" "wasm-opt from npm"
+    npm_packages "$root/build-tools" "wasm-opt and esbuild from npm"
     [ "$wanted_for" != test ] || npm_packages "$root/end2end" "npm packages of the tests"
 }
 
