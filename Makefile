@@ -37,7 +37,7 @@ bench:
 	@scripts/with.sh build cargo bench --no-default-features --features ssr
 
 screenshots:
-	@scripts/build.sh --if-changed
+	@scripts/build.sh --quick --if-changed
 	@scripts/with.sh test npm --prefix end2end run screenshots
 
 setup:

@@ -1,19 +1,32 @@
 #!/usr/bin/env bash
-# Builds Billhook for use: the server, and beside it the folder `site` with what browsers load. Sets up what is missing.
+# Builds Billhook: the server, and beside it the folder `site` with what browsers load. Sets up what is missing.
 #
-#   scripts/build.sh [--if-changed]    with --if-changed: only when a source is newer than the last build
+#   scripts/build.sh [--quick] [--if-changed]
+#
+#   --quick         for trial and tests, in target/quick: the same program, built in less time. Without it for use, in
+#                   target/release
+#   --if-changed    only when a source is newer than the last build
 set -euo pipefail
 
 script=build
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-release=$root/target/release
-stamp=$root/target/built
+profile=release
+if_changed=no
+for option; do
+    case $option in
+        --quick) profile=quick ;;
+        --if-changed) if_changed=yes ;;
+        *) die "usage: scripts/build.sh [--quick] [--if-changed]" ;;
+    esac
+done
+folder=$root/target/$profile
+stamp=$folder/built
 
 changed() {
     local sources=() name
-    [ -x "$release/billhook" ] && [ -d "$release/site" ] && [ -e "$stamp" ] || return 0
+    [ -x "$folder/billhook" ] && [ -d "$folder/site" ] && [ -e "$stamp" ] || return 0
     for name in src style public migrations build.rs .cargo Cargo.toml Cargo.lock build-tools/package-lock.json scripts/build.sh build-tools/compress.mjs; do
         [ ! -e "$root/$name" ] || sources+=("$root/$name")
     done
@@ -40,33 +53,34 @@ make_site() {
         node "$root/build-tools/compress.mjs" "$made"
 }
 
-make_server() { cargo build --release --bin billhook --no-default-features --features ssr; }
+make_server() { cargo build --profile "$profile" --bin billhook --no-default-features --features ssr; }
 
 # The old site stays whole until the new one is, for a server that may be running from it.
 place_site() {
-    rm -rf "$release/site.old"
-    [ ! -e "$release/site" ] || mv "$release/site" "$release/site.old"
-    mv "$made" "$release/site"
-    rm -rf "$release/site.old"
+    rm -rf "$folder/site.old"
+    [ ! -e "$folder/site" ] || mv "$folder/site" "$folder/site.old"
+    mv "$made" "$folder/site"
+    rm -rf "$folder/site.old"
 }
 
 "$root/scripts/setup.sh" build
-if [ "${1:-}" = --if-changed ] && ! changed; then
+if [ "$if_changed" = yes ] && ! changed; then
     exit 0
 fi
 use_toolchain
 log=$root/target/build.log
 : >"$log"
 # What changes while the compiler runs belongs to the next build.
+mkdir -p "$folder"
 touch "$stamp.new"
-first=
-[ -x "$release/billhook" ] || first=", about 5 minutes the first time"
+often=", again"
+[ -x "$folder/billhook" ] || often=", about 4 minutes the first time"
 cd "$root"
 export RUST_BACKTRACE=0
-say "Billhook for the browser${first/5/2}"
+say "Billhook for the browser$often"
 slowly "Billhook for the browser" make_site || fail_with_log "Billhook for the browser did not build"
-say "Billhook for the server$first"
+say "Billhook for the server${often/4/5}"
 slowly "Billhook for the server" make_server || fail_with_log "Billhook for the server did not build"
 place_site
 mv "$stamp.new" "$stamp"
-say "target/release/billhook, with target/release/site beside it"
+[ "$profile" = quick ] || say "target/release/billhook, with target/release/site beside it"

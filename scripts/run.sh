@@ -6,6 +6,6 @@ script=run
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-"$root/scripts/build.sh" --if-changed
+"$root/scripts/build.sh" --quick --if-changed
 cd "$root"
-exec target/release/billhook dev "$@"
+exec target/quick/billhook dev "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole proof: sets up what is missing, builds what is shipped, runs the tests in Rust on both engines and then the
+# The whole proof: sets up what is missing, builds, runs the tests in Rust on both engines and then the
 # tests that drive the finished program with a browser, a mail server and Stripe's own clients. What it starts it stops,
 # however it ends. The last line counts the tests; the exit status is 0 only when every part passed.
 set -euo pipefail
@@ -50,7 +50,7 @@ start_postgres() {
     export TEST_POSTGRES_URL
 }
 
-rust_tests() { cargo test --no-default-features --features ssr; }
+rust_tests() { cargo test --profile quick --no-default-features --features ssr; }
 
 browser_tests() { npm --prefix end2end test; }
 
@@ -83,9 +83,9 @@ use_toolchain
 rm -rf "$logs"
 mkdir -p "$logs"
 [ ! -t 1 ] || export CARGO_TERM_COLOR=always FORCE_COLOR=1
-if part build target/build.log scripts/build.sh --if-changed; then
+if part build target/build.log scripts/build.sh --quick --if-changed; then
     CHROMIUM=$(find_chromium)
-    export BILLHOOK_BIN=$root/target/release/billhook CHROMIUM PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
+    export BILLHOOK_BIN=$root/target/quick/billhook CHROMIUM PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
     start_postgres
     tests rust rust_tests || true
     tests end2end browser_tests || true

@@ -12,7 +12,7 @@ script=with
 "$root/scripts/setup.sh" "$1"
 use_toolchain
 shift
-BILLHOOK_BIN=${BILLHOOK_BIN:-$root/target/release/billhook}
+BILLHOOK_BIN=${BILLHOOK_BIN:-$root/target/quick/billhook}
 CHROMIUM=$(find_chromium)
 export BILLHOOK_BIN CHROMIUM PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
 cd "$root"

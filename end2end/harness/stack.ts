@@ -22,7 +22,7 @@ export interface Stack {
 
 export const home = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 export const results = join(home, 'test-results');
-export const billhook = resolve(home, process.env.BILLHOOK_BIN ?? '../target/release/billhook');
+export const billhook = resolve(home, process.env.BILLHOOK_BIN ?? '../target/quick/billhook');
 const description = join(results, 'stack.json');
 
 let known: Stack | undefined;
