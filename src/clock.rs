@@ -57,3 +57,10 @@ pub fn random_token() -> String {
 pub fn new_id(prefix: &str) -> String {
     format!("{prefix}_{}", hex::encode(&random_bytes()[..16]))
 }
+
+/// A pause of that length, a quarter more or less, so that those who failed together do not come
+/// back together.
+pub fn jittered(pause: std::time::Duration) -> std::time::Duration {
+    let chance = f64::from(random_bytes()[0]) / 255.0;
+    pause.mul_f64(0.75 + chance / 2.0)
+}

@@ -4,7 +4,7 @@
 //! `api` are compiled twice: for the server (`ssr`) and for the browser (`hydrate`). All else is
 //! server only, the pages too: a page without an island downloads no program.
 //!
-//! Who may use whom: `http` → `pages`, `islands` → `api` → `domain` → `store`, `stripe`, `mail`,
+//! Who may use whom: `operator` → `serve`, `domain`; `http` → `pages`, `islands` → `api` → `domain` → `store`, `stripe`, `mail`,
 //! each whatever is to its right, the last three not each other. `model`, `clock` and `config` lie
 //! below all. Nothing points back.
 
@@ -30,6 +30,8 @@ pub mod domain;
 pub mod http;
 #[cfg(feature = "ssr")]
 pub mod mail;
+#[cfg(feature = "ssr")]
+pub mod operator;
 #[cfg(feature = "ssr")]
 pub mod pages;
 #[cfg(feature = "ssr")]

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
 
-use billhook::{config, dev, sandbox, say, serve};
+use billhook::{config, dev, operator, sandbox, say, serve};
 use clap::{Parser, Subcommand};
 
 /// The self-hosted front door to Stripe's billing portal.
@@ -29,6 +29,8 @@ enum Command {
     Sandbox(SandboxArgs),
     /// Print the table of settings
     Config,
+    #[command(flatten)]
+    Operator(operator::Command),
 }
 
 #[derive(clap::Args)]
@@ -55,9 +57,16 @@ struct SandboxArgs {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // The trial's terminal shows what to do next; every event would bury that.
-    let is_trial = matches!(cli.command, Some(Command::Dev { .. }));
-    let log = config::log_filter(if is_trial { "warn" } else { "info,sqlx=warn" });
+    // The trial's terminal shows what to do next, a command's its answer; every event would bury that.
+    let is_for_a_person = matches!(
+        cli.command,
+        Some(Command::Dev { .. } | Command::Operator(_))
+    );
+    let log = config::log_filter(if is_for_a_person {
+        "warn"
+    } else {
+        "info,sqlx=warn"
+    });
     tracing_subscriber::fmt()
         .with_env_filter(log)
         .with_writer(std::io::stderr)
@@ -94,6 +103,11 @@ async fn run(command: Command) -> Result<(), Vec<String>> {
         Command::Config => {
             say(config::table().trim_end());
             Ok(())
+        }
+        Command::Operator(command) => {
+            let settings = config::environment().map_err(with_advice)?;
+            let config = config::read(&settings).map_err(with_advice)?;
+            operator::run(command, config, stop).await
         }
     }
 }

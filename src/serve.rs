@@ -11,7 +11,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::{self, Config},
-    domain::{App, changes::Changes, inbox::Inbox, keys::Keys, outbox},
+    domain::{
+        App,
+        changes::Changes,
+        inbox::Inbox,
+        keys::Keys,
+        outbox, purge, sweep,
+        worker::{self, Permissions},
+    },
     http::{self, Site},
     mail::{self, Mailer},
     store::{self, Store},
@@ -58,6 +65,7 @@ pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, 
         stripe,
         mailer,
         changes,
+        permissions: Permissions::default(),
         outbox_due: Arc::new(Notify::new()),
     })
 }
@@ -71,6 +79,9 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let outbox = tokio::spawn(outbox::run(app.clone(), stop.clone()));
+    let worker = tokio::spawn(worker::run(app.clone(), stop.clone()));
+    let sweep = tokio::spawn(sweep::run(app.clone(), stop.clone()));
+    let purge = tokio::spawn(purge::run(app.clone(), stop.clone()));
     let store = app.store.clone();
     let site = Site {
         app,
@@ -87,8 +98,8 @@ pub async fn run(
         result = server => result?,
         () = deadline => tracing::warn!("some requests did not finish in time and were cut off"),
     }
-    // It ends by the same token; a panic in it was logged.
-    let _ = outbox.await;
+    // They end by the same token; a panic in them was logged.
+    let _ = tokio::join!(outbox, worker, sweep, purge);
     store.close().await;
     Ok(())
 }

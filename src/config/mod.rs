@@ -27,6 +27,7 @@ pub struct Config {
     pub mail_from: lettre::message::Mailbox,
     pub portal_hosts: Vec<String>,
     pub app_name: String,
+    pub event_retention_days: i64,
     /// `billhook dev`: mail is shown in the browser and Stripe is the stand-in.
     pub dev: bool,
 }

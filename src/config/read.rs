@@ -96,6 +96,11 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
                 .then(|| text.to_owned())
         },
     );
+    let event_retention_days = reader.parsed(
+        "EVENT_RETENTION_DAYS",
+        "a number of days from 1 to 3650",
+        |text| text.parse().ok().filter(|days| (1..=3650).contains(days)),
+    );
     match (
         bind,
         frontend_url,
@@ -107,6 +112,7 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
         smtp_url,
         mail_from,
         app_name,
+        event_retention_days,
         reader.faults.is_empty(),
     ) {
         (
@@ -120,6 +126,7 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             Some(smtp_url),
             Some(mail_from),
             Some(app_name),
+            Some(event_retention_days),
             true,
         ) => Ok(Config {
             bind,
@@ -133,6 +140,7 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             mail_from,
             portal_hosts: portal_hosts.unwrap_or_default(),
             app_name,
+            event_retention_days,
             dev: false,
         }),
         _ => Err(reader.faults),
@@ -270,6 +278,8 @@ mod tests {
             ("SMTP_URL", "http://mail.example.com"),
             ("PORTAL_HOSTS", "https://pay.example.com"),
             ("DATABASE_URL", "mysql://x"),
+            ("EVENT_RETENTION_DAYS", "0"),
+            ("EVENT_RETENTION_DAYS", "a week"),
         ] {
             let mut settings = good();
             settings.insert(name.to_owned(), value.to_owned());

@@ -63,6 +63,11 @@ pub const SETTINGS: &[Setting] = &[
         about: "Where Stripe's API is. Another address is for tests.",
     },
     Setting {
+        name: "EVENT_RETENTION_DAYS",
+        default: "30",
+        about: "How many days the payloads of events are kept, 1 to 3650. Their ids are kept for ever.",
+    },
+    Setting {
         name: "PORTAL_HOSTS",
         default: "none",
         about: "Hosts that portal links may lead to besides `billing.stripe.com`, separated by commas: your own domain, if you set one up at Stripe.",

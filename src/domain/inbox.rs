@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     changes::Changes,
     sync::{self, Outcome},
+    worker,
 };
 use crate::{
     clock::Clock,
@@ -82,23 +83,43 @@ impl Writer {
     async fn apply_all(&self, events: Vec<Event>) -> Vec<Result<Outcome, NotStored>> {
         match self.apply(events.clone()).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
-            Err(error) if events.len() == 1 || is_away(&error) => {
+            Err(error) if events.len() == 1 || store::is_away(&error) => {
                 tracing::error!(%error, events = events.len(), "events could not be stored");
                 vec![Err(NotStored); events.len()]
             }
             Err(_) => {
                 let mut outcomes = Vec::with_capacity(events.len());
                 for event in events {
-                    let id = event.id.clone();
-                    let outcome = self.apply(vec![event]).await.map_err(|error| {
-                        tracing::error!(%error, event = id, "an event could not be stored");
-                        NotStored
-                    });
-                    outcomes.push(outcome.and_then(|all| all.first().copied().ok_or(NotStored)));
+                    outcomes.push(self.apply_one(event).await);
                 }
                 outcomes
             }
         }
+    }
+
+    /// An event that cannot be applied is stored all the same: it is ours from then on.
+    async fn apply_one(&self, event: Event) -> Result<Outcome, NotStored> {
+        let id = event.id.clone();
+        let error = match self.apply(vec![event.clone()]).await {
+            Ok(outcomes) => return outcomes.first().copied().ok_or(NotStored),
+            Err(error) => error,
+        };
+        tracing::error!(%error, event = id, "an event could not be applied");
+        if store::is_away(&error) {
+            return Err(NotStored);
+        }
+        let now = self.clock.now();
+        let stored = self.store.write(move |tx| {
+            async move {
+                let due_at = now + worker::pause(1);
+                sync::store_failed(tx, &event, &error.to_string(), now, due_at).await
+            }
+            .boxed()
+        });
+        stored.await.map_err(|error| {
+            tracing::error!(%error, event = id, "an event could not be stored");
+            NotStored
+        })
     }
 
     async fn apply(&self, events: Vec<Event>) -> store::Result<Vec<Outcome>> {
@@ -113,12 +134,4 @@ impl Writer {
             .for_each(|email| self.changes.tell(email));
         Ok(received.outcomes)
     }
-}
-
-/// Whether the database as a whole is out of reach, so that trying one by one is of no use.
-fn is_away(error: &store::Error) -> bool {
-    matches!(
-        error,
-        store::Error::PoolTimedOut | store::Error::PoolClosed | store::Error::Io(_)
-    )
 }

@@ -5,14 +5,22 @@ pub mod billing;
 pub mod browser;
 pub mod changes;
 pub mod email;
+pub mod import;
 pub mod inbox;
 pub mod jwt;
 pub mod keys;
+pub mod mirror;
+pub mod money;
+mod order;
 pub mod outbox;
+pub mod purge;
+pub mod refetch;
 pub mod session;
 pub mod sign_in;
+pub mod sweep;
 pub mod sync;
 mod tie;
+pub mod worker;
 
 use std::sync::Arc;
 
@@ -31,6 +39,8 @@ pub struct App {
     pub mailer: Mailer,
     pub inbox: inbox::Inbox,
     pub changes: changes::Changes,
+    /// What the key may not read, as far as it was tried.
+    pub permissions: worker::Permissions,
     /// Wakes the worker that sends mail.
     pub outbox_due: Arc<Notify>,
 }

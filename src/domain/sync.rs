@@ -1,23 +1,19 @@
-//! From an event to the mirror: the ordering rule, in one place.
-//!
-//! Each mirrored row keeps `stripe_at`, the Stripe second that last wrote it. An older event is
-//! stale. A newer one is written. Deleted is final. Events of one second are put in order by what
-//! they say themselves: see [`tie`](super::tie). So any set of events, in any order and with any
-//! repetition, ends in the same rows.
+//! From events to the mirror: which noun an event is about, and what becomes of it. The rule by
+//! which one object's events are ordered is in [`order`](super::order).
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, BTreeSet},
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    mirror::{self, Kind, Mirrored, Sightings, with_noun},
+    order::{self, Decision},
 };
-
-use super::{email, tie};
 use crate::{
-    store::{self, Tx, customer::Customer},
-    stripe::{Event, event},
+    store::{self, Tx, row},
+    stripe::Event,
 };
 
 /// What became of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     /// It is now what the row says.
     Applied,
@@ -25,11 +21,28 @@ pub enum Outcome {
     Stale,
     /// Nothing here is about it; it is kept in the log.
     Ignored,
+    /// Stripe is to be asked: a list in it is cut, or events of one second leave their order open.
+    Pending,
+    /// It could not be applied; it is stored and tried again.
+    Failed,
     /// It was stored before, and nothing was done.
     Duplicate,
 }
 
-/// The outcome of each event, in their order, and the normalised addresses whose customers changed.
+impl Outcome {
+    /// The event's `state` in the database.
+    pub fn state(self) -> &'static str {
+        match self {
+            Outcome::Applied | Outcome::Duplicate => "applied",
+            Outcome::Stale => "stale",
+            Outcome::Ignored => "ignored",
+            Outcome::Pending => "pending",
+            Outcome::Failed => "failed",
+        }
+    }
+}
+
+/// The outcome of each event, in their order, and the normalised addresses whose pages changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Received {
     pub outcomes: Vec<Outcome>,
@@ -44,189 +57,241 @@ pub async fn receive(
     livemode: bool,
     now: i64,
 ) -> store::Result<Received> {
-    let customers: Vec<_> = events
-        .iter()
-        .map(|event| mirrored_customer(event, livemode))
-        .collect();
-    let ids: Vec<_> = customers
-        .iter()
-        .flatten()
-        .map(|customer| customer.id.as_str())
-        .collect();
-    tx.lock(&ids).await?;
+    lock(tx, events, livemode).await?;
     let rows: Vec<_> = events
         .iter()
-        .zip(&customers)
-        .map(|(event, customer)| {
-            row(
-                event,
-                if customer.is_some() {
-                    "applied"
-                } else {
-                    "ignored"
-                },
-                now,
-            )
-        })
+        .map(|event| row(event, kind(event, livemode), now))
         .collect();
     let mut new: BTreeSet<_> = store::event::insert_all(tx, &rows)
         .await?
         .into_iter()
         .collect();
-    let before: BTreeMap<_, _> = store::customer::find_all(tx, &ids)
-        .await?
-        .into_iter()
-        .map(|row| (row.id.clone(), row))
+    // Removed, so that the second of two with one id is a duplicate.
+    let is_new: Vec<_> = events.iter().map(|event| new.remove(&event.id)).collect();
+    let fresh: Vec<_> = events
+        .iter()
+        .zip(&is_new)
+        .filter_map(|(event, is_new)| is_new.then_some(event))
         .collect();
-
-    let mut after = before.clone();
-    let mut outcomes = Vec::with_capacity(events.len());
-    for (event, customer) in events.iter().zip(&customers) {
-        outcomes.push(match customer {
-            // Removed, so that the second of two with one id is a duplicate.
-            _ if !new.remove(&event.id) => Outcome::Duplicate,
-            None => Outcome::Ignored,
-            Some(customer) => {
-                let next = match decide(after.get(&customer.id), event, customer) {
-                    Decision::Write(next) => Some(next),
-                    Decision::Keep => None,
-                    Decision::Look(second) => last_snapshot(tx, &customer.id, second).await?,
-                };
-                // After a tie it may be another event of that second that the row says.
-                let is_applied = next.as_ref() == Some(&snapshot(event, customer));
-                after.extend(next.map(|row| (row.id.clone(), row)));
-                if is_applied {
-                    Outcome::Applied
-                } else {
-                    Outcome::Stale
-                }
-            }
-        });
+    let applied = apply(tx, &fresh, livemode, Doubt::Ask).await?;
+    for outcome in [Outcome::Stale, Outcome::Ignored, Outcome::Pending] {
+        let ids: Vec<_> = fresh
+            .iter()
+            .zip(&applied.outcomes)
+            .filter(|(event, of)| **of == outcome && !stands(event, outcome, livemode))
+            .map(|(event, _)| event.id.as_str())
+            .collect();
+        let due = (outcome == Outcome::Pending).then_some(now);
+        store::event::set_state(tx, &ids, outcome.state(), due).await?;
     }
-
-    let stale = events
-        .iter()
-        .zip(&outcomes)
-        .filter(|(_, outcome)| **outcome == Outcome::Stale);
-    let stale: Vec<_> = stale.map(|(event, _)| event.id.as_str()).collect();
-    store::event::set_state(tx, &stale, "stale").await?;
-    let changed: Vec<_> = after
-        .values()
-        .filter(|row| before.get(&row.id) != Some(row))
+    let mut outcomes = applied.outcomes.into_iter();
+    let outcomes = is_new
+        .into_iter()
+        .map(|is_new| is_new.then(|| outcomes.next()).flatten())
+        .map(|outcome| outcome.unwrap_or(Outcome::Duplicate))
         .collect();
-    store::customer::put_all(tx, &changed).await?;
-    let addresses = changed
-        .iter()
-        .flat_map(|row| [Some(*row), before.get(&row.id)]);
-    let changed = addresses
-        .flatten()
-        .filter_map(|row| row.email_normalised.clone())
-        .collect();
-    Ok(Received { outcomes, changed })
+    Ok(Received {
+        outcomes,
+        changed: applied.changed,
+    })
 }
 
-/// What the last of all known events of one customer, up to and with one second, says.
-async fn last_snapshot(tx: &mut Tx, id: &str, second: i64) -> store::Result<Option<Customer>> {
-    // Back to a second with one event: from there the order of the later ones can be told.
-    let mut seconds = Vec::new();
-    let mut before = second.saturating_add(1);
-    loop {
-        let bodies = store::event::of_second_before(tx, id, before).await?;
-        let events: Vec<_> = bodies
-            .iter()
-            .filter_map(|body| Event::parse(body.as_bytes()).ok())
-            .collect();
-        let Some(first) = events.first() else { break };
-        before = first.created;
-        let is_base = events.len() == 1;
-        seconds.push(events);
-        if is_base || seconds.len() == FURTHEST_BACK {
-            break;
+/// Stores an event that could not be applied, so that it is tried again at `due_at`.
+pub async fn store_failed(
+    tx: &mut Tx,
+    event: &Event,
+    error: &str,
+    now: i64,
+    due_at: i64,
+) -> store::Result<Outcome> {
+    let row = store::event::Event {
+        state: Outcome::Failed.state().to_owned(),
+        error: Some(error.to_owned()),
+        processed_at: None,
+        due_at: Some(due_at),
+        ..row(event, None, now)
+    };
+    let stored = store::event::insert_all(tx, &[row]).await?;
+    Ok(if stored.is_empty() {
+        Outcome::Duplicate
+    } else {
+        Outcome::Failed
+    })
+}
+
+/// What to do where Stripe would have to be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Doubt {
+    /// Leave the event pending.
+    #[default]
+    Ask,
+    /// Stripe cannot be asked: what the events say, as far as they go, is all there is.
+    Settle,
+}
+
+/// Applies events that are stored already, in the caller's transaction, which is to hold their
+/// [`lock`].
+pub async fn apply(
+    tx: &mut Tx,
+    events: &[&Event],
+    livemode: bool,
+    doubt: Doubt,
+) -> store::Result<Received> {
+    let mut by_kind = BTreeMap::<Kind, Vec<(usize, &Event)>>::new();
+    for (index, event) in events.iter().enumerate() {
+        if let Some(kind) = kind(event, livemode) {
+            by_kind.entry(kind).or_default().push((index, event));
         }
     }
-    let last = seconds.into_iter().rev().fold(None, tie::last);
-    Ok(last.and_then(|last| {
-        event::Customer::read(&last.object).map(|customer| snapshot(&last, &customer))
-    }))
-}
-
-/// The customer of an event that is mirrored: one of the three types, of our own account, and of
-/// the mode that our key is of.
-fn mirrored_customer(event: &Event, livemode: bool) -> Option<event::Customer> {
-    let ours = event.account.is_none() && event.livemode == livemode;
-    let mirrored = matches!(
-        event.r#type.as_str(),
-        "customer.created" | "customer.updated" | "customer.deleted"
-    );
-    (ours && mirrored).then(|| event::Customer::read(&event.object))?
-}
-
-/// How many seconds with several events each are looked back through.
-const FURTHEST_BACK: usize = 8;
-
-enum Decision {
-    Write(Customer),
-    Keep,
-    /// The log says what the row's last second, this one, came to.
-    Look(i64),
-}
-
-fn decide(present: Option<&Customer>, event: &Event, customer: &event::Customer) -> Decision {
-    let Some(row) = present else {
-        return Decision::Write(snapshot(event, customer));
+    let mut work = Work {
+        doubt,
+        outcomes: vec![Outcome::Ignored; events.len()],
+        ..Work::default()
     };
-    match (row.deleted_at, is_deletion(event, customer)) {
-        // Deletions can differ in their second only when Stripe says it twice: the first counts.
-        (Some(at), true) if event.created < at => Decision::Write(snapshot(event, customer)),
-        (Some(_), _) => Decision::Keep,
-        // Final, however old: nothing that was true before it can be true after it.
-        (None, true) => Decision::Write(snapshot(event, customer)),
-        (None, false) => match event.created.cmp(&row.stripe_at) {
-            Ordering::Greater => Decision::Write(snapshot(event, customer)),
-            // The same second; or older, and then stale, but it may be what tells the order of the
-            // row's second.
-            Ordering::Equal | Ordering::Less => Decision::Look(row.stripe_at),
-        },
+    for (kind, events) in by_kind {
+        with_noun!(kind, Noun => work.apply::<Noun>(tx, &events).await?);
+    }
+    put_sightings(tx, events, &work.outcomes).await?;
+    let customers: Vec<_> = work.customers.iter().map(String::as_str).collect();
+    let addresses = store::customer::addresses(tx, &customers).await?;
+    work.addresses.extend(addresses);
+    Ok(Received {
+        outcomes: work.outcomes,
+        changed: work.addresses,
+    })
+}
+
+/// Keeps other processes from writing the objects of these events.
+pub async fn lock(tx: &mut Tx, events: &[Event], livemode: bool) -> store::Result<()> {
+    let ids: Vec<_> = events
+        .iter()
+        .filter(|event| kind(event, livemode).is_some())
+        .filter_map(Event::object_id)
+        .collect();
+    tx.lock(&ids.iter().map(String::as_str).collect::<Vec<_>>())
+        .await
+}
+
+/// The noun of an event that is mirrored: of our own account, of the mode that our key is of, and
+/// about an object that can be told from others.
+pub fn kind(event: &Event, livemode: bool) -> Option<Kind> {
+    let is_ours = event.account.is_none() && event.livemode == livemode;
+    Kind::of_type(&event.r#type).filter(|_| is_ours && event.object_id().is_some())
+}
+
+#[derive(Default)]
+struct Work {
+    doubt: Doubt,
+    outcomes: Vec<Outcome>,
+    addresses: BTreeSet<String>,
+    customers: BTreeSet<String>,
+}
+
+impl Work {
+    /// Applies events of one noun; each comes with its place among the outcomes.
+    async fn apply<M: Mirrored>(
+        &mut self,
+        tx: &mut Tx,
+        events: &[(usize, &Event)],
+    ) -> store::Result<()> {
+        let snapshots: Vec<_> = events
+            .iter()
+            .filter_map(|(index, event)| Some((*index, *event, order::snapshot::<M>(event)?)))
+            .collect();
+        let ids: BTreeSet<_> = snapshots.iter().map(|(_, _, next)| next.id()).collect();
+        let ids: Vec<_> = ids.into_iter().collect();
+        let before: BTreeMap<_, _> = M::load(tx, &ids)
+            .await?
+            .into_iter()
+            .map(|row| (row.id().to_owned(), row))
+            .collect();
+        let mut after = before.clone();
+        for (index, event, snapshot) in &snapshots {
+            let asks = self.doubt == Doubt::Ask;
+            let decision = if asks && mirror::is_cut(&event.object) {
+                Decision::Guess(None)
+            } else {
+                let present = after.get(snapshot.id());
+                order::decide(tx, present, event, snapshot.clone()).await?
+            };
+            let (next, sure) = match decision {
+                Decision::Write(next) => (Some(next), true),
+                Decision::Keep => (None, true),
+                Decision::Guess(next) => (next, !asks),
+            };
+            // After a tie it may be another event of that second that the row says.
+            let is_applied = next.as_ref() == Some(snapshot);
+            after.extend(next.map(|row| (row.id().to_owned(), row)));
+            if let Some(outcome) = self.outcomes.get_mut(*index) {
+                *outcome = match (sure, is_applied) {
+                    (false, _) => Outcome::Pending,
+                    (true, true) => Outcome::Applied,
+                    (true, false) => Outcome::Stale,
+                };
+            }
+        }
+        let changed: Vec<_> = after
+            .values()
+            .filter(|row| before.get(row.id()) != Some(row))
+            .collect();
+        M::save(tx, &changed).await?;
+        for row in changed {
+            self.note(row);
+            if let Some(before) = before.get(row.id()) {
+                self.note(before);
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers whose page a row is on.
+    fn note<M: Mirrored>(&mut self, row: &M) {
+        match (row.address(), row.customer_id()) {
+            (Some(address), _) => drop(self.addresses.insert(address.to_owned())),
+            (None, Some(customer)) => drop(self.customers.insert(customer.to_owned())),
+            (None, None) => {}
+        }
     }
 }
 
-fn is_deletion(event: &Event, customer: &event::Customer) -> bool {
-    event.r#type == "customer.deleted" || customer.deleted
+/// Keeps what is inside the objects of events, where nothing is known of it yet. It counts as of the
+/// second before, so that an event about it of the same second is newer.
+async fn put_sightings(tx: &mut Tx, events: &[&Event], outcomes: &[Outcome]) -> store::Result<()> {
+    let mut prices = BTreeMap::new();
+    let mut payment_methods = BTreeMap::new();
+    for (event, _) in events
+        .iter()
+        .zip(outcomes)
+        .filter(|(_, outcome)| **outcome == Outcome::Applied)
+    {
+        let (livemode, at) = (event.livemode.into(), event.created.saturating_sub(1));
+        let seen = Sightings::in_object(&event.object);
+        for price in seen.prices {
+            prices.insert(price.id.clone(), price.stamped(livemode, at));
+        }
+        for method in seen.payment_methods {
+            payment_methods.insert(method.id.clone(), method.stamped(livemode, at));
+        }
+    }
+    row::put_missing(tx, &prices.values().collect::<Vec<_>>()).await?;
+    row::put_missing(tx, &payment_methods.values().collect::<Vec<_>>()).await
 }
 
-/// The row that an event would leave. A tombstone holds the id and the time, and nothing personal:
-/// that is also what makes it the same whichever event of a deleted customer came first.
-fn snapshot(event: &Event, customer: &event::Customer) -> Customer {
-    let id = customer.id.clone();
-    if is_deletion(event, customer) {
-        return Customer {
-            id,
-            livemode: event.livemode.into(),
-            stripe_at: event.created,
-            deleted_at: Some(event.created),
-            ..Customer::default()
-        };
-    }
-    Customer {
-        id,
-        email_normalised: customer.email.as_deref().map(email::normalise),
-        email: customer.email.clone(),
-        name: customer.name.clone(),
-        description: customer.description.clone(),
-        phone: customer.phone.clone(),
-        delinquent: customer.delinquent.into(),
-        livemode: event.livemode.into(),
-        created: customer.created,
-        stripe_at: event.created,
-        deleted_at: None,
-    }
+/// Whether the event was stored with the state that it came to.
+fn stands(event: &Event, outcome: Outcome, livemode: bool) -> bool {
+    outcome == Outcome::Ignored && kind(event, livemode).is_none()
 }
 
-fn row(event: &Event, state: &str, now: i64) -> store::event::Event {
+fn row(event: &Event, kind: Option<Kind>, now: i64) -> store::event::Event {
+    let state = match kind {
+        Some(_) => Outcome::Applied.state(),
+        None => Outcome::Ignored.state(),
+    };
     store::event::Event {
         id: event.id.clone(),
         r#type: event.r#type.clone(),
         object_id: event.object_id(),
+        customer_id: event.customer_id(),
         created: event.created,
         livemode: event.livemode.into(),
         api_version: event.api_version.clone(),
@@ -235,6 +300,7 @@ fn row(event: &Event, state: &str, now: i64) -> store::event::Event {
         error: None,
         received_at: now,
         processed_at: Some(now),
+        due_at: None,
         payload: event.payload.clone(),
     }
 }

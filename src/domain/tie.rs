@@ -1,49 +1,115 @@
-//! Which of several events of one customer and one Stripe second came last. Stripe's times are whole
+//! Which of several events of one object and one Stripe second came last. Stripe's times are whole
 //! seconds and its deliveries come in any order, so the events themselves are asked: what an update
 //! calls previous, put back into its object, is what the event before it left. The order is the one
-//! in which each begins where the one before ended.
+//! in which each begins where the one before ended. Events without previous values only say what
+//! the object was; there the object's progress in its life tells (a draft does not follow a paid
+//! invoice).
 //!
 //! The answer depends on the events alone, never on which came first. Where they leave it open the
 //! greatest id counts: arbitrary, but the same for everybody.
 
-use crate::stripe::{Event, event::Customer};
+use serde_json::Value;
+
+use super::mirror::{Mirrored, state};
+use crate::stripe::Event;
 
 /// Orders of more events than this are not searched.
 const MOST_SEARCHED: usize = 7;
 
-/// The last of `events`, all of one second, after `earlier`, the last event of the seconds before.
-pub fn last(earlier: Option<Event>, mut events: Vec<Event>) -> Option<Event> {
-    if events.len() < 2 {
-        return events.pop().or(earlier);
-    }
-    let is_update = |event: &Event| event.r#type == "customer.updated";
-    let creation = events
-        .iter()
-        .position(|event| !is_update(event))
-        .map(|at| events.remove(at));
-    let start = creation
-        .or(earlier)
-        .and_then(|event| Customer::read(&event.object));
-    let steps: Vec<_> = events
-        .iter()
-        .map(|event| (before(event), Customer::read(&event.object)))
-        .collect();
-    let mut ends = Vec::new();
-    if steps.len() <= MOST_SEARCHED {
-        search(start.as_ref(), &steps, &mut Vec::new(), &mut ends);
-    }
-    let is_candidate = |index: &usize| ends.is_empty() || ends.contains(index);
-    let candidates = (0..events.len()).filter(is_candidate);
-    let last = candidates.max_by(|a, b| events[*a].id.cmp(&events[*b].id))?;
-    Some(events.swap_remove(last))
+/// The last of some events.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Last {
+    pub event: Event,
+    /// The events leave open which is the last, and it matters: asking Stripe would tell.
+    pub is_open: bool,
 }
 
 /// What an update changes from and to, where both can be read.
-type Step = (Option<Customer>, Option<Customer>);
+type Step<M> = (Option<M>, Option<M>);
 
-/// Collects the last step of every order in which each step begins where the one before ended, and
-/// the first at `at`, if that is known.
-fn search(at: Option<&Customer>, steps: &[Step], taken: &mut Vec<usize>, ends: &mut Vec<usize>) {
+/// The last of `events`, all of one second, after `earlier`, the last event of the seconds before.
+pub fn last<M: Mirrored>(earlier: Option<Event>, mut events: Vec<Event>) -> Option<Last> {
+    if events.len() < 2 {
+        let event = events.pop().or(earlier)?;
+        return Some(Last {
+            event,
+            is_open: false,
+        });
+    }
+    let ending = events
+        .iter()
+        .filter(|event| event.r#type.ends_with(".deleted"))
+        .max_by(|a, b| a.id.cmp(&b.id));
+    if let Some(event) = ending.cloned() {
+        return Some(Last {
+            event,
+            is_open: false,
+        });
+    }
+    let is_creation = |event: &&Event| event.r#type.ends_with(".created");
+    let start = events
+        .iter()
+        .find(is_creation)
+        .or(earlier.as_ref())
+        .and_then(state::<M>);
+    let (updates, others): (Vec<_>, Vec<_>) =
+        events.iter().partition(|event| event.previous.is_object());
+    let steps: Vec<Step<M>> = updates
+        .iter()
+        .map(|event| (before(event), state(event)))
+        .collect();
+    let ends = ends(start.as_ref(), &steps);
+    // What an update began with or led to, but for the last, was passed through.
+    let is_passed = |what: &Option<M>| {
+        *what == start && !steps.is_empty()
+            || steps.iter().any(|(from, to)| from == what || to == what)
+    };
+    let loose = others
+        .into_iter()
+        .filter(|event| !is_passed(&state::<M>(event)));
+    let ends = ends.into_iter().filter_map(|index| updates.get(index));
+    let mut candidates: Vec<(u8, &Event, Option<M>)> = ends
+        .copied()
+        .chain(loose)
+        .map(|event| {
+            let state = state::<M>(event);
+            (state.as_ref().map_or(0, M::progress), event, state)
+        })
+        .collect();
+    let furthest = candidates.iter().map(|(progress, ..)| *progress).max()?;
+    candidates.retain(|(progress, ..)| *progress == furthest);
+    candidates.sort_by(|(_, a, _), (_, b, _)| a.id.cmp(&b.id));
+    let (_, event, what) = candidates.last()?;
+    Some(Last {
+        is_open: candidates.iter().any(|(_, _, other)| other != what),
+        event: (*event).clone(),
+    })
+}
+
+/// The updates that can be the last: of the orders that begin at `start`, else of all orders in
+/// which each begins where the one before ended, else any.
+fn ends<M: Mirrored>(start: Option<&M>, steps: &[Step<M>]) -> Vec<usize> {
+    let mut ends = Vec::new();
+    if steps.len() <= MOST_SEARCHED {
+        search(start, steps, &mut Vec::new(), &mut ends);
+        if ends.is_empty() {
+            search(None, steps, &mut Vec::new(), &mut ends);
+        }
+    }
+    if ends.is_empty() {
+        ends = (0..steps.len()).collect();
+    }
+    ends.sort_unstable();
+    ends.dedup();
+    ends
+}
+
+fn search<M: Mirrored>(
+    at: Option<&M>,
+    steps: &[Step<M>],
+    taken: &mut Vec<usize>,
+    ends: &mut Vec<usize>,
+) {
     if taken.len() == steps.len() {
         ends.extend(taken.last());
         return;
@@ -58,57 +124,80 @@ fn search(at: Option<&Customer>, steps: &[Step], taken: &mut Vec<usize>, ends: &
     }
 }
 
-/// The customer as it was before an update: its object with the previous values put back.
-fn before(event: &Event) -> Option<Customer> {
-    let mut object = event.object.clone();
-    for (key, value) in event.previous.as_object()? {
-        object.as_object_mut()?.insert(key.clone(), value.clone());
+/// The object as it was before an update: with the previous values put back.
+fn before<M: Mirrored>(event: &Event) -> Option<M> {
+    let mut event = event.clone();
+    let previous = std::mem::take(&mut event.previous);
+    put_back(&mut event.object, &previous);
+    state(&event)
+}
+
+/// Stripe names the changed fields of a map inside the object one by one, so a map is put back into
+/// the map that is there; what was added there was null before.
+fn put_back(object: &mut Value, previous: &Value) {
+    let (Value::Object(object), Value::Object(previous)) = (object, previous) else {
+        return;
+    };
+    for (key, value) in previous {
+        match object.get_mut(key) {
+            Some(inner) if inner.is_object() && value.is_object() => put_back(inner, value),
+            _ if value.is_null() => {
+                object.remove(key);
+            }
+            _ => {
+                object.insert(key.clone(), value.clone());
+            }
+        }
     }
-    Customer::read(&object)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{customer::Customer, mirror::Invoice};
     use serde_json::{Value, json};
 
-    fn update(id: &str, from: &str, to: &str) -> Event {
+    fn event(id: &str, r#type: &str, object: Value, previous: Value) -> Event {
         let body = json!({
-            "id": id, "type": "customer.updated", "created": 10,
-            "data": {
-                "object": { "id": "cus_1", "object": "customer", "name": to },
-                "previous_attributes": { "name": from },
-            },
+            "id": id, "type": r#type, "created": 10,
+            "data": { "object": object, "previous_attributes": previous },
         });
         Event::parse(body.to_string().as_bytes()).unwrap()
     }
 
-    fn creation(name: &str) -> Event {
-        let mut event = update("evt_0", "", name);
-        event.r#type = "customer.created".to_owned();
-        event.previous = Value::Null;
-        event
+    fn update(id: &str, from: &str, to: &str) -> Event {
+        let object = json!({ "id": "cus_1", "object": "customer", "name": to });
+        event(id, "customer.updated", object, json!({ "name": from }))
     }
 
-    fn last_name(earlier: Option<Event>, events: Vec<Event>) -> String {
-        let last = last(earlier, events).unwrap();
-        Customer::read(&last.object)
-            .and_then(|customer| customer.name)
-            .unwrap_or_default()
+    fn creation(name: &str) -> Event {
+        let object = json!({ "id": "cus_1", "object": "customer", "name": name });
+        event("evt_0", "customer.created", object, Value::Null)
+    }
+
+    fn last_name(earlier: Option<Event>, events: Vec<Event>) -> (String, bool) {
+        let last = last::<Customer>(earlier, events).unwrap();
+        let name = state::<Customer>(&last.event).and_then(|customer| customer.name);
+        (name.unwrap_or_default(), last.is_open)
+    }
+
+    fn sure(name: &str) -> (String, bool) {
+        (name.to_owned(), false)
     }
 
     #[test]
     fn a_change_and_back_is_told_by_what_was_before() {
         let there_and_back = || vec![update("evt_1", "A", "B"), update("evt_2", "B", "A")];
-        assert_eq!(last_name(Some(creation("A")), there_and_back()), "A");
-        assert_eq!(last_name(Some(creation("B")), there_and_back()), "B");
+        assert_eq!(last_name(Some(creation("A")), there_and_back()), sure("A"));
+        assert_eq!(last_name(Some(creation("B")), there_and_back()), sure("B"));
+        assert!(last_name(None, there_and_back()).1, "nothing tells");
         let round = vec![
             update("evt_9", "A", "B"),
             update("evt_1", "B", "C"),
             update("evt_5", "C", "A"),
         ];
-        assert_eq!(last_name(Some(creation("A")), round.clone()), "A");
-        assert_eq!(last_name(Some(creation("B")), round), "B");
+        assert_eq!(last_name(Some(creation("A")), round.clone()), sure("A"));
+        assert_eq!(last_name(Some(creation("B")), round), sure("B"));
     }
 
     #[test]
@@ -118,7 +207,13 @@ mod tests {
             creation("A"),
             update("evt_2", "A", "B"),
         ];
-        assert_eq!(last_name(None, events), "C");
+        assert_eq!(last_name(None, events), sure("C"));
+    }
+
+    #[test]
+    fn an_order_is_found_though_the_event_before_is_missing() {
+        let events = vec![update("evt_9", "B", "C"), update("evt_1", "C", "D")];
+        assert_eq!(last_name(Some(creation("A")), events), sure("D"));
     }
 
     #[test]
@@ -131,8 +226,51 @@ mod tests {
         for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
             assert_eq!(
                 last_name(None, order.map(|index| open[index].clone()).to_vec()),
-                "C"
+                ("C".to_owned(), true)
             );
         }
+    }
+
+    #[test]
+    fn of_events_that_only_say_what_was_the_furthest_counts() {
+        let invoice = |id: &str, r#type: &str, status: &str| {
+            let object = json!({ "id": "in_1", "object": "invoice", "status": status });
+            event(id, r#type, object, Value::Null)
+        };
+        let events = [
+            invoice("evt_9", "invoice.created", "draft"),
+            invoice("evt_1", "invoice.paid", "paid"),
+            invoice("evt_5", "invoice.finalized", "open"),
+            invoice("evt_2", "invoice.payment_succeeded", "paid"),
+        ];
+        let last = last::<Invoice>(None, events.to_vec()).unwrap();
+        assert_eq!((last.event.id.as_str(), last.is_open), ("evt_2", false));
+    }
+
+    #[test]
+    fn an_update_beside_events_that_only_say_what_was() {
+        let object = |status: &str, attempts: i64| json!({ "id": "in_1", "object": "invoice", "status": status, "attempt_count": attempts });
+        let events = vec![
+            event("evt_9", "invoice.finalized", object("open", 0), Value::Null),
+            event(
+                "evt_1",
+                "invoice.updated",
+                object("paid", 1),
+                json!({ "status": "open", "attempt_count": 0 }),
+            ),
+            event("evt_0", "invoice.paid", object("paid", 1), Value::Null),
+        ];
+        let last = last::<Invoice>(None, events).unwrap();
+        assert_eq!((last.event.id.as_str(), last.is_open), ("evt_1", false));
+    }
+
+    #[test]
+    fn fields_of_a_map_are_put_back_one_by_one() {
+        let mut object = json!({ "metadata": { "a": "2", "b": "1", "c": "1" }, "name": "x" });
+        put_back(
+            &mut object,
+            &json!({ "metadata": { "a": "1", "c": null }, "name": null }),
+        );
+        assert_eq!(object, json!({ "metadata": { "a": "1", "b": "1" } }));
     }
 }

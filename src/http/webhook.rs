@@ -107,6 +107,8 @@ fn words(outcome: Outcome) -> &'static str {
         Outcome::Applied => "applied\n",
         Outcome::Stale => "stale\n",
         Outcome::Ignored => "ignored\n",
+        Outcome::Pending => "pending\n",
+        Outcome::Failed => "failed\n",
         Outcome::Duplicate => "duplicate\n",
     }
 }

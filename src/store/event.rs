@@ -11,16 +11,20 @@ pub struct Event {
     pub r#type: String,
     /// The id of `data.object`, if it has one.
     pub object_id: Option<String>,
+    /// The customer that it is about, if it says one.
+    pub customer_id: Option<String>,
     pub created: i64,
     pub livemode: i64,
     pub api_version: Option<String>,
-    /// `applied`, `stale` or `ignored`.
+    /// `applied`, `stale`, `ignored`, `pending`, `failed` or `dead`.
     pub state: String,
     pub attempts: i64,
     pub error: Option<String>,
     pub received_at: i64,
     pub processed_at: Option<i64>,
-    /// The body as it was signed.
+    /// When the worker takes it next; of pending and failed ones alone.
+    pub due_at: Option<i64>,
+    /// The body as it was signed; empty once its time is over.
     pub payload: String,
 }
 
@@ -31,12 +35,12 @@ pub async fn insert_all(tx: &mut Tx, events: &[Event]) -> Result<Vec<String>> {
     for chunk in chunks(events) {
         let sql = format!(
             "INSERT INTO event
-                (id, type, object_id, created, livemode, api_version, state, attempts, error,
-                 received_at, processed_at, payload)
+                (id, type, object_id, customer_id, created, livemode, api_version, state,
+                 attempts, error, received_at, processed_at, due_at, payload)
             VALUES {}
             ON CONFLICT (id) DO NOTHING
             RETURNING id",
-            placeholders(chunk.len(), 12)
+            placeholders(chunk.len(), 14)
         );
         stored.extend(on!(tx, connection => {
             let mut query = sqlx::query_scalar::<_, String>(AssertSqlSafe(sql));
@@ -45,6 +49,7 @@ pub async fn insert_all(tx: &mut Tx, events: &[Event]) -> Result<Vec<String>> {
                     .bind(&event.id)
                     .bind(&event.r#type)
                     .bind(&event.object_id)
+                    .bind(&event.customer_id)
                     .bind(event.created)
                     .bind(event.livemode)
                     .bind(&event.api_version)
@@ -53,6 +58,7 @@ pub async fn insert_all(tx: &mut Tx, events: &[Event]) -> Result<Vec<String>> {
                     .bind(&event.error)
                     .bind(event.received_at)
                     .bind(event.processed_at)
+                    .bind(event.due_at)
                     .bind(&event.payload);
             }
             query.fetch_all(connection).await?
@@ -61,21 +67,23 @@ pub async fn insert_all(tx: &mut Tx, events: &[Event]) -> Result<Vec<String>> {
     Ok(stored)
 }
 
-/// Records what became of events.
-pub async fn set_state(tx: &mut Tx, ids: &[&str], state: &str) -> Result<()> {
+/// Records what became of events, and when the worker takes them, if it is to.
+pub async fn set_state(tx: &mut Tx, ids: &[&str], state: &str, due_at: Option<i64>) -> Result<()> {
     for chunk in chunks(ids) {
-        // The state comes last, so that the ids are numbered from 1.
+        // The ids come first, so that they are numbered from 1.
+        let count = chunk.len();
         let sql = format!(
-            "UPDATE event SET state = ${} WHERE id IN {}",
-            chunk.len() + 1,
-            placeholders(1, chunk.len())
+            "UPDATE event SET state = ${}, due_at = ${} WHERE id IN {}",
+            count + 1,
+            count + 2,
+            placeholders(1, count)
         );
         on!(tx, connection => {
             let mut query = sqlx::query(AssertSqlSafe(sql));
             for id in chunk {
                 query = query.bind(*id);
             }
-            query.bind(state).execute(connection).await?;
+            query.bind(state).bind(due_at).execute(connection).await?;
         });
     }
     Ok(())
@@ -95,6 +103,97 @@ pub async fn of_second_before(tx: &mut Tx, object_id: &str, before: i64) -> Resu
         .await)
 }
 
+/// Takes events that are due, oldest first, and makes them due again at `until`: if whoever took
+/// them dies, they are taken by another. Each taking counts as an attempt.
+pub async fn claim(tx: &mut Tx, now: i64, until: i64, most: i64) -> Result<Vec<Event>> {
+    // Several processes on one Postgres pass over each other's rows; SQLite has one writer.
+    let skip = match tx {
+        Tx::Sqlite(_) => "",
+        Tx::Postgres(_) => "FOR UPDATE SKIP LOCKED",
+    };
+    let sql = format!(
+        "UPDATE event SET due_at = $2, attempts = attempts + 1
+         WHERE id IN (SELECT id FROM event WHERE due_at <= $1 ORDER BY due_at LIMIT $3 {skip})
+         RETURNING *"
+    );
+    on!(tx, connection => sqlx::query_as(AssertSqlSafe(sql))
+        .bind(now)
+        .bind(until)
+        .bind(most)
+        .fetch_all(connection)
+        .await)
+}
+
+/// Records what became of events that the worker took.
+pub async fn finish(tx: &mut Tx, ids: &[&str], state: &str, now: i64) -> Result<()> {
+    for chunk in chunks(ids) {
+        let count = chunk.len();
+        let sql = format!(
+            "UPDATE event SET state = ${}, processed_at = ${}, error = NULL, due_at = NULL
+             WHERE id IN {}",
+            count + 1,
+            count + 2,
+            placeholders(1, count)
+        );
+        on!(tx, connection => {
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for id in chunk {
+                query = query.bind(*id);
+            }
+            query.bind(state).bind(now).execute(connection).await?;
+        });
+    }
+    Ok(())
+}
+
+/// Records a try that failed: with `due_at` there is another, without none.
+pub async fn fail(tx: &mut Tx, id: &str, error: &str, due_at: Option<i64>) -> Result<()> {
+    const SQL: &str = "UPDATE event SET state = $2, error = $3, due_at = $4 WHERE id = $1";
+    let state = if due_at.is_some() { "failed" } else { "dead" };
+    on!(tx, connection => { sqlx::query(SQL)
+        .bind(id)
+        .bind(state)
+        .bind(error)
+        .bind(due_at)
+        .execute(connection)
+        .await?; });
+    Ok(())
+}
+
+/// Records that a try that needed Stripe is to be made again at `due_at`, and does not count it.
+pub async fn postpone(tx: &mut Tx, ids: &[&str], due_at: i64) -> Result<()> {
+    for chunk in chunks(ids) {
+        let count = chunk.len();
+        let sql = format!(
+            "UPDATE event SET due_at = ${}, attempts = attempts - 1 WHERE id IN {}",
+            count + 1,
+            placeholders(1, count)
+        );
+        on!(tx, connection => {
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for id in chunk {
+                query = query.bind(*id);
+            }
+            query.bind(due_at).execute(connection).await?;
+        });
+    }
+    Ok(())
+}
+
+/// Settles what was pending of an object: reading it has answered for all of it up to that second.
+pub async fn settle(tx: &mut Tx, object_id: &str, up_to: i64, now: i64) -> Result<()> {
+    const SQL: &str = "UPDATE event
+        SET state = 'applied', error = NULL, due_at = NULL, processed_at = $3
+        WHERE object_id = $1 AND created <= $2 AND state IN ('pending', 'failed')";
+    on!(tx, connection => { sqlx::query(SQL)
+        .bind(object_id)
+        .bind(up_to)
+        .bind(now)
+        .execute(connection)
+        .await?; });
+    Ok(())
+}
+
 pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<Event>> {
     const SQL: &str = "SELECT * FROM event WHERE id = $1";
     on!(tx, connection => sqlx::query_as(SQL).bind(id).fetch_optional(connection).await)
@@ -104,4 +203,87 @@ pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<Event>> {
 pub async fn count(tx: &mut Tx) -> Result<i64> {
     const SQL: &str = "SELECT COUNT(*) FROM event";
     on!(tx, connection => sqlx::query_scalar(SQL).fetch_one(connection).await)
+}
+
+/// Which events are listed. What is `None` does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub state: Option<String>,
+    /// A type, or its beginning with `*`: `customer.*`.
+    pub r#type: Option<String>,
+    pub customer: Option<String>,
+    /// Received at this unix second or later.
+    pub since: Option<i64>,
+}
+
+/// The newest events that pass, at most so many, without their payloads.
+pub async fn list(tx: &mut Tx, filter: &Filter, most: i64) -> Result<Vec<Event>> {
+    const SQL: &str = "SELECT id, type, object_id, customer_id, created, livemode, api_version,
+            state, attempts, error, received_at, processed_at, due_at, '' AS payload
+        FROM event
+        WHERE ($1 IS NULL OR state = $1)
+          AND ($2 IS NULL OR type = $2 OR (SUBSTR($2, LENGTH($2)) = '*'
+               AND SUBSTR(type, 1, LENGTH($2) - 1) = SUBSTR($2, 1, LENGTH($2) - 1)))
+          AND ($3 IS NULL OR customer_id = $3)
+          AND ($4 IS NULL OR received_at >= $4)
+        ORDER BY received_at DESC, id LIMIT $5";
+    // Postgres asks for the types of values that may be NULL.
+    let sql = match tx {
+        Tx::Sqlite(_) => SQL.to_owned(),
+        Tx::Postgres(_) => SQL
+            .replace("$1", "CAST($1 AS TEXT)")
+            .replace("$2", "CAST($2 AS TEXT)")
+            .replace("$3", "CAST($3 AS TEXT)")
+            .replace("$4", "CAST($4 AS BIGINT)"),
+    };
+    on!(tx, connection => sqlx::query_as(AssertSqlSafe(sql))
+        .bind(&filter.state)
+        .bind(&filter.r#type)
+        .bind(&filter.customer)
+        .bind(filter.since)
+        .bind(most)
+        .fetch_all(connection)
+        .await)
+}
+
+/// How many events are in each state.
+pub async fn counts(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
+    const SQL: &str = "SELECT state, COUNT(*) FROM event GROUP BY state ORDER BY state";
+    on!(tx, connection => sqlx::query_as(SQL).fetch_all(connection).await)
+}
+
+/// Makes events that still have their payloads due at `now`, as if they had just come. Returns how
+/// many there were.
+pub async fn requeue(tx: &mut Tx, ids: &[&str], now: i64) -> Result<u64> {
+    let mut count = 0;
+    for chunk in chunks(ids) {
+        let sql = format!(
+            "UPDATE event SET state = 'pending', attempts = 0, error = NULL, due_at = ${}
+             WHERE payload <> '' AND id IN {}",
+            chunk.len() + 1,
+            placeholders(1, chunk.len())
+        );
+        count += on!(tx, connection => {
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for id in chunk {
+                query = query.bind(*id);
+            }
+            query.bind(now).execute(connection).await?.rows_affected()
+        });
+    }
+    Ok(count)
+}
+
+/// Deletes the payloads of events that were received before that second and are done with, at most
+/// so many. Returns how many there were.
+pub async fn purge(tx: &mut Tx, before: i64, most: i64) -> Result<u64> {
+    const SQL: &str = "UPDATE event SET payload = '' WHERE id IN
+        (SELECT id FROM event
+         WHERE received_at < $1 AND payload <> '' AND due_at IS NULL AND state <> 'dead' LIMIT $2)";
+    Ok(on!(tx, connection => sqlx::query(SQL)
+        .bind(before)
+        .bind(most)
+        .execute(connection)
+        .await?
+        .rows_affected()))
 }

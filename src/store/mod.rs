@@ -8,7 +8,10 @@
 
 pub mod customer;
 pub mod event;
+pub mod mirror;
 pub mod outbox;
+pub mod progress;
+pub mod row;
 pub mod session;
 pub mod sign_in;
 
@@ -26,6 +29,14 @@ pub use session::Principal;
 /// What the database said. Never shown to a visitor.
 pub type Error = sqlx::Error;
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// Whether the database as a whole is out of reach, so that trying another statement is of no use.
+pub fn is_away(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::PoolTimedOut | Error::PoolClosed | Error::Io(_)
+    )
+}
 
 /// A request waits this long for a connection, so that a database that is away is answered with
 /// 503 within 5 seconds.

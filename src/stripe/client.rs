@@ -1,12 +1,18 @@
 //! The calls that Billhook makes to Stripe. Small on purpose: each takes what it needs, gives up in
 //! time, and says what went wrong without any secret in it.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    num::NonZeroU32,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use reqwest::{StatusCode, header};
+use reqwest::{RequestBuilder, StatusCode, header};
 use serde_json::Value;
 use url::Url;
 
+use super::pace::{self, Pace};
 use crate::{config::Secret, model::Flow};
 
 /// The version of the API that requests and answers are in.
@@ -21,6 +27,7 @@ pub struct Client {
     base: Url,
     key: Secret,
     portal_hosts: Vec<String>,
+    pub(super) pace: Arc<Pace>,
 }
 
 /// Where a portal session is. Whoever has it is the customer, so it goes into one redirect and
@@ -60,7 +67,16 @@ impl Client {
             base,
             key,
             portal_hosts,
+            pace: Arc::new(Pace::new(pace::USUAL)),
         })
+    }
+
+    /// The same client with a limit of its own.
+    pub fn at_rate(&self, per_second: NonZeroU32) -> Client {
+        Client {
+            pace: Arc::new(Pace::new(per_second)),
+            ..self.clone()
+        }
     }
 
     /// `POST /v1/billing_portal/sessions`
@@ -130,30 +146,60 @@ impl Client {
     }
 
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> Result<Value, Error> {
+        // Somebody is waiting for the answer, so it does not wait for its turn; it counts.
+        self.pace.count();
         let url = self.base.join(path).map_err(|_| Error::Unreadable)?;
-        let response = self
-            .http
-            .post(url)
+        let answer = self.ask(self.http.post(url).form(form)).await?;
+        Ok(answer.body)
+    }
+
+    /// `GET` once, when it is its turn.
+    pub(super) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Error> {
+        self.pace.turn().await;
+        let mut url = self.base.join(path).map_err(|_| Error::Unreadable)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.ask(self.http.get(url)).await
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<Answer, Error> {
+        let began = Instant::now();
+        let result = self.answer(request, began).await;
+        self.pace
+            .note(!result.as_ref().is_err_and(Error::is_passing));
+        result
+    }
+
+    async fn answer(&self, request: RequestBuilder, began: Instant) -> Result<Answer, Error> {
+        let response = request
             .bearer_auth(self.key.expose())
             .header("Stripe-Version", API_VERSION)
-            .form(form)
             .send()
             .await
             .map_err(unreachable)?;
         let status = response.status();
-        let request_id = response
-            .headers()
-            .get(header::HeaderName::from_static("request-id"))
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("without an id")
-            .to_owned();
+        let text = |name: header::HeaderName| {
+            let value = response.headers().get(name)?;
+            value.to_str().ok().map(str::to_owned)
+        };
+        let request_id = text(header::HeaderName::from_static("request-id"))
+            .unwrap_or_else(|| "without an id".to_owned());
+        let answered_at = text(header::DATE)
+            .and_then(|date| httpdate::parse_http_date(&date).ok())
+            .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+            .and_then(|since_1970| i64::try_from(since_1970.as_secs()).ok());
         let body: Value = match response.json().await {
             Ok(body) => body,
             Err(_) if status.is_success() => return Err(Error::Unreadable),
             Err(_) => Value::Null,
         };
         if status.is_success() {
-            return Ok(body);
+            let took = i64::try_from(began.elapsed().as_secs()).unwrap_or(i64::MAX);
+            return Ok(Answer {
+                body,
+                as_of: answered_at.map_or(0, |at| at.saturating_sub(took).saturating_sub(1)),
+            });
         }
         let message = body.pointer("/error/message").and_then(Value::as_str);
         let message = message.unwrap_or("no reason given").to_owned();
@@ -162,6 +208,36 @@ impl Client {
             request_id,
             message,
         })
+    }
+}
+
+/// What Stripe answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    pub body: Value,
+    /// The Stripe second in which it was asked for, by the answer's `Date` and how long it took: the
+    /// body holds everything that happened before that second's end. 0 where Stripe gave no date.
+    pub as_of: i64,
+}
+
+impl Error {
+    /// Whether the same request may do better later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Error::Unreachable(_) | Error::Unreadable => true,
+            Error::Refused { status, .. } => {
+                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+            }
+            Error::PortalNotAllowed(_) => false,
+        }
+    }
+
+    /// The status that Stripe refused with.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Error::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
     }
 }
 

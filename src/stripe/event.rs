@@ -1,8 +1,8 @@
-//! Events as Stripe posts them, and the fields of a customer that Billhook reads. Reading is
-//! lenient: unknown fields are passed over, a missing or odd one is nothing, never an error, so
-//! that no version of Stripe's API stops the webhook.
+//! Events as Stripe posts them.
 
 use serde_json::Value;
+
+use super::json::{flag, id, number, text};
 
 /// A snapshot or thin event. `created` is in unix seconds, 0 where it cannot be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,21 +22,6 @@ pub struct Event {
     pub payload: String,
 }
 
-/// What a customer object says. A deleted one is `{id, object, deleted: true}` in answers of the
-/// API, and the whole object before deletion in `customer.deleted`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Customer {
-    pub id: String,
-    pub email: Option<String>,
-    pub name: Option<String>,
-    pub description: Option<String>,
-    pub phone: Option<String>,
-    pub delinquent: bool,
-    pub livemode: bool,
-    pub created: i64,
-    pub deleted: bool,
-}
-
 /// A body with a good signature that is no event.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
@@ -52,7 +37,8 @@ impl Event {
         let (Some(id), Some(r#type)) = (text(&json, "id"), text(&json, "type")) else {
             return Err(ParseError::NotAnEvent);
         };
-        let data = json.get_mut("data").map(Value::take).unwrap_or_default();
+        let mut data = json.get_mut("data").map(Value::take).unwrap_or_default();
+        let mut take = |key| data.get_mut(key).map(Value::take).unwrap_or_default();
         Ok(Event {
             id,
             r#type,
@@ -60,50 +46,31 @@ impl Event {
             livemode: flag(&json, "livemode"),
             account: text(&json, "account"),
             api_version: text(&json, "api_version"),
-            object: data.get("object").cloned().unwrap_or_default(),
-            previous: data.get("previous_attributes").cloned().unwrap_or_default(),
+            object: take("object"),
+            previous: take("previous_attributes"),
             payload: String::from_utf8_lossy(body).into_owned(),
         })
     }
 
-    /// The id of the object that the event is about. `invoice.upcoming` has none.
+    /// The id of the object that the event is about. `invoice.upcoming` has none. A summary of
+    /// entitlements has none either, and is named after its customer.
     pub fn object_id(&self) -> Option<String> {
-        text(&self.object, "id")
-    }
-}
-
-impl Customer {
-    /// `None` for anything that is not a customer with an id.
-    pub fn read(object: &Value) -> Option<Customer> {
-        if text(object, "object")? != "customer" {
-            return None;
-        }
-        Some(Customer {
-            id: text(object, "id")?,
-            email: text(object, "email"),
-            name: text(object, "name"),
-            description: text(object, "description"),
-            phone: text(object, "phone"),
-            delinquent: flag(object, "delinquent"),
-            livemode: flag(object, "livemode"),
-            created: number(object, "created"),
-            deleted: flag(object, "deleted"),
+        text(&self.object, "id").or_else(|| {
+            let is_summary = self
+                .r#type
+                .starts_with("entitlements.active_entitlement_summary.");
+            let customer = is_summary.then(|| id(&self.object, "customer"))?;
+            customer.map(|customer| format!("{customer}/entitlements"))
         })
     }
-}
 
-/// A text that is there and not empty, without NUL, which Postgres cannot store.
-fn text(json: &Value, key: &str) -> Option<String> {
-    let text = json.get(key)?.as_str()?.replace('\0', "");
-    (!text.is_empty()).then_some(text)
-}
-
-fn number(json: &Value, key: &str) -> i64 {
-    json.get(key).and_then(Value::as_i64).unwrap_or_default()
-}
-
-fn flag(json: &Value, key: &str) -> bool {
-    json.get(key).and_then(Value::as_bool).unwrap_or_default()
+    /// The id of the customer that the event is about, if it says one.
+    pub fn customer_id(&self) -> Option<String> {
+        if text(&self.object, "object").as_deref() == Some("customer") {
+            return text(&self.object, "id");
+        }
+        id(&self.object, "customer").or_else(|| id(&self.previous, "customer"))
+    }
 }
 
 #[cfg(test)]
@@ -125,11 +92,7 @@ mod tests {
             (event.id.as_str(), event.created),
             ("evt_3", 9_007_199_254_740_993)
         );
-        let customer = Customer::read(&event.object).unwrap();
-        assert_eq!(
-            (customer.email, customer.name.as_deref()),
-            (None, Some("ab"))
-        );
+        assert_eq!(event.customer_id().as_deref(), Some("cus_1"));
     }
 
     #[test]

@@ -3,6 +3,9 @@
 
 pub mod client;
 pub mod event;
+pub mod json;
+mod pace;
+pub mod read;
 pub mod signature;
 
 pub use client::Client;

@@ -107,7 +107,7 @@ async fn checklist_44_what_was_answered_200_survives_kill_9(engine: Engine) {
             let mut missing = Vec::new();
             for (event, customer) in acknowledged {
                 let stored = store::event::find(tx, &event).await?;
-                let applied = store::customer::find(tx, &customer).await?;
+                let applied = store::row::find::<store::customer::Customer>(tx, &customer).await?;
                 if stored.is_none() || applied.is_none() {
                     missing.push(event);
                 }

@@ -95,7 +95,7 @@ async fn replay(tx: &mut Tx, events: &[Event], id: &str) -> store::Result<Option
     for some in events.chunks(events.len() % 3 + 1) {
         sync::receive(tx, some, false, 1_800_000_000).await?;
     }
-    store::customer::find(tx, id).await
+    store::row::find::<store::customer::Customer>(tx, id).await
 }
 
 /// Delivers the events in this order, under ids of their own, and returns the row.
@@ -205,7 +205,9 @@ async fn checklist_49_deleted_is_final(engine: Engine) {
         outcomes.extend(work.await.unwrap().outcomes);
     }
     assert_eq!(outcomes, [Outcome::Applied, Outcome::Stale, Outcome::Stale]);
-    let row = store.read(|tx| async move { store::customer::find(tx, "cus_1").await }.boxed());
+    let row = store.read(|tx| {
+        async move { store::row::find::<store::customer::Customer>(tx, "cus_1").await }.boxed()
+    });
     let row = row.await.unwrap().unwrap();
     assert_eq!(
         (row.deleted_at, row.email, row.name),

@@ -38,10 +38,9 @@ async fn state(app: &TestApp, event: &Value) -> String {
 }
 
 async fn name_of(app: &TestApp, id: &'static str) -> Option<String> {
-    let found = app
-        .app
-        .store
-        .read(move |tx| async move { store::customer::find(tx, id).await }.boxed());
+    let found = app.app.store.read(move |tx| {
+        async move { store::row::find::<store::customer::Customer>(tx, id).await }.boxed()
+    });
     found.await.unwrap()?.name
 }
 

@@ -1,0 +1,46 @@
+//! <https://docs.stripe.com/api/checkout/sessions/object>
+
+use serde_json::Value;
+
+use super::{Noun, is_a};
+use crate::{
+    store::mirror::CheckoutSession,
+    stripe::json::{id, kept, maybe, number, text},
+};
+
+impl Noun for CheckoutSession {
+    fn read(object: &Value) -> Option<CheckoutSession> {
+        if !is_a(object, "checkout.session") {
+            return None;
+        }
+        Some(CheckoutSession {
+            id: text(object, "id")?,
+            customer_id: id(object, "customer"),
+            mode: text(object, "mode"),
+            status: text(object, "status"),
+            payment_status: text(object, "payment_status"),
+            currency: text(object, "currency"),
+            amount_total: maybe(object, "amount_total"),
+            subscription_id: id(object, "subscription"),
+            payment_intent_id: id(object, "payment_intent"),
+            invoice_id: id(object, "invoice"),
+            client_reference_id: text(object, "client_reference_id"),
+            metadata: kept(object, "metadata"),
+            created: number(object, "created"),
+            ..CheckoutSession::default()
+        })
+    }
+
+    fn customer_id(&self) -> Option<&str> {
+        self.customer_id.as_deref()
+    }
+
+    fn progress(&self) -> u8 {
+        match (self.status.as_deref(), self.payment_status.as_deref()) {
+            (Some("open"), _) => 0,
+            // A delayed payment is paid later.
+            (_, Some("unpaid")) => 1,
+            _ => 2,
+        }
+    }
+}

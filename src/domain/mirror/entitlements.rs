@@ -1,0 +1,32 @@
+//! <https://docs.stripe.com/api/entitlements/active-entitlement>. Events carry a summary of all that a
+//! customer may use; it has no id, so the customer's stands for it.
+
+use serde_json::Value;
+
+use super::{Noun, is_a};
+use crate::{
+    store::mirror::EntitlementSummary,
+    stripe::json::{elements, id, text},
+};
+
+impl Noun for EntitlementSummary {
+    fn read(object: &Value) -> Option<EntitlementSummary> {
+        if !is_a(object, "entitlements.active_entitlement_summary") {
+            return None;
+        }
+        let mut keys: Vec<_> = elements(object, "entitlements")
+            .iter()
+            .filter_map(|entitlement| text(entitlement, "lookup_key"))
+            .collect();
+        keys.sort();
+        Some(EntitlementSummary {
+            id: id(object, "customer")?,
+            lookup_keys: Value::from(keys).to_string(),
+            ..EntitlementSummary::default()
+        })
+    }
+
+    fn customer_id(&self) -> Option<&str> {
+        Some(&self.id)
+    }
+}

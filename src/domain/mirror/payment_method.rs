@@ -1,0 +1,40 @@
+//! <https://docs.stripe.com/api/payment_methods/object>, and the cards, bank accounts and sources
+//! that older customers still pay with.
+
+use serde_json::Value;
+
+use super::{Noun, is_a};
+use crate::{
+    store::mirror::PaymentMethod,
+    stripe::json::{id, maybe, number, text},
+};
+
+impl Noun for PaymentMethod {
+    fn read(object: &Value) -> Option<PaymentMethod> {
+        // What a payment method or source says under its type, a card says of itself.
+        let (r#type, details) = if is_a(object, "payment_method") || is_a(object, "source") {
+            let r#type = text(object, "type")?;
+            let details = object.get(&r#type).unwrap_or(&Value::Null);
+            (r#type, details)
+        } else if is_a(object, "card") || is_a(object, "bank_account") {
+            (text(object, "object")?, object)
+        } else {
+            return None;
+        };
+        Some(PaymentMethod {
+            id: text(object, "id")?,
+            customer_id: id(object, "customer"),
+            brand: text(details, "brand").or_else(|| text(details, "bank_name")),
+            last4: text(details, "last4"),
+            exp_month: maybe(details, "exp_month"),
+            exp_year: maybe(details, "exp_year"),
+            created: number(object, "created"),
+            r#type: Some(r#type),
+            ..PaymentMethod::default()
+        })
+    }
+
+    fn customer_id(&self) -> Option<&str> {
+        self.customer_id.as_deref()
+    }
+}

@@ -1,0 +1,68 @@
+//! <https://docs.stripe.com/api/prices/object>, and inside subscriptions from before 2020 the plan,
+//! which has the id of its price.
+
+use serde_json::Value;
+
+use super::{Noun, is_a};
+use crate::{
+    store::mirror::Price,
+    stripe::json::{flag, id, kept, maybe, number, text},
+};
+
+impl Noun for Price {
+    fn read(object: &Value) -> Option<Price> {
+        if is_a(object, "plan") {
+            return plan(object);
+        }
+        if !is_a(object, "price") {
+            return None;
+        }
+        let recurring = object.get("recurring").unwrap_or(&Value::Null);
+        Some(Price {
+            unit_amount: maybe(object, "unit_amount"),
+            unit_amount_decimal: text(object, "unit_amount_decimal"),
+            r#type: text(object, "type"),
+            lookup_key: text(object, "lookup_key"),
+            tax_behavior: text(object, "tax_behavior"),
+            ..common(object, recurring)?
+        })
+    }
+
+    fn customer_id(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// A plan says of itself what a price says under `recurring`.
+fn plan(object: &Value) -> Option<Price> {
+    Some(Price {
+        unit_amount: maybe(object, "amount"),
+        unit_amount_decimal: text(object, "amount_decimal"),
+        r#type: Some("recurring".to_owned()),
+        nickname: text(object, "nickname").or_else(|| text(object, "name")),
+        ..common(object, object)?
+    })
+}
+
+fn common(object: &Value, recurring: &Value) -> Option<Price> {
+    Some(Price {
+        id: text(object, "id")?,
+        product_id: id(object, "product"),
+        active: flag(object, "active").into(),
+        currency: text(object, "currency"),
+        interval: text(recurring, "interval"),
+        interval_count: maybe(recurring, "interval_count"),
+        usage_type: text(recurring, "usage_type"),
+        meter: text(recurring, "meter"),
+        trial_period_days: maybe(recurring, "trial_period_days"),
+        billing_scheme: text(object, "billing_scheme"),
+        tiers_mode: text(object, "tiers_mode"),
+        tiers: kept(object, "tiers"),
+        transform_quantity: kept(object, "transform_quantity")
+            .or_else(|| kept(object, "transform_usage")),
+        nickname: text(object, "nickname"),
+        metadata: kept(object, "metadata"),
+        created: number(object, "created"),
+        ..Price::default()
+    })
+}

@@ -1,0 +1,46 @@
+//! <https://docs.stripe.com/api/products/object>
+
+use serde_json::Value;
+
+use super::{Noun, is_a};
+use crate::{
+    store::mirror::Product,
+    stripe::json::{flag, id, kept, number, text},
+};
+
+impl Noun for Product {
+    fn read(object: &Value) -> Option<Product> {
+        if !is_a(object, "product") {
+            return None;
+        }
+        Some(Product {
+            id: text(object, "id")?,
+            name: text(object, "name"),
+            description: text(object, "description"),
+            active: flag(object, "active").into(),
+            default_price: id(object, "default_price"),
+            statement_descriptor: text(object, "statement_descriptor"),
+            unit_label: text(object, "unit_label"),
+            features: features(object),
+            metadata: kept(object, "metadata"),
+            created: number(object, "created"),
+            ..Product::default()
+        })
+    }
+
+    fn customer_id(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// `marketing_features`, which was `features` before 2024-04-10.
+fn features(object: &Value) -> Option<String> {
+    let list = ["marketing_features", "features"]
+        .iter()
+        .find_map(|key| object.get(key)?.as_array())?;
+    let names: Vec<_> = list
+        .iter()
+        .filter_map(|feature| text(feature, "name"))
+        .collect();
+    (!names.is_empty()).then(|| Value::from(names).to_string())
+}

@@ -1,0 +1,152 @@
+//! <https://docs.stripe.com/api/subscriptions/object>. Since 2025-03-31 each item has its own period;
+//! before, the subscription had one for all.
+
+use serde_json::Value;
+
+use super::{Mirrored, is_a};
+use crate::{
+    store::{
+        self, Tx,
+        mirror::{self, Subscription, SubscriptionItem},
+        row::{self, Row},
+    },
+    stripe::json::{elements, flag, id, kept, maybe, maybe_at, number, text, text_at},
+};
+
+/// A subscription with its items.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubscriptionState {
+    pub row: Subscription,
+    pub items: Vec<SubscriptionItem>,
+}
+
+impl Mirrored for SubscriptionState {
+    fn read(object: &Value) -> Option<SubscriptionState> {
+        if !is_a(object, "subscription") {
+            return None;
+        }
+        let row = Subscription {
+            id: text(object, "id")?,
+            customer_id: id(object, "customer"),
+            status: text(object, "status"),
+            description: text(object, "description"),
+            currency: text(object, "currency").or_else(|| text_at(object, "/plan/currency")),
+            // `billing` until 2019-10-17
+            collection_method: text(object, "collection_method")
+                .or_else(|| text(object, "billing")),
+            cancel_at: maybe(object, "cancel_at"),
+            cancel_at_period_end: flag(object, "cancel_at_period_end").into(),
+            canceled_at: maybe(object, "canceled_at"),
+            ended_at: maybe(object, "ended_at"),
+            trial_start: maybe(object, "trial_start"),
+            trial_end: maybe(object, "trial_end"),
+            pause_behavior: text_at(object, "/pause_collection/behavior"),
+            pause_resumes_at: maybe_at(object, "/pause_collection/resumes_at"),
+            default_payment_method: id(object, "default_payment_method")
+                .or_else(|| id(object, "default_source")),
+            latest_invoice: id(object, "latest_invoice"),
+            metadata: kept(object, "metadata"),
+            // `start` until 2019-10-17
+            start_date: maybe(object, "start_date").or_else(|| maybe(object, "start")),
+            created: number(object, "created"),
+            ..Subscription::default()
+        };
+        let items = items(object, &row.id);
+        Some(SubscriptionState { row, items })
+    }
+
+    fn id(&self) -> &str {
+        &self.row.id
+    }
+
+    fn stripe_at(&self) -> i64 {
+        self.row.stripe_at
+    }
+
+    fn deleted_at(&self) -> Option<i64> {
+        self.row.deleted_at
+    }
+
+    fn customer_id(&self) -> Option<&str> {
+        self.row.customer_id.as_deref()
+    }
+
+    fn address(&self) -> Option<&str> {
+        None
+    }
+
+    fn progress(&self) -> u8 {
+        match self.row.status.as_deref() {
+            Some("incomplete") => 0,
+            Some("canceled" | "incomplete_expired") => 2,
+            _ => 1,
+        }
+    }
+
+    fn tombstone(id: &str, livemode: i64, at: i64) -> SubscriptionState {
+        SubscriptionState {
+            row: Row::tombstone(id, livemode, at),
+            items: Vec::new(),
+        }
+    }
+
+    fn stamped(self, livemode: i64, at: i64) -> SubscriptionState {
+        SubscriptionState {
+            row: self.row.stamped(livemode, at),
+            ..self
+        }
+    }
+
+    async fn load(tx: &mut Tx, ids: &[&str]) -> store::Result<Vec<SubscriptionState>> {
+        let rows: Vec<Subscription> = row::find_all(tx, ids).await?;
+        let mut items = mirror::items_of(tx, ids).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| SubscriptionState {
+                items: items
+                    .extract_if(.., |item| item.subscription_id == row.id)
+                    .collect(),
+                row,
+            })
+            .collect())
+    }
+
+    async fn save(tx: &mut Tx, all: &[&SubscriptionState]) -> store::Result<()> {
+        let rows: Vec<_> = all.iter().map(|state| &state.row).collect();
+        row::put_all(tx, &rows).await?;
+        let ids: Vec<_> = all.iter().map(|state| state.row.id.as_str()).collect();
+        let items: Vec<_> = all.iter().flat_map(|state| &state.items).collect();
+        mirror::replace_items(tx, &ids, &items).await
+    }
+}
+
+/// Before 2020 an item had a plan and no price, and long before that the subscription had a plan and
+/// no items.
+fn items(object: &Value, subscription_id: &str) -> Vec<SubscriptionItem> {
+    let list = elements(object, "items");
+    let only = std::slice::from_ref(object);
+    let list = if list.is_empty() && object.get("plan").is_some_and(Value::is_object) {
+        only
+    } else {
+        list
+    };
+    list.iter()
+        .zip(0..)
+        .map(|(item, position)| {
+            let is_item = is_a(item, "subscription_item");
+            let price = item.get("price").filter(|price| price.is_object());
+            let price = price.or_else(|| item.get("plan")).unwrap_or(&Value::Null);
+            let period = |key| maybe(item, key).or_else(|| maybe(object, key));
+            SubscriptionItem {
+                subscription_id: subscription_id.to_owned(),
+                position,
+                id: is_item.then(|| text(item, "id")).flatten(),
+                price_id: text(price, "id"),
+                product_id: id(price, "product"),
+                quantity: maybe(item, "quantity"),
+                current_period_start: period("current_period_start"),
+                current_period_end: period("current_period_end"),
+            }
+        })
+        .collect()
+}

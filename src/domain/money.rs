@@ -1,0 +1,166 @@
+//! Amounts as people read them.
+
+use crate::store::mirror::Price;
+
+/// Currencies whose minor unit is the unit itself, and those with a thousand of them
+/// (<https://docs.stripe.com/currencies#zero-decimal>).
+const NO_DECIMALS: &[&str] = &[
+    "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf",
+    "xof", "xpf",
+];
+const THREE_DECIMALS: &[&str] = &["bhd", "jod", "kwd", "omr", "tnd"];
+
+/// `€12.00` from minor units.
+pub fn amount(minor: i64, currency: &str) -> String {
+    let places = places(currency);
+    let unit = 10_u64.pow(places);
+    let (whole, rest) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
+    let number = match places {
+        0 => grouped(whole),
+        _ => format!("{}.{rest:0width$}", grouped(whole), width = places as usize),
+    };
+    signed(minor < 0, &number, currency)
+}
+
+/// `€12.00 / month × 3`. Empty where the price has no amount of its own.
+pub fn price(price: &Price, quantity: Option<i64>) -> String {
+    let currency = price.currency.as_deref().unwrap_or_default();
+    let amount = match (price.unit_amount, &price.unit_amount_decimal) {
+        _ if price.billing_scheme.as_deref() == Some("tiered") => "Price by quantity".to_owned(),
+        (Some(minor), _) => amount(minor, currency),
+        (None, Some(text)) => match fraction(text, currency) {
+            Some(amount) => amount,
+            None => return String::new(),
+        },
+        (None, None) => return String::new(),
+    };
+    let is_metered = price.usage_type.as_deref() == Some("metered");
+    let unit = if is_metered { " per unit" } else { "" };
+    let times = match quantity {
+        Some(count) if count != 1 && !is_metered => format!(" × {}", grouped(count.unsigned_abs())),
+        _ => String::new(),
+    };
+    format!("{amount}{unit}{}{times}", interval(price))
+}
+
+/// ` / month` or ` / 3 months`
+fn interval(price: &Price) -> String {
+    match (price.interval.as_deref(), price.interval_count) {
+        (Some(interval), None | Some(1)) => format!(" / {interval}"),
+        (Some(interval), Some(count)) => format!(" / {count} {interval}s"),
+        (None, _) => String::new(),
+    }
+}
+
+/// An amount below the minor unit, as Stripe writes it: `0.25` cents are `€0.0025`.
+fn fraction(text: &str, currency: &str) -> Option<String> {
+    let (minor, below) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if minor.is_empty() || minor.len() > 15 || !is_number(minor) || !is_number(below) {
+        return None;
+    }
+    let places = places(currency) as usize;
+    let padded = format!("{minor:0>width$}", width = places + 1);
+    let (whole, rest) = padded.split_at(padded.len() - places);
+    let decimals = format!("{rest}{below}");
+    let decimals = decimals.trim_end_matches('0');
+    let decimals = format!("{decimals:0<places$}");
+    let point = if decimals.is_empty() { "" } else { "." };
+    let number = format!("{}{point}{decimals}", grouped(whole.parse().ok()?));
+    Some(signed(false, &number, currency))
+}
+
+fn places(currency: &str) -> u32 {
+    if NO_DECIMALS.contains(&currency) {
+        0
+    } else if THREE_DECIMALS.contains(&currency) {
+        3
+    } else {
+        2
+    }
+}
+
+fn signed(is_negative: bool, number: &str, currency: &str) -> String {
+    let minus = if is_negative { "−" } else { "" };
+    let symbol = match currency {
+        "eur" => "€",
+        "usd" => "$",
+        "gbp" => "£",
+        "jpy" => "¥",
+        "inr" => "₹",
+        "krw" => "₩",
+        "brl" => "R$",
+        "aud" => "A$",
+        "cad" => "CA$",
+        "nzd" => "NZ$",
+        _ => return format!("{minus}{} {number}", currency.to_ascii_uppercase()),
+    };
+    format!("{minus}{symbol}{number}")
+}
+
+/// `12,345`
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_have_the_decimals_of_their_currency() {
+        for (minor, currency, text) in [
+            (1200, "eur", "€12.00"),
+            (5, "usd", "$0.05"),
+            (123_456_789, "usd", "$1,234,567.89"),
+            (1200, "jpy", "¥1,200"),
+            (1200, "kwd", "KWD 1.200"),
+            (990, "chf", "CHF 9.90"),
+            (-250, "gbp", "−£2.50"),
+            (i64::MIN, "eur", "−€92,233,720,368,547,758.08"),
+        ] {
+            assert_eq!(amount(minor, currency), text);
+        }
+    }
+
+    #[test]
+    fn prices_say_how_often_and_how_many() {
+        let monthly = Price {
+            currency: Some("eur".to_owned()),
+            unit_amount: Some(1200),
+            interval: Some("month".to_owned()),
+            interval_count: Some(1),
+            ..Price::default()
+        };
+        assert_eq!(price(&monthly, Some(3)), "€12.00 / month × 3");
+        assert_eq!(price(&monthly, Some(1)), "€12.00 / month");
+        let quarterly = Price {
+            interval_count: Some(3),
+            ..monthly.clone()
+        };
+        assert_eq!(price(&quarterly, None), "€12.00 / 3 months");
+        let tiny = |text: &str| Price {
+            unit_amount: None,
+            unit_amount_decimal: Some(text.to_owned()),
+            usage_type: Some("metered".to_owned()),
+            ..monthly.clone()
+        };
+        assert_eq!(price(&tiny("0.25"), Some(7)), "€0.0025 per unit / month");
+        assert_eq!(price(&tiny("1050.5"), None), "€10.505 per unit / month");
+        assert_eq!(price(&tiny("x"), None), "");
+        let tiered = Price {
+            billing_scheme: Some("tiered".to_owned()),
+            ..tiny("")
+        };
+        assert_eq!(price(&tiered, None), "Price by quantity per unit / month");
+        assert_eq!(price(&Price::default(), None), "");
+    }
+}

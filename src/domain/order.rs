@@ -1,0 +1,114 @@
+//! The ordering rule, for one object of any noun.
+//!
+//! Each mirrored row keeps `stripe_at`, the Stripe second that last wrote it. An older event is
+//! stale. A newer one is written. Deleted is final. Events of one second are put in order by what
+//! they say themselves: see [`tie`](super::tie). What was read from Stripe counts as of the second in
+//! which it was asked for. So any set of events, in any order, with any repetition and with any
+//! reading in between, ends in the same rows.
+
+use std::cmp::Ordering;
+
+use super::{
+    mirror::{self, Mirrored, state},
+    tie::{self, Last},
+};
+use crate::{
+    store::{self, Tx},
+    stripe::Event,
+};
+
+/// How many seconds with several events each are looked back through.
+const FURTHEST_BACK: usize = 8;
+
+/// What is to be done about an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision<M> {
+    Write(M),
+    Keep,
+    /// The events leave open what came last: this is a guess, and Stripe is to be asked.
+    Guess(Option<M>),
+}
+
+/// What the event would leave. `None` when its object cannot be read.
+pub fn snapshot<M: Mirrored>(event: &Event) -> Option<M> {
+    let livemode = event.livemode.into();
+    if mirror::is_deletion(event) {
+        let id = event.object.get("id")?.as_str()?;
+        return Some(M::tombstone(id, livemode, event.created));
+    }
+    state::<M>(event).map(|state| state.stamped(livemode, event.created))
+}
+
+/// What `next`, the snapshot of `event`, does to the present row.
+pub async fn decide<M: Mirrored>(
+    tx: &mut Tx,
+    present: Option<&M>,
+    event: &Event,
+    next: M,
+) -> store::Result<Decision<M>> {
+    let Some(row) = present else {
+        return Ok(Decision::Write(next));
+    };
+    Ok(match (row.deleted_at(), next.deleted_at()) {
+        // Deletions can differ in their second only when Stripe says it twice: the first counts.
+        (Some(at), Some(_)) if event.created < at => Decision::Write(next),
+        (Some(_), _) => Decision::Keep,
+        // Final, however old: nothing that was true before it can be true after it.
+        (None, Some(_)) => Decision::Write(next),
+        (None, None) => match event.created.cmp(&row.stripe_at()) {
+            Ordering::Greater => Decision::Write(next),
+            // The same second; or older, and then stale, but it may be what tells the order of the
+            // row's second.
+            Ordering::Equal | Ordering::Less => last_of_second(tx, event, row.stripe_at()).await?,
+        },
+    })
+}
+
+/// What the last event of that second says, of all known events of the object of `event`.
+async fn last_of_second<M: Mirrored>(
+    tx: &mut Tx,
+    event: &Event,
+    second: i64,
+) -> store::Result<Decision<M>> {
+    let Some(object) = event.object_id() else {
+        return Ok(Decision::Keep);
+    };
+    // Back to a second with one event: from there the order of the later ones can be told.
+    let mut seconds = Vec::new();
+    let mut before = second.saturating_add(1);
+    loop {
+        let bodies = store::event::of_second_before(tx, &object, before).await?;
+        let events: Vec<_> = bodies
+            .iter()
+            .filter_map(|body| Event::parse(body.as_bytes()).ok())
+            .collect();
+        let Some(first) = events.first() else { break };
+        if seconds.is_empty() && first.created != second {
+            // The row is what was read from Stripe then, and knows better.
+            return Ok(Decision::Keep);
+        }
+        before = first.created;
+        let is_base = events.len() == 1;
+        seconds.push(events);
+        if is_base || seconds.len() == FURTHEST_BACK {
+            break;
+        }
+    }
+    let last = seconds
+        .into_iter()
+        .rev()
+        .fold(None::<Last>, |last, events| {
+            tie::last::<M>(last.map(|last| last.event), events)
+        });
+    let Some(last) = last else {
+        return Ok(Decision::Keep);
+    };
+    let is_cut = mirror::is_cut(&last.event.object);
+    let row = snapshot::<M>(&last.event).filter(|_| !is_cut);
+    let is_of_this_second = event.created == second;
+    Ok(match row {
+        row if (last.is_open || is_cut) && is_of_this_second => Decision::Guess(row),
+        Some(row) => Decision::Write(row),
+        None => Decision::Keep,
+    })
+}

@@ -1,0 +1,198 @@
+//! Asking Stripe what an object is now: where a list in an event is cut, or where events of one
+//! second leave open which came last.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::FutureExt;
+use serde_json::{Value, json};
+
+use super::{
+    App,
+    mirror::{Kind, Mirrored, Sightings, with_noun},
+};
+use crate::{
+    store::{self, Tx},
+    stripe::{Client, client, json},
+};
+
+/// An object as Stripe gave it, with the lists in it complete.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fetched {
+    pub kind: Kind,
+    pub object: Value,
+    /// See [`client::Answer::as_of`].
+    pub as_of: i64,
+}
+
+/// Reads one object, with the lists in it complete. `id` is the event's `object_id`.
+pub async fn fetch(stripe: &Client, kind: Kind, id: &str) -> Result<Fetched, client::Error> {
+    if kind == Kind::EntitlementSummary {
+        return entitlements(stripe, id.trim_end_matches("/entitlements")).await;
+    }
+    let answer = stripe.read(&format!("v1/{}/{id}", list_of(kind))).await?;
+    let mut fetched = Fetched {
+        kind,
+        object: answer.body,
+        as_of: answer.as_of,
+    };
+    complete(stripe, &mut fetched).await?;
+    Ok(fetched)
+}
+
+/// Reads what a list in an object is cut of.
+pub async fn complete(stripe: &Client, fetched: &mut Fetched) -> Result<(), client::Error> {
+    let id = json::text(&fetched.object, "id").unwrap_or_default();
+    if fetched.kind == Kind::Subscription && json::is_cut(&fetched.object, "items") {
+        let (items, as_of) = stripe
+            .all("v1/subscription_items", &[("subscription", &id)])
+            .await?;
+        fetched.as_of = fetched.as_of.min(as_of);
+        if let Some(map) = fetched.object.as_object_mut() {
+            map.insert("items".to_owned(), items);
+        }
+    }
+    Ok(())
+}
+
+async fn entitlements(stripe: &Client, customer: &str) -> Result<Fetched, client::Error> {
+    let (list, as_of) = stripe
+        .all(
+            "v1/entitlements/active_entitlements",
+            &[("customer", customer)],
+        )
+        .await?;
+    Ok(Fetched {
+        kind: Kind::EntitlementSummary,
+        object: json!({
+            "object": "entitlements.active_entitlement_summary",
+            "customer": customer,
+            "entitlements": list,
+        }),
+        as_of,
+    })
+}
+
+/// The path of Stripe's list of a noun.
+pub fn list_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Customer => "customers",
+        Kind::Subscription => "subscriptions",
+        Kind::Product => "products",
+        Kind::Price => "prices",
+        Kind::Invoice => "invoices",
+        Kind::PaymentIntent => "payment_intents",
+        Kind::InvoicePayment => "invoice_payments",
+        Kind::PaymentMethod => "payment_methods",
+        Kind::CheckoutSession => "checkout/sessions",
+        Kind::EntitlementSummary => "entitlements/active_entitlements",
+    }
+}
+
+/// What was written of some objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The normalised addresses whose pages changed.
+    pub changed: BTreeSet<String>,
+    /// The ids of objects that could not be read, or what they are where they have none.
+    pub unreadable: Vec<String>,
+}
+
+/// Writes objects of one kind that were read from Stripe, and the objects inside them, unless the
+/// rows are as new.
+pub async fn write(
+    tx: &mut Tx,
+    kind: Kind,
+    objects: &[Value],
+    as_of: i64,
+    livemode: bool,
+) -> store::Result<Written> {
+    let mut written = Written::default();
+    let mut customers = BTreeSet::new();
+    with_noun!(kind, Noun => {
+        let mut rows = Vec::with_capacity(objects.len());
+        for object in objects {
+            match read::<Noun>(object, as_of, livemode) {
+                Some(row) => rows.push(row),
+                None => written.unreadable.push(
+                    json::text(object, "id").unwrap_or_else(|| "an object without an id".to_owned()),
+                ),
+            }
+        }
+        for row in write_news(tx, rows).await? {
+            written.changed.extend(row.address().map(str::to_owned));
+            customers.extend(row.customer_id().map(str::to_owned));
+        }
+    });
+    let (mut prices, mut methods) = (Vec::new(), Vec::new());
+    for seen in objects.iter().map(Sightings::in_object) {
+        prices.extend(seen.prices);
+        methods.extend(seen.payment_methods);
+    }
+    let stamp = livemode.into();
+    let prices = prices.into_iter().map(|row| row.stamped(stamp, as_of));
+    let methods = methods.into_iter().map(|row| row.stamped(stamp, as_of));
+    write_news(tx, prices.collect()).await?;
+    write_news(tx, methods.collect()).await?;
+    let customers: Vec<_> = customers.iter().map(String::as_str).collect();
+    let addresses = store::customer::addresses(tx, &customers).await?;
+    written.changed.extend(addresses);
+    Ok(written)
+}
+
+fn read<M: Mirrored>(object: &Value, as_of: i64, livemode: bool) -> Option<M> {
+    if json::flag(object, "deleted") {
+        let id = json::text(object, "id")?;
+        return Some(M::tombstone(&id, livemode.into(), as_of));
+    }
+    let row = std::panic::catch_unwind(|| M::read(object)).unwrap_or_default()?;
+    Some(row.stamped(livemode.into(), as_of))
+}
+
+/// Writes those of the rows that are newer than what is there, and returns them.
+async fn write_news<M: Mirrored>(tx: &mut Tx, rows: Vec<M>) -> store::Result<Vec<M>> {
+    let rows: BTreeMap<String, M> = rows
+        .into_iter()
+        .map(|row| (row.id().to_owned(), row))
+        .collect();
+    let ids: Vec<_> = rows.keys().map(String::as_str).collect();
+    let present: BTreeMap<_, _> = M::load(tx, &ids)
+        .await?
+        .into_iter()
+        .map(|row| (row.id().to_owned(), row))
+        .collect();
+    let is_news = |row: &M| {
+        present.get(row.id()).is_none_or(|present| {
+            present.deleted_at().is_none()
+                && (present.stripe_at() < row.stripe_at() || row.deleted_at().is_some())
+        })
+    };
+    let news: Vec<_> = rows.into_values().filter(is_news).collect();
+    M::save(tx, &news.iter().collect::<Vec<_>>()).await?;
+    Ok(news)
+}
+
+/// Writes what was read in a transaction of its own, and tells the pages. `id` is the event's
+/// `object_id`.
+pub async fn keep(app: &App, id: String, fetched: Fetched) -> store::Result<()> {
+    let livemode = app.config.livemode();
+    let written = app
+        .store
+        .write(move |tx| {
+            async move {
+                tx.lock(&[&id]).await?;
+                let Fetched {
+                    kind,
+                    object,
+                    as_of,
+                } = fetched;
+                write(tx, kind, &[object], as_of, livemode).await
+            }
+            .boxed()
+        })
+        .await?;
+    written
+        .changed
+        .into_iter()
+        .for_each(|address| app.changes.tell(address));
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! Asks Stripe for the events that never arrived: on start, then every hour, from where the last
+//! sweep began. Stripe keeps events for 30 days. They go in by the same door as webhooks do, where
+//! known ones are duplicates, so overlap costs nothing and order does not matter.
+
+use std::time::Duration;
+
+use futures::{FutureExt, future::try_join_all};
+use reqwest::StatusCode;
+use tokio_util::sync::CancellationToken;
+
+use super::{App, inbox::NotStored, sync::Outcome};
+use crate::{
+    store,
+    stripe::{Event, client, json},
+};
+
+const EVERY: Duration = Duration::from_secs(60 * 60);
+/// How far back Stripe knows events (<https://docs.stripe.com/api/events>).
+const KEPT_BY_STRIPE: i64 = 30 * 24 * 60 * 60;
+/// Seconds that a sweep goes further back than the last one came: what happened while Stripe was
+/// making a page may be on none.
+const OVERLAP: i64 = 5 * 60;
+const CURSOR: &str = "sweep";
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Events that Stripe listed.
+    pub seen: u64,
+    /// Those of them that had not arrived.
+    pub new: u64,
+    /// Seconds between the last sweep and the oldest event that Stripe still knows: what happened
+    /// then may never be known. 0 is good.
+    pub gap: i64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Stripe(#[from] client::Error),
+    #[error("the database could not be used: {0}")]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    NotStored(#[from] NotStored),
+}
+
+/// Sweeps now and then every hour, until `stop`.
+pub async fn run(app: App, stop: CancellationToken) {
+    loop {
+        let swept = tokio::select! {
+            () = stop.cancelled() => return,
+            swept = sweep(&app) => swept,
+        };
+        match swept {
+            Ok(swept) => tell(&swept),
+            Err(Error::Stripe(error)) if is_not_allowed(&error) => {
+                tracing::info!(
+                    "the key may not read events, so events that never arrived are not asked for; \
+                     give it `Events: Read` for that"
+                );
+                return;
+            }
+            Err(error) => tracing::warn!(%error, "the sweep failed; the next one goes as far back"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+fn tell(swept: &Swept) {
+    if swept.gap > 0 {
+        tracing::error!(
+            days = swept.gap / (24 * 60 * 60),
+            "events were missed that Stripe does not know any more: run `billhook import`"
+        );
+    }
+    if swept.new > 0 {
+        tracing::warn!(
+            new = swept.new,
+            seen = swept.seen,
+            "events that never arrived were found"
+        );
+    } else {
+        tracing::debug!(seen = swept.seen, "swept");
+    }
+}
+
+/// Whether Stripe says that the key has no such right.
+pub fn is_not_allowed(error: &client::Error) -> bool {
+    matches!(
+        error.status(),
+        Some(StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED)
+    )
+}
+
+/// Asks for everything since the last sweep began, and moves the cursor when all of it is stored.
+/// The first one only sets the cursor: what was before is the import's.
+pub async fn sweep(app: &App) -> Result<Swept, Error> {
+    let cursor = app
+        .store
+        .read(|tx| async move { store::progress::get(tx, CURSOR).await }.boxed())
+        .await?
+        .and_then(|text| text.parse::<i64>().ok());
+    let Some(cursor) = cursor else {
+        let page = app.stripe.page("v1/events", &[]).await?;
+        set_cursor(app, page.as_of).await?;
+        return Ok(Swept::default());
+    };
+    let from = cursor.saturating_sub(OVERLAP).to_string();
+    let mut swept = Swept::default();
+    let mut began = None;
+    let mut after = None::<String>;
+    loop {
+        let mut query = vec![("created[gte]", from.as_str())];
+        query.extend(after.as_deref().map(|id| ("starting_after", id)));
+        let page = app.stripe.page("v1/events", &query).await?;
+        let began = *began.get_or_insert(page.as_of);
+        after = page
+            .objects
+            .last()
+            .and_then(|event| json::text(event, "id"));
+        let is_last = !page.has_more || after.is_none();
+        // Together, so that they share commits.
+        let received = page.objects.iter().map(|object| receive(app, object));
+        for is_new in try_join_all(received).await? {
+            swept.seen += 1;
+            swept.new += u64::from(is_new);
+        }
+        if is_last {
+            swept.gap = (began - KEPT_BY_STRIPE - cursor).max(0);
+            set_cursor(app, began).await?;
+            return Ok(swept);
+        }
+    }
+}
+
+/// Whether the event had not arrived.
+async fn receive(app: &App, object: &serde_json::Value) -> Result<bool, Error> {
+    let Ok(event) = Event::parse(object.to_string().as_bytes()) else {
+        return Ok(false);
+    };
+    let outcome = app.inbox.receive(event).await?;
+    Ok(outcome != Outcome::Duplicate)
+}
+
+/// What happens from that second on is the next sweep's.
+pub async fn set_cursor(app: &App, second: i64) -> Result<(), Error> {
+    let now = app.clock.now();
+    app.store
+        .write(move |tx| {
+            async move { store::progress::set(tx, CURSOR, &second.to_string(), now).await }.boxed()
+        })
+        .await?;
+    Ok(())
+}
+
+/// Sets the cursor to this second of Stripe's, unless there is one: before an import, so that
+/// nothing that changes during it is lost.
+pub async fn begin(app: &App) -> Result<(), Error> {
+    let known = app
+        .store
+        .read(|tx| async move { store::progress::get(tx, CURSOR).await }.boxed())
+        .await?;
+    if known.is_none() {
+        let page = app.stripe.page("v1/customers", &[]).await?;
+        set_cursor(app, page.as_of).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! Takes up what could not be decided when it came in: events that failed, that are to be replayed,
+//! or about whose objects Stripe has to be asked. Several processes may run it at once.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::FutureExt;
+use reqwest::StatusCode;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    App,
+    mirror::Kind,
+    refetch::{self, Fetched},
+    sweep,
+    sync::{self, Doubt, Outcome},
+};
+use crate::{
+    clock,
+    store::{self, event::Event as Row},
+    stripe::Event,
+};
+
+/// Events that are taken at once.
+const MOST: i64 = 256;
+/// Seconds after which events whose worker has died are taken by another.
+const LEASE: i64 = 60;
+/// Other processes, and commands, make events due without telling us, so we look this often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// An event that has failed so often, or for so long, is dead (checklist 52).
+const MOST_ATTEMPTS: i64 = 12;
+const LONGEST: i64 = 72 * 60 * 60;
+/// Seconds for which a noun that the key may not read is not asked for again.
+const NOT_ALLOWED_FOR: i64 = 60 * 60;
+/// Seconds until what was read too early is read again.
+const SOON: i64 = 2;
+
+/// When each noun may be asked for again, after Stripe has said that the key may not read it.
+#[derive(Clone, Debug, Default)]
+pub struct Permissions(Arc<[AtomicI64; 10]>);
+
+impl Permissions {
+    fn may_read(&self, kind: Kind, now: i64) -> bool {
+        self.0[kind as usize].load(Ordering::Relaxed) <= now
+    }
+
+    fn refuse(&self, kind: Kind, now: i64) {
+        self.0[kind as usize].store(now + NOT_ALLOWED_FOR, Ordering::Relaxed);
+    }
+}
+
+/// Takes up what is due until `stop`.
+pub async fn run(app: App, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let wait = match step(&app).await {
+            Ok(true) => continue,
+            Ok(false) => LOOK_EVERY,
+            Err(error) => {
+                tracing::error!(%error, "the events that are due could not be worked on");
+                LOOK_EVERY
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Handles some events that are due. False when there are none.
+pub async fn step(app: &App) -> store::Result<bool> {
+    let now = app.clock.now();
+    let claimed = app
+        .store
+        .write(move |tx| {
+            async move { store::event::claim(tx, now, now + LEASE, MOST).await }.boxed()
+        })
+        .await?;
+    if claimed.is_empty() {
+        return Ok(false);
+    }
+    let mut events = Vec::with_capacity(claimed.len());
+    for row in claimed {
+        match Event::parse(row.payload.as_bytes()) {
+            Ok(event) => events.push((row, event)),
+            Err(_) => {
+                let error = "its payload has been deleted, so it cannot be applied again";
+                record_failure(app, &row, error, true).await?;
+            }
+        }
+    }
+    for (kind, events) in apply(app, events).await? {
+        ask(app, kind, events).await?;
+    }
+    Ok(true)
+}
+
+type Claimed = Vec<(Row, Event)>;
+
+/// Applies the events, together or, if that fails, one by one. Returns those about which Stripe is
+/// to be asked, by object.
+async fn apply(app: &App, events: Claimed) -> store::Result<Vec<(Kind, Claimed)>> {
+    let outcomes = match apply_together(app, &events).await {
+        Ok(outcomes) => outcomes,
+        Err(error) if store::is_away(&error) => return Err(error),
+        Err(_) => {
+            let mut outcomes = Vec::with_capacity(events.len());
+            for one in &events {
+                match apply_together(app, std::slice::from_ref(one)).await {
+                    Ok(outcome) => outcomes.extend(outcome),
+                    Err(error) if store::is_away(&error) => return Err(error),
+                    Err(error) => {
+                        record_failure(app, &one.0, &error.to_string(), false).await?;
+                        outcomes.push(Outcome::Ignored);
+                    }
+                }
+            }
+            outcomes
+        }
+    };
+    let livemode = app.config.livemode();
+    let mut to_ask = BTreeMap::<(Kind, String), Claimed>::new();
+    for (claimed, outcome) in events.into_iter().zip(outcomes) {
+        let kind = sync::kind(&claimed.1, livemode).filter(|_| outcome == Outcome::Pending);
+        if let Some(key) = kind.zip(claimed.1.object_id()) {
+            to_ask.entry(key).or_default().push(claimed);
+        }
+    }
+    Ok(to_ask
+        .into_iter()
+        .map(|((kind, _), events)| (kind, events))
+        .collect())
+}
+
+async fn apply_together(app: &App, events: &[(Row, Event)]) -> store::Result<Vec<Outcome>> {
+    let events: Vec<_> = events.iter().map(|(_, event)| event.clone()).collect();
+    settle(app, events, Doubt::Ask).await
+}
+
+/// Applies stored events and records what became of them. What stays pending keeps its lease.
+async fn settle(app: &App, events: Vec<Event>, doubt: Doubt) -> store::Result<Vec<Outcome>> {
+    let (livemode, now) = (app.config.livemode(), app.clock.now());
+    let received = app
+        .store
+        .write(move |tx| {
+            async move {
+                sync::lock(tx, &events, livemode).await?;
+                let all: Vec<_> = events.iter().collect();
+                let received = sync::apply(tx, &all, livemode, doubt).await?;
+                for outcome in [Outcome::Applied, Outcome::Stale, Outcome::Ignored] {
+                    let ids: Vec<_> = events
+                        .iter()
+                        .zip(&received.outcomes)
+                        .filter(|(_, of)| **of == outcome)
+                        .map(|(event, _)| event.id.as_str())
+                        .collect();
+                    store::event::finish(tx, &ids, outcome.state(), now).await?;
+                }
+                Ok(received)
+            }
+            .boxed()
+        })
+        .await?;
+    received
+        .changed
+        .into_iter()
+        .for_each(|address| app.changes.tell(address));
+    Ok(received.outcomes)
+}
+
+/// Asks Stripe about the object of these events, once for all of them.
+async fn ask(app: &App, kind: Kind, events: Claimed) -> store::Result<()> {
+    let now = app.clock.now();
+    let Some(id) = events.first().and_then(|(_, event)| event.object_id()) else {
+        return Ok(());
+    };
+    if !app.permissions.may_read(kind, now) {
+        return take_as_they_are(app, events).await;
+    }
+    if let Some(rest) = app.stripe.rest() {
+        let later = now + 1 + i64::try_from(rest.as_secs()).unwrap_or(i64::MAX);
+        return postpone(app, events, later).await;
+    }
+    match refetch::fetch(&app.stripe, kind, &id).await {
+        Ok(fetched) => keep(app, id, fetched, events).await,
+        Err(error) if sweep::is_not_allowed(&error) => {
+            tracing::warn!(%error, ?kind, "the key may not read this; events are taken as they are");
+            app.permissions.refuse(kind, now);
+            take_as_they_are(app, events).await
+        }
+        // There is nothing to read any more, so the events have the last word.
+        Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {
+            take_as_they_are(app, events).await
+        }
+        Err(error) => {
+            for (row, _) in &events {
+                record_failure(app, row, &error.to_string(), false).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn keep(app: &App, id: String, fetched: Fetched, events: Claimed) -> store::Result<()> {
+    let newest = events.iter().map(|(_, event)| event.created).max();
+    let now = app.clock.now();
+    // Read in the second of the event it might have been read before it.
+    if newest.is_some_and(|newest| fetched.as_of <= newest) {
+        return postpone(app, events, now + SOON).await;
+    }
+    let as_of = fetched.as_of;
+    refetch::keep(app, id.clone(), fetched).await?;
+    app.store
+        .write(move |tx| async move { store::event::settle(tx, &id, as_of, now).await }.boxed())
+        .await
+}
+
+async fn take_as_they_are(app: &App, events: Claimed) -> store::Result<()> {
+    let events = events.into_iter().map(|(_, event)| event).collect();
+    settle(app, events, Doubt::Settle).await.map(drop)
+}
+
+async fn postpone(app: &App, events: Claimed, due_at: i64) -> store::Result<()> {
+    app.store
+        .write(move |tx| {
+            async move {
+                let ids: Vec<_> = events.iter().map(|(row, _)| row.id.as_str()).collect();
+                store::event::postpone(tx, &ids, due_at).await
+            }
+            .boxed()
+        })
+        .await
+}
+
+/// Another try later, or none if there were enough of them.
+async fn record_failure(app: &App, row: &Row, error: &str, is_final: bool) -> store::Result<()> {
+    let now = app.clock.now();
+    let is_dead = is_final || row.attempts >= MOST_ATTEMPTS || now - row.received_at >= LONGEST;
+    let due_at = (!is_dead).then(|| now + pause(row.attempts));
+    if is_dead {
+        tracing::error!(
+            event = row.id,
+            error,
+            "an event is dead: see `billhook events`"
+        );
+    } else {
+        tracing::warn!(
+            event = row.id,
+            error,
+            attempts = row.attempts,
+            "an event failed"
+        );
+    }
+    let (id, error) = (row.id.clone(), error.to_owned());
+    app.store
+        .write(move |tx| async move { store::event::fail(tx, &id, &error, due_at).await }.boxed())
+        .await
+}
+
+/// Seconds before the next try: 5, 10, 20 and so on up to 6 hours, each more or less.
+pub fn pause(attempts: i64) -> i64 {
+    let shift = u32::try_from(attempts.clamp(1, 13)).unwrap_or(1) - 1;
+    let pause = Duration::from_secs((5 << shift).min(6 * 60 * 60));
+    i64::try_from(clock::jittered(pause).as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_some_hours_and_twelve_of_them_fit_into_72_hours() {
+        assert!((3..=6).contains(&pause(1)));
+        assert!((1919..=3200).contains(&pause(10)));
+        assert!((1..MOST_ATTEMPTS).map(pause).sum::<i64>() < LONGEST);
+        assert!(pause(i64::MAX) <= 6 * 60 * 60 * 5 / 4);
+    }
+}

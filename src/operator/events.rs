@@ -1,0 +1,278 @@
+//! `billhook events`: what came, what became of it, and once more.
+
+use clap::{Args, Subcommand};
+use futures::FutureExt;
+use serde_json::{Value, json};
+
+use super::{
+    Form,
+    text::{plain, seconds, table, time},
+    told,
+};
+use crate::{
+    domain::{App, worker},
+    say,
+    store::{
+        self,
+        event::{Event, Filter},
+    },
+};
+
+/// Ids of at most so many failed and dead events are replayed at once.
+const MOST: i64 = 100_000;
+
+#[derive(Args, Debug)]
+pub struct Events {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    form: Form,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The newest events
+    List(List),
+    /// One event with its payload
+    Show {
+        /// `evt_…`
+        id: String,
+    },
+    /// Apply events again: safe however often. Shows what it would do; does it with --yes
+    Replay(Replay),
+}
+
+#[derive(Args, Debug)]
+struct List {
+    /// applied, stale, ignored, pending, failed or dead
+    #[arg(long, value_parser = ["applied", "stale", "ignored", "pending", "failed", "dead"])]
+    state: Option<String>,
+    /// A type, or its beginning with a star: `customer.*`
+    #[arg(long)]
+    r#type: Option<String>,
+    /// `cus_…`
+    #[arg(long)]
+    customer: Option<String>,
+    /// Received in the last 30m, 12h or 7d
+    #[arg(long, value_parser = seconds)]
+    since: Option<i64>,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
+    limit: i64,
+}
+
+#[derive(Args, Debug)]
+struct Replay {
+    /// `evt_…`, several if you like
+    #[arg(required_unless_present = "failed")]
+    ids: Vec<String>,
+    /// All that failed or are dead
+    #[arg(long, conflicts_with = "ids")]
+    failed: bool,
+    /// Do it
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Events {
+    pub async fn run(self, app: &App) -> Result<(), Vec<String>> {
+        match self.command {
+            Command::List(list) => list.run(app, self.form).await,
+            Command::Show { id } => show(app, id).await,
+            Command::Replay(replay) => replay.run(app, self.form).await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self, app: &App, form: Form) -> Result<(), Vec<String>> {
+        let filter = Filter {
+            state: self.state,
+            r#type: self.r#type,
+            customer: self.customer,
+            since: self.since.map(|seconds| app.clock.now() - seconds),
+        };
+        let limit = self.limit;
+        let rows = read(app, move |tx| {
+            async move { store::event::list(tx, &filter, limit).await }.boxed()
+        })
+        .await?;
+        if form.json {
+            rows.iter().for_each(|row| say(&object(row).to_string()));
+            return Ok(());
+        }
+        let counts = read(app, |tx| {
+            async move { store::event::counts(tx).await }.boxed()
+        })
+        .await?;
+        if rows.is_empty() {
+            say("no such events");
+        } else {
+            say(&in_columns(&rows));
+        }
+        let counts = counts
+            .iter()
+            .map(|(state, count)| format!("{count} {state}"));
+        say(&format!(
+            "\nin all: {}",
+            counts.collect::<Vec<_>>().join(", ")
+        ));
+        Ok(())
+    }
+}
+
+impl Replay {
+    async fn run(self, app: &App, form: Form) -> Result<(), Vec<String>> {
+        let rows = if self.failed {
+            failed(app).await?
+        } else {
+            by_id(app, self.ids).await?
+        };
+        let gone = |row: &Event| row.payload.is_empty();
+        let ids: Vec<_> = rows
+            .iter()
+            .filter(|row| !gone(row))
+            .map(|row| row.id.clone())
+            .collect();
+        let gone = rows.iter().filter(|row| gone(row)).count();
+        if !form.json && gone > 0 {
+            say(&format!(
+                "{gone} cannot be replayed: their payloads have been deleted"
+            ));
+        }
+        if self.yes && !ids.is_empty() {
+            apply(app, ids.clone()).await?;
+        }
+        let rows = by_id(app, ids).await?;
+        if form.json {
+            rows.iter().for_each(|row| say(&object(row).to_string()));
+            return Ok(());
+        }
+        if rows.is_empty() {
+            say("nothing to replay");
+        } else {
+            say(&in_columns(&rows));
+        }
+        if !self.yes && !rows.is_empty() {
+            say(&format!(
+                "\n{} would be applied again. Do it with --yes.",
+                rows.len()
+            ));
+        }
+        Ok(())
+    }
+}
+
+async fn show(app: &App, id: String) -> Result<(), Vec<String>> {
+    let Some(row) = by_id(app, vec![id]).await?.pop() else {
+        return Ok(());
+    };
+    let mut shown = object(&row);
+    let payload = serde_json::from_str(&row.payload).unwrap_or(Value::Null);
+    if let Some(map) = shown.as_object_mut() {
+        map.insert("payload".to_owned(), payload);
+    }
+    // It is an object of ours, which can always be written.
+    say(&serde_json::to_string_pretty(&shown).unwrap_or_default());
+    Ok(())
+}
+
+/// Makes them due, and does what a worker does until none of them is.
+async fn apply(app: &App, ids: Vec<String>) -> Result<(), Vec<String>> {
+    let now = app.clock.now();
+    app.store
+        .write(move |tx| {
+            async move {
+                let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+                store::event::requeue(tx, &ids, now).await
+            }
+            .boxed()
+        })
+        .await
+        .map_err(|error| told(&error))?;
+    while worker::step(app).await.map_err(|error| told(&error))? {}
+    Ok(())
+}
+
+async fn failed(app: &App) -> Result<Vec<Event>, Vec<String>> {
+    let mut ids = Vec::new();
+    for state in ["failed", "dead"] {
+        let filter = Filter {
+            state: Some(state.to_owned()),
+            ..Filter::default()
+        };
+        let rows = read(app, move |tx| {
+            async move { store::event::list(tx, &filter, MOST).await }.boxed()
+        });
+        ids.extend(rows.await?.into_iter().map(|row| row.id));
+    }
+    by_id(app, ids).await
+}
+
+async fn by_id(app: &App, ids: Vec<String>) -> Result<Vec<Event>, Vec<String>> {
+    let (rows, missing) = read(app, move |tx| {
+        async move {
+            let (mut rows, mut missing) = (Vec::new(), Vec::new());
+            for id in ids {
+                match store::event::find(tx, &id).await? {
+                    Some(row) => rows.push(row),
+                    None => missing.push(format!("billhook: there is no event {}", plain(&id))),
+                }
+            }
+            Ok((rows, missing))
+        }
+        .boxed()
+    })
+    .await?;
+    if missing.is_empty() {
+        Ok(rows)
+    } else {
+        Err(missing)
+    }
+}
+
+async fn read<T: Send + 'static>(
+    app: &App,
+    work: impl for<'t> FnOnce(&'t mut store::Tx) -> futures::future::BoxFuture<'t, store::Result<T>>
+    + Send
+    + 'static,
+) -> Result<T, Vec<String>> {
+    app.store.read(work).await.map_err(|error| told(&error))
+}
+
+fn in_columns(rows: &[Event]) -> String {
+    let heads = [
+        "received", "id", "type", "object", "state", "tries", "error",
+    ];
+    let mut lines = vec![heads.map(str::to_owned).to_vec()];
+    lines.extend(rows.iter().map(|row| {
+        vec![
+            time(row.received_at),
+            plain(&row.id),
+            plain(&row.r#type),
+            plain(row.object_id.as_deref().unwrap_or("-")),
+            row.state.clone(),
+            row.attempts.to_string(),
+            plain(row.error.as_deref().unwrap_or_default()),
+        ]
+    }));
+    table(&lines)
+}
+
+fn object(row: &Event) -> Value {
+    json!({
+        "id": row.id,
+        "type": row.r#type,
+        "object": row.object_id,
+        "customer": row.customer_id,
+        "created": row.created,
+        "livemode": row.livemode == 1,
+        "api_version": row.api_version,
+        "state": row.state,
+        "attempts": row.attempts,
+        "error": row.error,
+        "received_at": row.received_at,
+        "processed_at": row.processed_at,
+        "due_at": row.due_at,
+    })
+}

@@ -1,0 +1,165 @@
+//! `billhook import`: a bar for people, lines for logs, and an exit status that does not lie.
+
+use std::{collections::BTreeMap, io::IsTerminal, num::NonZeroU32, time::Instant};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::sync::CancellationToken;
+
+use super::{Form, text::plain, told};
+use crate::{
+    domain::{
+        App,
+        import::{self, NOUNS, Progress, Report},
+        mirror::Kind,
+        refetch,
+    },
+    say,
+};
+
+/// Errors that are shown one by one; the rest is counted.
+const SHOWN: usize = 20;
+/// Seconds between lines where there is no terminal.
+const LINE_EVERY: u64 = 10;
+/// Parts of the bar.
+const FINE: u64 = 1000;
+
+#[derive(Args, Debug)]
+pub struct Import {
+    /// Only these, separated by commas: products, prices, customers, subscriptions, invoices,
+    /// payment_intents, invoice_payments, checkout_sessions
+    #[arg(long, value_delimiter = ',', value_parser = noun)]
+    only: Vec<Kind>,
+    /// Requests a second. Stripe allows 100 live and 25 in a sandbox, for all your programs
+    #[arg(long, default_value = "20")]
+    rate: NonZeroU32,
+    #[command(flatten)]
+    form: Form,
+}
+
+fn noun(name: &str) -> Result<Kind, String> {
+    let names = NOUNS.map(name_of);
+    NOUNS
+        .into_iter()
+        .find(|kind| name_of(*kind) == name)
+        .ok_or_else(|| format!("one of {} is wanted", names.join(", ")))
+}
+
+fn name_of(kind: Kind) -> String {
+    refetch::list_of(kind).replace('/', "_")
+}
+
+impl Import {
+    pub async fn run(self, app: &App, stop: CancellationToken) -> Result<(), Vec<String>> {
+        let nouns = if self.only.is_empty() {
+            NOUNS.to_vec()
+        } else {
+            NOUNS
+                .into_iter()
+                .filter(|kind| self.only.contains(kind))
+                .collect()
+        };
+        let client = app.stripe.at_rate(self.rate);
+        let mut show = Show::new(self.form);
+        let report = import::run(app, &client, &nouns, &stop, |progress| show.tell(progress))
+            .await
+            .map_err(|error| told(&error))?;
+        show.end();
+        conclude(&report, self.form)
+    }
+}
+
+fn conclude(report: &Report, form: Form) -> Result<(), Vec<String>> {
+    let read: BTreeMap<_, _> = report
+        .read
+        .iter()
+        .map(|(kind, count)| (name_of(*kind), *count))
+        .collect();
+    if form.json {
+        let json = serde_json::json!({
+            "read": read, "errors": report.errors, "stopped": report.is_stopped,
+        });
+        say(&json.to_string());
+    } else if !read.is_empty() {
+        let counts = read.iter().map(|(name, count)| format!("{count} {name}"));
+        say(&format!("read {}", counts.collect::<Vec<_>>().join(", ")));
+    }
+    let mut lines: Vec<_> = report
+        .errors
+        .iter()
+        .take(SHOWN)
+        .map(|error| format!("  - {}", plain(error)))
+        .collect();
+    if !lines.is_empty() {
+        lines.insert(0, format!("billhook: {} errors:", report.errors.len()));
+    }
+    if report.errors.len() > SHOWN {
+        lines.push(format!("  … and {} more", report.errors.len() - SHOWN));
+    }
+    if report.is_stopped {
+        lines.push("billhook: stopped; `billhook import` goes on from here".to_owned());
+    }
+    if lines.is_empty() { Ok(()) } else { Err(lines) }
+}
+
+/// A bar on a terminal, a line now and then elsewhere, nothing before JSON.
+struct Show {
+    bar: Option<ProgressBar>,
+    is_silent: bool,
+    noun: Option<(Kind, Instant, u64)>,
+    last_line: Option<Instant>,
+}
+
+impl Show {
+    fn new(form: Form) -> Show {
+        let has_bar = !form.json && std::io::stderr().is_terminal();
+        Show {
+            bar: has_bar.then(|| ProgressBar::new(FINE)),
+            is_silent: form.json,
+            noun: None,
+            last_line: None,
+        }
+    }
+
+    fn tell(&mut self, progress: Progress) {
+        let known = self.noun.filter(|(kind, ..)| *kind == progress.kind);
+        let (_, began, before) = known.unwrap_or_else(|| {
+            self.end();
+            (progress.kind, Instant::now(), progress.read)
+        });
+        self.noun = Some((progress.kind, began, before));
+        let seconds = began.elapsed().as_secs_f64();
+        let rate = (progress.read - before) as f64 / seconds.max(0.001);
+        let name = name_of(progress.kind);
+        if let Some(bar) = &self.bar {
+            let template = "{msg:20} {bar:30} {percent:>3} %  {prefix}, {eta} left";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar.set_message(name);
+            bar.set_prefix(format!("{} read, {rate:.0}/s", progress.read));
+            bar.set_position((progress.part * FINE as f64) as u64);
+        } else if !self.is_silent
+            && self
+                .last_line
+                .is_none_or(|last| last.elapsed().as_secs() >= LINE_EVERY)
+        {
+            self.last_line = Some(Instant::now());
+            say(&format!(
+                "{name}: {} read, {:.0} %, {rate:.0}/s",
+                progress.read,
+                progress.part * 100.0
+            ));
+        }
+    }
+
+    /// The bar of a noun stays as it ended.
+    fn end(&mut self) {
+        if let (Some(bar), Some(_)) = (&self.bar, self.noun.take()) {
+            bar.set_position(FINE);
+            bar.abandon();
+            self.bar = Some(ProgressBar::new(FINE));
+        }
+        self.last_line = None;
+    }
+}

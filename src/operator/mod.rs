@@ -1,0 +1,103 @@
+//! The operator's commands: importing, looking at events, replaying them. They work on the same
+//! database as a server that runs, and beside it.
+
+mod events;
+mod import;
+mod text;
+
+use clap::{Args, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    domain::{App, purge, sweep},
+    mail::Mailer,
+    say, serve,
+};
+
+pub use events::Events;
+pub use import::Import;
+
+/// What every command takes.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Form {
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read every object of Stripe's once, and go on where an earlier import stopped
+    Import(Import),
+    /// Look at the events that came, and replay them
+    Events(Events),
+    /// Ask Stripe for the events that never arrived
+    Sweep(Form),
+    /// Delete the payloads of events that are older than EVENT_RETENTION_DAYS
+    Purge(Form),
+}
+
+/// Runs one of them. What went wrong is for the operator to read, a line each.
+pub async fn run(
+    command: Command,
+    config: Config,
+    stop: CancellationToken,
+) -> Result<(), Vec<String>> {
+    let app = build(config).await.map_err(|error| told(&error))?;
+    let result = match command {
+        Command::Import(import) => import.run(&app, stop).await,
+        Command::Events(events) => events.run(&app).await,
+        Command::Sweep(form) => sweep_now(&app, form).await,
+        Command::Purge(form) => purge_now(&app, form).await,
+    };
+    app.store.close().await;
+    result
+}
+
+/// The program without its server.
+async fn build(config: Config) -> Result<App, serve::Error> {
+    let mailer = Mailer::smtp(
+        config.smtp_url.expose(),
+        config.mail_from.clone(),
+        &config.app_name,
+    )?;
+    serve::build(config, Clock::default(), mailer).await
+}
+
+async fn sweep_now(app: &App, form: Form) -> Result<(), Vec<String>> {
+    let swept = sweep::sweep(app).await.map_err(|error| told(&error))?;
+    if form.json {
+        say(
+            &serde_json::json!({ "seen": swept.seen, "new": swept.new, "gap_seconds": swept.gap })
+                .to_string(),
+        );
+    } else {
+        say(&format!(
+            "{} events at Stripe, {} of them had not arrived",
+            swept.seen, swept.new
+        ));
+    }
+    if swept.gap > 0 {
+        return Err(vec![format!(
+            "billhook: the last sweep was more than 30 days ago, and Stripe has forgotten the events of {} days: run `billhook import`",
+            swept.gap / (24 * 60 * 60) + 1
+        )]);
+    }
+    Ok(())
+}
+
+async fn purge_now(app: &App, form: Form) -> Result<(), Vec<String>> {
+    let count = purge::purge(app).await.map_err(|error| told(&error))?;
+    say(&if form.json {
+        serde_json::json!({ "payloads_deleted": count }).to_string()
+    } else {
+        format!("{count} payloads deleted")
+    });
+    Ok(())
+}
+
+fn told(error: &dyn std::fmt::Display) -> Vec<String> {
+    vec![format!("billhook: {error}")]
+}

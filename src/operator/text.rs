@@ -1,0 +1,81 @@
+//! Text for a terminal.
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// A time in UTC, or nothing where the number is none.
+pub fn time(unix: i64) -> String {
+    OffsetDateTime::from_unix_timestamp(unix)
+        .ok()
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_default()
+}
+
+/// What a stranger may have written, without what moves a cursor or starts a line.
+pub fn plain(text: &str) -> String {
+    text.chars()
+        .map(|letter| if letter.is_control() { '·' } else { letter })
+        .collect()
+}
+
+/// Columns as wide as their widest text; the last is as wide as it likes.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        let widths = rows.iter().filter_map(|row| row.get(column));
+        widths.map(|text| text.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths);
+        let cells = cells.map(|(text, width)| format!("{text:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Seconds of `30m`, `12h` or `7d`.
+pub fn seconds(text: &str) -> Result<i64, String> {
+    let wrong = || format!("`{text}` is no time such as 30m, 12h or 7d");
+    let number = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let unit = match text.get(number.len()..) {
+        Some("s") => 1,
+        Some("m") => 60,
+        Some("h") => 60 * 60,
+        Some("d") => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = number.parse().map_err(|_| wrong())?;
+    Ok(i64::from(number) * unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_nothing_breaks_them() {
+        let rows = [["a", "bcd", "e"], ["aaa", "b", ""]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table(&rows), "a    bcd  e\naaa  b");
+        assert_eq!(plain("a\u{1b}[31m\nb"), "a·[31m·b");
+        assert_eq!(time(1_804_032_000), "2027-03-03T00:00:00Z");
+        assert_eq!(time(i64::MAX), "");
+    }
+
+    #[test]
+    fn times_are_read() {
+        assert_eq!(seconds("90s"), Ok(90));
+        assert_eq!(seconds("2d"), Ok(172_800));
+        for wrong in [
+            "",
+            "7",
+            "d",
+            "1w",
+            "-1h",
+            "99999999999999999999d",
+            "9223372036854775807d",
+        ] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

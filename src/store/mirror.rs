@@ -1,0 +1,269 @@
+//! The mirrored tables besides `customer`. Fields are named as in Stripe's API; ids of other objects
+//! end in `_id` where Stripe's name does not say that it is one. Times are unix seconds, amounts
+//! minor units. Rows are written by `domain::sync` alone, which holds the ordering rule.
+
+use sqlx::AssertSqlSafe;
+
+use super::{
+    Result, Tx, chunks, on, placeholders,
+    row::{self, Row, rows},
+};
+
+rows! {
+    /// `customer.subscription.*`
+    Subscription in "subscription" {
+        customer_id: Option<String>,
+        status: Option<String>,
+        description: Option<String>,
+        currency: Option<String>,
+        collection_method: Option<String>,
+        cancel_at: Option<i64>,
+        cancel_at_period_end: i64,
+        canceled_at: Option<i64>,
+        ended_at: Option<i64>,
+        trial_start: Option<i64>,
+        trial_end: Option<i64>,
+        pause_behavior: Option<String>,
+        pause_resumes_at: Option<i64>,
+        default_payment_method: Option<String>,
+        latest_invoice: Option<String>,
+        /// Stripe's map, as JSON.
+        metadata: Option<String>,
+        start_date: Option<i64>,
+        created: i64,
+    }
+
+    /// `product.*`
+    Product in "product" {
+        name: Option<String>,
+        description: Option<String>,
+        active: i64,
+        default_price: Option<String>,
+        statement_descriptor: Option<String>,
+        unit_label: Option<String>,
+        /// The names of its marketing features, as a JSON list.
+        features: Option<String>,
+        metadata: Option<String>,
+        created: i64,
+    }
+
+    /// `price.*`
+    Price in "price" {
+        product_id: Option<String>,
+        active: i64,
+        currency: Option<String>,
+        /// For one of it. With a fraction only `unit_amount_decimal` is set.
+        unit_amount: Option<i64>,
+        unit_amount_decimal: Option<String>,
+        r#type: Option<String>,
+        interval: Option<String>,
+        interval_count: Option<i64>,
+        usage_type: Option<String>,
+        meter: Option<String>,
+        billing_scheme: Option<String>,
+        tiers_mode: Option<String>,
+        /// Stripe's list, as JSON.
+        tiers: Option<String>,
+        transform_quantity: Option<String>,
+        trial_period_days: Option<i64>,
+        tax_behavior: Option<String>,
+        lookup_key: Option<String>,
+        nickname: Option<String>,
+        metadata: Option<String>,
+        created: i64,
+    }
+
+    /// `invoice.*`
+    Invoice in "invoice" {
+        customer_id: Option<String>,
+        subscription_id: Option<String>,
+        number: Option<String>,
+        status: Option<String>,
+        billing_reason: Option<String>,
+        currency: Option<String>,
+        subtotal: Option<i64>,
+        total: Option<i64>,
+        amount_due: Option<i64>,
+        amount_paid: Option<i64>,
+        amount_remaining: Option<i64>,
+        hosted_invoice_url: Option<String>,
+        invoice_pdf: Option<String>,
+        period_start: Option<i64>,
+        period_end: Option<i64>,
+        due_date: Option<i64>,
+        attempt_count: Option<i64>,
+        next_payment_attempt: Option<i64>,
+        paid_at: Option<i64>,
+        created: i64,
+    }
+
+    /// `payment_intent.*`
+    PaymentIntent in "payment_intent" {
+        customer_id: Option<String>,
+        status: Option<String>,
+        currency: Option<String>,
+        amount: Option<i64>,
+        amount_received: Option<i64>,
+        payment_method_id: Option<String>,
+        invoice_id: Option<String>,
+        error_code: Option<String>,
+        decline_code: Option<String>,
+        canceled_at: Option<i64>,
+        created: i64,
+    }
+
+    /// `invoice_payment.*`
+    InvoicePayment in "invoice_payment" {
+        invoice_id: Option<String>,
+        payment_intent_id: Option<String>,
+        status: Option<String>,
+        currency: Option<String>,
+        amount_requested: Option<i64>,
+        amount_paid: Option<i64>,
+        is_default: i64,
+        paid_at: Option<i64>,
+        created: i64,
+    }
+
+    /// `payment_method.*`, and `customer.source.*` of the older kind.
+    PaymentMethod in "payment_method" {
+        customer_id: Option<String>,
+        r#type: Option<String>,
+        brand: Option<String>,
+        last4: Option<String>,
+        exp_month: Option<i64>,
+        exp_year: Option<i64>,
+        created: i64,
+    }
+
+    /// `checkout.session.*`
+    CheckoutSession in "checkout_session" {
+        customer_id: Option<String>,
+        mode: Option<String>,
+        status: Option<String>,
+        payment_status: Option<String>,
+        currency: Option<String>,
+        amount_total: Option<i64>,
+        subscription_id: Option<String>,
+        payment_intent_id: Option<String>,
+        invoice_id: Option<String>,
+        client_reference_id: Option<String>,
+        metadata: Option<String>,
+        created: i64,
+    }
+
+    /// `entitlements.active_entitlement_summary.updated`. Its id is the customer's.
+    EntitlementSummary in "entitlement_summary" {
+        /// Sorted, as a JSON list.
+        lookup_keys: String,
+    }
+}
+
+/// A row of `subscription_item`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct SubscriptionItem {
+    pub subscription_id: String,
+    /// Their order in the subscription, from 0.
+    pub position: i64,
+    pub id: Option<String>,
+    pub price_id: Option<String>,
+    pub product_id: Option<String>,
+    pub quantity: Option<i64>,
+    pub current_period_start: Option<i64>,
+    pub current_period_end: Option<i64>,
+}
+
+/// The items of these subscriptions, each in its order.
+pub async fn items_of(tx: &mut Tx, subscriptions: &[&str]) -> Result<Vec<SubscriptionItem>> {
+    let mut items = Vec::new();
+    for chunk in chunks(subscriptions) {
+        let sql = format!(
+            "SELECT * FROM subscription_item WHERE subscription_id IN {}
+             ORDER BY subscription_id, position",
+            placeholders(1, chunk.len())
+        );
+        items.extend(on!(tx, connection => {
+            let mut query = sqlx::query_as(AssertSqlSafe(sql));
+            for id in chunk {
+                query = query.bind(*id);
+            }
+            query.fetch_all(connection).await?
+        }));
+    }
+    Ok(items)
+}
+
+/// Makes these the items of these subscriptions, and removes all others that they had.
+pub async fn replace_items(
+    tx: &mut Tx,
+    subscriptions: &[&str],
+    items: &[&SubscriptionItem],
+) -> Result<()> {
+    for chunk in chunks(subscriptions) {
+        let sql = format!(
+            "DELETE FROM subscription_item WHERE subscription_id IN {}",
+            placeholders(1, chunk.len())
+        );
+        on!(tx, connection => {
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for id in chunk {
+                query = query.bind(*id);
+            }
+            query.execute(connection).await?;
+        });
+    }
+    for chunk in chunks(items) {
+        let sql = format!(
+            "INSERT INTO subscription_item
+                (subscription_id, position, id, price_id, product_id, quantity,
+                 current_period_start, current_period_end)
+            VALUES {}",
+            placeholders(chunk.len(), 8)
+        );
+        on!(tx, connection => {
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for item in chunk {
+                query = query
+                    .bind(&item.subscription_id)
+                    .bind(item.position)
+                    .bind(&item.id)
+                    .bind(&item.price_id)
+                    .bind(&item.product_id)
+                    .bind(item.quantity)
+                    .bind(item.current_period_start)
+                    .bind(item.current_period_end);
+            }
+            query.execute(connection).await?;
+        });
+    }
+    Ok(())
+}
+
+/// The rows of a table that belong to these customers, newest first, without tombstones.
+pub async fn of_customers<R: Row>(tx: &mut Tx, customers: &[&str]) -> Result<Vec<R>> {
+    let mut rows = Vec::new();
+    for chunk in chunks(customers) {
+        let sql = format!(
+            "SELECT {} FROM {} WHERE customer_id IN {} AND deleted_at IS NULL
+             ORDER BY created DESC, id",
+            R::COLUMNS.join(", "),
+            R::TABLE,
+            placeholders(1, chunk.len())
+        );
+        rows.extend(on!(tx, connection => {
+            let mut query = sqlx::query_as(AssertSqlSafe(sql));
+            for id in chunk {
+                query = query.bind(*id);
+            }
+            query.fetch_all(connection).await?
+        }));
+    }
+    Ok(rows)
+}
+
+/// Rows by id that are no tombstones.
+pub async fn live<R: Row>(tx: &mut Tx, ids: &[&str]) -> Result<Vec<R>> {
+    let mut rows = row::find_all::<R>(tx, ids).await?;
+    rows.retain(|row| row.deleted_at().is_none());
+    Ok(rows)
+}

@@ -1,0 +1,29 @@
+//! How far import and sweep have come.
+
+use super::{Result, Tx, on};
+
+/// What was last kept under the name.
+pub async fn get(tx: &mut Tx, name: &str) -> Result<Option<String>> {
+    const SQL: &str = "SELECT value FROM progress WHERE name = $1";
+    on!(tx, connection => sqlx::query_scalar(SQL).bind(name).fetch_optional(connection).await)
+}
+
+/// Keeps a value under the name.
+pub async fn set(tx: &mut Tx, name: &str, value: &str, now: i64) -> Result<()> {
+    const SQL: &str = "INSERT INTO progress (name, value, changed_at) VALUES ($1, $2, $3)
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value, changed_at = excluded.changed_at";
+    on!(tx, connection => { sqlx::query(SQL)
+        .bind(name)
+        .bind(value)
+        .bind(now)
+        .execute(connection)
+        .await?; });
+    Ok(())
+}
+
+/// Forgets what was kept under the name.
+pub async fn forget(tx: &mut Tx, name: &str) -> Result<()> {
+    const SQL: &str = "DELETE FROM progress WHERE name = $1";
+    on!(tx, connection => { sqlx::query(SQL).bind(name).execute(connection).await?; });
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! How rows of the mirror are written and read, many at once. [`rows!`] makes a struct of each
+//! table; its fields are the table's columns, so a column is named in one place and in the
+//! migrations.
+
+use sqlx::{AssertSqlSafe, FromRow, postgres::PgRow, sqlite::SqliteRow};
+
+use super::{Result, Tx, chunks, on, placeholders};
+
+/// One value of a row. There are no other types than these two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cell {
+    Text(Option<String>),
+    Number(Option<i64>),
+}
+
+/// A row of a mirrored table. All have these four columns, besides their own.
+pub trait Row:
+    for<'r> FromRow<'r, SqliteRow>
+    + for<'r> FromRow<'r, PgRow>
+    + Clone
+    + std::fmt::Debug
+    + Default
+    + PartialEq
+    + Send
+    + Sync
+    + Unpin
+    + 'static
+{
+    const TABLE: &'static str;
+    const COLUMNS: &'static [&'static str];
+
+    fn id(&self) -> &str;
+    /// The Stripe second that last wrote this row.
+    fn stripe_at(&self) -> i64;
+    /// Set on a tombstone.
+    fn deleted_at(&self) -> Option<i64>;
+    /// Everything but the id is nothing.
+    fn tombstone(id: &str, livemode: i64, at: i64) -> Self;
+    /// As the given mode and second left it.
+    fn stamped(self, livemode: i64, at: i64) -> Self;
+    /// In the order of the columns.
+    fn cells(&self) -> Vec<Cell>;
+}
+
+impl From<&String> for Cell {
+    fn from(text: &String) -> Cell {
+        Cell::Text(Some(text.clone()))
+    }
+}
+
+impl From<&Option<String>> for Cell {
+    fn from(text: &Option<String>) -> Cell {
+        Cell::Text(text.clone())
+    }
+}
+
+impl From<&i64> for Cell {
+    fn from(number: &i64) -> Cell {
+        Cell::Number(Some(*number))
+    }
+}
+
+impl From<&Option<i64>> for Cell {
+    fn from(number: &Option<i64>) -> Cell {
+        Cell::Number(*number)
+    }
+}
+
+/// Makes the struct of a mirrored table and its [`Row`].
+macro_rules! rows {
+    ($(
+        $(#[$about:meta])*
+        $name:ident in $table:literal {
+            $($(#[$field_about:meta])* $field:ident: $type:ty,)*
+        }
+    )+) => { $(
+        $(#[$about])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+        pub struct $name {
+            pub id: String,
+            $($(#[$field_about])* pub $field: $type,)*
+            pub livemode: i64,
+            /// The Stripe second that last wrote this row.
+            pub stripe_at: i64,
+            /// Set on a tombstone.
+            pub deleted_at: Option<i64>,
+        }
+
+        impl $crate::store::row::Row for $name {
+            const TABLE: &'static str = $table;
+            const COLUMNS: &'static [&'static str] = &[
+                "id",
+                $($crate::store::row::column(stringify!($field)),)*
+                "livemode",
+                "stripe_at",
+                "deleted_at",
+            ];
+
+            fn id(&self) -> &str {
+                &self.id
+            }
+
+            fn stripe_at(&self) -> i64 {
+                self.stripe_at
+            }
+
+            fn deleted_at(&self) -> Option<i64> {
+                self.deleted_at
+            }
+
+            fn tombstone(id: &str, livemode: i64, at: i64) -> Self {
+                Self {
+                    id: id.to_owned(),
+                    livemode,
+                    stripe_at: at,
+                    deleted_at: Some(at),
+                    ..Self::default()
+                }
+            }
+
+            fn stamped(self, livemode: i64, at: i64) -> Self {
+                Self { livemode, stripe_at: at, ..self }
+            }
+
+            fn cells(&self) -> Vec<$crate::store::row::Cell> {
+                vec![
+                    (&self.id).into(),
+                    $((&self.$field).into(),)*
+                    (&self.livemode).into(),
+                    (&self.stripe_at).into(),
+                    (&self.deleted_at).into(),
+                ]
+            }
+        }
+    )+ };
+}
+pub(crate) use rows;
+
+/// `r#type` is the column `type`.
+pub const fn column(field: &'static str) -> &'static str {
+    match field.as_bytes() {
+        [b'r', b'#', ..] => field.split_at(2).1,
+        _ => field,
+    }
+}
+
+/// The rows of these ids, tombstones or not, whoever owns them, in no order.
+pub async fn find_all<R: Row>(tx: &mut Tx, ids: &[&str]) -> Result<Vec<R>> {
+    let mut rows = Vec::with_capacity(ids.len());
+    for chunk in chunks(ids) {
+        let sql = format!(
+            "SELECT {} FROM {} WHERE id IN {}",
+            R::COLUMNS.join(", "),
+            R::TABLE,
+            placeholders(1, chunk.len())
+        );
+        rows.extend(on!(tx, connection => {
+            let mut query = sqlx::query_as(AssertSqlSafe(sql));
+            for id in chunk {
+                query = query.bind(*id);
+            }
+            query.fetch_all(connection).await?
+        }));
+    }
+    Ok(rows)
+}
+
+/// The row of `id`, tombstone or not, whoever owns it.
+pub async fn find<R: Row>(tx: &mut Tx, id: &str) -> Result<Option<R>> {
+    find_all(tx, &[id])
+        .await
+        .map(|rows| rows.into_iter().next())
+}
+
+/// Writes the rows as they are given. No id may come twice.
+pub async fn put_all<R: Row>(tx: &mut Tx, rows: &[&R]) -> Result<()> {
+    let set = R::COLUMNS
+        .iter()
+        .skip(1)
+        .map(|column| format!("{column} = excluded.{column}"));
+    let clash = format!("DO UPDATE SET {}", set.collect::<Vec<_>>().join(", "));
+    insert(tx, rows, &clash).await
+}
+
+/// Writes the rows whose ids are not there yet. No id may come twice.
+pub async fn put_missing<R: Row>(tx: &mut Tx, rows: &[&R]) -> Result<()> {
+    insert(tx, rows, "DO NOTHING").await
+}
+
+async fn insert<R: Row>(tx: &mut Tx, rows: &[&R], clash: &str) -> Result<()> {
+    for chunk in chunks(rows) {
+        let sql = format!(
+            "INSERT INTO {} ({}) VALUES {} ON CONFLICT (id) {clash}",
+            R::TABLE,
+            R::COLUMNS.join(", "),
+            placeholders(chunk.len(), R::COLUMNS.len())
+        );
+        on!(tx, connection => {
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for cell in chunk.iter().flat_map(|row| row.cells()) {
+                query = match cell {
+                    Cell::Text(text) => query.bind(text),
+                    Cell::Number(number) => query.bind(number),
+                };
+            }
+            query.execute(connection).await?;
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! How often Stripe is asked. One limit for everything that this process asks; rest after failures,
+//! so that a Stripe in trouble is not asked harder.
+
+use std::{
+    num::NonZeroU32,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+
+/// Requests a second, if nobody asks for more. Stripe allows 25 in a sandbox and 100 live, for all
+/// of an account's programs together (<https://docs.stripe.com/rate-limits>).
+pub const USUAL: NonZeroU32 = NonZeroU32::new(20).unwrap();
+/// Failures in a row after which Stripe is left alone for a while.
+const TOO_MANY: u32 = 5;
+const REST: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+pub struct Pace {
+    limiter: DefaultDirectRateLimiter,
+    failures: Mutex<Failures>,
+}
+
+#[derive(Debug, Default)]
+struct Failures {
+    in_a_row: u32,
+    resting_until: Option<Instant>,
+}
+
+impl Pace {
+    pub fn new(per_second: NonZeroU32) -> Pace {
+        Pace {
+            // One at a time: a burst of a whole second's worth would be twice the limit.
+            limiter: RateLimiter::direct(
+                Quota::per_second(per_second).allow_burst(NonZeroU32::MIN),
+            ),
+            failures: Mutex::default(),
+        }
+    }
+
+    /// Returns when it is this request's turn.
+    pub async fn turn(&self) {
+        self.limiter.until_ready().await;
+    }
+
+    /// Counts a request that does not wait: somebody is looking at the page.
+    pub fn count(&self) {
+        let _ = self.limiter.check();
+    }
+
+    /// How long Stripe is to be left alone from now.
+    pub fn rest(&self) -> Option<Duration> {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = failures
+            .resting_until?
+            .saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Notes whether Stripe answered as it should.
+    pub fn note(&self, answered: bool) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if answered {
+            *failures = Failures::default();
+            return;
+        }
+        failures.in_a_row += 1;
+        if failures.in_a_row >= TOO_MANY {
+            failures.in_a_row = 0;
+            failures.resting_until = Some(Instant::now() + REST);
+            tracing::error!(
+                seconds = REST.as_secs(),
+                "Stripe fails again and again; background requests rest"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_are_spread_over_time() {
+        let pace = Pace::new(NonZeroU32::new(50).unwrap());
+        let began = Instant::now();
+        for _ in 0..11 {
+            pace.turn().await;
+        }
+        assert!(began.elapsed() >= Duration::from_millis(195));
+    }
+
+    #[test]
+    fn failures_in_a_row_bring_rest_and_a_success_ends_it() {
+        let pace = Pace::new(USUAL);
+        for _ in 1..TOO_MANY {
+            pace.note(false);
+        }
+        assert_eq!(pace.rest(), None);
+        pace.note(true);
+        pace.note(false);
+        assert_eq!(pace.rest(), None, "the row was broken");
+        for _ in 0..TOO_MANY {
+            pace.note(false);
+        }
+        assert!(pace.rest().is_some());
+        pace.note(true);
+        assert_eq!(pace.rest(), None);
+    }
+}

@@ -1,0 +1,89 @@
+//! Reading objects from Stripe, one or a page at a time.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{
+    Client,
+    client::{Answer, Error},
+    json::{flag, text},
+};
+
+/// The most that Stripe gives at once.
+const PAGE: &str = "100";
+/// Tries of one request before its caller is told, and the pause after the first.
+const TRIES: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// One page of a list, newest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    pub objects: Vec<Value>,
+    pub has_more: bool,
+    /// See [`Answer::as_of`].
+    pub as_of: i64,
+}
+
+impl Client {
+    /// The object at a path such as `v1/customers/cus_1`.
+    pub async fn read(&self, path: &str) -> Result<Answer, Error> {
+        self.patiently(path, &[]).await
+    }
+
+    /// One page of a list. `query` may hold filters and `starting_after`.
+    pub async fn page(&self, path: &str, query: &[(&str, &str)]) -> Result<Page, Error> {
+        let mut with_limit = vec![("limit", PAGE)];
+        with_limit.extend_from_slice(query);
+        let mut answer = self.patiently(path, &with_limit).await?;
+        let objects = answer.body.get_mut("data").map(Value::take);
+        let Some(Value::Array(objects)) = objects else {
+            return Err(Error::Unreadable);
+        };
+        Ok(Page {
+            has_more: flag(&answer.body, "has_more"),
+            as_of: answer.as_of,
+            objects,
+        })
+    }
+
+    /// All elements of a list that was cut, and as of when.
+    pub async fn all(&self, path: &str, query: &[(&str, &str)]) -> Result<(Value, i64), Error> {
+        let mut elements = Vec::new();
+        let mut as_of = i64::MAX;
+        loop {
+            let after = elements.last().and_then(|element| text(element, "id"));
+            let mut query = query.to_vec();
+            query.extend(after.as_deref().map(|id| ("starting_after", id)));
+            let page = self.page(path, &query).await?;
+            as_of = as_of.min(page.as_of);
+            let is_last = !page.has_more || page.objects.is_empty();
+            elements.extend(page.objects);
+            if is_last {
+                let list = json!({ "object": "list", "data": elements, "has_more": false });
+                return Ok((list, as_of));
+            }
+        }
+    }
+
+    /// Several tries with growing pauses. Stripe sends no `Retry-After`.
+    async fn patiently(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Error> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..TRIES {
+            match self.get(path, query).await {
+                Err(error) if error.is_passing() && self.pace.rest().is_none() => {
+                    tracing::debug!(%error, path, "asking Stripe again");
+                }
+                result => return result,
+            }
+            tokio::time::sleep(crate::clock::jittered(pause)).await;
+            pause *= 2;
+        }
+        self.get(path, query).await
+    }
+
+    /// How long background work is to leave Stripe alone from now.
+    pub fn rest(&self) -> Option<Duration> {
+        self.pace.rest()
+    }
+}
