@@ -2,29 +2,9 @@
 // the compiler says whether they have today's shape, no field missing and none too many.
 
 import { expect, test } from '@playwright/test';
-import { execFile } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { compile } from '../harness/compile.ts';
 import { stripe } from '../harness/sandbox.ts';
-import { home, results, stack } from '../harness/stack.ts';
-
-const folder = join(results, 'generated');
-
-function compile(name: string, source: string): Promise<string> {
-  const place = join(folder, name);
-  mkdirSync(place, { recursive: true });
-  writeFileSync(join(place, 'answers.ts'), source);
-  const compilerOptions = {
-    ...{ target: 'es2023', module: 'esnext', moduleResolution: 'bundler', types: ['node'], lib: ['es2023', 'dom'] },
-    ...{ strict: true, exactOptionalPropertyTypes: true, skipLibCheck: true, noEmit: true },
-  };
-  writeFileSync(join(place, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['answers.ts'] }));
-  return new Promise((resolve) => {
-    execFile(join(home, 'node_modules/.bin/tsc'), ['-p', place], { timeout: 120_000 }, (error, stdout) => {
-      resolve(error === null ? '' : stdout || error.message);
-    });
-  });
-}
+import { stack } from '../harness/stack.ts';
 
 /** An answer exactly as it came over the wire. */
 async function answer(path: string, form?: Record<string, string>, method = form ? 'POST' : 'GET'): Promise<unknown> {
