@@ -34,6 +34,9 @@ changed() {
 }
 
 wasm=wasm32-unknown-unknown
+# What Rust's compiler uses, and every browser has. With all that wasm-opt knows it writes what no browser reads yet.
+wasm_features=(--enable-bulk-memory --enable-multivalue --enable-mutable-globals --enable-nontrapping-float-to-int
+    --enable-reference-types --enable-sign-ext)
 made=$root/target/site.new
 
 # The program for the browser, beside it what loads it, and the style: small, and packed.
@@ -47,7 +50,7 @@ make_site() {
             --target-dir "$front" &&
         wasm-bindgen --target web --no-typescript --out-name billhook --out-dir "$bound" \
             "$front/$wasm/wasm-release/billhook.wasm" &&
-        wasm-opt -Oz --all-features "$bound/billhook_bg.wasm" -o "$made/pkg/billhook.wasm" &&
+        wasm-opt -Oz "${wasm_features[@]}" "$bound/billhook_bg.wasm" -o "$made/pkg/billhook.wasm" &&
         esbuild --log-level=warning --minify --format=esm "$bound/billhook.js" --outfile="$made/pkg/billhook.js" &&
         esbuild --log-level=warning --minify "$root/style/main.css" --outfile="$made/pkg/billhook.css" &&
         node "$root/build-tools/compress.mjs" "$made"
