@@ -1,7 +1,7 @@
 # Every way in. Each target sets up what is missing for it first, so that none has to be remembered before another;
 # the work is in scripts/.
 
-.PHONY: help run test build fmt lint bench screenshots watch setup
+.PHONY: help run test build fmt lint bench crash crash-full teeth screenshots watch setup
 
 help:
 	@echo 'make run          the app with a stand-in for Stripe and example customers, on http://127.0.0.1:3000'
@@ -11,6 +11,8 @@ help:
 	@echo 'make fmt          formats the Rust'
 	@echo 'make lint         format and linters, changing nothing'
 	@echo 'make bench        the figures'
+	@echo 'make crash        kills the program under load and counts what is lost; crash-full: for five minutes and more'
+	@echo 'make teeth        breaks one promise at a time and shows that the crash run finds out'
 	@echo 'make screenshots  pictures of every state of every page'
 	@echo 'make setup        only what all of these need'
 
@@ -35,6 +37,15 @@ lint:
 bench:
 	@scripts/build.sh --if-changed
 	@scripts/with.sh build cargo bench --no-default-features --features ssr
+
+crash:
+	@scripts/crash.sh
+
+crash-full:
+	@scripts/crash.sh --full
+
+teeth:
+	@scripts/teeth.sh
 
 screenshots:
 	@scripts/build.sh --quick --if-changed

@@ -103,16 +103,21 @@ pub async fn customers() -> Result<Vec<CustomerView>, ApiError> {
 }
 
 /// Opens Stripe's portal for one of the address's own customers: a session is made now and the
-/// browser is sent there. `flow` is `home`, `payment_method` or `invoices`.
+/// browser is sent there. `flow` is `home`, `payment_method` or `invoices`, or with one of the
+/// customer's subscriptions `change_plan` or `cancel`.
 #[server(prefix = "/api", endpoint = "open_portal")]
-pub async fn open_portal(customer: String, flow: String) -> Result<(), ApiError> {
+pub async fn open_portal(
+    customer: String,
+    flow: String,
+    #[server(default)] subscription: Option<String>,
+) -> Result<(), ApiError> {
     use crate::{answer, domain::billing, model::Flow};
     let app = answer::app()?;
     let principal = match answer::principal() {
         Ok(principal) => principal,
         Err(error) => return answer::refuse(error),
     };
-    let Some(flow) = Flow::parse(&flow) else {
+    let Some(flow) = Flow::parse(&flow, subscription) else {
         return answer::refuse(ApiError::BadRequest);
     };
     match billing::open_portal(&app, &principal, &customer, flow).await {

@@ -42,6 +42,8 @@ pub mod serve;
 pub mod store;
 #[cfg(feature = "ssr")]
 pub mod stripe;
+#[cfg(feature = "ssr")]
+mod teeth;
 
 /// Called once by the script that the server writes into pages with islands.
 #[cfg(feature = "hydrate")]

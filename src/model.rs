@@ -13,47 +13,83 @@ pub struct CustomerView {
     /// Name, else description, else address, else id.
     pub title: String,
     pub email: String,
-    /// When Stripe made the record, in unix seconds.
-    pub created: i64,
-    /// The same day in UTC, as `2027-03-03`.
-    pub created_day: String,
-    /// The same day in UTC and in words, for pages without JavaScript.
-    pub created_text: String,
-    pub state: CustomerState,
+    /// When Stripe made the record.
+    pub created: Day,
+    pub state: State,
+    /// Those that run, newest first; else the last that has ended.
+    pub subscriptions: Vec<SubscriptionView>,
+    /// `Visa ending in 4242, valid until 12/2027`
+    pub payment_method: Option<String>,
+    pub invoice: Option<InvoiceView>,
 }
 
-/// What the record itself says of its payments (Stripe's `delinquent`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum CustomerState {
-    UpToDate,
-    PaymentOverdue,
+/// A day, of unix seconds. The texts are in UTC, for pages without JavaScript.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Day {
+    pub at: i64,
+    /// `2027-03-03`
+    pub iso: String,
+    /// `3 March 2027`
+    pub text: String,
 }
 
-impl CustomerState {
-    pub fn words(self) -> &'static str {
-        match self {
-            CustomerState::UpToDate => "Up to date",
-            CustomerState::PaymentOverdue => "Payment overdue",
-        }
-    }
+/// A state in words, and whether something should be done about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct State {
+    pub words: String,
+    pub is_bad: bool,
+}
+
+/// A subscription on a card.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SubscriptionView {
+    /// `sub_…`
+    pub id: String,
+    /// The names of its products.
+    pub title: String,
+    /// `€12.00 / month × 3`; empty where nothing is known of its prices.
+    pub price: String,
+    pub state: State,
+    /// What happens when: `Renews on` and the day.
+    pub dates: Vec<(String, Day)>,
+    /// Stripe's portal can change its plan: it has one item and has not ended.
+    pub may_change: bool,
+    /// It has not ended, and is not about to.
+    pub may_cancel: bool,
+}
+
+/// The last invoice of a customer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct InvoiceView {
+    /// `€12.00, paid`
+    pub words: String,
+    pub day: Day,
+    /// Stripe's file, open to whoever has its address.
+    pub pdf: Option<String>,
 }
 
 /// Where in the portal a button leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flow {
     /// The portal's first page, which also lists the invoices.
     Home,
     /// Stripe's `payment_method_update` flow.
     PaymentMethod,
+    /// `subscription_update`, of this subscription.
+    ChangePlan(String),
+    /// `subscription_cancel`, of this subscription.
+    Cancel(String),
 }
 
 impl Flow {
-    /// Reads the `flow` field of the form. `invoices` is the first page, since Stripe has no flow
-    /// for them (<https://docs.stripe.com/api/customer_portal/sessions/create>).
-    pub fn parse(text: &str) -> Option<Flow> {
-        match text {
-            "home" | "invoices" => Some(Flow::Home),
-            "payment_method" => Some(Flow::PaymentMethod),
+    /// Reads the fields of the form. `invoices` is the first page, since Stripe has no flow for them
+    /// (<https://docs.stripe.com/api/customer_portal/sessions/create>).
+    pub fn parse(flow: &str, subscription: Option<String>) -> Option<Flow> {
+        match (flow, subscription) {
+            ("home" | "invoices", None) => Some(Flow::Home),
+            ("payment_method", None) => Some(Flow::PaymentMethod),
+            ("change_plan", Some(id)) => Some(Flow::ChangePlan(id)),
+            ("cancel", Some(id)) => Some(Flow::Cancel(id)),
             _ => None,
         }
     }

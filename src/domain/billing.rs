@@ -1,25 +1,27 @@
 //! What a customer sees and opens: the list of their records, and Stripe's portal for one of them.
 
 use futures::FutureExt;
-use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
-use super::App;
+use super::{App, cards};
 use crate::{
-    model::{ApiError, CustomerState, CustomerView, Flow},
-    store::{self, Principal, customer::Customer},
+    model::{ApiError, CustomerView, Flow},
+    store::{self, Principal},
     stripe::client::PortalUrl,
 };
 
 /// Every customer record under the principal's address. Stripe is not asked.
 pub async fn customers(app: &App, principal: &Principal) -> store::Result<Vec<CustomerView>> {
     let whose = principal.clone();
-    let rows = app
-        .store
+    let now = app.clock.now();
+    app.store
         .read_as(principal, move |tx| {
-            async move { store::customer::list(tx, &whose).await }.boxed()
+            async move {
+                let customers = store::customer::list(tx, &whose).await?;
+                cards::of(tx, customers, now).await
+            }
+            .boxed()
         })
-        .await?;
-    Ok(rows.into_iter().map(view).collect())
+        .await
 }
 
 /// Opens Stripe's portal for the customer `id`, if it is the principal's. Somebody else's is
@@ -34,10 +36,20 @@ pub async fn open_portal(
         return Err(ApiError::NotFound);
     }
     let (whose, wanted) = (principal.clone(), id.to_owned());
+    let (asked, now) = (flow.clone(), app.clock.now());
     let customer = app
         .store
         .read_as(principal, move |tx| {
-            async move { store::customer::owned(tx, &whose, &wanted).await }.boxed()
+            async move {
+                let customer = store::customer::owned(tx, &whose, &wanted).await?;
+                match customer {
+                    Some(customer) if cards::offers(tx, &customer, &asked, now).await? => {
+                        Ok(Some(customer))
+                    }
+                    _ => Ok(None),
+                }
+            }
+            .boxed()
         })
         .await
         .map_err(|error| {
@@ -47,14 +59,14 @@ pub async fn open_portal(
     let Some(customer) = customer else {
         tracing::warn!(
             session = principal.session(),
-            "portal refused: not this address's customer"
+            "portal refused: not this address's customer, or not offered for it"
         );
         return Err(ApiError::NotFound);
     };
     let return_url = app.config.url("/billing");
     let opened = app
         .stripe
-        .create_portal_session(&customer.id, &return_url, flow)
+        .create_portal_session(&customer.id, &return_url, &flow)
         .await;
     match opened {
         Ok(url) => {
@@ -78,66 +90,4 @@ fn is_id(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-fn view(row: Customer) -> CustomerView {
-    let email = row.email.unwrap_or_default();
-    let named = [row.name, row.description]
-        .into_iter()
-        .flatten()
-        .find(|text| !text.trim().is_empty());
-    CustomerView {
-        title: named.unwrap_or_else(|| email.clone()),
-        created: row.created,
-        created_day: day(row.created, format_description!("[year]-[month]-[day]")),
-        created_text: day(
-            row.created,
-            format_description!("[day padding:none] [month repr:long] [year]"),
-        ),
-        state: match row.delinquent {
-            0 => CustomerState::UpToDate,
-            _ => CustomerState::PaymentOverdue,
-        },
-        id: row.id,
-        email,
-    }
-}
-
-/// A day in UTC, or nothing where the number is no time.
-fn day(unix: i64, format: &[BorrowedFormatItem<'_>]) -> String {
-    OffsetDateTime::from_unix_timestamp(unix)
-        .ok()
-        .and_then(|time| time.format(format).ok())
-        .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_is_written_in_utc_and_nonsense_is_nothing() {
-        let view = |created| {
-            view(Customer {
-                created,
-                ..Customer::default()
-            })
-        };
-        assert_eq!(view(1_804_032_000).created_text, "3 March 2027");
-        assert_eq!(view(1_804_032_000).created_day, "2027-03-03");
-        assert_eq!(view(i64::MAX).created_text, "");
-    }
-
-    #[test]
-    fn a_card_is_titled_by_name_else_description_else_address() {
-        let row = |name: Option<&str>, description: Option<&str>| Customer {
-            email: Some("ada@example.com".to_owned()),
-            name: name.map(str::to_owned),
-            description: description.map(str::to_owned),
-            ..Customer::default()
-        };
-        assert_eq!(view(row(Some("Ada"), Some("x"))).title, "Ada");
-        assert_eq!(view(row(Some(" "), Some("x"))).title, "x");
-        assert_eq!(view(row(None, None)).title, "ada@example.com");
-    }
 }

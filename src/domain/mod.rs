@@ -3,6 +3,7 @@
 
 pub mod billing;
 pub mod browser;
+mod cards;
 pub mod changes;
 pub mod email;
 pub mod import;

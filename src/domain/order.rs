@@ -15,6 +15,7 @@ use super::{
 use crate::{
     store::{self, Tx},
     stripe::Event,
+    teeth::{self, Tooth},
 };
 
 /// How many seconds with several events each are looked back through.
@@ -46,9 +47,13 @@ pub async fn decide<M: Mirrored>(
     event: &Event,
     next: M,
 ) -> store::Result<Decision<M>> {
-    let Some(row) = present else {
+    let is_forgotten = |row: &&M| row.deleted_at().is_some() && teeth::bites(Tooth::NoTombstone);
+    let Some(row) = present.filter(|row| !is_forgotten(row)) else {
         return Ok(Decision::Write(next));
     };
+    if event.created == row.stripe_at() && teeth::bites(Tooth::NoTieRule) {
+        return Ok(Decision::Keep);
+    }
     Ok(match (row.deleted_at(), next.deleted_at()) {
         // Deletions can differ in their second only when Stripe says it twice: the first counts.
         (Some(at), Some(_)) if event.created < at => Decision::Write(next),

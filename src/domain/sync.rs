@@ -10,6 +10,7 @@ use super::{
 use crate::{
     store::{self, Tx, row},
     stripe::Event,
+    teeth::{self, Tooth},
 };
 
 /// What became of an event.
@@ -67,7 +68,13 @@ pub async fn receive(
         .into_iter()
         .collect();
     // Removed, so that the second of two with one id is a duplicate.
-    let is_new: Vec<_> = events.iter().map(|event| new.remove(&event.id)).collect();
+    let is_new = |event: &Event| {
+        if teeth::bites(Tooth::DedupeInMemory) {
+            return !teeth::remembers(&event.id);
+        }
+        new.remove(&event.id)
+    };
+    let is_new: Vec<_> = events.iter().map(is_new).collect();
     let fresh: Vec<_> = events
         .iter()
         .zip(&is_new)
@@ -262,7 +269,7 @@ async fn put_sightings(tx: &mut Tx, events: &[&Event], outcomes: &[Outcome]) -> 
     for (event, _) in events
         .iter()
         .zip(outcomes)
-        .filter(|(_, outcome)| **outcome == Outcome::Applied)
+        .filter(|(event, outcome)| **outcome == Outcome::Applied && !mirror::is_deletion(event))
     {
         let (livemode, at) = (event.livemode.into(), event.created.saturating_sub(1));
         let seen = Sightings::in_object(&event.object);

@@ -1,18 +1,24 @@
-//! One customer record, and the form that opens its portal.
+//! One customer record: its subscriptions, and the forms that open its portal.
 
-use leptos::prelude::*;
+use leptos::{ev::SubmitEvent, prelude::*};
 
 use super::browser;
-use crate::model::{CustomerState, CustomerView};
+use crate::model::{CustomerView, Day, State, SubscriptionView};
 
-/// The button whose portal is being opened: the customer's id and the button's `flow`.
+/// The button whose portal is being opened: the id in its form (a customer's, or a subscription's)
+/// and the button's `flow`.
 pub type Pending = (String, &'static str);
 
-const BUTTONS: [(&str, &str); 3] = [
-    ("home", "Manage billing"),
+type Flow = (&'static str, &'static str);
+
+const HOME: Flow = ("home", "Manage billing");
+const OF_CUSTOMER: [Flow; 3] = [
+    HOME,
     ("payment_method", "Payment method"),
     ("invoices", "Invoices"),
 ];
+const CHANGE_PLAN: Flow = ("change_plan", "Change plan");
+const CANCEL: Flow = ("cancel", "Cancel");
 
 /// `failed`: the portal of this customer could not be opened just now.
 #[component]
@@ -27,56 +33,13 @@ pub fn Card(
         title,
         email,
         created,
-        created_day,
-        created_text,
         state,
+        subscriptions,
+        payment_method,
+        invoice,
     } = customer;
     let name_id = format!("{id}-name");
     let copied = RwSignal::new(false);
-    let pressed = StoredValue::new("home");
-    let day = move || {
-        if live.get() {
-            browser::local_day(created)
-        } else {
-            created_text.clone()
-        }
-    };
-    let buttons = BUTTONS.map(|(flow, label)| {
-        let is_pending = {
-            let id = id.clone();
-            move || {
-                pending.with(|pending| {
-                    pending
-                        .as_ref()
-                        .is_some_and(|(of, at)| *of == id && *at == flow)
-                })
-            }
-        };
-        view! {
-            <button
-                class=if flow == "home" { "button primary" } else { "button" }
-                name="flow"
-                value=flow
-                aria-describedby=name_id.clone()
-                aria-disabled=move || pending.with(Option::is_some).then_some("true")
-                data-wait=move || is_pending().then_some("")
-                on:click=move |_| pressed.set_value(flow)
-            >
-                <span class="label">{label}</span>
-                <span class="wait">"Opening the portal…"</span>
-            </button>
-        }
-    });
-    let submit = {
-        let id = id.clone();
-        move |event: leptos::ev::SubmitEvent| {
-            if pending.with_untracked(Option::is_some) {
-                event.prevent_default();
-            } else {
-                pending.set(Some((id.clone(), pressed.get_value())));
-            }
-        }
-    };
     let copy = {
         let id = id.clone();
         move |_| {
@@ -85,13 +48,15 @@ pub fn Card(
             set_timeout(move || copied.set(false), std::time::Duration::from_secs(2));
         }
     };
+    let subscriptions = subscriptions
+        .into_iter()
+        .map(|subscription| view! { <Subscription subscription customer=id.clone() pending live/> })
+        .collect_view();
     view! {
         <article class="card" aria-labelledby=name_id.clone()>
             <div class="name">
                 <h2 id=name_id.clone()>{title}</h2>
-                <span class="state" class:overdue=state == CustomerState::PaymentOverdue>
-                    {state.words()}
-                </span>
+                {state_in_words(state)}
             </div>
             <div class="facts">
                 <p class="address">{email}</p>
@@ -109,12 +74,24 @@ pub fn Card(
                         <span class="wait">"Copied"</span>
                     </button>
                 </p>
-                <p>"Customer since " <time datetime=created_day>{day}</time></p>
+                <p>"Customer since " {time(created, live)}</p>
+                {payment_method.map(|words| view! { <p>"Pays with " {words}</p> })}
+                {invoice
+                    .map(|invoice| {
+                        view! {
+                            <p>
+                                "Last invoice: " {invoice.words} ", " {time(invoice.day, live)}
+                                {invoice
+                                    .pdf
+                                    .map(|url| {
+                                        view! { " (" <a href=url rel="noreferrer">"PDF"</a> ")" }
+                                    })}
+                            </p>
+                        }
+                    })}
             </div>
-            <form class="actions" method="post" action="/api/open_portal" on:submit=submit>
-                <input type="hidden" name="customer" value=id/>
-                {buttons.into_iter().collect_view()}
-            </form>
+            {subscriptions}
+            <Buttons of=id.clone() customer=id.clone() flows=OF_CUSTOMER.to_vec() about=name_id.clone() pending/>
             {failed
                 .then(|| {
                     view! {
@@ -125,4 +102,118 @@ pub fn Card(
                 })}
         </article>
     }
+}
+
+#[component]
+fn Subscription(
+    subscription: SubscriptionView,
+    customer: String,
+    pending: RwSignal<Option<Pending>>,
+    live: RwSignal<bool>,
+) -> impl IntoView {
+    let SubscriptionView {
+        id,
+        title,
+        price,
+        state,
+        dates,
+        may_change,
+        may_cancel,
+    } = subscription;
+    let name_id = format!("{id}-name");
+    let labelled_by = name_id.clone();
+    let heading_id = name_id.clone();
+    let dates = dates
+        .into_iter()
+        .map(|(words, day)| view! { <p>{words} " " {time(day, live)}</p> })
+        .collect_view();
+    let flows: Vec<_> = [(may_change, CHANGE_PLAN), (may_cancel, CANCEL)]
+        .into_iter()
+        .filter_map(|(is_offered, flow)| is_offered.then_some(flow))
+        .collect();
+    view! {
+        <section class="subscription" aria-labelledby=labelled_by>
+            <div class="name">
+                <h3 id=heading_id>{title}</h3>
+                {state_in_words(state)}
+            </div>
+            <div class="facts">
+                <p class="price">{price}</p>
+                {dates}
+            </div>
+            {(!flows.is_empty())
+                .then(|| view! { <Buttons of=id customer flows about=name_id pending/> })}
+        </section>
+    }
+}
+
+/// A form whose buttons open the portal of `customer`. `of` is its id, or that of one of its
+/// subscriptions.
+#[component]
+fn Buttons(
+    of: String,
+    customer: String,
+    flows: Vec<Flow>,
+    about: String,
+    pending: RwSignal<Option<Pending>>,
+) -> impl IntoView {
+    let pressed = StoredValue::new("home");
+    let of = StoredValue::new(of);
+    let is_of_subscription = of.with_value(|of| *of != customer);
+    let buttons = flows.into_iter().map(|(flow, label)| {
+        let is_pending = move || {
+            pending.with(|pending| {
+                pending
+                    .as_ref()
+                    .is_some_and(|(id, at)| *at == flow && of.with_value(|of| of == id))
+            })
+        };
+        view! {
+            <button
+                class=if flow == HOME.0 { "button primary" } else { "button" }
+                name="flow"
+                value=flow
+                aria-describedby=about.clone()
+                aria-disabled=move || pending.with(Option::is_some).then_some("true")
+                data-wait=move || is_pending().then_some("")
+                on:click=move |_| pressed.set_value(flow)
+            >
+                <span class="label">{label}</span>
+                <span class="wait">"Opening the portal…"</span>
+            </button>
+        }
+    });
+    let submit = move |event: SubmitEvent| {
+        if pending.with_untracked(Option::is_some) {
+            event.prevent_default();
+        } else {
+            pending.set(Some((of.get_value(), pressed.get_value())));
+        }
+    };
+    view! {
+        <form class="actions" method="post" action="/api/open_portal" on:submit=submit>
+            <input type="hidden" name="customer" value=customer/>
+            {is_of_subscription
+                .then(|| view! { <input type="hidden" name="subscription" value=of.get_value()/> })}
+            {buttons.collect_view()}
+        </form>
+    }
+}
+
+fn state_in_words(state: State) -> impl IntoView {
+    view! { <span class="state" class:overdue=state.is_bad>{state.words}</span> }
+}
+
+/// In UTC as the server has it, and in the visitor's language and time zone once the browser has
+/// taken over.
+fn time(day: Day, live: RwSignal<bool>) -> impl IntoView {
+    let Day { at, iso, text } = day;
+    let words = move || {
+        if live.get() {
+            browser::local_day(at)
+        } else {
+            text.clone()
+        }
+    };
+    view! { <time datetime=iso>{words}</time> }
 }

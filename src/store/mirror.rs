@@ -261,6 +261,30 @@ pub async fn of_customers<R: Row>(tx: &mut Tx, customers: &[&str]) -> Result<Vec
     Ok(rows)
 }
 
+/// The newest invoice of each of these customers that is no draft.
+pub async fn last_invoices(tx: &mut Tx, customers: &[&str]) -> Result<Vec<Invoice>> {
+    let mut rows = Vec::new();
+    for chunk in chunks(customers) {
+        let sql = format!(
+            "SELECT * FROM invoice AS last
+             WHERE customer_id IN {} AND deleted_at IS NULL AND COALESCE(status, '') <> 'draft'
+               AND NOT EXISTS (SELECT 1 FROM invoice AS newer
+                   WHERE newer.customer_id = last.customer_id AND newer.deleted_at IS NULL
+                     AND COALESCE(newer.status, '') <> 'draft'
+                     AND (newer.created, newer.id) > (last.created, last.id))",
+            placeholders(1, chunk.len())
+        );
+        rows.extend(on!(tx, connection => {
+            let mut query = sqlx::query_as(AssertSqlSafe(sql));
+            for id in chunk {
+                query = query.bind(*id);
+            }
+            query.fetch_all(connection).await?
+        }));
+    }
+    Ok(rows)
+}
+
 /// Rows by id that are no tombstones.
 pub async fn live<R: Row>(tx: &mut Tx, ids: &[&str]) -> Result<Vec<R>> {
     let mut rows = row::find_all::<R>(tx, ids).await?;

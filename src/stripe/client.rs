@@ -85,18 +85,31 @@ impl Client {
         &self,
         customer: &str,
         return_url: &str,
-        flow: Flow,
+        flow: &Flow,
     ) -> Result<PortalUrl, Error> {
         let mut form = vec![("customer", customer), ("return_url", return_url)];
-        if flow == Flow::PaymentMethod {
+        let deep = match flow {
+            Flow::Home => None,
+            Flow::PaymentMethod => Some(("payment_method_update", None)),
+            Flow::ChangePlan(id) => Some((
+                "subscription_update",
+                Some(("flow_data[subscription_update][subscription]", id)),
+            )),
+            Flow::Cancel(id) => Some((
+                "subscription_cancel",
+                Some(("flow_data[subscription_cancel][subscription]", id)),
+            )),
+        };
+        if let Some((r#type, subscription)) = deep {
             form.extend([
-                ("flow_data[type]", "payment_method_update"),
+                ("flow_data[type]", r#type),
                 ("flow_data[after_completion][type]", "redirect"),
                 (
                     "flow_data[after_completion][redirect][return_url]",
                     return_url,
                 ),
             ]);
+            form.extend(subscription.map(|(name, id)| (name, id.as_str())));
         }
         let session = self.post("v1/billing_portal/sessions", &form).await?;
         let url = session

@@ -40,6 +40,11 @@ pub fn flag(json: &Value, key: &str) -> bool {
     json.get(key).and_then(Value::as_bool).unwrap_or_default()
 }
 
+/// A flag that older versions of the API did not have yet, because it was always true.
+pub fn flag_or_true(json: &Value, key: &str) -> bool {
+    json.get(key).and_then(Value::as_bool).unwrap_or(true)
+}
+
 /// The id of another object: Stripe gives the id alone, or the whole object where it was expanded.
 pub fn id(json: &Value, key: &str) -> Option<String> {
     id_of(json.get(key)?)

@@ -295,6 +295,25 @@ async fn what_belongs_to_a_customer_is_found_and_hidden_from_others(engine: Engi
     ids.sort_unstable();
     assert_eq!((ids, items.len()), (expected, of_items));
     assert_eq!(live.len(), 1, "a tombstone is not live");
+    for (id, created, status) in [
+        ("in_1", 1, "paid"),
+        ("in_2", 2, "paid"),
+        ("in_3", 3, "draft"),
+    ] {
+        let invoice = Invoice {
+            id: id.to_owned(),
+            customer_id: Some("cus_1".to_owned()),
+            status: Some(status.to_owned()),
+            created,
+            ..Invoice::default()
+        };
+        run!(&store, tx => row::put_all(tx, &[&invoice]));
+    }
+    let last = run!(&store, tx => mirror::last_invoices(tx, &["cus_1", "cus_2"]));
+    assert_eq!(
+        last.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
+        ["in_2"]
+    );
     let addresses = run!(&store, tx => customer::addresses(tx, &["cus_1", "cus_3"]));
     assert_eq!(addresses, ["ada@example.com"]);
 }

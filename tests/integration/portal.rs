@@ -15,6 +15,7 @@ on_both_engines!(
     checklist_36_a_portal_elsewhere_is_refused,
     one_failing_customer_leaves_the_others_alone,
     deep_links_carry_their_flow,
+    a_card_shows_its_subscriptions_and_offers_what_stripe_allows,
     an_address_without_customers_is_told_so,
     an_open_page_gets_its_list_at_once_and_at_each_change,
 );
@@ -261,6 +262,116 @@ async fn deep_links_carry_their_flow(engine: Engine) {
     let session = sessions.rev().find(|call| call["path"] != "/v1/events");
     let return_url = &session.unwrap()["form"]["return_url"];
     assert_eq!(return_url, &json!(format!("{}/billing", app.url)));
+}
+
+async fn a_card_shows_its_subscriptions_and_offers_what_stripe_allows(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let mine = app.customer_at_stripe("ada@example.com").await;
+    let other = app.customer_at_stripe("bob@example.com").await;
+    let price = |id: &str| {
+        json!({
+            "id": id, "object": "price", "product": "prod_1", "currency": "eur",
+            "unit_amount": 1200, "recurring": { "interval": "month", "interval_count": 1 },
+        })
+    };
+    let subscription = |id: &str, customer: &str, items: usize, cancel_at: Value| {
+        let item = json!({
+            "id": "si_1", "object": "subscription_item", "quantity": 3,
+            "price": price("price_1"), "current_period_end": 1_900_000_000,
+        });
+        json!({
+            "id": id, "object": "subscription", "customer": customer, "status": "active",
+            "cancel_at": cancel_at, "created": items, "items": { "data": vec![item; items] },
+        })
+    };
+    let product = json!({ "id": "prod_1", "object": "product", "name": "Team <plan>" });
+    for (number, (r#type, object)) in [
+        ("product.created", product),
+        (
+            "customer.subscription.created",
+            subscription("sub_one", &mine, 1, Value::Null),
+        ),
+        (
+            "customer.subscription.created",
+            subscription("sub_two", &mine, 2, Value::Null),
+        ),
+        (
+            "customer.subscription.created",
+            subscription("sub_ending", &mine, 1, json!(1_900_000_000)),
+        ),
+        (
+            "customer.subscription.created",
+            subscription("sub_bob", &other, 1, Value::Null),
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let at = 1_700_000_000 + i64::try_from(number).unwrap();
+        let event = event(r#type, at, object, Value::Null);
+        assert_eq!(app.deliver(&event).await.status(), 200);
+    }
+    let mut browser = app.signed_in("ada@example.com").await;
+    let page = browser.get("/billing").await.text().await.unwrap();
+    for text in [
+        "Team &lt;plan&gt;",
+        "€12.00 / month × 3",
+        "Renews on",
+        "Ends on",
+        "17 March 2030",
+    ] {
+        assert!(page.contains(text), "{text} is missing: {page}");
+    }
+    assert!(!page.contains("sub_bob"));
+    for (flow, subscription, is_offered) in [
+        ("change_plan", "sub_one", true),
+        ("cancel", "sub_one", true),
+        ("change_plan", "sub_two", false),
+        ("cancel", "sub_two", true),
+        ("change_plan", "sub_ending", false),
+        ("cancel", "sub_ending", false),
+        ("cancel", "sub_bob", false),
+        ("cancel", "sub_none", false),
+    ] {
+        app.control("DELETE", "requests", Value::Null).await;
+        let form = [
+            ("customer", mine.as_str()),
+            ("flow", flow),
+            ("subscription", subscription),
+        ];
+        let answer = browser.post("/api/open_portal", &form).await;
+        let calls = app.control("GET", "requests", Value::Null).await;
+        let call = calls["requests"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|call| call["path"] == "/v1/billing_portal/sessions");
+        assert_eq!(call.is_some(), is_offered, "{flow} {subscription}");
+        if let Some(call) = call {
+            let r#type = if flow == "cancel" {
+                "subscription_cancel"
+            } else {
+                "subscription_update"
+            };
+            let field = format!("flow_data[{type}][subscription]");
+            assert_eq!(call["form"]["flow_data[type]"], *r#type);
+            assert_eq!(call["form"][field.as_str()], *subscription);
+        } else {
+            assert_eq!(answer.status(), 404, "{flow} {subscription}");
+        }
+    }
+    for (flow, subscription) in [("cancel", ""), ("home", "sub_one"), ("refund", "sub_one")] {
+        let form = [
+            ("customer", mine.as_str()),
+            ("flow", flow),
+            ("subscription", subscription),
+        ];
+        let answer = browser.post("/api/open_portal", &form).await;
+        assert!(
+            [400, 404].contains(&answer.status().as_u16()),
+            "{flow} {subscription}"
+        );
+    }
 }
 
 async fn an_address_without_customers_is_told_so(engine: Engine) {

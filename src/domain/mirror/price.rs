@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Noun, is_a};
 use crate::{
     store::mirror::Price,
-    stripe::json::{flag, id, kept, maybe, number, text},
+    stripe::json::{flag_or_true, id, kept, maybe, number, text},
 };
 
 impl Noun for Price {
@@ -48,7 +48,7 @@ fn common(object: &Value, recurring: &Value) -> Option<Price> {
     Some(Price {
         id: text(object, "id")?,
         product_id: id(object, "product"),
-        active: flag(object, "active").into(),
+        active: flag_or_true(object, "active").into(),
         currency: text(object, "currency"),
         interval: text(recurring, "interval"),
         interval_count: maybe(recurring, "interval_count"),

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Noun, is_a};
 use crate::{
     store::mirror::Product,
-    stripe::json::{flag, id, kept, number, text},
+    stripe::json::{flag_or_true, id, kept, number, text},
 };
 
 impl Noun for Product {
@@ -17,7 +17,7 @@ impl Noun for Product {
             id: text(object, "id")?,
             name: text(object, "name"),
             description: text(object, "description"),
-            active: flag(object, "active").into(),
+            active: flag_or_true(object, "active").into(),
             default_price: id(object, "default_price"),
             statement_descriptor: text(object, "statement_descriptor"),
             unit_label: text(object, "unit_label"),

@@ -1,0 +1,612 @@
+//! From rows to what a card says: states in words, prices, dates, and which of the portal's flows
+//! are offered.
+
+use std::collections::BTreeMap;
+
+use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+
+use super::money;
+use crate::{
+    model::{CustomerView, Day, Flow, InvoiceView, State, SubscriptionView},
+    store::{
+        self, Tx,
+        customer::Customer,
+        mirror::{self, Invoice, PaymentMethod, Price, Product, Subscription, SubscriptionItem},
+        row::Row,
+    },
+};
+
+/// The cards of these customers, in their order.
+pub async fn of(
+    tx: &mut Tx,
+    customers: Vec<Customer>,
+    now: i64,
+) -> store::Result<Vec<CustomerView>> {
+    let ids: Vec<_> = customers.iter().map(|row| row.id.as_str()).collect();
+    let shelf = Shelf::read(tx, &ids, &customers).await?;
+    Ok(customers
+        .iter()
+        .map(|customer| shelf.card(customer, now))
+        .collect())
+}
+
+/// Whether the card of this customer has a button for that flow.
+pub async fn offers(
+    tx: &mut Tx,
+    customer: &Customer,
+    flow: &Flow,
+    now: i64,
+) -> store::Result<bool> {
+    let (Flow::ChangePlan(wanted) | Flow::Cancel(wanted)) = flow else {
+        return Ok(true);
+    };
+    let cards = of(tx, vec![customer.clone()], now).await?;
+    let mut subscriptions = cards.iter().flat_map(|card| &card.subscriptions);
+    Ok(subscriptions
+        .find(|subscription| subscription.id == *wanted)
+        .is_some_and(|subscription| match flow {
+            Flow::Cancel(_) => subscription.may_cancel,
+            _ => subscription.may_change,
+        }))
+}
+
+/// All rows that the cards need.
+#[derive(Default)]
+struct Shelf {
+    subscriptions: Vec<Subscription>,
+    items: Vec<SubscriptionItem>,
+    prices: BTreeMap<String, Price>,
+    products: BTreeMap<String, Product>,
+    methods: BTreeMap<String, PaymentMethod>,
+    invoices: Vec<Invoice>,
+}
+
+impl Shelf {
+    async fn read(tx: &mut Tx, ids: &[&str], customers: &[Customer]) -> store::Result<Shelf> {
+        let subscriptions: Vec<Subscription> = mirror::of_customers(tx, ids).await?;
+        let of: Vec<_> = subscriptions.iter().map(|row| row.id.as_str()).collect();
+        let items = mirror::items_of(tx, &of).await?;
+        let prices: BTreeMap<String, Price> =
+            live(tx, items.iter().filter_map(|item| item.price_id.as_deref())).await?;
+        let named = items.iter().filter_map(|item| item.product_id.as_deref());
+        let of_prices = prices
+            .values()
+            .filter_map(|price| price.product_id.as_deref());
+        let products = live(tx, named.chain(of_prices)).await?;
+        let default = customers
+            .iter()
+            .filter_map(|row| row.default_payment_method.as_deref());
+        let own = subscriptions
+            .iter()
+            .filter_map(|row| row.default_payment_method.as_deref());
+        let methods = live(tx, default.chain(own)).await?;
+        let invoices = mirror::last_invoices(tx, ids).await?;
+        Ok(Shelf {
+            items,
+            prices,
+            products,
+            methods,
+            invoices,
+            subscriptions,
+        })
+    }
+
+    fn card(&self, customer: &Customer, now: i64) -> CustomerView {
+        let subscriptions = self.shown(customer, now);
+        let invoice = self
+            .invoices
+            .iter()
+            .find(|row| row.customer_id.as_deref() == Some(&customer.id));
+        let email = customer.email.clone().unwrap_or_default();
+        let named = [&customer.name, &customer.description]
+            .into_iter()
+            .flatten()
+            .find(|text| !text.trim().is_empty());
+        CustomerView {
+            title: named.unwrap_or(&email).clone(),
+            created: day(customer.created),
+            state: overall(customer, &subscriptions),
+            payment_method: self.payment_method(customer).map(method_in_words),
+            invoice: invoice.map(invoice_view),
+            id: customer.id.clone(),
+            subscriptions,
+            email,
+        }
+    }
+
+    /// Those that run; else the last that has ended.
+    fn shown(&self, customer: &Customer, now: i64) -> Vec<SubscriptionView> {
+        let all: Vec<_> = self
+            .subscriptions
+            .iter()
+            .filter(|row| row.customer_id.as_deref() == Some(&customer.id))
+            .collect();
+        let running: Vec<_> = all.iter().filter(|row| !has_ended(row)).collect();
+        let shown = if running.is_empty() {
+            all.iter().take(1).collect()
+        } else {
+            running
+        };
+        shown
+            .into_iter()
+            .map(|row| self.subscription(row, now))
+            .collect()
+    }
+
+    fn subscription(&self, row: &Subscription, now: i64) -> SubscriptionView {
+        let items: Vec<_> = self
+            .items
+            .iter()
+            .filter(|item| item.subscription_id == row.id)
+            .collect();
+        let has_ended = has_ended(row);
+        let will_end = will_end(row, &items);
+        let prices = items.iter().filter_map(|item| {
+            let price = self.prices.get(item.price_id.as_deref()?)?;
+            Some(money::price(price, item.quantity))
+        });
+        let prices: Vec<_> = prices.filter(|text| !text.is_empty()).collect();
+        SubscriptionView {
+            title: self.title(row, &items),
+            price: prices.join(" + "),
+            state: state(row, will_end, now),
+            dates: dates(row, &items, will_end, now),
+            may_change: !has_ended && will_end.is_none() && items.len() == 1,
+            may_cancel: !has_ended && will_end.is_none(),
+            id: row.id.clone(),
+        }
+    }
+
+    fn title(&self, row: &Subscription, items: &[&SubscriptionItem]) -> String {
+        let names = items.iter().filter_map(|item| {
+            let price = self
+                .prices
+                .get(item.price_id.as_deref().unwrap_or_default());
+            let product = price
+                .and_then(|price| price.product_id.as_deref())
+                .or(item.product_id.as_deref())
+                .and_then(|id| self.products.get(id));
+            product
+                .and_then(|product| product.name.clone())
+                .or_else(|| price.and_then(|price| price.nickname.clone()))
+        });
+        let mut names: Vec<_> = names.collect();
+        names.dedup();
+        if names.is_empty() {
+            names.extend(row.description.clone());
+        }
+        if names.is_empty() {
+            "Subscription".to_owned()
+        } else {
+            names.join(" + ")
+        }
+    }
+
+    /// What the next invoice is paid with: the subscription's own, else the customer's.
+    fn payment_method(&self, customer: &Customer) -> Option<&PaymentMethod> {
+        let own = self
+            .subscriptions
+            .iter()
+            .filter(|row| row.customer_id.as_deref() == Some(&customer.id) && !has_ended(row))
+            .filter_map(|row| row.default_payment_method.as_deref());
+        own.chain(customer.default_payment_method.as_deref())
+            .find_map(|id| self.methods.get(id))
+    }
+}
+
+async fn live<R: Row>(
+    tx: &mut Tx,
+    ids: impl Iterator<Item = &str>,
+) -> store::Result<BTreeMap<String, R>> {
+    let mut ids: Vec<_> = ids.collect();
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(mirror::live::<R>(tx, &ids)
+        .await?
+        .into_iter()
+        .map(|row| (row.id().to_owned(), row))
+        .collect())
+}
+
+fn has_ended(row: &Subscription) -> bool {
+    row.ended_at.is_some()
+        || matches!(
+            row.status.as_deref(),
+            Some("canceled" | "incomplete_expired")
+        )
+}
+
+/// When it will end, where that is decided: a subscription with flexible billing says only
+/// `cancel_at`.
+fn will_end(row: &Subscription, items: &[&SubscriptionItem]) -> Option<i64> {
+    if has_ended(row) {
+        return None;
+    }
+    let last_period = items
+        .iter()
+        .filter_map(|item| item.current_period_end)
+        .max();
+    row.cancel_at
+        .or_else(|| (row.cancel_at_period_end == 1).then_some(last_period)?)
+}
+
+fn state(row: &Subscription, will_end: Option<i64>, now: i64) -> State {
+    let good = |words: &str| (words.to_owned(), false);
+    let bad = |words: &str| (words.to_owned(), true);
+    let (words, is_bad) = match row.status.as_deref() {
+        _ if has_ended(row) => good("Ended"),
+        Some("past_due" | "unpaid") => bad("Payment failed"),
+        Some("incomplete") => bad("Waiting for payment"),
+        Some("paused") => good("Paused"),
+        _ if row.pause_behavior.is_some() => good("Paused"),
+        _ if will_end.is_some() => good("Ending"),
+        Some("trialing") if row.trial_end.is_none_or(|end| end > now) => good("Trial"),
+        Some("active" | "trialing") => good("Active"),
+        // A word that Stripe has learnt since.
+        Some(other) => (other.replace('_', " "), false),
+        None => good("Active"),
+    };
+    State { words, is_bad }
+}
+
+fn dates(
+    row: &Subscription,
+    items: &[&SubscriptionItem],
+    will_end: Option<i64>,
+    now: i64,
+) -> Vec<(String, Day)> {
+    let mut dates = Vec::new();
+    let mut say = |words: &str, at: Option<i64>| {
+        dates.extend(at.map(|at| (words.to_owned(), day(at))));
+    };
+    if has_ended(row) {
+        say("Ended on", row.ended_at.or(row.canceled_at));
+        return dates;
+    }
+    let status = row.status.as_deref();
+    let is_paused = status == Some("paused") || row.pause_behavior.is_some();
+    let in_trial = status == Some("trialing");
+    if in_trial {
+        say("Trial until", row.trial_end.filter(|end| *end > now));
+    }
+    if is_paused {
+        say("Resumes on", row.pause_resumes_at);
+    }
+    let next = items
+        .iter()
+        .filter_map(|item| item.current_period_end)
+        .min();
+    match will_end {
+        Some(at) => say("Ends on", Some(at)),
+        None if status == Some("active") && !is_paused => say("Renews on", next),
+        None => {}
+    }
+    dates
+}
+
+/// The record's state is that of the subscription that needs somebody most.
+fn overall(customer: &Customer, subscriptions: &[SubscriptionView]) -> State {
+    let bad = subscriptions
+        .iter()
+        .find(|subscription| subscription.state.is_bad);
+    match (bad, customer.delinquent) {
+        (Some(subscription), _) => subscription.state.clone(),
+        (None, 0) => State {
+            words: "Up to date".to_owned(),
+            is_bad: false,
+        },
+        (None, _) => State {
+            words: "Payment overdue".to_owned(),
+            is_bad: true,
+        },
+    }
+}
+
+fn invoice_view(row: &Invoice) -> InvoiceView {
+    let currency = row.currency.as_deref().unwrap_or_default();
+    let amount = row.total.map(|total| money::amount(total, currency));
+    let state = match row.status.as_deref() {
+        Some("paid") => "paid",
+        Some("open") => "not paid yet",
+        Some("void") => "cancelled",
+        Some("uncollectible") => "not paid",
+        _ => "",
+    };
+    let parts = amount.into_iter().chain([state.to_owned()]);
+    let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+    InvoiceView {
+        words: parts.join(", "),
+        day: day(row.created),
+        pdf: row.invoice_pdf.clone().filter(|url| is_web_address(url)),
+    }
+}
+
+/// Whether a link may lead there: nothing that runs in our page.
+fn is_web_address(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|url| {
+        url.scheme() == "https" || url.scheme() == "http" && crate::config::is_loopback(&url)
+    })
+}
+
+fn method_in_words(row: &PaymentMethod) -> String {
+    let name = match row.brand.as_deref().or(row.r#type.as_deref()) {
+        Some("visa") => "Visa",
+        Some("mastercard" | "MasterCard") => "Mastercard",
+        Some("amex") => "American Express",
+        Some("diners") => "Diners Club",
+        Some("jcb") => "JCB",
+        Some("unionpay") => "UnionPay",
+        Some("sepa_debit") => "SEPA direct debit",
+        Some("us_bank_account" | "bank_account") => "Bank account",
+        Some("paypal") => "PayPal",
+        Some("link") => "Link",
+        Some("card") | None => "Card",
+        Some(other) => other,
+    };
+    let last4 = row
+        .last4
+        .as_ref()
+        .map(|digits| format!(" ending in {digits}"));
+    let until = row
+        .exp_month
+        .zip(row.exp_year)
+        .map(|(month, year)| format!(", valid until {month:02}/{year}"));
+    let parts = [Some(name.to_owned()), last4, until];
+    parts.into_iter().flatten().collect()
+}
+
+/// A day in UTC; empty texts where the number is no time.
+pub fn day(at: i64) -> Day {
+    let text = |format: &[BorrowedFormatItem<'_>]| {
+        OffsetDateTime::from_unix_timestamp(at)
+            .ok()
+            .and_then(|time| time.format(format).ok())
+            .unwrap_or_default()
+    };
+    Day {
+        at,
+        iso: text(format_description!("[year]-[month]-[day]")),
+        text: text(format_description!(
+            "[day padding:none] [month repr:long] [year]"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_804_032_000;
+    const LATER: i64 = NOW + 30 * 24 * 60 * 60;
+
+    fn subscription(status: &str) -> Subscription {
+        Subscription {
+            id: "sub_1".to_owned(),
+            customer_id: Some("cus_1".to_owned()),
+            status: Some(status.to_owned()),
+            ..Subscription::default()
+        }
+    }
+
+    fn item(price: &str) -> SubscriptionItem {
+        SubscriptionItem {
+            subscription_id: "sub_1".to_owned(),
+            price_id: Some(price.to_owned()),
+            quantity: Some(3),
+            current_period_end: Some(LATER),
+            ..SubscriptionItem::default()
+        }
+    }
+
+    fn shelf(row: Subscription) -> Shelf {
+        let price = Price {
+            id: "price_1".to_owned(),
+            product_id: Some("prod_1".to_owned()),
+            currency: Some("eur".to_owned()),
+            unit_amount: Some(1200),
+            interval: Some("month".to_owned()),
+            ..Price::default()
+        };
+        let product = Product {
+            id: "prod_1".to_owned(),
+            name: Some("Team".to_owned()),
+            ..Product::default()
+        };
+        Shelf {
+            subscriptions: vec![row],
+            items: vec![item("price_1")],
+            prices: [(price.id.clone(), price)].into(),
+            products: [(product.id.clone(), product)].into(),
+            ..Shelf::default()
+        }
+    }
+
+    fn customer() -> Customer {
+        Customer {
+            id: "cus_1".to_owned(),
+            email: Some("ada@example.com".to_owned()),
+            ..Customer::default()
+        }
+    }
+
+    /// State, dates, and whether change and cancel are offered.
+    fn said(row: Subscription) -> (String, String, bool, bool) {
+        let shelf = shelf(row);
+        let card = shelf.card(&customer(), NOW);
+        let shown = &card.subscriptions[0];
+        let dates = shown
+            .dates
+            .iter()
+            .map(|(words, day)| format!("{words} {}", day.text));
+        (
+            shown.state.words.clone(),
+            dates.collect::<Vec<_>>().join("; "),
+            shown.may_change,
+            shown.may_cancel,
+        )
+    }
+
+    #[test]
+    fn states_are_words_with_their_dates() {
+        let ends = |row: Subscription| Subscription {
+            cancel_at: Some(LATER),
+            ..row
+        };
+        for (row, words, dates, is_offered) in [
+            (
+                subscription("active"),
+                "Active",
+                "Renews on 2 April 2027",
+                true,
+            ),
+            (
+                ends(subscription("active")),
+                "Ending",
+                "Ends on 2 April 2027",
+                false,
+            ),
+            (
+                Subscription {
+                    cancel_at_period_end: 1,
+                    ..subscription("active")
+                },
+                "Ending",
+                "Ends on 2 April 2027",
+                false,
+            ),
+            (
+                Subscription {
+                    trial_end: Some(LATER),
+                    ..subscription("trialing")
+                },
+                "Trial",
+                "Trial until 2 April 2027",
+                true,
+            ),
+            (subscription("past_due"), "Payment failed", "", true),
+            (subscription("incomplete"), "Waiting for payment", "", true),
+            (
+                Subscription {
+                    pause_behavior: Some("void".to_owned()),
+                    pause_resumes_at: Some(LATER),
+                    ..subscription("active")
+                },
+                "Paused",
+                "Resumes on 2 April 2027",
+                true,
+            ),
+            (
+                Subscription {
+                    ended_at: Some(NOW),
+                    ..subscription("canceled")
+                },
+                "Ended",
+                "Ended on 3 March 2027",
+                false,
+            ),
+            (subscription("on_holiday"), "on holiday", "", true),
+        ] {
+            let said = said(row.clone());
+            let expected = (words.to_owned(), dates.to_owned(), is_offered, is_offered);
+            assert_eq!(said, expected, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn a_subscription_says_what_it_is_and_costs() {
+        let mut shelf = shelf(subscription("active"));
+        let shown = |shelf: &Shelf| shelf.card(&customer(), NOW).subscriptions.remove(0);
+        assert_eq!(shown(&shelf).title, "Team");
+        assert_eq!(shown(&shelf).price, "€12.00 / month × 3");
+        shelf.items.push(item("price_2"));
+        assert!(!shown(&shelf).may_change, "the portal takes one item only");
+        shelf.products.clear();
+        assert_eq!(shown(&shelf).title, "Subscription");
+    }
+
+    #[test]
+    fn what_runs_is_shown_and_else_the_last_that_ended() {
+        let ended = Subscription {
+            id: "sub_0".to_owned(),
+            ..subscription("canceled")
+        };
+        let mut shelf = shelf(subscription("active"));
+        shelf.subscriptions.insert(0, ended);
+        let ids = |shelf: &Shelf| {
+            let card = shelf.card(&customer(), NOW);
+            card.subscriptions
+                .into_iter()
+                .map(|shown| shown.id)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ids(&shelf), ["sub_1"]);
+        shelf.subscriptions.pop();
+        assert_eq!(ids(&shelf), ["sub_0"]);
+    }
+
+    #[test]
+    fn a_card_is_titled_by_name_else_description_else_address() {
+        let title = |name: Option<&str>, description: Option<&str>| {
+            let row = Customer {
+                name: name.map(str::to_owned),
+                description: description.map(str::to_owned),
+                ..customer()
+            };
+            Shelf::default().card(&row, NOW).title
+        };
+        assert_eq!(title(Some("Ada"), Some("x")), "Ada");
+        assert_eq!(title(Some(" "), Some("x")), "x");
+        assert_eq!(title(None, None), "ada@example.com");
+    }
+
+    #[test]
+    fn the_worst_subscription_is_the_state_of_the_record() {
+        let overall = |row: Subscription, delinquent| {
+            let customer = Customer {
+                delinquent,
+                ..customer()
+            };
+            shelf(row).card(&customer, NOW).state.words
+        };
+        assert_eq!(overall(subscription("active"), 0), "Up to date");
+        assert_eq!(overall(subscription("active"), 1), "Payment overdue");
+        assert_eq!(overall(subscription("past_due"), 1), "Payment failed");
+    }
+
+    #[test]
+    fn a_day_is_written_in_utc_and_nonsense_is_nothing() {
+        assert_eq!(day(NOW).text, "3 March 2027");
+        assert_eq!(day(NOW).iso, "2027-03-03");
+        assert_eq!(day(i64::MAX).text, "");
+    }
+
+    #[test]
+    fn payment_methods_and_invoices_in_words() {
+        let card = PaymentMethod {
+            brand: Some("visa".to_owned()),
+            last4: Some("4242".to_owned()),
+            exp_month: Some(4),
+            exp_year: Some(2030),
+            ..PaymentMethod::default()
+        };
+        assert_eq!(
+            method_in_words(&card),
+            "Visa ending in 4242, valid until 04/2030"
+        );
+        let invoice = |status: &str, pdf: &str| {
+            invoice_view(&Invoice {
+                total: Some(1200),
+                currency: Some("jpy".to_owned()),
+                status: Some(status.to_owned()),
+                invoice_pdf: Some(pdf.to_owned()),
+                ..Invoice::default()
+            })
+        };
+        let paid = invoice("paid", "https://pay.stripe.com/invoice/x/pdf");
+        assert_eq!(
+            (paid.words.as_str(), paid.pdf.is_some()),
+            ("¥1,200, paid", true)
+        );
+        assert_eq!(invoice("open", "javascript:alert(1)").pdf, None);
+    }
+}

@@ -1,0 +1,317 @@
+//! What could not be decided at once, and what never arrived: refetches, retries, import and sweep,
+//! against the stand-in.
+
+use billhook::{
+    clock::Clock,
+    domain::{import, mirror::Kind, sweep, sync::Outcome, worker},
+    store::{self, customer::Customer, mirror::Subscription, row},
+    stripe::Event,
+};
+use futures::FutureExt;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    engines::{Engine, on_both_engines},
+    helpers::{TestApp, customer_object, event, eventually, spawn_app},
+};
+
+on_both_engines!(
+    an_open_tie_is_settled_by_asking_stripe,
+    a_key_that_may_not_read_takes_events_as_they_are,
+    a_cut_list_is_completed_before_it_is_written,
+    checklist_52_what_fails_is_tried_again_and_dies_in_the_open,
+    checklist_50_a_page_of_an_import_never_overwrites_what_is_newer,
+    checklist_55_a_sweep_finds_what_never_arrived,
+    an_import_reads_everything_once_and_resumes,
+);
+
+/// Makes a customer at the stand-in without telling Billhook, and returns the object.
+async fn at_stripe(app: &TestApp, fields: &[(&str, &str)]) -> Value {
+    let answer = app
+        .http
+        .post(format!("{}/v1/customers", app.stripe_url))
+        .bearer_auth("sk_test_billhook")
+        .form(fields)
+        .send();
+    answer.await.unwrap().json().await.unwrap()
+}
+
+async fn row(app: &TestApp, id: &str) -> Option<Customer> {
+    let id = id.to_owned();
+    let found = app
+        .app
+        .store
+        .read(move |tx| async move { row::find::<Customer>(tx, &id).await }.boxed());
+    found.await.unwrap()
+}
+
+async fn stored(app: &TestApp, event: &Value) -> Option<store::event::Event> {
+    let id = event["id"].as_str().unwrap().to_owned();
+    let found = app
+        .app
+        .store
+        .read(move |tx| async move { store::event::find(tx, &id).await }.boxed());
+    found.await.unwrap()
+}
+
+async fn state(app: &TestApp, event: &Value) -> String {
+    stored(app, event)
+        .await
+        .map(|row| row.state)
+        .unwrap_or_default()
+}
+
+/// Two updates of one second of which neither says what was before: nothing tells which was last.
+fn open_tie(id: &str, second: i64) -> [Value; 2] {
+    ["B", "C"].map(|name| {
+        let object = customer_object(id, "ada@example.com", name);
+        event(
+            "customer.updated",
+            second,
+            object,
+            json!({ "name": format!("before {name}") }),
+        )
+    })
+}
+
+async fn an_open_tie_is_settled_by_asking_stripe(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let real = at_stripe(&app, &[("email", "ada@example.com"), ("name", "The last")]).await;
+    let id = real["id"].as_str().unwrap();
+    let second = Clock::default().now() - 60;
+    let [one, other] = open_tie(id, second);
+    for event in [&one, &other] {
+        assert_eq!(app.deliver(event).await.status(), 200);
+    }
+    eventually(|| async {
+        let row = row(&app, id).await?;
+        (row.name.as_deref() == Some("The last")).then_some(())
+    })
+    .await;
+    eventually(|| async { (state(&app, &other).await == "applied").then_some(()) }).await;
+    let asked = app.stripe_calls().await;
+    let path = format!("/v1/customers/{id}");
+    assert_eq!(
+        asked.iter().filter(|call| **call == path).count(),
+        1,
+        "{asked:?}"
+    );
+    // What was read is newer than both, so neither comes back.
+    assert_eq!(app.deliver(&one).await.text().await.unwrap(), "duplicate\n");
+    assert_eq!(
+        row(&app, id).await.unwrap().name.as_deref(),
+        Some("The last")
+    );
+}
+
+async fn a_key_that_may_not_read_takes_events_as_they_are(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let fault = json!({ "path": "/v1/customers", "status": 403 });
+    app.control("POST", "faults", fault).await;
+    for number in 0..3 {
+        let id = format!("cus_{number}");
+        let events = open_tie(&id, 1_700_000_000);
+        for event in &events {
+            assert_eq!(app.deliver(event).await.status(), 200);
+        }
+        eventually(|| async { (state(&app, &events[1]).await != "pending").then_some(()) }).await;
+        let greatest = events
+            .iter()
+            .max_by_key(|event| event["id"].as_str().unwrap());
+        assert_eq!(
+            row(&app, &id).await.unwrap().name.as_deref(),
+            greatest.unwrap()["data"]["object"]["name"].as_str()
+        );
+    }
+    assert_eq!(app.stripe_calls().await.len(), 1, "it is not asked again");
+}
+
+async fn a_cut_list_is_completed_before_it_is_written(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let item = |number: i32| {
+        json!({
+            "id": format!("si_{number}"), "object": "subscription_item", "quantity": number,
+            "price": { "id": "price_1", "object": "price", "product": "prod_1" },
+        })
+    };
+    let subscription = |items: Value, has_more: bool| {
+        json!({
+            "id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active",
+            "items": { "object": "list", "data": items, "has_more": has_more },
+        })
+    };
+    let first: Value = (0..10).map(item).collect();
+    let rest: Value = (0..12).map(item).collect();
+    let answers = [
+        ("/v1/subscriptions/sub_1", subscription(first.clone(), true)),
+        (
+            "/v1/subscription_items",
+            json!({ "object": "list", "data": rest, "has_more": false }),
+        ),
+    ];
+    for (path, body) in answers {
+        let fault = json!({ "path": path, "status": 200, "body": body.to_string() });
+        app.control("POST", "faults", fault).await;
+    }
+    let cut = event(
+        "customer.subscription.updated",
+        1_700_000_000,
+        subscription(first, true),
+        json!({ "quantity": 1 }),
+    );
+    assert_eq!(app.deliver(&cut).await.text().await.unwrap(), "pending\n");
+    let items = eventually(|| async {
+        let store = &app.app.store;
+        let found = store.read(|tx| {
+            async move {
+                let row = row::find::<Subscription>(tx, "sub_1").await?;
+                let items = store::mirror::items_of(tx, &["sub_1"]).await?;
+                Ok(row.map(|_| items))
+            }
+            .boxed()
+        });
+        found.await.unwrap()
+    })
+    .await;
+    assert_eq!(items.len(), 12, "never ten");
+    assert_eq!(items[11].quantity, Some(11));
+    eventually(|| async { (state(&app, &cut).await == "applied").then_some(()) }).await;
+}
+
+async fn checklist_52_what_fails_is_tried_again_and_dies_in_the_open(engine: Engine) {
+    let app = spawn_app(engine).await;
+    // Not one that makes the client rest.
+    let fault = json!({ "path": "/v1/customers", "status": 400 });
+    app.control("POST", "faults", fault).await;
+    let events = open_tie("cus_poison", 1_700_000_000);
+    for event in &events {
+        assert_eq!(app.deliver(event).await.status(), 200);
+    }
+    let poison = &events[1];
+    let failed = eventually(|| async {
+        stored(&app, poison)
+            .await
+            .filter(|row| row.state == "failed")
+    })
+    .await;
+    assert!(failed.error.unwrap().contains("400"));
+    assert!(failed.due_at.unwrap() > app.clock.now());
+    // It holds up nobody.
+    app.customer("bob@example.com", "Bob").await;
+    for _ in 0..40 {
+        app.clock.advance(8 * 60 * 60);
+        worker::step(&app.app).await.unwrap();
+        if state(&app, poison).await == "dead" {
+            break;
+        }
+    }
+    let dead = stored(&app, poison).await.unwrap();
+    assert_eq!((dead.state.as_str(), dead.due_at), ("dead", None));
+    assert!(dead.attempts <= 12, "{}", dead.attempts);
+}
+
+async fn checklist_50_a_page_of_an_import_never_overwrites_what_is_newer(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let real = at_stripe(&app, &[("email", "ada@example.com"), ("name", "Old")]).await;
+    let id = real["id"].as_str().unwrap();
+    let object = customer_object(id, "ada@example.com", "New");
+    let later = Clock::default().now() + 60;
+    let newer = event("customer.updated", later, object, json!({ "name": "Old" }));
+    assert_eq!(app.deliver(&newer).await.status(), 200);
+    let gone = at_stripe(&app, &[("email", "bob@example.com"), ("name", "Bob")]).await;
+    let deleted = event("customer.deleted", 1_700_000_000, gone.clone(), Value::Null);
+    assert_eq!(app.deliver(&deleted).await.status(), 200);
+    let report = import_all(&app, &[Kind::Customer]).await;
+    assert_eq!(report.read[&Kind::Customer], 2);
+    assert_eq!(row(&app, id).await.unwrap().name.as_deref(), Some("New"));
+    let gone = row(&app, gone["id"].as_str().unwrap()).await.unwrap();
+    assert!(gone.deleted_at.is_some() && gone.name.is_none());
+}
+
+async fn import_all(app: &TestApp, nouns: &[Kind]) -> import::Report {
+    let client = app.app.stripe.at_rate(200.try_into().unwrap());
+    let stop = CancellationToken::new();
+    let report = import::run(&app.app, &client, nouns, &stop, |_| {}).await;
+    report.unwrap()
+}
+
+async fn checklist_55_a_sweep_finds_what_never_arrived(engine: Engine) {
+    let app = spawn_app(engine).await;
+    // The first sweep, at the start, only sets the cursor.
+    eventually(|| async {
+        let store = &app.app.store;
+        let found = store.read(|tx| async move { store::progress::get(tx, "sweep").await }.boxed());
+        found.await.unwrap()
+    })
+    .await;
+    let missed = at_stripe(&app, &[("email", "ada@example.com"), ("name", "Missed")]).await;
+    let id = missed["id"].as_str().unwrap();
+    assert_eq!(row(&app, id).await, None);
+    let swept = sweep::sweep(&app.app).await.unwrap();
+    assert_eq!((swept.new, swept.gap), (1, 0));
+    assert_eq!(row(&app, id).await.unwrap().name.as_deref(), Some("Missed"));
+    let again = sweep::sweep(&app.app).await.unwrap();
+    assert_eq!((again.new, again.seen), (0, 1), "overlap is known already");
+    sweep::set_cursor(&app.app, Clock::default().now() - 40 * 24 * 60 * 60)
+        .await
+        .unwrap();
+    let after_long = sweep::sweep(&app.app).await.unwrap();
+    assert!(after_long.gap > 9 * 24 * 60 * 60, "{after_long:?}");
+}
+
+async fn an_import_reads_everything_once_and_resumes(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let mut ids = Vec::new();
+    for number in 0..130 {
+        let name = format!("Entry {number}");
+        // Some have no address, and are kept all the same.
+        let fields = [("name", name.as_str()), ("email", "ada@example.com")];
+        let fields = if number % 10 == 0 {
+            &fields[..1]
+        } else {
+            &fields[..]
+        };
+        ids.push(
+            at_stripe(&app, fields).await["id"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        );
+    }
+    let stop = CancellationToken::new();
+    let client = app.app.stripe.at_rate(200.try_into().unwrap());
+    let first = import::run(&app.app, &client, &[Kind::Customer], &stop, |_| {
+        stop.cancel()
+    });
+    let first = first.await.unwrap();
+    assert!(first.is_stopped);
+    assert_eq!(first.read[&Kind::Customer], 100);
+    let second = import_all(&app, &[Kind::Customer]).await;
+    assert_eq!(
+        (second.read[&Kind::Customer], second.is_stopped),
+        (130, false)
+    );
+    assert_eq!(second.errors, Vec::<String>::new());
+    for id in &ids {
+        assert!(row(&app, id).await.is_some(), "{id}");
+    }
+    // An event from before is stale, and one that is done with does not come again.
+    let object = customer_object(&ids[1], "eve@example.com", "Eve");
+    let old = event(
+        "customer.updated",
+        1_700_000_000,
+        object,
+        json!({ "name": "x" }),
+    );
+    let outcome = app
+        .app
+        .inbox
+        .receive(Event::parse(old.to_string().as_bytes()).unwrap());
+    assert_eq!(outcome.await.unwrap(), Outcome::Stale);
+    let fault = json!({ "path": "/v1/products", "status": 403 });
+    app.control("POST", "faults", fault).await;
+    let report = import_all(&app, &[Kind::Product, Kind::Price]).await;
+    assert_eq!(report.errors.len(), 1, "{:?}", report.errors);
+    assert!(report.errors[0].starts_with("products: Stripe answered 403"));
+}
