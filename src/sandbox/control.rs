@@ -1,5 +1,6 @@
-//! The control routes under `/_sandbox/`, for tests and demos: faults, delay, further webhook
-//! targets, and the log of requests. Loopback only, so they need no key.
+//! The control routes under `/_sandbox/`, for tests and demos: faults, delay, rate, delivery,
+//! further webhook targets, the log of requests, and what only time or a visitor would bring
+//! about. Loopback only, so they need no key.
 
 use axum::{
     Json, Router,
@@ -13,9 +14,17 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 use super::{
+    checkout, clock,
+    crowd::Crowd,
+    delivery::Orders,
+    error::Answer,
+    events::Cause,
     faults::Fault,
+    objects::cut,
     params::is_web_address,
+    rate::Rate,
     state::{Shared, Target},
+    subscriptions::renew,
 };
 
 pub fn router() -> Router<Shared> {
@@ -24,6 +33,11 @@ pub fn router() -> Router<Shared> {
         .route("/_sandbox/faults", post(add_fault).delete(clear_faults))
         .route("/_sandbox/delay", post(set_delay))
         .route("/_sandbox/webhooks", post(add_target))
+        .route("/_sandbox/rate", get(show_rate).post(set_rate))
+        .route("/_sandbox/delivery", get(show_delivery).post(set_delivery))
+        .route("/_sandbox/customers", post(add_customers))
+        .route("/_sandbox/renew", post(renew_subscription))
+        .route("/_sandbox/checkout/complete", post(complete_checkout))
 }
 
 /// A body of the wrong form gets its reason back.
@@ -79,6 +93,87 @@ async fn add_target(Shelf(app): Shelf<Shared>, sent: Sent<NewTarget>) -> Done {
     state.targets.retain(|target| target.url != url);
     state.targets.push(Target { url, secret });
     Ok(done())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limit {
+    /// Null ends the limit.
+    per_second: Option<u32>,
+}
+
+async fn set_rate(Shelf(app): Shelf<Shared>, sent: Sent<Limit>) -> Done {
+    let Json(limit) = sent.map_err(IntoResponse::into_response)?;
+    app.read().rate = Rate::order(limit.per_second);
+    Ok(done())
+}
+
+async fn show_rate(Shelf(app): Shelf<Shared>) -> Json<Value> {
+    let (per_second, served, refused) = app.read().rate.counts();
+    Json(json!({ "per_second": per_second, "served": served, "refused": refused }))
+}
+
+async fn set_delivery(Shelf(app): Shelf<Shared>, sent: Sent<Orders>) -> Done {
+    let Json(orders) = sent.map_err(IntoResponse::into_response)?;
+    orders.check().map_err(refuse)?;
+    app.orders.send_replace(orders);
+    Ok(done())
+}
+
+/// The orders, and how many deliveries have neither arrived nor been given up.
+async fn show_delivery(Shelf(app): Shelf<Shared>) -> Json<Value> {
+    let orders = app.orders.borrow().clone();
+    Json(json!({ "orders": orders, "undelivered": app.read().undelivered.len() }))
+}
+
+async fn add_customers(Shelf(app): Shelf<Shared>, sent: Sent<Crowd>) -> Done {
+    let Json(crowd) = sent.map_err(IntoResponse::into_response)?;
+    crowd.check().map_err(refuse)?;
+    crowd.join(&mut app.write(), clock::now());
+    Ok(done())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Renewal {
+    subscription: String,
+    outcome: renew::Outcome,
+}
+
+/// Answers with the subscription as it is then.
+async fn renew_subscription(
+    Shelf(app): Shelf<Shared>,
+    sent: Sent<Renewal>,
+) -> Result<Answer, JsonRejection> {
+    let Json(renewal) = sent?;
+    let renewed = renew::renew(
+        &mut app.write(),
+        &Cause::portal(),
+        &renewal.subscription,
+        renewal.outcome,
+    );
+    Ok(renewed.map(cut).map(Json))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Completion {
+    session: String,
+}
+
+/// Answers with the session as it is then.
+async fn complete_checkout(
+    Shelf(app): Shelf<Shared>,
+    sent: Sent<Completion>,
+) -> Result<Answer, JsonRejection> {
+    let Json(completion) = sent?;
+    let completed = checkout::complete(
+        &mut app.write(),
+        &Cause::portal(),
+        &completion.session,
+        None,
+    );
+    Ok(completed.map(cut).map(Json))
 }
 
 fn done() -> Json<Value> {

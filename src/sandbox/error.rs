@@ -18,6 +18,8 @@ pub struct ApiError {
     code: Option<&'static str>,
     param: Option<String>,
     message: String,
+    /// What else the body says, for a payment that failed.
+    more: Option<Box<Value>>,
 }
 
 impl ApiError {
@@ -33,7 +35,25 @@ impl ApiError {
             code: None,
             param: None,
             message: message.into(),
+            more: None,
         }
+    }
+
+    /// 402: the bank says no.
+    pub fn card(code: &'static str, message: impl Into<String>, more: Value) -> Self {
+        Self {
+            more: Some(Box::new(more)),
+            ..Self::new(StatusCode::PAYMENT_REQUIRED, message)
+                .kind("card_error")
+                .code(code)
+        }
+    }
+
+    /// 429, in the words of Stripe's limiter.
+    pub fn rate_limited() -> Self {
+        let message = "Request rate limit exceeded. You can learn more about rate limits here \
+                       https://stripe.com/docs/rate-limits.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, message).code("rate_limit")
     }
 
     /// 400 about one parameter.
@@ -109,6 +129,11 @@ impl IntoResponse for ApiError {
         }
         if let Some(param) = self.param {
             error["param"] = json!(param);
+        }
+        if let (Some(Value::Object(more)), Some(error)) =
+            (self.more.map(|more| *more), error.as_object_mut())
+        {
+            error.extend(more);
         }
         (self.status, Json(json!({ "error": error }))).into_response()
     }

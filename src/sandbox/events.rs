@@ -12,10 +12,10 @@ use super::{
     delivery::Delivery,
     error::{Answer, ApiError},
     ids,
-    objects::previous_attributes,
+    listing::{Page, list},
+    objects::{cut, previous_attributes},
     params::Params,
     state::{Shared, State},
-    table::{Created, Page, list},
 };
 
 pub const API_VERSION: &str = "2026-10-28.endive";
@@ -28,6 +28,8 @@ const KEPT: usize = 10_000;
 pub struct Cause {
     pub request: Option<String>,
     pub idempotency_key: Option<String>,
+    /// The version that the request asked for.
+    pub version: Option<String>,
     pub at: i64,
 }
 
@@ -37,24 +39,34 @@ impl Cause {
         Self {
             request: None,
             idempotency_key: None,
+            version: None,
             at,
         }
     }
 
+    /// For what happens on a page of the stand-in, or by order of a control route.
     pub fn portal() -> Self {
         Self::of_itself(clock::now())
+    }
+
+    /// Versions are dates, so they compare as texts.
+    pub fn is_endive(&self) -> bool {
+        self.version
+            .as_deref()
+            .is_some_and(|version| version >= "2026-09-30")
     }
 }
 
 impl State {
     pub fn emit(&mut self, cause: &Cause, kind: &str, object: &Value) {
-        self.record(cause, kind, json!({ "object": object }));
+        self.record(cause, kind, json!({ "object": cut(object.clone()) }));
     }
 
     /// Nothing changed, nothing told: so does Stripe.
     pub fn emit_update(&mut self, cause: &Cause, kind: &str, before: &Value, after: &Value) {
         if before != after {
-            let previous = previous_attributes(before, after);
+            let (before, after) = (cut(before.clone()), cut(after.clone()));
+            let previous = previous_attributes(&before, &after);
             let data = json!({ "object": after, "previous_attributes": previous });
             self.record(cause, kind, data);
         }
@@ -87,8 +99,7 @@ impl State {
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::from(&mut params)?;
-    let created = Created::from(&mut params)?;
+    let page = Page::dated(&mut params)?;
     let kind = params.text("type")?;
     let kinds = params.list("types")?;
     let delivered = params.flag("delivery_success")?;
@@ -108,8 +119,7 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
     let (data, more) = app.read().events.page(&page, "event", |event| {
         let is = event["type"].as_str().unwrap_or_default();
         let arrived = event["pending_webhooks"] == 0;
-        created.holds(event)
-            && kind.as_ref().is_none_or(|kind| matches_kind(kind, is))
+        kind.as_ref().is_none_or(|kind| matches_kind(kind, is))
             && kinds
                 .as_ref()
                 .is_none_or(|kinds| kinds.iter().any(|kind| matches_kind(kind, is)))

@@ -1,5 +1,5 @@
-//! Faults on order, for tests: an error, an answer that never comes, or a portal link that leads to
-//! the wrong host.
+//! Faults on order, for tests: an error, an answer that never comes or breaks off, or a portal link
+//! that leads to the wrong host.
 
 use axum::{
     http::StatusCode,
@@ -20,6 +20,8 @@ pub struct Fault {
     status: Option<u16>,
     body: Option<String>,
     hang: bool,
+    /// The answer breaks off in the middle.
+    truncate: bool,
     portal_url: Option<String>,
     /// How often; without it until the faults are cleared.
     times: Option<u32>,
@@ -30,6 +32,8 @@ pub struct Fault {
 pub enum Effect {
     Hang,
     Answer(Response),
+    /// Carry on, then send half of the answer.
+    Truncate,
     /// Carry on, but put this address into the portal session.
     PortalUrl(String),
 }
@@ -37,6 +41,9 @@ pub enum Effect {
 impl Fault {
     pub fn check(&self) -> Result<(), String> {
         match self.status {
+            Some(_) if self.truncate => {
+                Err("what is truncated is the real answer, which has its own status".to_owned())
+            }
             Some(status) if StatusCode::from_u16(status).is_err() || status < 200 => {
                 Err(format!("{status} is no status of an answer"))
             }
@@ -64,6 +71,9 @@ impl Fault {
         if self.hang {
             return Effect::Hang;
         }
+        if self.truncate {
+            return Effect::Truncate;
+        }
         if let (Some(url), None) = (self.portal_url, self.status) {
             return Effect::PortalUrl(url);
         }
@@ -87,9 +97,7 @@ impl Fault {
 /// What Stripe says with such a status.
 fn usual(status: StatusCode) -> ApiError {
     if status == StatusCode::TOO_MANY_REQUESTS {
-        let message = "Request rate limit exceeded. You can learn more about rate limits here \
-                       https://stripe.com/docs/rate-limits.";
-        return ApiError::new(status, message).code("rate_limit");
+        return ApiError::rate_limited();
     }
     ApiError::new(
         status,

@@ -4,12 +4,15 @@
 use std::time::Duration;
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
+    body::{Body, Bytes, HttpBody, to_bytes},
     extract::{Request, State as Shelf},
     http::{HeaderMap, HeaderValue, Method, StatusCode, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+
+use futures::{StreamExt, stream};
+use tokio::time::Instant;
 
 use super::{
     auth, clock,
@@ -29,6 +32,10 @@ pub const LARGEST_BODY: usize = 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct OtherPortalUrl(pub String);
 
+/// A mark on answers that are to break off, by order of a fault.
+#[derive(Debug, Clone)]
+struct Truncated;
+
 pub async fn gate(Shelf(app): Shelf<Shared>, request: Request, next: Next) -> Response {
     if !request.uri().path().starts_with("/v1/") {
         return next.run(request).await;
@@ -44,7 +51,34 @@ pub async fn gate(Shelf(app): Shelf<Shared>, request: Request, next: Next) -> Re
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert("request-id", id);
     }
-    answer
+    if answer.extensions().get::<Truncated>().is_some() {
+        truncate(answer)
+    } else {
+        answer
+    }
+}
+
+/// Announces the whole answer, sends half of it and drops the connection.
+fn truncate(answer: Response) -> Response {
+    /// Long enough for the half to leave before the connection is dropped.
+    const PAUSE: Duration = Duration::from_millis(20);
+    let (mut parts, body) = answer.into_parts();
+    let Some(length) = body.size_hint().exact() else {
+        return Response::from_parts(parts, body);
+    };
+    parts
+        .headers
+        .insert("content-length", HeaderValue::from(length));
+    let half = stream::once(async move {
+        // The handlers' answers are in memory and whole, so reading one cannot fail.
+        let whole = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        Ok(whole.slice(..whole.len() / 2))
+    });
+    let end = stream::once(async {
+        tokio::time::sleep(PAUSE).await;
+        Err(std::io::Error::other("broken off on order"))
+    });
+    Response::from_parts(parts, Body::from_stream(half.chain(end)))
 }
 
 /// Notes the request and its outcome.
@@ -59,7 +93,7 @@ async fn pass(app: &Shared, id: &str, request: Request, next: Next) -> Response 
     };
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let form: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
-    let (number, delay) = {
+    let (number, delay, admitted) = {
         let mut state = app.read();
         (
             state.requests.open(
@@ -70,11 +104,14 @@ async fn pass(app: &Shared, id: &str, request: Request, next: Next) -> Response 
                 &parts.headers,
             ),
             state.delay,
+            state.rate.admit(Instant::now()),
         )
     };
-    let answer = carry_out(app, id, parts, body, form, delay, next)
-        .await
-        .unwrap_or_else(ApiError::into_response);
+    let answer = match admitted {
+        Ok(()) => carry_out(app, id, parts, body, form, delay, next).await,
+        Err(refusal) => Err(refusal),
+    }
+    .unwrap_or_else(ApiError::into_response);
     app.read().requests.close(number, answer.status().as_u16());
     answer
 }
@@ -100,8 +137,9 @@ async fn carry_out(
         .collect();
 
     let effect = app.read().fault(parts.uri.path(), &content);
+    let truncated = matches!(effect, Some(Effect::Truncate));
     match effect {
-        None => {}
+        None | Some(Effect::Truncate) => {}
         Some(Effect::Answer(answer)) => return Ok(answer),
         Some(Effect::PortalUrl(url)) => drop(parts.extensions.insert(OtherPortalUrl(url))),
         Some(Effect::Hang) => {
@@ -119,15 +157,35 @@ async fn carry_out(
     parts.extensions.insert(Cause {
         request: Some(id.to_owned()),
         idempotency_key: key.clone(),
+        version: parts
+            .headers
+            .get("stripe-version")
+            .and_then(|version| version.to_str().ok())
+            .map(str::to_owned),
         at: clock::now(),
     });
     let fingerprint = format!("{} {}\n{content}", parts.method, parts.uri.path());
     let request = Request::from_parts(parts, Body::empty());
-    let Some(key) = key else {
-        return Ok(next.run(request).await);
+    let mut answer = match key {
+        None => next.run(request).await,
+        Some(key) => once(app, id, key, &fingerprint, request, next).await?,
     };
+    if truncated {
+        answer.extensions_mut().insert(Truncated);
+    }
+    Ok(answer)
+}
 
-    let begun = app.read().kept.begin(&key, &fingerprint)?;
+/// Carries out the first request of a key; later ones get the answer of the first.
+async fn once(
+    app: &Shared,
+    id: &str,
+    key: String,
+    fingerprint: &str,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let begun = app.read().kept.begin(&key, fingerprint)?;
     let (answer, replayed) = match begun {
         Some(first) => (first, true),
         None => {

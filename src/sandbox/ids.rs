@@ -16,6 +16,18 @@ pub fn random(prefix: &str, length: usize) -> String {
     prefix.chars().chain(tail).collect()
 }
 
+/// One of the numbers below `count`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place of the stand-in that does"
+)]
+pub fn below(count: usize) -> usize {
+    if count == 0 {
+        return 0;
+    }
+    rand::rng().random_range(..count)
+}
+
 /// The long form that Stripe uses for most objects, for example `sub_1PgafmB7WZ01zgkW6dKueIc5`.
 pub fn long(prefix: &str) -> String {
     random(&format!("{prefix}1"), 23)
@@ -29,6 +41,12 @@ pub fn short(prefix: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_choice_is_one_of_those_offered() {
+        assert_eq!(below(0), 0);
+        assert!((0..100).all(|_| below(3) < 3));
+    }
 
     #[test]
     fn ids_have_the_length_of_stripes() {

@@ -4,26 +4,37 @@
 //! only and refuses live keys.
 
 mod auth;
+mod checkout;
 mod clock;
 mod control;
+mod coupons;
+mod crowd;
 mod customers;
 mod delivery;
+mod entitlements;
 mod error;
 mod events;
 mod faults;
 mod gate;
 mod idempotency;
 mod ids;
+mod invoice_payments;
 mod invoices;
+mod listing;
 mod objects;
+mod pages;
 mod params;
+mod payment_intents;
 mod payment_methods;
 mod portal;
 mod portal_sessions;
 mod prices;
 mod products;
+mod rate;
 mod request_log;
+mod router;
 mod seed;
+mod setup_intents;
 mod state;
 mod storage;
 mod subscriptions;
@@ -38,14 +49,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    http::{Method, StatusCode, Uri},
-    middleware::from_fn_with_state,
-    routing::{get, post},
-    serve::ListenerExt,
-};
+use axum::serve::ListenerExt;
 use tokio::{
     net::TcpListener,
     sync::{mpsc::unbounded_channel, oneshot, watch},
@@ -53,7 +57,7 @@ use tokio::{
 };
 
 use self::{
-    error::ApiError,
+    router::router,
     state::{App, Shared, Target},
 };
 
@@ -116,18 +120,13 @@ pub async fn serve(
         .collect();
     state.outgoing = Some(outgoing);
     state.delay = options.delay;
+    state.base_url = format!("http://{address}");
     state.resume();
     if fresh && options.seed {
         seed::fill(&mut state, clock::now());
     }
     let (stopping, stopped) = watch::channel(false);
-    let app: Shared = Arc::new(App::new(
-        state,
-        format!("http://{address}"),
-        options.business_name,
-        client()?,
-        stopped,
-    ));
+    let app: Shared = Arc::new(App::new(state, options.business_name, client()?, stopped));
 
     // Dropped on return, which ends the deliveries under way.
     let mut beside = JoinSet::new();
@@ -178,64 +177,4 @@ fn client() -> io::Result<reqwest::Client> {
         .no_proxy()
         .build()
         .map_err(io::Error::other)
-}
-
-/// All routes; the API's handlers lie behind the gate.
-fn router(app: Shared) -> Router {
-    Router::new()
-        .route("/v1/customers", get(customers::all).post(customers::create))
-        .route(
-            "/v1/customers/{id}",
-            get(customers::retrieve)
-                .post(customers::update)
-                .delete(customers::delete),
-        )
-        .route(
-            "/v1/customers/{id}/payment_methods",
-            get(payment_methods::of_customer),
-        )
-        .route("/v1/billing_portal/sessions", post(portal_sessions::create))
-        .route(
-            "/v1/webhook_endpoints",
-            get(webhook_endpoints::all).post(webhook_endpoints::create),
-        )
-        .route(
-            "/v1/webhook_endpoints/{id}",
-            get(webhook_endpoints::retrieve)
-                .post(webhook_endpoints::update)
-                .delete(webhook_endpoints::delete),
-        )
-        .route("/v1/events", get(events::all))
-        .route("/v1/events/{id}", get(events::one))
-        .route("/v1/products", get(products::all).post(products::create))
-        .route("/v1/products/{id}", get(products::retrieve))
-        .route("/v1/prices", get(prices::all).post(prices::create))
-        .route("/v1/prices/{id}", get(prices::retrieve))
-        .route(
-            "/v1/subscriptions",
-            get(subscriptions::all).post(subscriptions::create),
-        )
-        .route(
-            "/v1/subscriptions/{id}",
-            get(subscriptions::retrieve)
-                .post(subscriptions::update)
-                .delete(subscriptions::cancel),
-        )
-        .route("/v1/invoices", get(invoices::all))
-        .route("/v1/invoices/{id}", get(invoices::retrieve))
-        .route("/v1/payment_methods", get(payment_methods::all))
-        .route("/v1/payment_methods/{id}", get(payment_methods::retrieve))
-        .merge(portal::router())
-        .merge(control::router())
-        .fallback(|method: Method, uri: Uri| unknown(StatusCode::NOT_FOUND, method, uri))
-        .method_not_allowed_fallback(|method: Method, uri: Uri| {
-            unknown(StatusCode::METHOD_NOT_ALLOWED, method, uri)
-        })
-        .layer(DefaultBodyLimit::max(gate::LARGEST_BODY))
-        .layer(from_fn_with_state(app.clone(), gate::gate))
-        .with_state(app)
-}
-
-async fn unknown(status: StatusCode, method: Method, uri: Uri) -> ApiError {
-    ApiError::unrecognized_url(status, method.as_str(), uri.path())
 }

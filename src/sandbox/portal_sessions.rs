@@ -92,7 +92,7 @@ pub async fn create(
     let flow = flow.map_or(Ok(Value::Null), |flow| read_flow(&state, &customer, flow))?;
     let token = ids::random("test_", 40);
     let url = other.map_or_else(
-        || format!("{}/p/session/{token}", app.base_url),
+        || format!("{}/p/session/{token}", state.base_url),
         |Extension(other)| other.0,
     );
     let session = json!({

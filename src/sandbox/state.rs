@@ -11,20 +11,36 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc::UnboundedSender, watch};
 
 use super::{
-    delivery::Delivery, faults::Fault, idempotency::Kept, portal_sessions::PortalSession,
-    request_log::RequestLog, table::Table,
+    delivery::{Delivery, Orders},
+    faults::Fault,
+    idempotency::Kept,
+    portal_sessions::PortalSession,
+    rate::Rate,
+    request_log::RequestLog,
+    table::{Packed, Table},
 };
 
 /// What is stored in the state file is serialised; the rest lasts as long as the process.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct State {
-    pub customers: Table,
+    pub customers: Table<Packed>,
     pub payment_methods: Table,
     pub products: Table,
     pub prices: Table,
+    pub features: Table,
+    /// Each with its product, which the API does not show.
+    pub product_features: Table,
     pub subscriptions: Table,
     pub invoices: Table,
+    pub invoice_items: Table,
+    pub invoice_payments: Table,
+    pub payment_intents: Table,
+    pub setup_intents: Table,
+    pub checkout_sessions: Table,
+    pub coupons: Table,
+    /// Cards of the old kind.
+    pub sources: Table,
     pub webhook_endpoints: Table,
     pub events: Table,
     pub portal_sessions: BTreeMap<String, PortalSession>,
@@ -37,6 +53,9 @@ pub struct State {
     pub outgoing: Option<UnboundedSender<Delivery>>,
     #[serde(skip)]
     pub revision: u64,
+    /// `http://127.0.0.1:PORT`, where links to the pages of the stand-in lead.
+    #[serde(skip)]
+    pub base_url: String,
     #[serde(skip)]
     pub requests: RequestLog,
     #[serde(skip)]
@@ -45,6 +64,8 @@ pub struct State {
     pub delay: Duration,
     #[serde(skip)]
     pub kept: Kept,
+    #[serde(skip)]
+    pub rate: Rate,
 }
 
 /// Where signed events go: all of them.
@@ -60,8 +81,8 @@ pub struct App {
     state: Mutex<State>,
     /// Wakes the saver.
     pub changed: Notify,
-    /// `http://127.0.0.1:PORT`, where portal links lead.
-    pub base_url: String,
+    /// How deliveries are to go; the tasks that carry them watch it.
+    pub orders: watch::Sender<Orders>,
     pub business_name: String,
     pub client: reqwest::Client,
     stopping: watch::Receiver<bool>,
@@ -72,7 +93,6 @@ pub type Shared = Arc<App>;
 impl App {
     pub fn new(
         state: State,
-        base_url: String,
         business_name: String,
         client: reqwest::Client,
         stopping: watch::Receiver<bool>,
@@ -80,7 +100,7 @@ impl App {
         Self {
             state: Mutex::new(state),
             changed: Notify::new(),
-            base_url,
+            orders: watch::Sender::default(),
             business_name,
             client,
             stopping,

@@ -10,9 +10,9 @@ use super::{
     error::{Answer, ApiError},
     events::Because,
     ids,
+    listing::{Page, list},
     params::{Params, first, is_web_address, nullable},
     state::Shared,
-    table::{Page, list},
 };
 
 /// As many as Stripe allows.

@@ -7,7 +7,7 @@ use super::super::{
     params::{Params, first, nullable},
 };
 
-const ADDRESS: [&str; 6] = ["city", "country", "line1", "line2", "postal_code", "state"];
+pub const ADDRESS: [&str; 6] = ["city", "country", "line1", "line2", "postal_code", "state"];
 
 /// The parameters that creation and update share.
 pub fn apply(customer: &mut Value, params: &mut Params) -> Result<(), ApiError> {
@@ -60,7 +60,6 @@ pub fn apply(customer: &mut Value, params: &mut Params) -> Result<(), ApiError> 
         "business_name",
         "cash_balance",
         "individual_name",
-        "source",
         "tax",
         "validate",
     ]);

@@ -1,7 +1,9 @@
 //! Customers: create, retrieve, update, delete, list. A deleted customer stays as a stub, as at
 //! Stripe.
 
+mod discount;
 mod fields;
+pub mod sources;
 
 use axum::{
     Json,
@@ -10,16 +12,16 @@ use axum::{
 use serde_json::{Value, json};
 
 use self::fields::apply;
-pub use self::fields::is_email;
+pub use self::fields::{ADDRESS, is_email};
 use super::{
     error::{Answer, ApiError},
     events::{Because, Cause},
     ids,
+    listing::{Page, list},
     params::Params,
     payment_methods,
     state::{Shared, State},
     subscriptions,
-    table::{Created, Page, list},
 };
 
 /// A customer of which nothing is known yet.
@@ -65,19 +67,21 @@ fn invoice_prefix(id: &str) -> String {
 
 impl State {
     /// A customer that exists and was not deleted.
-    pub fn customer(&self, id: &str) -> Option<&Value> {
+    pub fn customer(&self, id: &str) -> Option<Value> {
         self.customers
             .get(id)
             .filter(|customer| !is_deleted(customer))
     }
 
+    /// The customer that a parameter names.
+    pub fn named_customer(&self, id: &str) -> Result<Value, ApiError> {
+        self.customer(id)
+            .ok_or_else(|| ApiError::no_such_param("customer", "customer", id))
+    }
+
     /// Stores a changed customer and tells about it.
     pub fn update_customer(&mut self, cause: &Cause, after: Value) {
-        if let Some(before) = self
-            .customers
-            .get(after["id"].as_str().unwrap_or_default())
-            .cloned()
-        {
+        if let Some(before) = self.customers.get(after["id"].as_str().unwrap_or_default()) {
             self.emit_update(cause, "customer.updated", &before, &after);
             self.customers.put(after);
         }
@@ -85,7 +89,7 @@ impl State {
 
     /// Ends the subscriptions, then the customer; the event carries the customer as it was.
     pub fn delete_customer(&mut self, cause: &Cause, id: &str) -> Option<Value> {
-        let customer = self.customer(id)?.clone();
+        let customer = self.customer(id)?;
         let of_customer = |row: &&Value| row["customer"] == id;
         let running: Vec<Value> = self
             .subscriptions
@@ -120,6 +124,11 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
     let mut customer = blank(&ids::short("cus_"), because.at);
     apply(&mut customer, &mut params)?;
     let card = params.text("payment_method")?;
+    let coupon = discount::read(&because, &mut params)?;
+    let source = params
+        .text("source")?
+        .map(|token| sources::resolve(&token, customer["id"].as_str().unwrap_or_default()))
+        .transpose()?;
     params.ignore(&["tax_id_data", "test_clock"]);
     params.finish()?;
     let mut state = app.write();
@@ -134,6 +143,15 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
         (Some((name, card)), Some(wanted)) if *name == wanted => card["id"].clone(),
         (_, Some(wanted)) => return Err(not_attached(&wanted)),
     };
+    if let Some((_, card)) = &card {
+        payment_methods::check_savable(card)?;
+    }
+    if let Some(source) = source {
+        customer["default_source"] = source["id"].clone();
+        state.emit(&because, "customer.source.created", &source);
+        state.sources.put(source);
+    }
+    discount::set(&mut state, &because, &mut customer, coupon)?;
     state.emit(&because, "customer.created", &customer);
     state.customers.put(customer.clone());
     if let Some((_, card)) = card {
@@ -144,7 +162,7 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
     params.finish()?;
-    let customer = app.read().customers.get(&id).cloned();
+    let customer = app.read().customers.get(&id);
     customer
         .map(|customer| Json(shown(customer)))
         .ok_or_else(|| ApiError::no_such("customer", &id))
@@ -159,11 +177,12 @@ pub async fn update(
     let mut state = app.write();
     let mut customer = state
         .customer(&id)
-        .cloned()
         .ok_or_else(|| ApiError::no_such("customer", &id))?;
     apply(&mut customer, &mut params)?;
-    params.ignore(&["default_source"]);
+    let coupon = discount::read(&because, &mut params)?;
+    params.ignore(&["default_source", "source"]);
     params.finish()?;
+    discount::set(&mut state, &because, &mut customer, coupon)?;
     if let Some(wanted) = customer["invoice_settings"]["default_payment_method"].as_str() {
         let theirs = state
             .payment_methods
@@ -190,14 +209,12 @@ pub async fn delete(
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::from(&mut params)?;
-    let created = Created::from(&mut params)?;
+    let page = Page::dated(&mut params)?;
     let email = params.text("email")?;
     params.ignore(&["test_clock"]);
     params.finish()?;
     let (data, more) = app.read().customers.page(&page, "customer", |customer| {
         !is_deleted(customer)
-            && created.holds(customer)
             && email
                 .as_ref()
                 .is_none_or(|email| customer["email"] == **email)
@@ -255,7 +272,7 @@ mod tests {
             .unwrap();
         assert_eq!(state.events.iter().next().unwrap()["data"]["object"], ada);
         assert_eq!(
-            shown(state.customers.get("cus_1").unwrap().clone()),
+            shown(state.customers.get("cus_1").unwrap()),
             json!({ "id": "cus_1", "object": "customer", "deleted": true })
         );
         assert!(

@@ -22,7 +22,7 @@ pub(super) fn insert(entries: &mut Vec<(String, Entry)>, path: &[&str], value: &
         return;
     };
     let name = if name.is_empty() {
-        entries.len().to_string()
+        place_in_list(entries, rest.first())
     } else {
         (*name).to_owned()
     };
@@ -46,4 +46,14 @@ pub(super) fn insert(entries: &mut Vec<(String, Entry)>, path: &[&str], value: &
     if let Entry::Group(children) = entry {
         insert(children, rest, value);
     }
+}
+
+/// `a[][x]=1&a[][y]=2` is one entry of the list, and a second `a[][x]` begins the next.
+fn place_in_list(entries: &[(String, Entry)], field: Option<&&str>) -> String {
+    if let (Some((last, Entry::Group(children))), Some(field)) = (entries.last(), field)
+        && !children.iter().any(|(key, _)| key == field)
+    {
+        return last.clone();
+    }
+    entries.len().to_string()
 }

@@ -347,6 +347,24 @@ mod tests {
     }
 
     #[test]
+    fn objects_of_a_list_without_numbers_are_told_apart_by_their_fields() {
+        let lines = params("l[][price]=a&l[][quantity]=2&l[][price]=b")
+            .groups("l")
+            .unwrap()
+            .unwrap();
+        let read: Vec<_> = lines
+            .into_iter()
+            .map(|mut line| {
+                (
+                    line.required("price").unwrap(),
+                    line.integer("quantity").unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(read, [("a".to_owned(), Some(2)), ("b".to_owned(), None)]);
+    }
+
+    #[test]
     fn deep_or_broken_keys_do_no_harm() {
         let deep = ("a".to_owned() + &"[b]".repeat(100_000), String::new());
         assert!(Params::parse(&[deep]).is_err());

@@ -8,7 +8,7 @@ use axum::{
     Form, Router,
     extract::{Path, Query, State as Shelf},
     http::StatusCode,
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use serde::Deserialize;
@@ -19,8 +19,9 @@ use super::{
     clock, customers,
     events::Cause,
     ids, invoices,
+    pages::respond,
     params::{first, nullable},
-    payment_methods::{self, TEST_CARDS},
+    payment_methods::{self, Charge},
     portal_sessions::PortalSession,
     state::{Shared, State},
     subscriptions,
@@ -32,6 +33,7 @@ pub fn router() -> Router<Shared> {
         .route("/p/session/{token}/details", post(save_details))
         .route("/p/session/{token}/card", post(save_card))
         .route("/p/session/{token}/cancel", post(cancel))
+        .route("/p/session/{token}/plan", post(change_plan))
         .route("/p/session/{token}/resume", post(resume))
         .route("/p/session/{token}/pay", post(pay))
 }
@@ -50,6 +52,7 @@ struct Sent {
     name: String,
     email: String,
     card: String,
+    price: String,
     subscription: String,
     invoice: String,
 }
@@ -75,13 +78,14 @@ async fn show(
     let flow = session.flow["type"].as_str().unwrap_or_default();
     let view = match (asked.view.as_str(), flow) {
         ("card", _) | ("", "payment_method_update") => View::Card,
-        ("cancel", _) => cancel_view(&subscriptions, &asked.subscription),
-        ("", "subscription_cancel") => cancel_view(
-            &subscriptions,
-            session.flow["subscription_cancel"]["subscription"]
-                .as_str()
-                .unwrap_or_default(),
-        ),
+        ("cancel", _) => view_of(View::Cancel, &subscriptions, &asked.subscription),
+        ("plans", _) => view_of(View::Plans, &subscriptions, &asked.subscription),
+        ("", "subscription_cancel") => {
+            view_of(View::Cancel, &subscriptions, flow_subscription(&session))
+        }
+        ("", "subscription_update" | "subscription_update_confirm") => {
+            view_of(View::Plans, &subscriptions, flow_subscription(&session))
+        }
         _ => View::Home,
     };
     let page = Page {
@@ -93,6 +97,7 @@ async fn show(
         subscriptions: &subscriptions,
         invoices: state.invoices.iter().filter(of_customer).collect(),
         products: &state.products,
+        prices: &state.prices,
         notice: &asked.notice,
         confirmation: session.flow["after_completion"]["hosted_confirmation"]["custom_message"]
             .as_str(),
@@ -100,11 +105,22 @@ async fn show(
     respond(StatusCode::OK, view::page(&page, view))
 }
 
-fn cancel_view<'a>(subscriptions: &[&'a Value], id: &str) -> View<'a> {
+fn view_of<'a>(
+    view: impl Fn(&'a Value) -> View<'a>,
+    subscriptions: &[&'a Value],
+    id: &str,
+) -> View<'a> {
     let running = subscriptions
         .iter()
         .find(|subscription| subscription["id"] == *id && subscription["status"] != "canceled");
-    running.map_or(View::Home, |subscription| View::Cancel(subscription))
+    running.map_or(View::Home, |subscription| view(subscription))
+}
+
+fn flow_subscription(session: &PortalSession) -> &str {
+    let kind = session.flow["type"].as_str().unwrap_or_default();
+    session.flow[kind]["subscription"]
+        .as_str()
+        .unwrap_or_default()
 }
 
 async fn save_details(
@@ -132,9 +148,8 @@ async fn save_card(
     let mut state = app.write();
     let (session, mut customer) =
         visit(&mut state, &token).ok_or_else(|| gone(&app.business_name))?;
-    let Some(chosen) = TEST_CARDS
-        .iter()
-        .find(|card| card.token == sent.card && !card.declines)
+    let Some(chosen) =
+        payment_methods::find(&sent.card).filter(|card| card.charge != Charge::Declined)
     else {
         return Ok(
             Redirect::to(&format!("/p/session/{token}?view=card&notice=declined")).into_response(),
@@ -163,6 +178,28 @@ async fn cancel(
     Ok(completed(&session, &token, "subscription_cancel", "cancel"))
 }
 
+/// A plan of another rhythm begins its period now.
+async fn change_plan(
+    Shelf(app): Shelf<Shared>,
+    Path(token): Path<String>,
+    Form(sent): Form<Sent>,
+) -> Outcome {
+    let mut state = app.write();
+    let (session, _) = visit(&mut state, &token).ok_or_else(|| gone(&app.business_name))?;
+    let cause = Cause::portal();
+    let price = state.prices.get(&sent.price).cloned();
+    let subscription = theirs(&state, &session, &sent.subscription);
+    if let (Some(mut subscription), Some(price)) = (subscription, price)
+        && price["active"] == true
+        && price["recurring"].is_object()
+        && price["currency"] == subscription["currency"]
+    {
+        subscriptions::set_price(&mut subscription["items"]["data"][0], &price, cause.at);
+        state.update_subscription(&cause, subscription);
+    }
+    Ok(completed(&session, &token, "subscription_update", "plan"))
+}
+
 async fn resume(
     Shelf(app): Shelf<Shared>,
     Path(token): Path<String>,
@@ -183,32 +220,29 @@ async fn pay(
     Form(sent): Form<Sent>,
 ) -> Outcome {
     let mut state = app.write();
-    let (session, customer) = visit(&mut state, &token).ok_or_else(|| gone(&app.business_name))?;
+    let (session, _) = visit(&mut state, &token).ok_or_else(|| gone(&app.business_name))?;
     let open =
         |invoice: &&Value| invoice["customer"] == *session.customer && invoice["status"] == "open";
     let Some(invoice) = state.invoices.get(&sent.invoice).filter(open).cloned() else {
         return Ok(back(&token, ""));
     };
-    let card = customer["invoice_settings"]["default_payment_method"]
-        .as_str()
-        .and_then(|id| state.payment_methods.get(id));
-    let declines = |card: &Value| {
-        TEST_CARDS
-            .iter()
-            .any(|known| known.declines && card["card"]["last4"] == *known.last4())
-    };
-    if card.is_none_or(declines) {
+    let card = state.payment_method_for(&invoice, &session.customer);
+    let paid = card.is_some_and(|card| {
+        let outcome = payment_methods::charge(&card);
+        invoices::collect(&mut state, &Cause::portal(), &sent.invoice, &card, outcome);
+        outcome == Charge::Succeeds
+    });
+    if !paid {
         return Ok(
             Redirect::to(&format!("/p/session/{token}?view=card&notice=unpaid")).into_response(),
         );
     }
-    invoices::pay(&mut state, &Cause::portal(), invoice);
     Ok(back(&token, "paid"))
 }
 
 fn visit(state: &mut State, token: &str) -> Option<(PortalSession, Value)> {
     let session = state.visit_portal(token, clock::now())?;
-    let customer = state.customer(&session.customer)?.clone();
+    let customer = state.customer(&session.customer)?;
     Some((session, customer))
 }
 
@@ -236,21 +270,6 @@ fn completed(session: &PortalSession, token: &str, flow: &str, notice: &str) -> 
 
 fn gone(business_name: &str) -> Response {
     respond(StatusCode::NOT_FOUND, view::gone(business_name))
-}
-
-/// The address of the page is the key to it, so it must not travel on to other sites or be kept.
-fn respond(status: StatusCode, page: String) -> Response {
-    let headers = [
-        ("cache-control", "no-store"),
-        (
-            "content-security-policy",
-            "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; \
-             frame-ancestors 'none'",
-        ),
-        ("referrer-policy", "no-referrer"),
-        ("x-content-type-options", "nosniff"),
-    ];
-    (status, headers, Html(page)).into_response()
 }
 
 #[cfg(test)]

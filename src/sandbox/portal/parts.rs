@@ -6,10 +6,10 @@ use serde_json::Value;
 use super::{
     super::{
         clock,
-        payment_methods::TEST_CARDS,
+        pages::{card_choices, escape, section},
         prices::{self, money},
     },
-    view::{Page, escape},
+    view::Page,
 };
 
 pub fn subscriptions(page: &Page<'_>) -> String {
@@ -37,8 +37,19 @@ fn subscription_entry(page: &Page<'_>, subscription: &Value) -> String {
     let action = if subscription["status"] == "canceled" {
         String::new()
     } else if subscription["cancel_at"].is_null() {
-        let question = format!("/p/session/{token}?view=cancel&amp;subscription={id}");
-        format!(r#"<a class="button" href="{question}">Cancel subscription</a>"#)
+        let to = |view: &str| format!("/p/session/{token}?view={view}&amp;subscription={id}");
+        let change = if plans_for(page, subscription).is_empty() {
+            String::new()
+        } else {
+            format!(
+                r#"<a class="button" href="{}">Change plan</a>"#,
+                to("plans")
+            )
+        };
+        format!(
+            r#"{change}<a class="button" href="{}">Cancel subscription</a>"#,
+            to("cancel")
+        )
     } else {
         form(
             page,
@@ -132,11 +143,13 @@ pub fn invoices(page: &Page<'_>) -> String {
 }
 
 fn invoice_row(page: &Page<'_>, invoice: &Value) -> String {
-    let (tone, state) = if invoice["status"] == "open" {
-        ("bad", "Open")
-    } else {
-        ("good", "Paid")
+    let status = invoice["status"].as_str().unwrap_or_default();
+    let tone = match status {
+        "open" => "bad",
+        "paid" => "good",
+        _ => "off",
     };
+    let state = escape(&title_case(status));
     let action = if invoice["status"] == "open" {
         let id = escape(invoice["id"].as_str().unwrap_or_default());
         form(
@@ -163,25 +176,9 @@ fn invoice_row(page: &Page<'_>, invoice: &Value) -> String {
 }
 
 pub fn card_form(page: &Page<'_>) -> String {
-    let cards: String = TEST_CARDS
-        .iter()
-        .enumerate()
-        .map(|(index, card)| {
-            let checked = if index == 0 { " checked" } else { "" };
-            format!(
-                r#"<label class="choice">
-<input type="radio" name="card" value="{token}"{checked}>
-<span><strong>{label}</strong><span class="quiet figures">{number}</span></span>
-</label>"#,
-                token = card.token,
-                label = card.label,
-                number = card.number,
-            )
-        })
-        .collect();
     let fields = format!(
-        r#"<fieldset><legend>Test card</legend>{cards}</fieldset>
-<button class="main">Save card</button>"#
+        r#"{}<button class="main">Save card</button>"#,
+        card_choices()
     );
     let form = form(page, "card", &fields);
     let back = home_link(page, "Back to the billing portal");
@@ -208,9 +205,46 @@ pub fn cancel_form(page: &Page<'_>, subscription: &Value) -> String {
     section("cancel", &title, &[says, form, keep].concat())
 }
 
-/// Id, title and content are HTML already.
-fn section(id: &str, title: &str, content: &str) -> String {
-    format!(r#"<section aria-labelledby="{id}"><h2 id="{id}">{title}</h2>{content}</section>"#)
+pub fn plan_form(page: &Page<'_>, subscription: &Value) -> String {
+    let id = escape(subscription["id"].as_str().unwrap_or_default());
+    let choices: String = plans_for(page, subscription)
+        .into_iter()
+        .enumerate()
+        .map(|(index, price)| {
+            let checked = if index == 0 { " checked" } else { "" };
+            format!(
+                r#"<label class="choice">
+<input type="radio" name="price" value="{price_id}"{checked}>
+<span><strong>{name}</strong><span class="quiet figures">{words}</span></span>
+</label>"#,
+                price_id = escape(price["id"].as_str().unwrap_or_default()),
+                name = escape(product_name(page, price)),
+                words = escape(&prices::in_words(price, 1)),
+            )
+        })
+        .collect();
+    let fields = format!(
+        r#"{}<fieldset><legend>Plan</legend>{choices}</fieldset>
+<button class="main">Change plan</button>"#,
+        hidden("subscription", &id)
+    );
+    let form = form(page, "plan", &fields);
+    let keep = home_link(page, "Keep the plan");
+    section("plans", "Change the plan", &[form, keep].concat())
+}
+
+/// What a subscription of one item can change to: as Stripe's portal, only with the same currency.
+pub fn plans_for<'a>(page: &Page<'a>, subscription: &Value) -> Vec<&'a Value> {
+    let Some([item]) = subscription["items"]["data"].as_array().map(Vec::as_slice) else {
+        return Vec::new();
+    };
+    let other = |price: &&Value| {
+        price["active"] == true
+            && price["recurring"].is_object()
+            && price["currency"] == subscription["currency"]
+            && price["id"] != item["price"]["id"]
+    };
+    page.prices.iter().filter(other).collect()
 }
 
 fn home_link(page: &Page<'_>, text: &str) -> String {
@@ -232,9 +266,11 @@ fn hidden(name: &str, value: &str) -> String {
 }
 
 fn plan_name<'a>(page: &Page<'a>, subscription: &'a Value) -> &'a str {
-    let product = subscription["items"]["data"][0]["price"]["product"]
-        .as_str()
-        .unwrap_or_default();
+    product_name(page, &subscription["items"]["data"][0]["price"])
+}
+
+fn product_name<'a>(page: &Page<'a>, price: &Value) -> &'a str {
+    let product = price["product"].as_str().unwrap_or_default();
     page.products
         .get(product)
         .and_then(|product| product["name"].as_str())

@@ -1,11 +1,14 @@
-//! How the hosted portal page looks: plain HTML with its style inside, no script. Every text that
-//! comes from outside passes `escape`.
+//! How the hosted portal page looks.
 
 use serde_json::Value;
 
-use super::{super::table::Table, parts};
-
-const STYLE: &str = include_str!("style.css");
+use super::{
+    super::{
+        pages::{document, escape},
+        table::Table,
+    },
+    parts,
+};
 
 #[derive(Debug)]
 pub enum View<'a> {
@@ -13,6 +16,8 @@ pub enum View<'a> {
     Card,
     /// Asks before this subscription is canceled.
     Cancel(&'a Value),
+    /// Other plans for this subscription.
+    Plans(&'a Value),
 }
 
 #[derive(Debug)]
@@ -25,6 +30,7 @@ pub struct Page<'a> {
     pub subscriptions: &'a [&'a Value],
     pub invoices: Vec<&'a Value>,
     pub products: &'a Table,
+    pub prices: &'a Table,
     /// What a form just did, as a word in the address.
     pub notice: &'a str,
     /// The shop's own words after a completed flow.
@@ -42,6 +48,7 @@ pub fn page(page: &Page<'_>, view: View<'_>) -> String {
         .concat(),
         View::Card => parts::card_form(page),
         View::Cancel(subscription) => parts::cancel_form(page, subscription),
+        View::Plans(subscription) => parts::plan_form(page, subscription),
     };
     let name = customer_name(page.customer);
     let content = format!(
@@ -70,29 +77,6 @@ after the last one. Nothing was changed.</p>
     document("This link no longer works", &content)
 }
 
-fn document(title: &str, content: &str) -> String {
-    format!(
-        r#"<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title} · Stand-in for Stripe</title>
-<meta name="robots" content="noindex">
-<meta name="color-scheme" content="light dark">
-<link rel="icon" href="data:,">
-<style>{STYLE}</style>
-</head>
-<body>
-<aside class="banner" aria-label="About this page">
-<strong>Stand-in for Stripe: test only.</strong> No money moves here.
-</aside>
-<main>{content}</main>
-</body>
-</html>"#
-    )
-}
-
 fn way_back(url: &str, business_name: &str) -> String {
     format!(
         "<nav><a href=\"{}\"><span aria-hidden=\"true\">←</span>Return to {}</a></nav>",
@@ -109,6 +93,7 @@ fn notice(page: &Page<'_>) -> String {
             false,
             "The subscription will end with the period that is paid for.",
         ),
+        "plan" => (false, "The plan was changed."),
         "resume" => (false, "The subscription goes on."),
         "paid" => (false, "The invoice is paid. Thank you."),
         "email" => (
@@ -128,7 +113,7 @@ fn notice(page: &Page<'_>) -> String {
     }
     let own_words = page
         .confirmation
-        .filter(|_| matches!(page.notice, "card" | "cancel"))
+        .filter(|_| matches!(page.notice, "card" | "cancel" | "plan"))
         .map(|words| format!(" {}", escape(words)));
     format!(
         "<p class=\"notice\" role=\"status\">{text}{}</p>",
@@ -141,21 +126,6 @@ fn customer_name(customer: &Value) -> &str {
         .iter()
         .find_map(|field| customer[field].as_str())
         .unwrap_or_default()
-}
-
-pub fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
-        }
-    }
-    safe
 }
 
 #[cfg(test)]
@@ -177,6 +147,7 @@ mod tests {
                 subscriptions: &[],
                 invoices: Vec::new(),
                 products: &Table::default(),
+                prices: &Table::default(),
                 notice: "",
                 confirmation: None,
             },

@@ -6,6 +6,7 @@ pub(super) const DELETED: &str = "SeedCharles001";
 pub(super) enum Plan {
     None,
     Active,
+    Trialing,
     Ending,
     PastDue,
     Ended,
@@ -22,11 +23,32 @@ pub(super) struct Example {
     pub(super) plan: Plan,
 }
 
-/// Name, price of one month in cents, key.
-pub(super) const PRODUCTS: [(&str, i64, &str); 3] = [
-    ("Starter", 500, "Starter"),
-    ("Pro", 1_200, "Pro"),
-    ("Team", 4_900, "Team"),
+pub(super) const PRODUCTS: [(&str, &str); 3] = [
+    ("Starter", "One shop, one till"),
+    ("Pro", "Everything for a growing shop"),
+    ("Team", "Several tills, several people"),
+];
+
+/// Key, product, amount in the smallest coin, currency, interval.
+pub(super) const PRICES: [(&str, &str, i64, &str, &str); 7] = [
+    ("StarterMonth", "Starter", 500, "eur", "month"),
+    ("ProMonth", "Pro", 1_200, "eur", "month"),
+    ("ProYear", "Pro", 12_000, "eur", "year"),
+    ("ProMonthJpy", "Pro", 1_800, "jpy", "month"),
+    ("TeamMonth", "Team", 4_900, "eur", "month"),
+    ("TeamMonthUsd", "Team", 5_400, "usd", "month"),
+    ("TeamMonthGbp", "Team", 4_200, "gbp", "month"),
+];
+
+/// Key, name, and the products that have it.
+pub(super) const FEATURES: [(&str, &str, &[&str]); 3] = [
+    (
+        "receipts",
+        "Receipts by e-mail",
+        &["Starter", "Pro", "Team"],
+    ),
+    ("exports", "Exports", &["Pro", "Team"]),
+    ("roles", "Roles and permissions", &["Team"]),
 ];
 
 const fn example(
@@ -50,13 +72,13 @@ const fn example(
     }
 }
 
-pub(super) const EXAMPLES: [Example; 13] = [
+pub(super) const EXAMPLES: [Example; 14] = [
     example(
         "SeedAda0000001",
         "Ada Lovelace",
         "ada@example.com",
         14,
-        "Pro",
+        "ProMonth",
         1,
         Plan::Active,
     ),
@@ -65,25 +87,25 @@ pub(super) const EXAMPLES: [Example; 13] = [
         "Analytical Engines Ltd",
         "ada@example.com",
         9,
-        "Team",
+        "TeamMonth",
         1,
         Plan::PastDue,
     ),
     example(
         "SeedAda0000003",
-        "Ada Lovelace (old shop)",
+        "Difference Engine Club",
         "ada@example.com",
-        34,
-        "Starter",
+        3,
+        "StarterMonth",
         1,
-        Plan::Ended,
+        Plan::Trialing,
     ),
     example(
         "SeedGrace00001",
         "Grace Hopper",
         "grace@example.com",
         22,
-        "Pro",
+        "ProMonth",
         1,
         Plan::Active,
     ),
@@ -92,7 +114,7 @@ pub(super) const EXAMPLES: [Example; 13] = [
         "Hopper Compilers Inc.",
         "Grace@Example.com",
         5,
-        "Team",
+        "TeamMonthUsd",
         4,
         Plan::Active,
     ),
@@ -101,7 +123,7 @@ pub(super) const EXAMPLES: [Example; 13] = [
         "Bakery Lindqvist",
         "agency@example.com",
         31,
-        "Starter",
+        "StarterMonth",
         1,
         Plan::Active,
     ),
@@ -110,7 +132,7 @@ pub(super) const EXAMPLES: [Example; 13] = [
         "Kletterhalle Überhang München GmbH",
         "agency@example.com",
         26,
-        "Team",
+        "TeamMonth",
         2,
         Plan::Active,
     ),
@@ -119,7 +141,7 @@ pub(super) const EXAMPLES: [Example; 13] = [
         "株式会社さくら印刷",
         "agency@example.com",
         19,
-        "Pro",
+        "ProMonthJpy",
         3,
         Plan::Ending,
     ),
@@ -129,7 +151,7 @@ pub(super) const EXAMPLES: [Example; 13] = [
          Purveyors of Fine Brass Fittings to the Trade",
         "agency@example.com",
         13,
-        "Team",
+        "TeamMonthGbp",
         12,
         Plan::Active,
     ),
@@ -141,7 +163,7 @@ pub(super) const EXAMPLES: [Example; 13] = [
             "",
             "agency@example.com",
             4,
-            "Starter",
+            "StarterMonth",
             1,
             Plan::Active,
         )
@@ -168,11 +190,20 @@ pub(super) const EXAMPLES: [Example; 13] = [
         )
     },
     example(
+        "SeedMary000001",
+        "Mary Somerville",
+        "mary@example.com",
+        34,
+        "StarterMonth",
+        1,
+        Plan::Ended,
+    ),
+    example(
         DELETED,
         "Charles Babbage",
         "charles@example.com",
         17,
-        "Starter",
+        "StarterMonth",
         1,
         Plan::Active,
     ),

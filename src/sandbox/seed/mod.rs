@@ -1,53 +1,67 @@
 //! Example customers for `billhook dev`: believable, with the same ids at every start, and with the
-//! cases that matter: several under one address, two that differ in case only, overdue, ended,
-//! deleted, without a name, without an address.
+//! cases that matter: several under one address, two that differ in case only, on trial, overdue,
+//! ending, ended, deleted, without a name, without an address, in several currencies.
 
 mod examples;
+mod past;
 
 use serde_json::{Value, json};
 
-use self::examples::{DELETED, EXAMPLES, Example, PRODUCTS, Plan};
+use self::examples::{DELETED, EXAMPLES, Example, FEATURES, PRICES, PRODUCTS, Plan};
 use super::{
     clock,
     customers::blank,
     events::Cause,
-    invoices::{self, Standing},
-    payment_methods::{self, TEST_CARDS},
-    prices, products,
+    payment_methods, prices,
+    products::{self, features},
     state::State,
-    subscriptions::{self, Draft},
+    subscriptions,
 };
 
 /// 1 November 2026. Creation dates count back from here, so that they do not move from start to
 /// start.
 const BASE: i64 = 1_793_523_600;
-const INVOICES_EACH: usize = 3;
 
 /// Fills an empty state and tells of all of it, so that a webhook receiver learns every customer.
 /// The events are of just now: the receiver's clock is not in the past.
 pub fn fill(state: &mut State, now: i64) {
     let made = Cause::of_itself(now - 2);
     let ended = Cause::of_itself(now - 1);
-    for (name, amount, key) in PRODUCTS {
-        let created = clock::add_months(BASE, -36);
-        let product = products::build(&format!("prod_Seed{key}"), name, created);
-        let price = prices::build(
-            &price_id(key),
-            &format!("prod_Seed{key}"),
-            amount,
-            "eur",
-            Some(("month", 1)),
-            created,
-        );
-        state.emit(&made, "product.created", &product);
-        state.emit(&made, "price.created", &price);
-        state.products.put(product);
-        state.prices.put(price);
-    }
+    add_products(state, &made);
     for example in &EXAMPLES {
         add(state, &made, &ended, example, now);
     }
     state.delete_customer(&ended, &format!("cus_{DELETED}"));
+}
+
+fn add_products(state: &mut State, made: &Cause) {
+    let created = clock::add_months(BASE, -36);
+    for (name, description) in PRODUCTS {
+        let mut product = products::build(&product_id(name), name, created);
+        product["description"] = json!(description);
+        product["default_price"] = json!(price_id(&format!("{name}Month")));
+        state.add_product(made, product);
+    }
+    for (key, product, amount, currency, interval) in PRICES {
+        let price = prices::build(
+            &price_id(key),
+            &product_id(product),
+            amount,
+            currency,
+            Some((interval, 1)),
+            created,
+        );
+        state.add_price(made, price);
+    }
+    for (key, name, having) in FEATURES {
+        let feature = features::build(&format!("feat_1Seed{key}"), key, name);
+        for product in having {
+            let id = format!("prodft_1Seed{product}{key}");
+            let row = features::of_product(&id, &product_id(product), &feature);
+            state.product_features.put(row);
+        }
+        state.features.put(feature);
+    }
 }
 
 fn add(state: &mut State, made: &Cause, ended: &Cause, example: &Example, now: i64) {
@@ -56,113 +70,51 @@ fn add(state: &mut State, made: &Cause, ended: &Cause, example: &Example, now: i
     customer["name"] = json!(example.name);
     customer["description"] = json!(example.description);
     customer["email"] = json!(example.email);
-    if example.plan != Plan::None {
-        let kind = usize::from(example.plan == Plan::PastDue) * 2;
-        add_card(state, &mut customer, example.key, kind, created);
-        customer["currency"] = json!("eur");
-        customer["delinquent"] = json!(example.plan == Plan::PastDue);
-    }
-    let subscription = subscribe(state, &mut customer, example, created, now);
+    let card = card(&mut customer, example, created);
+    let bills = past::bills(state, &mut customer, example, now, created);
+    customer["delinquent"] = json!(example.plan == Plan::PastDue);
     state.emit(made, "customer.created", &customer);
     state.customers.put(customer);
-    let Some(subscription) = subscription else {
+    if let Some(card) = card {
+        state.emit(made, "payment_method.attached", &card);
+        state.payment_methods.put(card);
+    }
+    let Some(bills) = bills else {
         return;
     };
-    state.emit(made, "customer.subscription.created", &subscription);
-    state.subscriptions.put(subscription.clone());
+    let (subscription, told) = ("customer.subscription.created", bills.subscription);
+    state.put_subscription(made, subscription, told.clone());
+    for bill in bills.invoices {
+        bill.tell(state, made);
+    }
     if example.plan == Plan::Ended {
-        let subscription = subscriptions::end(state, ended, subscription);
-        state.subscriptions.put(backdated(subscription));
+        let subscription = subscriptions::end(state, ended, told);
+        state.subscriptions.put(past::backdated(subscription));
     }
 }
 
-/// It ended in the past, though the event that tells of it is new.
-fn backdated(mut subscription: Value) -> Value {
-    let at = subscription["items"]["data"][0]["current_period_end"].clone();
-    subscription["canceled_at"] = at.clone();
-    subscription["ended_at"] = at;
-    subscription
-}
-
-fn add_card(state: &mut State, customer: &mut Value, key: &str, kind: usize, created: i64) {
-    let Some(card) = TEST_CARDS.get(kind) else {
-        return;
+/// Who pays has a card; one of them a card that is declined.
+fn card(customer: &mut Value, example: &Example, created: i64) -> Option<Value> {
+    let token = match example.plan {
+        Plan::None => return None,
+        Plan::PastDue => "pm_card_chargeCustomerFail",
+        _ => "pm_card_visa",
     };
-    let mut card = payment_methods::build(&format!("pm_1{key}"), card, created);
+    let id = format!("pm_1{}", example.key);
+    let mut card = payment_methods::build(&id, payment_methods::find(token)?, created);
     card["customer"] = customer["id"].clone();
     card["billing_details"]["email"] = customer["email"].clone();
     card["billing_details"]["name"] = customer["name"].clone();
     customer["invoice_settings"]["default_payment_method"] = card["id"].clone();
-    state.payment_methods.put(card);
+    Some(card)
 }
 
-/// The subscription with the last invoices of its life so far.
-fn subscribe(
-    state: &mut State,
-    customer: &mut Value,
-    example: &Example,
-    created: i64,
-    now: i64,
-) -> Option<Value> {
-    let price = state.prices.get(&price_id(example.price))?.clone();
-    let until = if example.plan == Plan::Ended {
-        clock::add_months(created, 5)
-    } else {
-        now
-    };
-    let mut periods = vec![(created, subscriptions::period_end(&price, created))];
-    let mut months = 1;
-    while periods.last().is_some_and(|period| period.1 <= until) {
-        // Counted from the first day, so that a subscription of the 31st comes back to it.
-        periods.push((
-            clock::add_months(created, months),
-            clock::add_months(created, months + 1),
-        ));
-        months += 1;
-    }
-    let shown = periods.split_off(periods.len().saturating_sub(INVOICES_EACH));
-    let mut subscription = None;
-    for (index, period) in shown.iter().enumerate() {
-        let last = index + 1 == shown.len();
-        let mut current = subscriptions::build(Draft {
-            id: format!("sub_1{}", example.key),
-            item: format!("si_{}", example.key),
-            customer: customer["id"].as_str().unwrap_or_default(),
-            price: &price,
-            quantity: example.quantity,
-            status: if example.plan == Plan::PastDue {
-                "past_due"
-            } else {
-                "active"
-            },
-            created,
-            period: *period,
-        });
-        let standing = if last && example.plan == Plan::PastDue {
-            Standing::Open
-        } else {
-            Standing::Paid
-        };
-        let invoice = invoices::for_subscription(
-            state,
-            customer,
-            &current,
-            &format!("in_1{}{index}", example.key),
-            standing,
-        );
-        current["latest_invoice"] = invoice["id"].clone();
-        subscription = Some(current);
-    }
-    subscription.map(|mut subscription| {
-        if example.plan == Plan::Ending {
-            subscriptions::schedule_end(&mut subscription, created, false);
-        }
-        subscription
-    })
+fn product_id(name: &str) -> String {
+    format!("prod_Seed{name}")
 }
 
 fn price_id(key: &str) -> String {
-    format!("price_1Seed{key}Month")
+    format!("price_1Seed{key}")
 }
 
 #[cfg(test)]
@@ -177,14 +129,14 @@ mod tests {
         let customers = |state: &State| {
             state
                 .customers
-                .iter()
+                .each()
                 .map(|customer| (customer["id"].clone(), customer["created"].clone()))
                 .collect::<Vec<_>>()
         };
         assert_eq!(customers(&one), customers(&two));
         assert_eq!(
             one.customers
-                .iter()
+                .each()
                 .filter(|customer| customer["email"] == "ada@example.com")
                 .count(),
             3
@@ -207,7 +159,7 @@ mod tests {
         assert_eq!(
             state
                 .customers
-                .iter()
+                .each()
                 .filter(|customer| customer["delinquent"] == true)
                 .count(),
             1

@@ -2,18 +2,30 @@
 
 use serde_json::{Value, json};
 
-use super::super::{objects::joined, table::list};
+use super::super::{
+    listing::list,
+    objects::joined,
+    prices::{plans::plan, shown},
+};
 
 /// What decides how a new subscription looks; the rest follows.
 #[derive(Debug)]
 pub struct Draft<'a> {
     pub id: String,
-    pub item: String,
     pub customer: &'a str,
-    pub price: &'a Value,
-    pub quantity: i64,
+    pub items: Vec<Item>,
     pub status: &'a str,
     pub created: i64,
+    /// When the trial ends.
+    pub trial_end: Option<i64>,
+}
+
+#[derive(Debug)]
+pub struct Item {
+    pub id: String,
+    pub price: Value,
+    pub quantity: i64,
+    pub metadata: Value,
     /// The billing period that now runs.
     pub period: (i64, i64),
 }
@@ -21,49 +33,53 @@ pub struct Draft<'a> {
 pub fn build(draft: Draft<'_>) -> Value {
     let Draft {
         id,
-        item,
         customer,
-        price,
-        quantity,
+        items,
         status,
         created,
-        period,
+        trial_end,
     } = draft;
-    let (trial_start, trial_end) = if status == "trialing" {
-        (json!(created), json!(period.1))
-    } else {
-        (Value::Null, Value::Null)
-    };
-    let item = json!({
-        "id": item,
-        "object": "subscription_item",
-        "billing_thresholds": null,
-        "created": created,
-        "current_period_end": period.1,
-        "current_period_start": period.0,
-        "current_trial": null,
-        "discounts": [],
-        "metadata": {},
-        "plan": plan(price),
-        "price": price,
-        "quantity": quantity,
-        "subscription": id,
-        "tax_rates": [],
-    });
+    let currency = items
+        .first()
+        .map_or(Value::Null, |item| item.price["currency"].clone());
+    let items: Vec<Value> = items
+        .into_iter()
+        .map(|item| build_item(&id, item, created))
+        .collect();
     let own = json!({
         "id": id,
         "object": "subscription",
         "billing_cycle_anchor": created,
         "created": created,
-        "currency": price["currency"],
+        "currency": currency,
         "customer": customer,
-        "items": list(&format!("/v1/subscription_items?subscription={id}"), vec![item], false),
+        "items": list(&format!("/v1/subscription_items?subscription={id}"), items, false),
         "start_date": created,
         "status": status,
         "trial_end": trial_end,
-        "trial_start": trial_start,
+        "trial_start": trial_end.map(|_| created),
     });
     joined([own, initial()])
+}
+
+pub fn build_item(subscription: &str, item: Item, created: i64) -> Value {
+    let price = shown(item.price);
+    json!({
+        "id": item.id,
+        "object": "subscription_item",
+        "billing_thresholds": null,
+        "created": created,
+        "current_period_end": item.period.1,
+        "current_period_start": item.period.0,
+        "current_trial": null,
+        "discounts": [],
+        "metadata": item.metadata,
+        "plan": plan(&price),
+        "price": price,
+        "quantity": item.quantity,
+        "subscription": subscription,
+        "tax_rates": [],
+    })
 }
 
 /// What every subscription begins with; some of it changes later.
@@ -125,30 +141,5 @@ fn initial() -> Value {
                 "missing_payment_method": "create_invoice",
             },
         },
-    })
-}
-
-/// The older view of a price, which items still carry.
-fn plan(price: &Value) -> Value {
-    json!({
-        "id": price["id"],
-        "object": "plan",
-        "active": price["active"],
-        "amount": price["unit_amount"],
-        "amount_decimal": price["unit_amount_decimal"],
-        "billing_scheme": "per_unit",
-        "created": price["created"],
-        "currency": price["currency"],
-        "interval": price["recurring"]["interval"],
-        "interval_count": price["recurring"]["interval_count"],
-        "livemode": false,
-        "metadata": {},
-        "meter": null,
-        "nickname": price["nickname"],
-        "product": price["product"],
-        "tiers_mode": null,
-        "transform_usage": null,
-        "trial_period_days": null,
-        "usage_type": "licensed",
     })
 }

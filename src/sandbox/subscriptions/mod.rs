@@ -2,6 +2,9 @@
 //! period stands on the items.
 
 mod build;
+mod create;
+mod items;
+pub mod renew;
 
 use axum::{
     Json,
@@ -9,15 +12,20 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-pub use self::build::{Draft, build};
+pub use self::{
+    build::{Draft, Item, build},
+    create::{Start, create, start},
+    items::{all as list_items, set_price},
+};
 use super::{
     clock::{self, DAY},
+    entitlements,
     error::{Answer, ApiError},
     events::{Because, Cause},
-    ids, invoices,
+    listing::{Fields, Page, list},
+    objects::cut,
     params::{Params, nullable},
     state::{Shared, State},
-    table::{Created, Page, list},
 };
 
 /// The end of a period that begins at `start`.
@@ -44,135 +52,57 @@ pub fn unschedule_end(subscription: &mut Value) {
     subscription["cancel_at"] = Value::Null;
     subscription["cancel_at_period_end"] = json!(false);
     subscription["canceled_at"] = Value::Null;
-    subscription["cancellation_details"]["reason"] = Value::Null;
+    for field in ["comment", "feedback", "reason"] {
+        subscription["cancellation_details"][field] = Value::Null;
+    }
 }
 
 /// Ends it now. "Deleted" is Stripe's word for canceled: the object stays.
 pub fn end(state: &mut State, cause: &Cause, mut subscription: Value) -> Value {
     subscription["status"] = json!("canceled");
-    subscription["canceled_at"] = json!(cause.at);
+    if subscription["canceled_at"].is_null() {
+        subscription["canceled_at"] = json!(cause.at);
+    }
     subscription["ended_at"] = json!(cause.at);
     subscription["cancellation_details"]["reason"] = json!("cancellation_requested");
-    state.emit(cause, "customer.subscription.deleted", &subscription);
-    state.subscriptions.put(subscription.clone());
+    state.put_subscription(cause, "customer.subscription.deleted", subscription.clone());
     subscription
 }
 
 impl State {
     pub fn update_subscription(&mut self, cause: &Cause, after: Value) {
-        if let Some(before) = self
-            .subscriptions
-            .get(after["id"].as_str().unwrap_or_default())
-            .cloned()
-        {
+        let id = after["id"].as_str().unwrap_or_default();
+        if let Some(before) = self.subscriptions.get(id).cloned() {
             self.emit_update(cause, "customer.subscription.updated", &before, &after);
-            self.subscriptions.put(after);
+            self.keep_subscription(cause, after);
         }
     }
-}
 
-pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Params) -> Answer {
-    let customer = params.required("customer")?;
-    let mut items = params
-        .groups("items")?
-        .ok_or_else(|| ApiError::missing("items"))?;
-    let (Some(mut item), true) = (items.pop(), items.is_empty()) else {
-        return Err(ApiError::invalid(
-            "items",
-            "The stand-in knows subscriptions of one item.",
-        ));
-    };
-    let price = item.required("price")?;
-    let quantity = item.integer("quantity")?.unwrap_or(1);
-    item.finish()?;
-    let trial = params
-        .integer("trial_period_days")?
-        .filter(|days| (1..=730).contains(days));
-    let card = params.text("default_payment_method")?;
-    let description = nullable(params.text("description")?.unwrap_or_default());
-    let mut more = json!({ "metadata": {}, "description": description });
-    params.metadata(&mut more["metadata"])?;
-    params.ignore(&[
-        "collection_method",
-        "currency",
-        "days_until_due",
-        "off_session",
-        "payment_behavior",
-    ]);
-    params.finish()?;
+    /// Tells of it with its whole, and stores it.
+    pub fn put_subscription(&mut self, cause: &Cause, kind: &str, subscription: Value) {
+        self.emit(cause, kind, &subscription);
+        self.keep_subscription(cause, subscription);
+    }
 
-    let mut state = app.write();
-    let mut after = state
-        .customer(&customer)
-        .cloned()
-        .ok_or_else(|| ApiError::no_such_param("customer", "customer", &customer))?;
-    let price = state
-        .prices
-        .get(&price)
-        .cloned()
-        .ok_or_else(|| ApiError::no_such_param("items[0][price]", "price", &price))?;
-    if price["recurring"].is_null() {
-        return Err(ApiError::invalid(
-            "items[0][price]",
-            "The price specified is set to `type=one_time` but this field only accepts \
-              prices with `type=recurring`.",
-        ));
+    /// What the customer may use follows from the subscriptions.
+    fn keep_subscription(&mut self, cause: &Cause, subscription: Value) {
+        let customer = subscription["customer"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let before = entitlements::of_customer(self, &customer);
+        self.subscriptions.put(subscription);
+        entitlements::tell(self, cause, &customer, before);
     }
-    if card.as_ref().is_some_and(|card| {
-        state
-            .payment_methods
-            .get(card)
-            .is_none_or(|card| card["customer"] != *customer)
-    }) {
-        return Err(ApiError::no_such_param(
-            "default_payment_method",
-            "PaymentMethod",
-            card.as_deref().unwrap_or_default(),
-        ));
-    }
-    let now = because.at;
-    let mut subscription = build(Draft {
-        id: ids::long("sub_"),
-        item: ids::short("si_"),
-        customer: &customer,
-        price: &price,
-        quantity,
-        status: if trial.is_some() {
-            "trialing"
-        } else {
-            "active"
-        },
-        created: now,
-        period: (
-            now,
-            trial.map_or_else(|| period_end(&price, now), |days| now + days * DAY),
-        ),
-    });
-    subscription["metadata"] = more["metadata"].take();
-    subscription["description"] = more["description"].take();
-    subscription["default_payment_method"] = json!(card);
-    let invoice = invoices::for_subscription(
-        &mut state,
-        &mut after,
-        &subscription,
-        &ids::long("in_"),
-        invoices::Standing::Paid,
-    );
-    subscription["latest_invoice"] = invoice["id"].clone();
-    after["currency"] = price["currency"].clone();
-    state.emit(&because, "customer.subscription.created", &subscription);
-    state.subscriptions.put(subscription.clone());
-    state.update_customer(&because, after);
-    state.emit(&because, "invoice.paid", &invoice);
-    Ok(Json(subscription))
 }
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
     params.finish()?;
-    let subscription = app.read().subscriptions.get(&id).cloned();
-    subscription
-        .map(Json)
-        .ok_or_else(|| ApiError::no_such("subscription", &id))
+    let state = app.read();
+    Ok(Json(cut(state
+        .subscriptions
+        .find("subscription", &id)?
+        .clone())))
 }
 
 pub async fn update(
@@ -182,29 +112,92 @@ pub async fn update(
     mut params: Params,
 ) -> Answer {
     let mut state = app.write();
-    let mut subscription = state
-        .subscriptions
-        .get(&id)
-        .cloned()
-        .ok_or_else(|| ApiError::no_such("subscription", &id))?;
-    match params.flag("cancel_at_period_end")? {
-        Some(_) if subscription["status"] == "canceled" => {
-            return Err(ApiError::invalid(
-                "cancel_at_period_end",
-                "A canceled subscription can only update its cancellation_details and metadata.",
-            ));
-        }
-        Some(true) => schedule_end(&mut subscription, because.at, true),
-        Some(false) => unschedule_end(&mut subscription),
-        None => {}
+    let mut subscription = state.subscriptions.find("subscription", &id)?.clone();
+    let canceled = subscription["status"] == "canceled";
+    read_end(&mut subscription, &mut params, because.at)?;
+    let changed = params.groups("items")?;
+    if let Some(groups) = changed {
+        items::change(&state, &mut subscription, groups, because.at)?;
     }
     if let Some(description) = params.text("description")? {
         subscription["description"] = nullable(description);
     }
+    if let Some(card) = params.text("default_payment_method")? {
+        if !card.is_empty() {
+            let customer = subscription["customer"].as_str().unwrap_or_default();
+            create::check_card(&state, &card, customer)?;
+        }
+        subscription["default_payment_method"] = nullable(card);
+    }
+    let paused = params.choice("trial_end", &["now"])?.is_some()
+        && end_trial(&state, &mut subscription, because.at);
+    if canceled && state.subscriptions.get(&id) != Some(&subscription) {
+        return Err(ApiError::invalid(
+            "id",
+            "A canceled subscription can only update its cancellation_details and metadata.",
+        ));
+    }
     params.metadata(&mut subscription["metadata"])?;
+    params.ignore(&[
+        "off_session",
+        "payment_behavior",
+        "payment_settings",
+        "proration_behavior",
+        "proration_date",
+    ]);
     params.finish()?;
     state.update_subscription(&because, subscription.clone());
-    Ok(Json(subscription))
+    if paused {
+        state.emit(&because, "customer.subscription.paused", &subscription);
+    }
+    Ok(Json(cut(subscription)))
+}
+
+/// `cancel_at_period_end`, or a time in `cancel_at`.
+fn read_end(subscription: &mut Value, params: &mut Params, now: i64) -> Result<(), ApiError> {
+    match params.flag("cancel_at_period_end")? {
+        Some(true) => schedule_end(subscription, now, true),
+        Some(false) => unschedule_end(subscription),
+        None => {}
+    }
+    match params.text("cancel_at")?.as_deref() {
+        None => {}
+        Some("") => unschedule_end(subscription),
+        Some("min_period_end" | "max_period_end") => schedule_end(subscription, now, false),
+        Some(text) => {
+            let at: i64 = text.parse().ok().filter(|at| *at > now).ok_or_else(|| {
+                ApiError::invalid(
+                    "cancel_at",
+                    "Invalid timestamp: must be an integer Unix timestamp in the future.",
+                )
+            })?;
+            schedule_end(subscription, now, false);
+            subscription["cancel_at"] = json!(at);
+        }
+    }
+    if let Some(mut details) = params.group("cancellation_details")? {
+        for field in ["comment", "feedback"] {
+            if let Some(text) = details.text(field)? {
+                subscription["cancellation_details"][field] = nullable(text);
+            }
+        }
+        details.finish()?;
+    }
+    Ok(())
+}
+
+/// Tells whether the subscription pauses, because nobody left anything to pay with.
+fn end_trial(state: &State, subscription: &mut Value, now: i64) -> bool {
+    if subscription["status"] != "trialing" {
+        return false;
+    }
+    let customer = subscription["customer"].as_str().unwrap_or_default();
+    let unpaid = state.payment_method_for(subscription, customer).is_none();
+    let behavior = &subscription["trial_settings"]["end_behavior"]["missing_payment_method"];
+    let pauses = unpaid && behavior == "pause";
+    subscription["trial_end"] = json!(now);
+    subscription["status"] = json!(if pauses { "paused" } else { "active" });
+    pauses
 }
 
 pub async fn cancel(
@@ -213,28 +206,50 @@ pub async fn cancel(
     because: Because,
     mut params: Params,
 ) -> Answer {
-    params.ignore(&["cancellation_details", "invoice_now", "prorate"]);
-    params.finish()?;
     let mut state = app.write();
     let running = state
         .subscriptions
         .get(&id)
         .filter(|subscription| subscription["status"] != "canceled")
         .cloned();
-    let subscription = running.ok_or_else(|| ApiError::no_such("subscription", &id))?;
-    Ok(Json(end(&mut state, &because, subscription)))
+    let mut subscription = running.ok_or_else(|| ApiError::no_such("subscription", &id))?;
+    read_end(&mut subscription, &mut params, because.at)?;
+    params.ignore(&["invoice_now", "prorate"]);
+    params.finish()?;
+    Ok(Json(cut(end(&mut state, &because, subscription))))
 }
 
 /// Canceled ones are left out unless asked for.
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::from(&mut params)?;
-    let created = Created::from(&mut params)?;
-    let customer = params.text("customer")?;
-    let price = params.text("price")?;
-    let status = params.text("status")?;
+    let page = Page::dated(&mut params)?;
+    let fields = Fields::from(
+        &mut params,
+        &[
+            ("collection_method", "/collection_method"),
+            ("customer", "/customer"),
+        ],
+    )?;
+    let price = match params.text("price")? {
+        Some(price) => Some(price),
+        None => params.text("plan")?,
+    };
+    let statuses = [
+        "active",
+        "all",
+        "canceled",
+        "ended",
+        "incomplete",
+        "incomplete_expired",
+        "past_due",
+        "paused",
+        "trialing",
+        "unpaid",
+    ];
+    let status = params.choice("status", &statuses)?;
+    params.ignore(&["test_clock"]);
     params.finish()?;
-    let (data, more) = app
-        .read()
+    let state = app.read();
+    let (data, more) = state
         .subscriptions
         .page(&page, "subscription", |subscription| {
             let is = subscription["status"].as_str().unwrap_or_default();
@@ -245,13 +260,13 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
                 Some(status) => is == status,
             };
             right_status
-                && created.holds(subscription)
-                && customer
-                    .as_ref()
-                    .is_none_or(|customer| subscription["customer"] == **customer)
-                && price
-                    .as_ref()
-                    .is_none_or(|price| subscription["items"]["data"][0]["price"]["id"] == **price)
+                && fields.hold(subscription)
+                && price.as_ref().is_none_or(|price| {
+                    items::all_of(subscription)
+                        .iter()
+                        .any(|item| item["price"]["id"] == **price)
+                })
         })?;
+    let data = data.into_iter().map(cut).collect();
     Ok(Json(list("/v1/subscriptions", data, more)))
 }

@@ -1,0 +1,305 @@
+//! Payment intents: those of invoices, and those that a shop makes itself.
+
+mod build;
+
+use axum::{
+    Json,
+    extract::{Path, State as Shelf},
+};
+use serde_json::{Value, json};
+
+pub use self::build::{attempt, build};
+use super::{
+    customers::ADDRESS,
+    error::{Answer, ApiError},
+    events::{Because, Cause},
+    ids,
+    listing::{Fields, Page, list},
+    params::{Params, first, nullable},
+    payment_methods::{self, Charge},
+    prices,
+    state::{Shared, State},
+};
+
+/// Since endive the kinds of payment are chosen elsewhere, and naming them is refused. Programs of
+/// older versions name them still.
+pub fn refuse_types(cause: &Cause, params: &mut Params) -> Result<(), ApiError> {
+    let named = params.list("payment_method_types")?.is_some();
+    if named && cause.is_endive() {
+        return Err(ApiError::invalid(
+            "payment_method_types",
+            "The `payment_method_types` parameter is no longer supported.",
+        )
+        .code("payment_method_types_no_longer_supported"));
+    }
+    Ok(())
+}
+
+pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Params) -> Answer {
+    let amount = params
+        .integer("amount")?
+        .ok_or_else(|| ApiError::missing("amount"))?;
+    if amount < 1 {
+        return Err(
+            ApiError::invalid("amount", "This value must be greater than or equal to 1.")
+                .code("parameter_invalid_integer"),
+        );
+    }
+    let currency = prices::currency(&mut params)?;
+    let customer = params.text("customer")?;
+    let mut intent = build(
+        &ids::long("pi_"),
+        amount,
+        &json!(currency),
+        &json!(customer),
+        because.at,
+    );
+    refuse_types(&because, &mut params)?;
+    apply(&mut intent, &mut params)?;
+    if let Some(word) = params.choice(
+        "capture_method",
+        &["automatic", "automatic_async", "manual"],
+    )? {
+        intent["capture_method"] = json!(word);
+    }
+    if let Some(word) = params.choice("confirmation_method", &["automatic", "manual"])? {
+        intent["confirmation_method"] = json!(word);
+    }
+    let method = params.text("payment_method")?;
+    let confirm = params.flag("confirm")?.unwrap_or(false);
+    ignore_details(&mut params);
+    params.finish()?;
+
+    let mut state = app.write();
+    if let Some(customer) = &customer {
+        state.named_customer(customer)?;
+    }
+    let method = method
+        .map(|name| payment_methods::resolve(&state, &name))
+        .transpose()?;
+    if let Some(method) = &method {
+        intent["payment_method"] = method["id"].clone();
+        intent["payment_method_types"] = json!([method["type"]]);
+        intent["status"] = json!("requires_confirmation");
+        state.payment_methods.put(method.clone());
+    }
+    state.emit(&because, "payment_intent.created", &intent);
+    state.payment_intents.put(intent.clone());
+    if confirm {
+        intent = carry_out(&mut state, &because, intent, method)?;
+    }
+    Ok(Json(intent))
+}
+
+/// Known, and without effect here.
+fn ignore_details(params: &mut Params) {
+    params.ignore(&[
+        "automatic_payment_methods",
+        "error_on_requires_action",
+        "mandate_data",
+        "off_session",
+        "payment_method_options",
+        "radar_options",
+        "return_url",
+        "use_stripe_sdk",
+    ]);
+}
+
+fn apply(intent: &mut Value, params: &mut Params) -> Result<(), ApiError> {
+    for field in [
+        "description",
+        "receipt_email",
+        "statement_descriptor",
+        "statement_descriptor_suffix",
+        "transfer_group",
+    ] {
+        if let Some(text) = params.text(field)? {
+            intent[field] = nullable(text);
+        }
+    }
+    if let Some(word) = params.choice("setup_future_usage", &["", "off_session", "on_session"])? {
+        intent["setup_future_usage"] = nullable(word);
+    }
+    if let Some(mut shipping) = params.group("shipping")? {
+        let address = shipping
+            .group("address")?
+            .ok_or_else(|| ApiError::missing("shipping[address]"))?;
+        intent["shipping"] = json!({
+            "address": address.object(&ADDRESS)?,
+            "name": shipping.required("name")?,
+            "phone": nullable(shipping.text("phone")?.unwrap_or_default()),
+        });
+        shipping.finish()?;
+    }
+    params.metadata(&mut intent["metadata"])
+}
+
+/// Tries to pay. What the bank refuses is stored and told, and refused.
+fn carry_out(
+    state: &mut State,
+    cause: &Cause,
+    mut intent: Value,
+    method: Option<Value>,
+) -> Result<Value, ApiError> {
+    let method = method.ok_or_else(|| {
+        ApiError::invalid(
+            "payment_method",
+            "You cannot confirm this PaymentIntent because it's missing a payment method.",
+        )
+        .code("payment_intent_unexpected_state")
+    })?;
+    let outcome = payment_methods::charge(&method);
+    let told = attempt(&mut intent, &method, outcome);
+    state.emit(cause, told, &intent);
+    state.payment_intents.put(intent.clone());
+    match outcome {
+        Charge::Declined | Charge::DeclinedLater => Err(payment_methods::declined(
+            json!({ "payment_intent": intent }),
+        )),
+        _ => Ok(intent),
+    }
+}
+
+pub async fn update(
+    Shelf(app): Shelf<Shared>,
+    Path(id): Path<String>,
+    mut params: Params,
+) -> Answer {
+    let mut state = app.write();
+    let mut intent = state.payment_intents.find("payment_intent", &id)?.clone();
+    apply(&mut intent, &mut params)?;
+    params.finish()?;
+    state.payment_intents.put(intent.clone());
+    Ok(Json(intent))
+}
+
+pub async fn confirm(
+    Shelf(app): Shelf<Shared>,
+    Path(id): Path<String>,
+    because: Because,
+    mut params: Params,
+) -> Answer {
+    let name = params.text("payment_method")?;
+    ignore_details(&mut params);
+    params.finish()?;
+    let mut state = app.write();
+    let intent = expect(
+        &state,
+        &id,
+        "confirm",
+        &[
+            "requires_payment_method",
+            "requires_confirmation",
+            "requires_action",
+        ],
+    )?;
+    let name = name.or_else(|| intent["payment_method"].as_str().map(str::to_owned));
+    let method = name
+        .map(|name| payment_methods::resolve(&state, &name))
+        .transpose()?;
+    Ok(Json(carry_out(&mut state, &because, intent, method)?))
+}
+
+pub async fn capture(
+    Shelf(app): Shelf<Shared>,
+    Path(id): Path<String>,
+    because: Because,
+    mut params: Params,
+) -> Answer {
+    let amount = params.integer("amount_to_capture")?;
+    params.finish()?;
+    let mut state = app.write();
+    let mut intent = expect(&state, &id, "capture", &["requires_capture"])?;
+    let capturable = intent["amount_capturable"].as_i64().unwrap_or_default();
+    let amount = amount.unwrap_or(capturable);
+    if !(1..=capturable).contains(&amount) {
+        return Err(ApiError::invalid(
+            "amount_to_capture",
+            "The requested capture amount is greater than the amount you can capture.",
+        )
+        .code("amount_too_large"));
+    }
+    intent["amount_received"] = json!(amount);
+    intent["amount_capturable"] = json!(0);
+    intent["status"] = json!("succeeded");
+    state.emit(&because, "payment_intent.succeeded", &intent);
+    state.payment_intents.put(intent.clone());
+    Ok(Json(intent))
+}
+
+pub async fn cancel(
+    Shelf(app): Shelf<Shared>,
+    Path(id): Path<String>,
+    because: Because,
+    mut params: Params,
+) -> Answer {
+    let reasons = [
+        "abandoned",
+        "duplicate",
+        "fraudulent",
+        "requested_by_customer",
+    ];
+    let reason = params.choice("cancellation_reason", &reasons)?;
+    params.finish()?;
+    let mut state = app.write();
+    let mut intent = expect(
+        &state,
+        &id,
+        "cancel",
+        &[
+            "requires_payment_method",
+            "requires_confirmation",
+            "requires_action",
+            "requires_capture",
+            "processing",
+        ],
+    )?;
+    intent["status"] = json!("canceled");
+    intent["amount_capturable"] = json!(0);
+    intent["canceled_at"] = json!(because.at);
+    intent["cancellation_reason"] = json!(reason);
+    state.emit(&because, "payment_intent.canceled", &intent);
+    state.payment_intents.put(intent.clone());
+    Ok(Json(intent))
+}
+
+/// The intent, if it is in one of these states.
+fn expect(state: &State, id: &str, verb: &str, states: &[&str]) -> Result<Value, ApiError> {
+    let intent = state.payment_intents.find("payment_intent", id)?;
+    let status = intent["status"].as_str().unwrap_or_default();
+    if states.contains(&status) {
+        return Ok(intent.clone());
+    }
+    Err(ApiError::invalid(
+        "",
+        format!(
+            "You cannot {verb} this PaymentIntent because it has a status of {}.",
+            first(status, 40)
+        ),
+    )
+    .code("payment_intent_unexpected_state"))
+}
+
+pub async fn retrieve(
+    Shelf(app): Shelf<Shared>,
+    Path(id): Path<String>,
+    mut params: Params,
+) -> Answer {
+    params.ignore(&["client_secret"]);
+    params.finish()?;
+    let state = app.read();
+    Ok(Json(
+        state.payment_intents.find("payment_intent", &id)?.clone(),
+    ))
+}
+
+pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
+    let page = Page::dated(&mut params)?;
+    let fields = Fields::from(&mut params, &[("customer", "/customer")])?;
+    params.finish()?;
+    let state = app.read();
+    let (data, more) = state
+        .payment_intents
+        .page(&page, "payment_intent", |intent| fields.hold(intent))?;
+    Ok(Json(list("/v1/payment_intents", data, more)))
+}

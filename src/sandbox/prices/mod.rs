@@ -1,0 +1,180 @@
+//! Prices: what a product costs and how often, by the unit or in tiers.
+
+mod build;
+mod fields;
+pub mod plans;
+mod words;
+
+use axum::{
+    Json,
+    extract::{Path, State as Shelf},
+};
+use serde_json::{Value, json};
+
+pub use self::{
+    build::{amount, build, shown},
+    fields::currency,
+    words::{in_words, money},
+};
+use super::{
+    error::{Answer, ApiError},
+    events::{Because, Cause},
+    ids,
+    listing::{Fields, Page, list},
+    params::Params,
+    products,
+    state::{Shared, State},
+};
+
+/// As many as a list may be filtered by.
+const MOST_KEYS: usize = 10;
+
+impl State {
+    pub fn add_price(&mut self, cause: &Cause, price: Value) {
+        self.emit(cause, "price.created", &shown(price.clone()));
+        self.prices.put(price);
+    }
+
+    pub fn update_price(&mut self, cause: &Cause, after: Value) {
+        let id = after["id"].as_str().unwrap_or_default();
+        if let Some(before) = self.prices.get(id).cloned() {
+            let (old, new) = (shown(before), shown(after.clone()));
+            self.emit_update(cause, "price.updated", &old, &new);
+            self.prices.put(after);
+        }
+    }
+
+    /// A lookup key belongs to one price. With `transfer` it leaves the one that has it.
+    fn claim_key(&mut self, cause: &Cause, price: &Value, transfer: bool) -> Result<(), ApiError> {
+        let holder = self.prices.iter().find(|other| {
+            price["lookup_key"].is_string()
+                && other["lookup_key"] == price["lookup_key"]
+                && other["id"] != price["id"]
+        });
+        match holder.cloned() {
+            None => Ok(()),
+            Some(mut holder) if transfer => {
+                holder["lookup_key"] = Value::Null;
+                self.update_price(cause, holder);
+                Ok(())
+            }
+            Some(_) => Err(ApiError::invalid(
+                "lookup_key",
+                format!(
+                    "A price with lookup key `{}` already exists. If you would like to transfer \
+                     the lookup key, use `transfer_lookup_key: true`.",
+                    price["lookup_key"].as_str().unwrap_or_default()
+                ),
+            )
+            .code("resource_already_exists")),
+        }
+    }
+}
+
+pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Params) -> Answer {
+    let mut price = fields::read(&ids::long("price_"), because.at, &mut params)?;
+    let transfer = fields::apply(&mut price, &mut params)?;
+    let new_product = match (params.text("product")?, params.group("product_data")?) {
+        (Some(id), None) => {
+            price["product"] = json!(id);
+            None
+        }
+        (None, Some(mut data)) => {
+            let mut product =
+                products::build(&ids::short("prod_"), &data.required("name")?, because.at);
+            data.metadata(&mut product["metadata"])?;
+            data.ignore(&[
+                "active",
+                "id",
+                "statement_descriptor",
+                "tax_code",
+                "unit_label",
+            ]);
+            data.finish()?;
+            price["product"] = product["id"].clone();
+            Some(product)
+        }
+        (None, None) => return Err(ApiError::missing("product")),
+        (Some(_), Some(_)) => {
+            return Err(ApiError::invalid(
+                "product",
+                "You may only specify one of these parameters: product, product_data.",
+            ));
+        }
+    };
+    params.ignore(&["currency_options"]);
+    params.finish()?;
+    let mut state = app.write();
+    if let Some(product) = new_product {
+        state.add_product(&because, product);
+    }
+    let product = price["product"].as_str().unwrap_or_default();
+    state.products.named("product", "product", product)?;
+    state.claim_key(&because, &price, transfer)?;
+    state.add_price(&because, price.clone());
+    Ok(Json(shown(price)))
+}
+
+pub async fn update(
+    Shelf(app): Shelf<Shared>,
+    Path(id): Path<String>,
+    because: Because,
+    mut params: Params,
+) -> Answer {
+    let mut state = app.write();
+    let mut price = state.prices.find("price", &id)?.clone();
+    let transfer = fields::apply(&mut price, &mut params)?;
+    params.ignore(&["currency_options"]);
+    params.finish()?;
+    state.claim_key(&because, &price, transfer)?;
+    state.update_price(&because, price.clone());
+    Ok(Json(shown(price)))
+}
+
+pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
+    params.finish()?;
+    Ok(Json(shown(app.read().prices.find("price", &id)?.clone())))
+}
+
+pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
+    let page = Page::dated(&mut params)?;
+    let active = params.flag("active")?;
+    let keys = params.list("lookup_keys")?;
+    if keys.as_ref().is_some_and(|keys| keys.len() > MOST_KEYS) {
+        return Err(ApiError::invalid(
+            "lookup_keys",
+            format!("You may specify up to {MOST_KEYS} lookup keys."),
+        ));
+    }
+    let fields = Fields::from(
+        &mut params,
+        &[
+            ("currency", "/currency"),
+            ("product", "/product"),
+            ("type", "/type"),
+        ],
+    )?;
+    let recurring = params.group("recurring")?.map(|mut recurring| {
+        let read = Fields::from(
+            &mut recurring,
+            &[
+                ("interval", "/recurring/interval"),
+                ("meter", "/recurring/meter"),
+                ("usage_type", "/recurring/usage_type"),
+            ],
+        )?;
+        recurring.finish().map(|()| read)
+    });
+    let recurring = recurring.transpose()?;
+    params.finish()?;
+    let (data, more) = app.read().prices.page(&page, "price", |price| {
+        active.is_none_or(|active| price["active"] == active)
+            && fields.hold(price)
+            && recurring.as_ref().is_none_or(|fields| fields.hold(price))
+            && keys
+                .as_ref()
+                .is_none_or(|keys| keys.iter().any(|key| price["lookup_key"] == **key))
+    })?;
+    let data = data.into_iter().map(shown).collect();
+    Ok(Json(list("/v1/prices", data, more)))
+}

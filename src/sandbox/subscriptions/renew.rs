@@ -1,0 +1,86 @@
+//! What only time brings about: the next period of a subscription, with its invoice.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    super::{error::ApiError, events::Cause, ids, invoices, payment_methods::Charge, state::State},
+    end, items, period_end,
+};
+
+/// How the payment goes, whatever the card is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Paid,
+    Failed,
+}
+
+/// One period on. A subscription that was to end, ends. One that was tried, is paid from now on.
+pub fn renew(
+    state: &mut State,
+    cause: &Cause,
+    id: &str,
+    outcome: Outcome,
+) -> Result<Value, ApiError> {
+    let mut subscription = state.subscriptions.find("subscription", id)?.clone();
+    let status = subscription["status"].as_str().unwrap_or_default();
+    if !["active", "past_due", "trialing", "unpaid"].contains(&status) {
+        return Err(ApiError::invalid(
+            "subscription",
+            format!("A subscription that is {status} does not renew."),
+        ));
+    }
+    let last_start = subscription["items"]["data"][0]["current_period_start"].as_i64();
+    let last_end = subscription["items"]["data"][0]["current_period_end"].as_i64();
+    if let (Some(ends), Some(period)) = (subscription["cancel_at"].as_i64(), last_end)
+        && ends <= period
+    {
+        return Ok(end(state, cause, subscription));
+    }
+    let customer = subscription["customer"].as_str().unwrap_or_default();
+    let customer = state.named_customer(customer)?;
+    advance(&mut subscription);
+    if status_is(&subscription, "trialing") {
+        subscription["status"] = json!("active");
+    }
+    let invoice = ids::long("in_");
+    subscription["latest_invoice"] = json!(invoice);
+    let draft = invoices::for_subscription(
+        state,
+        &customer,
+        &subscription,
+        &invoice,
+        cause.at,
+        last_start,
+    );
+    let owner = customer["id"].as_str().unwrap_or_default();
+    let method = state.payment_method_for(&subscription, owner);
+    let charge = match outcome {
+        Outcome::Paid => Charge::Succeeds,
+        Outcome::Failed => Charge::DeclinedLater,
+    };
+    state.update_subscription(cause, subscription);
+    let method = method.unwrap_or_default();
+    invoices::bill(state, cause, draft, Some((&method, charge)));
+    Ok(state.subscriptions.find("subscription", id)?.clone())
+}
+
+fn status_is(subscription: &Value, status: &str) -> bool {
+    subscription["status"] == *status
+}
+
+/// Each item has its own period.
+fn advance(subscription: &mut Value) {
+    let advanced: Vec<Value> = items::all_of(subscription)
+        .iter()
+        .map(|item| {
+            let start = item["current_period_end"].as_i64().unwrap_or_default();
+            let mut item = item.clone();
+            item["current_period_start"] = json!(start);
+            item["current_period_end"] = json!(period_end(&item["price"], start));
+            item
+        })
+        .collect();
+    subscription["items"]["data"] = json!(advanced);
+}
