@@ -135,6 +135,11 @@ impl IntoResponse for ApiError {
         {
             error.extend(more);
         }
-        (self.status, Json(json!({ "error": error }))).into_response()
+        let answer = (self.status, Json(json!({ "error": error })));
+        if self.code == Some("rate_limit") {
+            // Which limit it was, but not when to come back.
+            return ([("stripe-rate-limited-reason", "global-rate")], answer).into_response();
+        }
+        answer.into_response()
     }
 }

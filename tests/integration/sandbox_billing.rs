@@ -170,6 +170,32 @@ async fn without_anything_to_pay_with_a_subscription_is_refused_or_waits() {
 }
 
 #[tokio::test]
+async fn a_trial_that_ends_begins_the_first_paid_period() {
+    let stripe = Sandbox::empty().await;
+    let customer = stripe.customer().await;
+    let price = id(&stripe.price("1200").await);
+    let form = [
+        ("customer", customer.as_str()),
+        ("items[0][price]", price.as_str()),
+        ("trial_period_days", "14"),
+    ];
+    let sub = id(&stripe.post("/v1/subscriptions", &form).await);
+    let path = format!("/v1/subscriptions/{sub}");
+    let known = stripe.events().await.len();
+    let subscription = stripe.post(&path, &[("trial_end", "now")]).await;
+    assert_eq!(subscription["status"], "active");
+    let item = &subscription["items"]["data"][0];
+    assert_eq!(item["current_period_start"], subscription["trial_end"]);
+    let kinds = stripe.kinds_since(known).await;
+    assert_eq!(kinds[0], "customer.subscription.updated");
+    assert!(kinds.contains(&"invoice.paid".to_owned()));
+    let open = stripe
+        .get(&format!("/v1/invoices?subscription={sub}"))
+        .await;
+    assert_eq!(open["data"][0]["amount_paid"], 1200);
+}
+
+#[tokio::test]
 async fn products_and_prices_change_and_tell_what_they_were() {
     let stripe = Sandbox::empty().await;
     let price = stripe.price("1200").await;
@@ -251,6 +277,12 @@ async fn a_price_in_tiers_is_billed_by_them() {
     let invoice = subscription["latest_invoice"].as_str().unwrap();
     let invoice = stripe.get(&format!("/v1/invoices/{invoice}")).await;
     assert_eq!(invoice["total"], 1100);
+    // As at Stripe, the tiers come only when they are asked for.
+    assert!(price.get("tiers").is_none());
+    let path = format!("/v1/prices/{}?expand[]=tiers", id(&price));
+    assert_eq!(stripe.get(&path).await["tiers"][1]["unit_amount"], 50);
+    let listed = stripe.get("/v1/prices?expand[]=data.tiers").await;
+    assert_eq!(listed["data"][0]["tiers"][0]["up_to"], 10);
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ pub struct Params {
     /// inside of it.
     place: String,
     entries: Vec<(String, Entry)>,
+    expanded: Vec<String>,
 }
 
 impl Params {
@@ -27,21 +28,32 @@ impl Params {
         if pairs.len() > MAX_PAIRS {
             return Err(ApiError::invalid("", "Too many parameters."));
         }
-        let mut entries = Vec::new();
+        let (mut entries, mut expanded) = (Vec::new(), Vec::new());
         for (key, value) in pairs {
             let path = split(key);
             if path.len() > MAX_DEPTH {
                 return Err(ApiError::invalid(key, "Parameters are nested too deeply."));
             }
-            // Expansion is accepted everywhere and has no effect: the stand-in answers with ids.
-            if path.first() != Some(&"expand") {
+            // Expansion is accepted everywhere and has no effect unless a handler asks for it: the
+            // stand-in answers with ids.
+            if path.first() == Some(&"expand") {
+                expanded.push(value.clone());
+            } else {
                 insert(&mut entries, &path, value);
             }
         }
         Ok(Self {
             place: String::new(),
             entries,
+            expanded,
         })
+    }
+
+    /// Whether the request wants a field that is usually left out, of one object or of a list.
+    pub fn expands(&self, field: &str) -> bool {
+        self.expanded
+            .iter()
+            .any(|path| path.strip_prefix("data.").unwrap_or(path) == field)
     }
 
     fn take(&mut self, name: &str) -> Option<Entry> {
@@ -139,10 +151,14 @@ impl Params {
         let place = self.name(name);
         match self.take(name) {
             None => Ok(None),
-            Some(Entry::Group(entries)) => Ok(Some(Params { place, entries })),
+            Some(Entry::Group(entries)) => Ok(Some(Params {
+                place,
+                entries,
+                ..Params::default()
+            })),
             Some(Entry::Text(text)) if text.is_empty() => Ok(Some(Params {
                 place,
-                entries: Vec::new(),
+                ..Params::default()
             })),
             Some(Entry::Text(_)) => Err(ApiError::invalid(&place, "Invalid object")),
         }

@@ -1,6 +1,7 @@
 //! Payment intents: those of invoices, and those that a shop makes itself.
 
 mod build;
+mod fields;
 
 use axum::{
     Json,
@@ -8,32 +9,21 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-pub use self::build::{attempt, build};
+use self::fields::{apply, ignore_details};
+pub use self::{
+    build::{attempt, build},
+    fields::refuse_types,
+};
 use super::{
-    customers::ADDRESS,
     error::{Answer, ApiError},
     events::{Because, Cause},
     ids,
     listing::{Fields, Page, list},
-    params::{Params, first, nullable},
+    params::{Params, first},
     payment_methods::{self, Charge},
     prices,
     state::{Shared, State},
 };
-
-/// Since endive the kinds of payment are chosen elsewhere, and naming them is refused. Programs of
-/// older versions name them still.
-pub fn refuse_types(cause: &Cause, params: &mut Params) -> Result<(), ApiError> {
-    let named = params.list("payment_method_types")?.is_some();
-    if named && cause.is_endive() {
-        return Err(ApiError::invalid(
-            "payment_method_types",
-            "The `payment_method_types` parameter is no longer supported.",
-        )
-        .code("payment_method_types_no_longer_supported"));
-    }
-    Ok(())
-}
 
 pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Params) -> Answer {
     let amount = params
@@ -89,49 +79,6 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
         intent = carry_out(&mut state, &because, intent, method)?;
     }
     Ok(Json(intent))
-}
-
-/// Known, and without effect here.
-fn ignore_details(params: &mut Params) {
-    params.ignore(&[
-        "automatic_payment_methods",
-        "error_on_requires_action",
-        "mandate_data",
-        "off_session",
-        "payment_method_options",
-        "radar_options",
-        "return_url",
-        "use_stripe_sdk",
-    ]);
-}
-
-fn apply(intent: &mut Value, params: &mut Params) -> Result<(), ApiError> {
-    for field in [
-        "description",
-        "receipt_email",
-        "statement_descriptor",
-        "statement_descriptor_suffix",
-        "transfer_group",
-    ] {
-        if let Some(text) = params.text(field)? {
-            intent[field] = nullable(text);
-        }
-    }
-    if let Some(word) = params.choice("setup_future_usage", &["", "off_session", "on_session"])? {
-        intent["setup_future_usage"] = nullable(word);
-    }
-    if let Some(mut shipping) = params.group("shipping")? {
-        let address = shipping
-            .group("address")?
-            .ok_or_else(|| ApiError::missing("shipping[address]"))?;
-        intent["shipping"] = json!({
-            "address": address.object(&ADDRESS)?,
-            "name": shipping.required("name")?,
-            "phone": nullable(shipping.text("phone")?.unwrap_or_default()),
-        });
-        shipping.finish()?;
-    }
-    params.metadata(&mut intent["metadata"])
 }
 
 /// Tries to pay. What the bank refuses is stored and told, and refused.

@@ -71,6 +71,10 @@ impl State {
     }
 }
 
+fn answered(price: Value, tiers: bool) -> Value {
+    if tiers { price } else { shown(price) }
+}
+
 pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Params) -> Answer {
     let mut price = fields::read(&ids::long("price_"), because.at, &mut params)?;
     let transfer = fields::apply(&mut price, &mut params)?;
@@ -103,6 +107,7 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
         }
     };
     params.ignore(&["currency_options"]);
+    let tiers = params.expands("tiers");
     params.finish()?;
     let mut state = app.write();
     if let Some(product) = new_product {
@@ -112,7 +117,7 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
     state.products.named("product", "product", product)?;
     state.claim_key(&because, &price, transfer)?;
     state.add_price(&because, price.clone());
-    Ok(Json(shown(price)))
+    Ok(Json(answered(price, tiers)))
 }
 
 pub async fn update(
@@ -125,15 +130,18 @@ pub async fn update(
     let mut price = state.prices.find("price", &id)?.clone();
     let transfer = fields::apply(&mut price, &mut params)?;
     params.ignore(&["currency_options"]);
+    let tiers = params.expands("tiers");
     params.finish()?;
     state.claim_key(&because, &price, transfer)?;
     state.update_price(&because, price.clone());
-    Ok(Json(shown(price)))
+    Ok(Json(answered(price, tiers)))
 }
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
+    let tiers = params.expands("tiers");
     params.finish()?;
-    Ok(Json(shown(app.read().prices.find("price", &id)?.clone())))
+    let price = app.read().prices.find("price", &id)?.clone();
+    Ok(Json(answered(price, tiers)))
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
@@ -166,6 +174,7 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
         recurring.finish().map(|()| read)
     });
     let recurring = recurring.transpose()?;
+    let tiers = params.expands("tiers");
     params.finish()?;
     let (data, more) = app.read().prices.page(&page, "price", |price| {
         active.is_none_or(|active| price["active"] == active)
@@ -175,6 +184,9 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
                 .as_ref()
                 .is_none_or(|keys| keys.iter().any(|key| price["lookup_key"] == **key))
     })?;
-    let data = data.into_iter().map(shown).collect();
+    let data = data
+        .into_iter()
+        .map(|price| answered(price, tiers))
+        .collect();
     Ok(Json(list("/v1/prices", data, more)))
 }

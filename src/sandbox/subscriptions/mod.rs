@@ -129,8 +129,11 @@ pub async fn update(
         }
         subscription["default_payment_method"] = nullable(card);
     }
-    let paused = params.choice("trial_end", &["now"])?.is_some()
-        && end_trial(&state, &mut subscription, because.at);
+    let trial_ends =
+        params.choice("trial_end", &["now"])?.is_some() && subscription["status"] == "trialing";
+    if trial_ends {
+        end_trial(&state, &mut subscription, because.at);
+    }
     if canceled && state.subscriptions.get(&id) != Some(&subscription) {
         return Err(ApiError::invalid(
             "id",
@@ -146,8 +149,13 @@ pub async fn update(
         "proration_date",
     ]);
     params.finish()?;
+    if trial_ends && subscription["status"] == "active" {
+        let since = subscription["trial_start"].as_i64();
+        let billed = renew::bill_period(&mut state, &because, subscription, since, None)?;
+        return Ok(Json(cut(billed)));
+    }
     state.update_subscription(&because, subscription.clone());
-    if paused {
+    if trial_ends {
         state.emit(&because, "customer.subscription.paused", &subscription);
     }
     Ok(Json(cut(subscription)))
@@ -186,18 +194,18 @@ fn read_end(subscription: &mut Value, params: &mut Params, now: i64) -> Result<(
     Ok(())
 }
 
-/// Tells whether the subscription pauses, because nobody left anything to pay with.
-fn end_trial(state: &State, subscription: &mut Value, now: i64) -> bool {
-    if subscription["status"] != "trialing" {
-        return false;
-    }
+/// The first paid period begins, or the subscription pauses, because nobody left anything to pay
+/// with.
+fn end_trial(state: &State, subscription: &mut Value, now: i64) {
     let customer = subscription["customer"].as_str().unwrap_or_default();
     let unpaid = state.payment_method_for(subscription, customer).is_none();
     let behavior = &subscription["trial_settings"]["end_behavior"]["missing_payment_method"];
     let pauses = unpaid && behavior == "pause";
     subscription["trial_end"] = json!(now);
     subscription["status"] = json!(if pauses { "paused" } else { "active" });
-    pauses
+    if !pauses {
+        renew::advance(subscription, Some(now));
+    }
 }
 
 pub async fn cancel(

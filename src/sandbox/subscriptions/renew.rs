@@ -4,7 +4,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    super::{error::ApiError, events::Cause, ids, invoices, payment_methods::Charge, state::State},
+    super::{
+        error::ApiError,
+        events::Cause,
+        ids, invoices,
+        payment_methods::{self, Charge},
+        state::State,
+    },
     end, items, period_end,
 };
 
@@ -38,12 +44,29 @@ pub fn renew(
     {
         return Ok(end(state, cause, subscription));
     }
-    let customer = subscription["customer"].as_str().unwrap_or_default();
-    let customer = state.named_customer(customer)?;
-    advance(&mut subscription);
-    if status_is(&subscription, "trialing") {
+    advance(&mut subscription, None);
+    if subscription["status"] == "trialing" {
         subscription["status"] = json!("active");
     }
+    let charge = match outcome {
+        Outcome::Paid => Charge::Succeeds,
+        Outcome::Failed => Charge::DeclinedLater,
+    };
+    bill_period(state, cause, subscription, last_start, Some(charge))
+}
+
+/// Stores the subscription, whose new period runs already, and bills that period. Without an order
+/// the card decides how the payment goes.
+pub fn bill_period(
+    state: &mut State,
+    cause: &Cause,
+    mut subscription: Value,
+    last_start: Option<i64>,
+    ordered: Option<Charge>,
+) -> Result<Value, ApiError> {
+    let id = subscription["id"].as_str().unwrap_or_default().to_owned();
+    let customer = subscription["customer"].as_str().unwrap_or_default();
+    let customer = state.named_customer(customer)?;
     let invoice = ids::long("in_");
     subscription["latest_invoice"] = json!(invoice);
     let draft = invoices::for_subscription(
@@ -56,26 +79,21 @@ pub fn renew(
     );
     let owner = customer["id"].as_str().unwrap_or_default();
     let method = state.payment_method_for(&subscription, owner);
-    let charge = match outcome {
-        Outcome::Paid => Charge::Succeeds,
-        Outcome::Failed => Charge::DeclinedLater,
-    };
+    let charge = ordered.or(method.as_ref().map(payment_methods::charge));
     state.update_subscription(cause, subscription);
     let method = method.unwrap_or_default();
-    invoices::bill(state, cause, draft, Some((&method, charge)));
-    Ok(state.subscriptions.find("subscription", id)?.clone())
+    let payment = charge.map(|charge| (&method, charge));
+    invoices::bill(state, cause, draft, payment);
+    Ok(state.subscriptions.find("subscription", &id)?.clone())
 }
 
-fn status_is(subscription: &Value, status: &str) -> bool {
-    subscription["status"] == *status
-}
-
-/// Each item has its own period.
-fn advance(subscription: &mut Value) {
+/// Each item has its own period; the next begins where the last ends, or at `start`.
+pub fn advance(subscription: &mut Value, start: Option<i64>) {
     let advanced: Vec<Value> = items::all_of(subscription)
         .iter()
         .map(|item| {
-            let start = item["current_period_end"].as_i64().unwrap_or_default();
+            let end = item["current_period_end"].as_i64().unwrap_or_default();
+            let start = start.unwrap_or(end);
             let mut item = item.clone();
             item["current_period_start"] = json!(start);
             item["current_period_end"] = json!(period_end(&item["price"], start));
