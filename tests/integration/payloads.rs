@@ -40,12 +40,14 @@ async fn every_payload_leaves_the_rows_that_it_should(engine: Engine) {
         }
     }
     let expected = std::fs::read_to_string(root.join("rows.txt")).unwrap_or_default();
-    if found != expected {
-        let written = std::env::temp_dir().join(format!("rows-{engine:?}.txt"));
-        std::fs::write(&written, &found).unwrap();
-        let differing = found.lines().zip(expected.lines()).find(|(a, b)| a != b);
-        panic!("what was found is in {}: {differing:#?}", written.display());
-    }
+    let written = std::env::temp_dir().join(format!("rows-{engine:?}.txt"));
+    std::fs::write(&written, &found).unwrap();
+    let differing = found.lines().zip(expected.lines()).find(|(a, b)| a != b);
+    assert!(
+        found == expected,
+        "what was found is in {}: {differing:#?}",
+        written.display()
+    );
 }
 
 /// Applies the event, looks, and takes it back.
@@ -78,8 +80,8 @@ async fn rows_after(store: &Store, event: Event) -> String {
         matches!(taken_back, Err(store::Error::RowNotFound)),
         "{taken_back:?}"
     );
-    let seen = seen.lock().await.clone();
-    seen
+    let shown = seen.lock().await;
+    shown.clone()
 }
 
 /// All rows of a table, a line each, without what is nothing.
