@@ -246,7 +246,7 @@ fn state(row: &Subscription, will_end: Option<i64>, now: i64) -> State {
         Some(other) => (other.replace('_', " "), false),
         None => good("Active"),
     };
-    State { words, is_bad }
+    State(words, is_bad)
 }
 
 fn dates(
@@ -288,17 +288,11 @@ fn dates(
 fn overall(customer: &Customer, subscriptions: &[SubscriptionView]) -> State {
     let bad = subscriptions
         .iter()
-        .find(|subscription| subscription.state.is_bad);
+        .find(|subscription| subscription.state.1);
     match (bad, customer.delinquent) {
         (Some(subscription), _) => subscription.state.clone(),
-        (None, 0) => State {
-            words: "Up to date".to_owned(),
-            is_bad: false,
-        },
-        (None, _) => State {
-            words: "Payment overdue".to_owned(),
-            is_bad: true,
-        },
+        (None, 0) => State("Up to date".to_owned(), false),
+        (None, _) => State("Payment overdue".to_owned(), true),
     }
 }
 
@@ -314,11 +308,8 @@ fn invoice_view(row: &Invoice) -> InvoiceView {
     };
     let parts = amount.into_iter().chain([state.to_owned()]);
     let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
-    InvoiceView {
-        words: parts.join(", "),
-        day: day(row.created),
-        pdf: row.invoice_pdf.clone().filter(|url| is_web_address(url)),
-    }
+    let pdf = row.invoice_pdf.clone().filter(|url| is_web_address(url));
+    InvoiceView(parts.join(", "), day(row.created), pdf)
 }
 
 /// Whether a link may lead there: nothing that runs in our page.
@@ -363,13 +354,13 @@ pub fn day(at: i64) -> Day {
             .and_then(|time| time.format(format).ok())
             .unwrap_or_default()
     };
-    Day {
+    Day(
         at,
-        iso: text(format_description!("[year]-[month]-[day]")),
-        text: text(format_description!(
+        text(format_description!("[year]-[month]-[day]")),
+        text(format_description!(
             "[day padding:none] [month repr:long] [year]"
         )),
-    }
+    )
 }
 
 #[cfg(test)]
@@ -437,9 +428,9 @@ mod tests {
         let dates = shown
             .dates
             .iter()
-            .map(|(words, day)| format!("{words} {}", day.text));
+            .map(|(words, day)| format!("{words} {}", day.2));
         (
-            shown.state.words.clone(),
+            shown.state.0.clone(),
             dates.collect::<Vec<_>>().join("; "),
             shown.may_change,
             shown.may_cancel,
@@ -566,7 +557,7 @@ mod tests {
                 delinquent,
                 ..customer()
             };
-            shelf(row).card(&customer, NOW).state.words
+            shelf(row).card(&customer, NOW).state.0
         };
         assert_eq!(overall(subscription("active"), 0), "Up to date");
         assert_eq!(overall(subscription("active"), 1), "Payment overdue");
@@ -575,9 +566,9 @@ mod tests {
 
     #[test]
     fn a_day_is_written_in_utc_and_nonsense_is_nothing() {
-        assert_eq!(day(NOW).text, "3 March 2027");
-        assert_eq!(day(NOW).iso, "2027-03-03");
-        assert_eq!(day(i64::MAX).text, "");
+        assert_eq!(day(NOW).2, "3 March 2027");
+        assert_eq!(day(NOW).1, "2027-03-03");
+        assert_eq!(day(i64::MAX).2, "");
     }
 
     #[test]
@@ -603,10 +594,7 @@ mod tests {
             })
         };
         let paid = invoice("paid", "https://pay.stripe.com/invoice/x/pdf");
-        assert_eq!(
-            (paid.words.as_str(), paid.pdf.is_some()),
-            ("¥1,200, paid", true)
-        );
-        assert_eq!(invoice("open", "javascript:alert(1)").pdf, None);
+        assert_eq!((paid.0.as_str(), paid.2.is_some()), ("¥1,200, paid", true));
+        assert_eq!(invoice("open", "javascript:alert(1)").2, None);
     }
 }

@@ -48,6 +48,8 @@ impl Outcome {
 pub struct Received {
     pub outcomes: Vec<Outcome>,
     pub changed: BTreeSet<String>,
+    /// The objects of which several events of one second were put in order.
+    pub tied: BTreeSet<String>,
 }
 
 /// Stores the events and applies them, in the caller's transaction: a few statements for all of
@@ -81,6 +83,15 @@ pub async fn receive(
         .filter_map(|(event, is_new)| is_new.then_some(event))
         .collect();
     let applied = apply(tx, &fresh, livemode, Doubt::Ask).await?;
+    // What came late or at once with others may decide what waits.
+    let late = fresh
+        .iter()
+        .zip(&applied.outcomes)
+        .filter(|(_, outcome)| matches!(outcome, Outcome::Stale | Outcome::Pending))
+        .filter_map(|(event, _)| event.object_id());
+    let late: Vec<_> = late.chain(applied.tied.iter().cloned()).collect();
+    let late: Vec<_> = late.iter().map(String::as_str).collect();
+    store::event::hurry(tx, &late, now).await?;
     for outcome in [Outcome::Stale, Outcome::Ignored, Outcome::Pending] {
         let ids: Vec<_> = fresh
             .iter()
@@ -91,7 +102,7 @@ pub async fn receive(
         let due = (outcome == Outcome::Pending).then_some(now);
         store::event::set_state(tx, &ids, outcome.state(), due).await?;
     }
-    let mut outcomes = applied.outcomes.into_iter();
+    let mut outcomes = applied.outcomes.clone().into_iter();
     let outcomes = is_new
         .into_iter()
         .map(|is_new| is_new.then(|| outcomes.next()).flatten())
@@ -99,7 +110,7 @@ pub async fn receive(
         .collect();
     Ok(Received {
         outcomes,
-        changed: applied.changed,
+        ..applied
     })
 }
 
@@ -165,6 +176,7 @@ pub async fn apply(
     Ok(Received {
         outcomes: work.outcomes,
         changed: work.addresses,
+        tied: work.tied,
     })
 }
 
@@ -192,6 +204,7 @@ struct Work {
     outcomes: Vec<Outcome>,
     addresses: BTreeSet<String>,
     customers: BTreeSet<String>,
+    tied: BTreeSet<String>,
 }
 
 impl Work {
@@ -219,6 +232,9 @@ impl Work {
                 Decision::Guess(None)
             } else {
                 let present = after.get(snapshot.id());
+                if present.is_some_and(|row| row.stripe_at() == event.created) {
+                    self.tied.extend(event.object_id());
+                }
                 order::decide(tx, present, event, snapshot.clone()).await?
             };
             let (next, sure) = match decision {

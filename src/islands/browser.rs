@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{EventSource, MessageEvent};
 
+/// The page that signs out is leaving already, and is not to be held up.
+const LEAVE_AFTER: std::time::Duration = std::time::Duration::from_secs(3);
 const RECONNECT_AFTER: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Gives the data of every event of that name, which is JSON, to `told`. At the event `signed-out` the
@@ -28,7 +30,7 @@ pub fn listen<T: DeserializeOwned + 'static>(
     let _ = source.add_event_listener_with_callback(event, on_event.as_ref().unchecked_ref());
     on_event.forget();
     let on_end = Closure::<dyn Fn()>::new(|| {
-        let _ = window().location().reload();
+        set_timeout(|| drop(window().location().reload()), LEAVE_AFTER);
     });
     let _ = source.add_event_listener_with_callback("signed-out", on_end.as_ref().unchecked_ref());
     on_end.forget();
@@ -59,6 +61,11 @@ pub fn on_return(back: impl Fn() + 'static) {
 
 pub fn copy(text: &str) {
     let _ = window().navigator().clipboard().write_text(text);
+}
+
+/// In small letters. Rust's own tables for that would be a tenth of what is downloaded.
+pub fn lower_case(text: &str) -> String {
+    js_sys::JsString::from(text).to_lower_case().into()
 }
 
 /// A day in the visitor's language and time zone, from unix seconds.

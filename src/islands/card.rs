@@ -3,7 +3,7 @@
 use leptos::{ev::SubmitEvent, prelude::*};
 
 use super::browser;
-use crate::model::{CustomerView, Day, State, SubscriptionView};
+use crate::model::{CustomerView, Day, InvoiceView, State, SubscriptionView};
 
 /// The button whose portal is being opened: the id in its form (a customer's, or a subscription's)
 /// and the button's `flow`.
@@ -77,12 +77,11 @@ pub fn Card(
                 <p>"Customer since " {time(created, live)}</p>
                 {payment_method.map(|words| view! { <p>"Pays with " {words}</p> })}
                 {invoice
-                    .map(|invoice| {
+                    .map(|InvoiceView(words, day, pdf)| {
                         view! {
                             <p>
-                                "Last invoice: " {invoice.words} ", " {time(invoice.day, live)}
-                                {invoice
-                                    .pdf
+                                "Last invoice: " {words} ", " {time(day, live)}
+                                {pdf
                                     .map(|url| {
                                         view! { " (" <a href=url rel="noreferrer">"PDF"</a> ")" }
                                     })}
@@ -200,14 +199,13 @@ fn Buttons(
     }
 }
 
-fn state_in_words(state: State) -> impl IntoView {
-    view! { <span class="state" class:overdue=state.is_bad>{state.words}</span> }
+fn state_in_words(State(words, is_bad): State) -> impl IntoView {
+    view! { <span class="state" class:overdue=is_bad>{words}</span> }
 }
 
 /// In UTC as the server has it, and in the visitor's language and time zone once the browser has
 /// taken over.
-fn time(day: Day, live: RwSignal<bool>) -> impl IntoView {
-    let Day { at, iso, text } = day;
+fn time(Day(at, iso, text): Day, live: RwSignal<bool>) -> impl IntoView {
     let words = move || {
         if live.get() {
             browser::local_day(at)

@@ -36,13 +36,17 @@ pub fn CustomerList(
     });
 
     let shown = move || {
-        let wanted = filter.get().trim().to_lowercase();
+        let wanted = filter.get();
         let mut list = customers.get();
-        list.retain(|customer| {
-            [&customer.title, &customer.email, &customer.id]
-                .iter()
-                .any(|text| text.to_lowercase().contains(&wanted))
-        });
+        // On the server the filter is empty: there is no browser to ask for small letters.
+        if !wanted.trim().is_empty() {
+            let wanted = browser::lower_case(wanted.trim());
+            list.retain(|customer| {
+                [&customer.title, &customer.email, &customer.id]
+                    .iter()
+                    .any(|text| browser::lower_case(text).contains(&wanted))
+            });
+        }
         list
     };
     let heard = move || match (filter.get().trim(), shown().len()) {

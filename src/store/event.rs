@@ -180,6 +180,26 @@ pub async fn postpone(tx: &mut Tx, ids: &[&str], due_at: i64) -> Result<()> {
     Ok(())
 }
 
+/// Makes what waits of these objects due at once: something came that may decide it.
+pub async fn hurry(tx: &mut Tx, object_ids: &[&str], now: i64) -> Result<()> {
+    for chunk in chunks(object_ids) {
+        let count = chunk.len();
+        let sql = format!(
+            "UPDATE event SET due_at = ${} WHERE due_at IS NOT NULL AND object_id IN {}",
+            count + 1,
+            placeholders(1, count)
+        );
+        on!(tx, connection => {
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for id in chunk {
+                query = query.bind(*id);
+            }
+            query.bind(now).execute(connection).await?;
+        });
+    }
+    Ok(())
+}
+
 /// Settles what was pending of an object: reading it has answered for all of it up to that second.
 pub async fn settle(tx: &mut Tx, object_id: &str, up_to: i64, now: i64) -> Result<()> {
     const SQL: &str = "UPDATE event

@@ -496,6 +496,15 @@ async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
     assert_eq!(claim(30, 9).await, []);
     run!(&store, tx => event::postpone(tx, &["evt_1"], 31));
     assert_eq!(claim(31, 9).await, [taken("evt_1", 2, 91)], "not counted");
+    run!(&store, tx => event::hurry(tx, &["cus_2"], 25));
+    assert_eq!(claim(25, 9).await, []);
+    run!(&store, tx => event::hurry(tx, &["cus_1"], 25));
+    let hurried = claim(25, 9).await;
+    assert_eq!(
+        hurried.len(),
+        3,
+        "whatever waits of the object: {hurried:?}"
+    );
     run!(&store, tx => event::fail(tx, "evt_1", "no answer", Some(32)));
     let state = |id: &'static str| {
         let store = store.clone();

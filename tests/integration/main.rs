@@ -12,6 +12,7 @@ mod contract;
 mod crash;
 mod engines;
 mod helpers;
+mod operator;
 mod ordering;
 mod payloads;
 mod portal;

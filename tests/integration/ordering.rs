@@ -3,7 +3,11 @@
 //! came after the one before. Values are few, so that a name often comes back within a second.
 
 use billhook::{
-    domain::sync::{self, Outcome},
+    domain::{
+        mirror::Kind,
+        refetch,
+        sync::{self, Outcome},
+    },
     store::{self, Store, Tx, customer::Customer},
     stripe::Event,
 };
@@ -19,6 +23,7 @@ use crate::{
 on_both_engines!(
     checklist_46_every_order_of_a_history_ends_in_the_same_row,
     checklist_46_random_histories_with_duplicates_end_as_they_should,
+    checklist_50_pages_of_any_age_in_between_change_nothing_in_the_end,
     checklist_49_deleted_is_final,
 );
 
@@ -180,6 +185,120 @@ async fn checklist_46_random_histories_with_duplicates_end_as_they_should(engine
             .unwrap();
     };
     tokio::task::spawn_blocking(test).await.unwrap();
+}
+
+/// What comes in: an event of the history at that place, or the object as Stripe had it after that
+/// step, read so many seconds later.
+#[derive(Clone, Debug)]
+enum Arrival {
+    Event(prop::sample::Index),
+    Page(prop::sample::Index, i64),
+}
+
+/// Several objects at once, events in any order with repetitions and ties, and pages of an import or
+/// refetches in between, of any age: when all events have come, each row is as its history ended.
+async fn checklist_50_pages_of_any_age_in_between_change_nothing_in_the_end(engine: Engine) {
+    let store = Store::connect(&database_url(engine).await).await.unwrap();
+    let runtime = tokio::runtime::Handle::current();
+    let later = || prop_oneof![3 => Just(0_i64), 2 => 1..3_i64];
+    let step = prop_oneof![
+        5 => later().prop_map(Step::Name),
+        3 => later().prop_map(Step::Phone),
+        1 => later().prop_map(Step::Delete),
+    ];
+    let arrival = prop_oneof![
+        2 => any::<prop::sample::Index>().prop_map(Arrival::Event),
+        1 => (any::<prop::sample::Index>(), 0..3_i64).prop_map(|(at, age)| Arrival::Page(at, age)),
+    ];
+    let object = (vec(step, 0..6), vec(arrival, 0..16));
+    let strategy = vec(object, 1..4);
+    let test = move || {
+        let config = proptest::test_runner::Config {
+            cases: 100,
+            failure_persistence: None,
+            ..Default::default()
+        };
+        TestRunner::new(config)
+            .run(&strategy, |objects| {
+                let histories: Vec<_> = objects
+                    .iter()
+                    .map(|(steps, _)| {
+                        let id = billhook::clock::new_id("cus");
+                        let (events, end) = history(&id, steps);
+                        (id, events, end)
+                    })
+                    .collect();
+                // Turn by turn, so that the objects are thrown together.
+                let most = objects.iter().map(|(_, arrivals)| arrivals.len()).max();
+                let work = store.write({
+                    let (objects, histories) = (objects.clone(), histories.clone());
+                    move |tx| {
+                        async move {
+                            for turn in 0..most.unwrap_or_default() {
+                                for ((_, arrivals), (_, events, _)) in
+                                    objects.iter().zip(&histories)
+                                {
+                                    if let Some(arrival) = arrivals.get(turn) {
+                                        arrive(tx, arrival, events).await?;
+                                    }
+                                }
+                            }
+                            let rest: Vec<_> = histories
+                                .iter()
+                                .flat_map(|(_, events, _)| events.iter().rev().cloned())
+                                .collect();
+                            sync::receive(tx, &rest, false, 1_800_000_000).await?;
+                            let mut rows = Vec::new();
+                            for (id, ..) in &histories {
+                                rows.push(store::row::find::<Customer>(tx, id).await?);
+                            }
+                            Ok(rows)
+                        }
+                        .boxed()
+                    }
+                });
+                let rows = runtime.block_on(work).unwrap();
+                for (row, (_, _, end)) in rows.into_iter().zip(&histories) {
+                    let row = row.expect("there is a row");
+                    // A page may have said of a deletion that it was earlier.
+                    prop_assert_eq!(row.deleted_at.is_some(), end.deleted_at.is_some());
+                    let timeless = |row: &Customer| Customer {
+                        stripe_at: 0,
+                        deleted_at: None,
+                        ..row.clone()
+                    };
+                    prop_assert_eq!(timeless(&row), timeless(end));
+                }
+                Ok(())
+            })
+            .unwrap();
+    };
+    tokio::task::spawn_blocking(test).await.unwrap();
+}
+
+async fn arrive(tx: &mut Tx, arrival: &Arrival, events: &[Event]) -> store::Result<()> {
+    match arrival {
+        Arrival::Event(at) => {
+            let event = at.get(events).clone();
+            sync::receive(tx, &[event], false, 1_800_000_000).await?;
+        }
+        Arrival::Page(at, age) => {
+            let event = at.get(events);
+            // Nothing happened in between, or the page would not be what it is.
+            let next = events.get(at.index(events.len()) + 1);
+            let second = next.map_or(event.created + age, |next| {
+                next.created.min(event.created + age)
+            });
+            let object = if event.r#type == "customer.deleted" {
+                json!({ "id": event.object["id"], "object": "customer", "deleted": true })
+            } else {
+                event.object.clone()
+            };
+            // Stripe's answer is of that second, so it holds all of the second before.
+            refetch::write(tx, Kind::Customer, &[object], second - 1, false).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn checklist_49_deleted_is_final(engine: Engine) {
