@@ -77,12 +77,12 @@ log=$root/target/build.log
 mkdir -p "$folder"
 touch "$stamp.new"
 often=", again"
-[ -x "$folder/billhook" ] || often=", about 4 minutes the first time"
+[ -x "$folder/billhook" ] || often=", about 8 minutes the first time"
 cd "$root"
 export RUST_BACKTRACE=0
-say "Billhook for the browser$often"
+say "Billhook for the browser${often/8/4}"
 slowly "Billhook for the browser" make_site || fail_with_log "Billhook for the browser did not build"
-say "Billhook for the server${often/4/5}"
+say "Billhook for the server$often"
 slowly "Billhook for the server" make_server || fail_with_log "Billhook for the server did not build"
 place_site
 mv "$stamp.new" "$stamp"
