@@ -43,7 +43,7 @@ install_cargo_tools() {
     fi
     [ "$wanted_for" = watch ] || return 0
     if ! leptos_fits && ! { by_binstall cargo-leptos "$leptos_version" && leptos_fits; }; then
-        say "cargo-leptos $leptos_version: about 15 minutes, once"
+        say "cargo-leptos $leptos_version: 12 minutes and more, once"
         slowly "cargo-leptos" quick_release cargo install cargo-leptos --version "$leptos_version" --locked --force \
             --features no_downloads || fail_with_log "cargo-leptos did not build"
     fi

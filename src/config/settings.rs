@@ -20,7 +20,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "STRIPE_API_KEY",
         default: "",
-        about: "A restricted key (`rk_…`) with *Customer portal: Write* and nothing else.",
+        about: "A restricted key (`rk_…`) with *Customer portal: Write*. What it may read besides, it can import and look up.",
     },
     Setting {
         name: "STRIPE_WEBHOOK_SECRET",

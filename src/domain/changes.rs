@@ -22,6 +22,10 @@ impl Changes {
         let _ = self.0.send(email);
     }
 
+    pub fn tell_all(&self, emails: impl IntoIterator<Item = String>) {
+        emails.into_iter().for_each(|email| self.tell(email));
+    }
+
     pub fn listen(&self) -> broadcast::Receiver<String> {
         self.0.subscribe()
     }

@@ -87,7 +87,7 @@ impl Writer {
     async fn apply_all(&self, events: Vec<Event>) -> Vec<Result<Outcome, NotStored>> {
         match self.apply(events.clone()).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
-            Err(error) if events.len() == 1 || store::is_away(&error) => {
+            Err(error) if store::is_away(&error) => {
                 tracing::error!(%error, events = events.len(), "events could not be stored");
                 vec![Err(NotStored); events.len()]
             }
@@ -132,10 +132,7 @@ impl Writer {
             .store
             .write(move |tx| async move { sync::receive(tx, &events, livemode, now).await }.boxed())
             .await?;
-        received
-            .changed
-            .into_iter()
-            .for_each(|email| self.changes.tell(email));
+        self.changes.tell_all(received.changed);
         Ok(received.outcomes)
     }
 }

@@ -190,9 +190,6 @@ pub async fn keep(app: &App, id: String, fetched: Fetched) -> store::Result<()> 
             .boxed()
         })
         .await?;
-    written
-        .changed
-        .into_iter()
-        .for_each(|address| app.changes.tell(address));
+    app.changes.tell_all(written.changed);
     Ok(())
 }

@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use futures::{FutureExt, future::try_join_all};
-use reqwest::StatusCode;
 use tokio_util::sync::CancellationToken;
 
 use super::{App, inbox::NotStored, sync::Outcome};
@@ -53,7 +52,7 @@ pub async fn run(app: App, stop: CancellationToken) {
         };
         match swept {
             Ok(swept) => tell(&swept),
-            Err(Error::Stripe(error)) if is_not_allowed(&error) => {
+            Err(Error::Stripe(error)) if error.is_not_allowed() => {
                 tracing::info!(
                     "the key may not read events, so events that never arrived are not asked for; \
                      give it `Events: Read` for that"
@@ -85,14 +84,6 @@ fn tell(swept: &Swept) {
     } else {
         tracing::debug!(seen = swept.seen, "swept");
     }
-}
-
-/// Whether Stripe says that the key has no such right.
-pub fn is_not_allowed(error: &client::Error) -> bool {
-    matches!(
-        error.status(),
-        Some(StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED)
-    )
 }
 
 /// Asks for everything since the last sweep began, and moves the cursor when all of it is stored.

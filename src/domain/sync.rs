@@ -77,11 +77,12 @@ pub async fn receive(
         new.remove(&event.id)
     };
     let is_new: Vec<_> = events.iter().map(is_new).collect();
-    let fresh: Vec<_> = events
+    let (fresh, stored): (Vec<_>, Vec<_>) = events
         .iter()
+        .zip(&rows)
         .zip(&is_new)
-        .filter_map(|(event, is_new)| is_new.then_some(event))
-        .collect();
+        .filter_map(|(both, is_new)| is_new.then_some(both))
+        .unzip();
     let applied = apply(tx, &fresh, livemode, Doubt::Ask).await?;
     // What came late or at once with others may decide what waits.
     let late = fresh
@@ -93,19 +94,19 @@ pub async fn receive(
     let late: Vec<_> = late.iter().map(String::as_str).collect();
     store::event::hurry(tx, &late, now).await?;
     for outcome in [Outcome::Stale, Outcome::Ignored, Outcome::Pending] {
-        let ids: Vec<_> = fresh
+        let ids: Vec<_> = stored
             .iter()
             .zip(&applied.outcomes)
-            .filter(|(event, of)| **of == outcome && !stands(event, outcome, livemode))
-            .map(|(event, _)| event.id.as_str())
+            .filter(|(row, of)| **of == outcome && row.state != outcome.state())
+            .map(|(row, _)| row.id.as_str())
             .collect();
         let due = (outcome == Outcome::Pending).then_some(now);
         store::event::set_state(tx, &ids, outcome.state(), due).await?;
     }
-    let mut outcomes = applied.outcomes.clone().into_iter();
+    let mut came_to = applied.outcomes.iter().copied();
     let outcomes = is_new
         .into_iter()
-        .map(|is_new| is_new.then(|| outcomes.next()).flatten())
+        .map(|is_new| is_new.then(|| came_to.next()).flatten())
         .map(|outcome| outcome.unwrap_or(Outcome::Duplicate))
         .collect();
     Ok(Received {
@@ -298,11 +299,6 @@ async fn put_sightings(tx: &mut Tx, events: &[&Event], outcomes: &[Outcome]) -> 
     }
     row::put_missing(tx, &prices.values().collect::<Vec<_>>()).await?;
     row::put_missing(tx, &payment_methods.values().collect::<Vec<_>>()).await
-}
-
-/// Whether the event was stored with the state that it came to.
-fn stands(event: &Event, outcome: Outcome, livemode: bool) -> bool {
-    outcome == Outcome::Ignored && kind(event, livemode).is_none()
 }
 
 fn row(event: &Event, kind: Option<Kind>, now: i64) -> store::event::Event {

@@ -3,10 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -18,7 +15,6 @@ use super::{
     App,
     mirror::Kind,
     refetch::{self, Fetched},
-    sweep,
     sync::{self, Doubt, Outcome},
 };
 use crate::{
@@ -40,35 +36,45 @@ const LONGEST: i64 = 72 * 60 * 60;
 const NOT_ALLOWED_FOR: i64 = 60 * 60;
 /// Seconds until what was read too early is read again.
 const SOON: i64 = 2;
+/// An event that is so many seconds ahead of Stripe's own clock is not waited for.
+const TOO_FAR_AHEAD: i64 = 60;
 
 /// When each noun may be asked for again, after Stripe has said that the key may not read it.
 #[derive(Clone, Debug, Default)]
-pub struct Permissions(Arc<[AtomicI64; 10]>);
+pub struct Permissions(Arc<Mutex<BTreeMap<Kind, i64>>>);
 
 impl Permissions {
     fn may_read(&self, kind: Kind, now: i64) -> bool {
-        self.0[kind as usize].load(Ordering::Relaxed) <= now
+        self.lock().get(&kind).is_none_or(|again| *again <= now)
     }
 
     fn refuse(&self, kind: Kind, now: i64) {
-        self.0[kind as usize].store(now + NOT_ALLOWED_FOR, Ordering::Relaxed);
+        self.lock().insert(kind, now + NOT_ALLOWED_FOR);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Kind, i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Takes up what is due until `stop`.
 pub async fn run(app: App, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        let wait = match step(&app).await {
+    loop {
+        // Given up in the middle it loses nothing: what it took is due again when its lease ends.
+        let result = tokio::select! {
+            () = stop.cancelled() => return,
+            result = step(&app) => result,
+        };
+        match result {
             Ok(true) => continue,
-            Ok(false) => LOOK_EVERY,
+            Ok(false) => {}
             Err(error) => {
                 tracing::error!(%error, "the events that are due could not be worked on");
-                LOOK_EVERY
             }
-        };
+        }
         tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
 }
@@ -117,7 +123,7 @@ async fn apply(app: &App, events: Claimed) -> store::Result<Vec<(Kind, Claimed)>
                     Err(error) if store::is_away(&error) => return Err(error),
                     Err(error) => {
                         record_failure(app, &one.0, &error.to_string(), false).await?;
-                        outcomes.push(Outcome::Ignored);
+                        outcomes.push(Outcome::Failed);
                     }
                 }
             }
@@ -167,10 +173,7 @@ async fn settle(app: &App, events: Vec<Event>, doubt: Doubt) -> store::Result<Ve
             .boxed()
         })
         .await?;
-    received
-        .changed
-        .into_iter()
-        .for_each(|address| app.changes.tell(address));
+    app.changes.tell_all(received.changed);
     Ok(received.outcomes)
 }
 
@@ -189,7 +192,7 @@ async fn ask(app: &App, kind: Kind, events: Claimed) -> store::Result<()> {
     }
     match refetch::fetch(&app.stripe, kind, &id).await {
         Ok(fetched) => keep(app, id, fetched, events).await,
-        Err(error) if sweep::is_not_allowed(&error) => {
+        Err(error) if error.is_not_allowed() => {
             tracing::warn!(%error, ?kind, "the key may not read this; events are taken as they are");
             app.permissions.refuse(kind, now);
             take_as_they_are(app, events).await
@@ -210,6 +213,11 @@ async fn ask(app: &App, kind: Kind, events: Claimed) -> store::Result<()> {
 async fn keep(app: &App, id: String, fetched: Fetched, events: Claimed) -> store::Result<()> {
     let newest = events.iter().map(|(_, event)| event.created).max();
     let now = app.clock.now();
+    let ahead = newest.map_or(0, |newest| newest.saturating_sub(fetched.as_of));
+    if ahead > TOO_FAR_AHEAD {
+        tracing::warn!(object = id, "an event of the future is taken as it is");
+        return take_as_they_are(app, events).await;
+    }
     // Read in the second of the event it might have been read before it.
     if newest.is_some_and(|newest| fetched.as_of <= newest) {
         return postpone(app, events, now + SOON).await;

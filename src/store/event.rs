@@ -2,7 +2,7 @@
 
 use sqlx::AssertSqlSafe;
 
-use super::{Result, Tx, chunks, on, placeholders};
+use super::{Result, Tx, chunks, many, on, placeholders};
 
 /// A row of `event`. Times are unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -69,23 +69,11 @@ pub async fn insert_all(tx: &mut Tx, events: &[Event]) -> Result<Vec<String>> {
 
 /// Records what became of events, and when the worker takes them, if it is to.
 pub async fn set_state(tx: &mut Tx, ids: &[&str], state: &str, due_at: Option<i64>) -> Result<()> {
-    for chunk in chunks(ids) {
-        // The ids come first, so that they are numbered from 1.
-        let count = chunk.len();
-        let sql = format!(
-            "UPDATE event SET state = ${}, due_at = ${} WHERE id IN {}",
-            count + 1,
-            count + 2,
-            placeholders(1, count)
-        );
-        on!(tx, connection => {
-            let mut query = sqlx::query(AssertSqlSafe(sql));
-            for id in chunk {
-                query = query.bind(*id);
-            }
-            query.bind(state).bind(due_at).execute(connection).await?;
-        });
-    }
+    let values = [state.into(), due_at.into()];
+    many::change(tx, ids, values, |ids, [state, due_at]| {
+        format!("UPDATE event SET state = {state}, due_at = {due_at} WHERE id IN {ids}")
+    })
+    .await?;
     Ok(())
 }
 
@@ -126,23 +114,13 @@ pub async fn claim(tx: &mut Tx, now: i64, until: i64, most: i64) -> Result<Vec<E
 
 /// Records what became of events that the worker took.
 pub async fn finish(tx: &mut Tx, ids: &[&str], state: &str, now: i64) -> Result<()> {
-    for chunk in chunks(ids) {
-        let count = chunk.len();
-        let sql = format!(
-            "UPDATE event SET state = ${}, processed_at = ${}, error = NULL, due_at = NULL
-             WHERE id IN {}",
-            count + 1,
-            count + 2,
-            placeholders(1, count)
-        );
-        on!(tx, connection => {
-            let mut query = sqlx::query(AssertSqlSafe(sql));
-            for id in chunk {
-                query = query.bind(*id);
-            }
-            query.bind(state).bind(now).execute(connection).await?;
-        });
-    }
+    many::change(tx, ids, [state.into(), now.into()], |ids, [state, now]| {
+        format!(
+            "UPDATE event SET state = {state}, processed_at = {now}, error = NULL, due_at = NULL
+             WHERE id IN {ids}"
+        )
+    })
+    .await?;
     Ok(())
 }
 
@@ -162,41 +140,27 @@ pub async fn fail(tx: &mut Tx, id: &str, error: &str, due_at: Option<i64>) -> Re
 
 /// Records that a try that needed Stripe is to be made again at `due_at`, and does not count it.
 pub async fn postpone(tx: &mut Tx, ids: &[&str], due_at: i64) -> Result<()> {
-    for chunk in chunks(ids) {
-        let count = chunk.len();
-        let sql = format!(
-            "UPDATE event SET due_at = ${}, attempts = attempts - 1 WHERE id IN {}",
-            count + 1,
-            placeholders(1, count)
-        );
-        on!(tx, connection => {
-            let mut query = sqlx::query(AssertSqlSafe(sql));
-            for id in chunk {
-                query = query.bind(*id);
-            }
-            query.bind(due_at).execute(connection).await?;
-        });
-    }
+    many::change(tx, ids, [due_at.into()], |ids, [due_at]| {
+        format!(
+            "UPDATE event SET due_at = {due_at}, attempts = attempts - 1
+             WHERE attempts > 0 AND id IN {ids}"
+        )
+    })
+    .await?;
     Ok(())
 }
 
-/// Makes what waits of these objects due at once: something came that may decide it.
+/// Makes what waits of these objects due at once: something came that may decide it. That costs it
+/// no attempt.
 pub async fn hurry(tx: &mut Tx, object_ids: &[&str], now: i64) -> Result<()> {
-    for chunk in chunks(object_ids) {
-        let count = chunk.len();
-        let sql = format!(
-            "UPDATE event SET due_at = ${} WHERE due_at IS NOT NULL AND object_id IN {}",
-            count + 1,
-            placeholders(1, count)
-        );
-        on!(tx, connection => {
-            let mut query = sqlx::query(AssertSqlSafe(sql));
-            for id in chunk {
-                query = query.bind(*id);
-            }
-            query.bind(now).execute(connection).await?;
-        });
-    }
+    many::change(tx, object_ids, [now.into()], |ids, [now]| {
+        format!(
+            "UPDATE event SET due_at = {now},
+                 attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END
+             WHERE due_at > {now} AND object_id IN {ids}"
+        )
+    })
+    .await?;
     Ok(())
 }
 
@@ -275,23 +239,13 @@ pub async fn counts(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
 /// Makes events that still have their payloads due at `now`, as if they had just come. Returns how
 /// many there were.
 pub async fn requeue(tx: &mut Tx, ids: &[&str], now: i64) -> Result<u64> {
-    let mut count = 0;
-    for chunk in chunks(ids) {
-        let sql = format!(
-            "UPDATE event SET state = 'pending', attempts = 0, error = NULL, due_at = ${}
-             WHERE payload <> '' AND id IN {}",
-            chunk.len() + 1,
-            placeholders(1, chunk.len())
-        );
-        count += on!(tx, connection => {
-            let mut query = sqlx::query(AssertSqlSafe(sql));
-            for id in chunk {
-                query = query.bind(*id);
-            }
-            query.bind(now).execute(connection).await?.rows_affected()
-        });
-    }
-    Ok(count)
+    many::change(tx, ids, [now.into()], |ids, [now]| {
+        format!(
+            "UPDATE event SET state = 'pending', attempts = 0, error = NULL, due_at = {now}
+             WHERE payload <> '' AND id IN {ids}"
+        )
+    })
+    .await
 }
 
 /// Deletes the payloads of events that were received before that second and are done with, at most

@@ -5,7 +5,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::{
-    Result, Tx, chunks, on, placeholders,
+    Result, Tx, chunks, many, on, placeholders,
     row::{self, Row, rows},
 };
 
@@ -175,22 +175,13 @@ pub struct SubscriptionItem {
 
 /// The items of these subscriptions, each in its order.
 pub async fn items_of(tx: &mut Tx, subscriptions: &[&str]) -> Result<Vec<SubscriptionItem>> {
-    let mut items = Vec::new();
-    for chunk in chunks(subscriptions) {
-        let sql = format!(
-            "SELECT * FROM subscription_item WHERE subscription_id IN {}
-             ORDER BY subscription_id, position",
-            placeholders(1, chunk.len())
-        );
-        items.extend(on!(tx, connection => {
-            let mut query = sqlx::query_as(AssertSqlSafe(sql));
-            for id in chunk {
-                query = query.bind(*id);
-            }
-            query.fetch_all(connection).await?
-        }));
-    }
-    Ok(items)
+    many::select(tx, subscriptions, |ids| {
+        format!(
+            "SELECT * FROM subscription_item WHERE subscription_id IN {ids}
+             ORDER BY subscription_id, position"
+        )
+    })
+    .await
 }
 
 /// Makes these the items of these subscriptions, and removes all others that they had.
@@ -199,19 +190,10 @@ pub async fn replace_items(
     subscriptions: &[&str],
     items: &[&SubscriptionItem],
 ) -> Result<()> {
-    for chunk in chunks(subscriptions) {
-        let sql = format!(
-            "DELETE FROM subscription_item WHERE subscription_id IN {}",
-            placeholders(1, chunk.len())
-        );
-        on!(tx, connection => {
-            let mut query = sqlx::query(AssertSqlSafe(sql));
-            for id in chunk {
-                query = query.bind(*id);
-            }
-            query.execute(connection).await?;
-        });
-    }
+    many::change(tx, subscriptions, [], |ids, []| {
+        format!("DELETE FROM subscription_item WHERE subscription_id IN {ids}")
+    })
+    .await?;
     for chunk in chunks(items) {
         let sql = format!(
             "INSERT INTO subscription_item
@@ -241,48 +223,30 @@ pub async fn replace_items(
 
 /// The rows of a table that belong to these customers, newest first, without tombstones.
 pub async fn of_customers<R: Row>(tx: &mut Tx, customers: &[&str]) -> Result<Vec<R>> {
-    let mut rows = Vec::new();
-    for chunk in chunks(customers) {
-        let sql = format!(
-            "SELECT {} FROM {} WHERE customer_id IN {} AND deleted_at IS NULL
+    let columns = R::COLUMNS.join(", ");
+    many::select(tx, customers, |ids| {
+        format!(
+            "SELECT {columns} FROM {} WHERE customer_id IN {ids} AND deleted_at IS NULL
              ORDER BY created DESC, id",
-            R::COLUMNS.join(", "),
-            R::TABLE,
-            placeholders(1, chunk.len())
-        );
-        rows.extend(on!(tx, connection => {
-            let mut query = sqlx::query_as(AssertSqlSafe(sql));
-            for id in chunk {
-                query = query.bind(*id);
-            }
-            query.fetch_all(connection).await?
-        }));
-    }
-    Ok(rows)
+            R::TABLE
+        )
+    })
+    .await
 }
 
 /// The newest invoice of each of these customers that is no draft.
 pub async fn last_invoices(tx: &mut Tx, customers: &[&str]) -> Result<Vec<Invoice>> {
-    let mut rows = Vec::new();
-    for chunk in chunks(customers) {
-        let sql = format!(
+    many::select(tx, customers, |ids| {
+        format!(
             "SELECT * FROM invoice AS last
-             WHERE customer_id IN {} AND deleted_at IS NULL AND COALESCE(status, '') <> 'draft'
+             WHERE customer_id IN {ids} AND deleted_at IS NULL AND COALESCE(status, '') <> 'draft'
                AND NOT EXISTS (SELECT 1 FROM invoice AS newer
                    WHERE newer.customer_id = last.customer_id AND newer.deleted_at IS NULL
                      AND COALESCE(newer.status, '') <> 'draft'
-                     AND (newer.created, newer.id) > (last.created, last.id))",
-            placeholders(1, chunk.len())
-        );
-        rows.extend(on!(tx, connection => {
-            let mut query = sqlx::query_as(AssertSqlSafe(sql));
-            for id in chunk {
-                query = query.bind(*id);
-            }
-            query.fetch_all(connection).await?
-        }));
-    }
-    Ok(rows)
+                     AND (newer.created, newer.id) > (last.created, last.id))"
+        )
+    })
+    .await
 }
 
 /// Rows by id that are no tombstones.

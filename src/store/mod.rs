@@ -8,6 +8,7 @@
 
 pub mod customer;
 pub mod event;
+pub mod many;
 pub mod mirror;
 pub mod outbox;
 pub mod progress;

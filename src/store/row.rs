@@ -4,14 +4,11 @@
 
 use sqlx::{AssertSqlSafe, FromRow, postgres::PgRow, sqlite::SqliteRow};
 
-use super::{Result, Tx, chunks, on, placeholders};
-
-/// One value of a row. There are no other types than these two.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cell {
-    Text(Option<String>),
-    Number(Option<i64>),
-}
+use super::{
+    Result, Tx, chunks,
+    many::{self, Cell},
+    on, placeholders,
+};
 
 /// A row of a mirrored table. All have these four columns, besides their own.
 pub trait Row:
@@ -40,30 +37,6 @@ pub trait Row:
     fn stamped(self, livemode: i64, at: i64) -> Self;
     /// In the order of the columns.
     fn cells(&self) -> Vec<Cell>;
-}
-
-impl From<&String> for Cell {
-    fn from(text: &String) -> Cell {
-        Cell::Text(Some(text.clone()))
-    }
-}
-
-impl From<&Option<String>> for Cell {
-    fn from(text: &Option<String>) -> Cell {
-        Cell::Text(text.clone())
-    }
-}
-
-impl From<&i64> for Cell {
-    fn from(number: &i64) -> Cell {
-        Cell::Number(Some(*number))
-    }
-}
-
-impl From<&Option<i64>> for Cell {
-    fn from(number: &Option<i64>) -> Cell {
-        Cell::Number(*number)
-    }
 }
 
 /// Makes the struct of a mirrored table and its [`Row`].
@@ -122,7 +95,7 @@ macro_rules! rows {
                 Self { livemode, stripe_at: at, ..self }
             }
 
-            fn cells(&self) -> Vec<$crate::store::row::Cell> {
+            fn cells(&self) -> Vec<$crate::store::many::Cell> {
                 vec![
                     (&self.id).into(),
                     $((&self.$field).into(),)*
@@ -146,23 +119,11 @@ pub const fn column(field: &'static str) -> &'static str {
 
 /// The rows of these ids, tombstones or not, whoever owns them, in no order.
 pub async fn find_all<R: Row>(tx: &mut Tx, ids: &[&str]) -> Result<Vec<R>> {
-    let mut rows = Vec::with_capacity(ids.len());
-    for chunk in chunks(ids) {
-        let sql = format!(
-            "SELECT {} FROM {} WHERE id IN {}",
-            R::COLUMNS.join(", "),
-            R::TABLE,
-            placeholders(1, chunk.len())
-        );
-        rows.extend(on!(tx, connection => {
-            let mut query = sqlx::query_as(AssertSqlSafe(sql));
-            for id in chunk {
-                query = query.bind(*id);
-            }
-            query.fetch_all(connection).await?
-        }));
-    }
-    Ok(rows)
+    let columns = R::COLUMNS.join(", ");
+    many::select(tx, ids, |ids| {
+        format!("SELECT {columns} FROM {} WHERE id IN {ids}", R::TABLE)
+    })
+    .await
 }
 
 /// The row of `id`, tombstone or not, whoever owns it.

@@ -245,6 +245,14 @@ impl Error {
         }
     }
 
+    /// Whether Stripe says that the key has no such right.
+    pub fn is_not_allowed(&self) -> bool {
+        matches!(
+            self.status(),
+            Some(StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED)
+        )
+    }
+
     /// The status that Stripe refused with.
     pub fn status(&self) -> Option<StatusCode> {
         match self {

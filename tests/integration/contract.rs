@@ -6,6 +6,7 @@ use billhook::store::{
     customer::Customer,
     event,
     event::Event,
+    many::{self, Cell},
     mirror::{
         self, CheckoutSession, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
         PaymentMethod, Price, Product, Subscription, SubscriptionItem,
@@ -13,7 +14,7 @@ use billhook::store::{
     outbox,
     outbox::Mail,
     progress,
-    row::{self, Cell, Row},
+    row::{self, Row},
     session,
     session::Session,
     sign_in,
@@ -35,6 +36,7 @@ on_both_engines!(
     row_level_security_hides_others_whatever_the_query,
     events_are_stored_once,
     many_rows_are_written_and_read_at_once,
+    statements_about_many_ids_miss_none,
     sign_ins_are_read_counted_and_used_once,
     sessions_rotate_and_end,
     mails_are_claimed_by_one_and_retried,
@@ -985,6 +987,48 @@ async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
     assert!(dump(&store, "outbox").await.contains("31"));
     run!(&store, tx => outbox::drop_mail(tx, "mail_1"));
     assert_eq!(dump(&store, "outbox").await, "");
+}
+
+async fn statements_about_many_ids_miss_none(engine: Engine) {
+    let store = open(engine).await;
+    // 64, then 8, then 1 in a statement.
+    let rows: Vec<_> = (0..73)
+        .map(|number| full_customer(&format!("cus_{number}"), "ada@example.com"))
+        .collect();
+    let ids: Vec<_> = rows.iter().map(|row| row.id.clone()).collect();
+    let changed = run(&store, move |tx| {
+        async move {
+            row::put_all(tx, &rows.iter().collect::<Vec<_>>()).await?;
+            let ids: Vec<_> = ids.iter().skip(1).map(String::as_str).collect();
+            let values = [Cell::from("Grace"), Cell::from(7)];
+            many::change(tx, &ids, values, |ids, [name, at]| {
+                format!("UPDATE customer SET name = {name}, stripe_at = {at} WHERE id IN {ids}")
+            })
+            .await
+        }
+        .boxed()
+    });
+    assert_eq!(changed.await, 72);
+    let found = run(&store, |tx| {
+        async move {
+            let ids: Vec<_> = (0..80).map(|number| format!("cus_{number}")).collect();
+            let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+            many::select::<Customer>(tx, &ids, |ids| {
+                format!("SELECT * FROM customer WHERE id IN {ids}")
+            })
+            .await
+        }
+        .boxed()
+    })
+    .await;
+    assert_eq!(found.len(), 73);
+    for row in found {
+        let expected = match row.id.as_str() {
+            "cus_0" => ("Ada", 1_700_000_001),
+            _ => ("Grace", 7),
+        };
+        assert_eq!((row.name.as_deref().unwrap(), row.stripe_at), expected);
+    }
 }
 
 async fn a_transaction_that_fails_leaves_nothing(engine: Engine) {

@@ -9,11 +9,12 @@ use billhook::{
     store::{
         self, Store, Tx,
         customer::Customer,
+        many::Cell,
         mirror::{
             self, CheckoutSession, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
             PaymentMethod, Price, Product, Subscription,
         },
-        row::{self, Cell, Row},
+        row::{self, Row},
     },
     stripe::Event,
 };

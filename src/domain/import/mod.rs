@@ -2,13 +2,16 @@
 //! into ranges that are read side by side, and what is left of them is kept with every page, so
 //! that a second run goes on where the first was stopped.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod ranges;
+
+use std::collections::{BTreeMap, VecDeque};
 
 use futures::FutureExt;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use ranges::{Left, Range};
 
 use super::{
     App,
@@ -23,10 +26,6 @@ use crate::{
 
 /// Ranges that are read at once. The limit of requests is the client's.
 const SIDE_BY_SIDE: usize = 12;
-/// Nothing of Stripe's is older: 2010-01-01.
-const BEGINNING: i64 = 1_262_304_000;
-/// Seconds below which a range is not split.
-const SMALLEST: i64 = 60;
 
 /// The nouns that Stripe lists without a customer, in the order in which pages need them. Payment
 /// methods come with the customers and subscriptions that use them.
@@ -40,25 +39,6 @@ pub const NOUNS: [Kind; 8] = [
     Kind::InvoicePayment,
     Kind::CheckoutSession,
 ];
-
-/// A part of the time in which objects were made, both ends included.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Range {
-    from: i64,
-    to: i64,
-    /// The last object that was read of it.
-    after: Option<String>,
-}
-
-/// What is kept between pages and between runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Left {
-    ranges: Vec<Range>,
-    /// Objects read so far.
-    read: u64,
-    /// The second up to which the noun is read.
-    to: i64,
-}
 
 /// How far a noun has come.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -145,15 +125,21 @@ impl Import<'_> {
             let Some(joined) = running.join_next().await else {
                 break;
             };
-            let Ok((number, result)) = joined else {
-                continue;
+            let (number, result) = match joined {
+                Ok(done) => done,
+                // The range of a task that panicked stays under way, and so is kept for the next run.
+                Err(error) => {
+                    let list = refetch::list_of(self.kind);
+                    report.errors.push(format!("{list}: {error}"));
+                    continue;
+                }
             };
+            let (objects, has_more, as_of) = result?;
             let Some(range) = under_way.remove(&number) else {
                 continue;
             };
-            let (objects, has_more, as_of) = result?;
             let split = waiting.is_empty() && running.len() + 1 < SIDE_BY_SIDE;
-            waiting.extend(rest(range, &objects, has_more, split));
+            waiting.extend(range.rest(&objects, has_more, split));
             left.read += u64::try_from(objects.len()).unwrap_or(u64::MAX);
             left.ranges = waiting.iter().chain(under_way.values()).cloned().collect();
             let (objects, cut): (Vec<_>, Vec<_>) = objects
@@ -167,10 +153,10 @@ impl Import<'_> {
             tell(Progress {
                 kind: self.kind,
                 read: left.read,
-                part: part(&left),
+                part: left.part(),
             });
         }
-        if !stop.is_cancelled() {
+        if waiting.is_empty() && under_way.is_empty() {
             self.forget().await?;
         }
         Ok(())
@@ -189,15 +175,7 @@ impl Import<'_> {
         }
         // A day more than now, in case that our clock is behind Stripe's.
         let to = self.app.clock.now() + 24 * 60 * 60;
-        Ok(Left {
-            ranges: vec![Range {
-                from: BEGINNING,
-                to,
-                after: None,
-            }],
-            read: 0,
-            to,
-        })
+        Ok(Left::whole(to))
     }
 
     /// Writes objects and, in the same transaction, what is left.
@@ -234,10 +212,7 @@ impl Import<'_> {
             changed,
             unreadable,
         } = work.await?;
-        let changed: BTreeSet<_> = changed;
-        changed
-            .into_iter()
-            .for_each(|address| self.app.changes.tell(address));
+        self.app.changes.tell_all(changed);
         let list = refetch::list_of(self.kind);
         report.errors.extend(
             unreadable
@@ -314,89 +289,4 @@ async fn page(
         as_of,
     } = client.page(&path, &query).await?;
     Ok((objects, has_more, as_of))
-}
-
-/// What is left of a range after a page, in two parts where others have nothing to do.
-fn rest(range: Range, objects: &[Value], has_more: bool, split: bool) -> Vec<Range> {
-    let Some(last) = objects.last().filter(|_| has_more) else {
-        return Vec::new();
-    };
-    let Some(id) = json::text(last, "id") else {
-        return Vec::new();
-    };
-    let oldest = json::number(last, "created").clamp(range.from, range.to);
-    let newer = Range {
-        to: oldest,
-        after: Some(id),
-        ..range
-    };
-    if !split || oldest - newer.from < SMALLEST {
-        return vec![newer];
-    }
-    let middle = newer.from + (oldest - newer.from) / 2;
-    let older = Range {
-        from: newer.from,
-        to: middle,
-        after: None,
-    };
-    let newer = Range {
-        from: middle + 1,
-        ..newer
-    };
-    vec![newer, older]
-}
-
-fn part(left: &Left) -> f64 {
-    let span = |from: i64, to: i64| (to - from).max(0) as f64;
-    let still: f64 = left
-        .ranges
-        .iter()
-        .map(|range| span(range.from, range.to))
-        .sum();
-    (1.0 - still / span(BEGINNING, left.to).max(1.0)).clamp(0.0, 1.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn range(from: i64, to: i64) -> Range {
-        Range {
-            from,
-            to,
-            after: None,
-        }
-    }
-
-    #[test]
-    fn what_is_left_of_a_range_has_no_hole_and_no_overlap() {
-        let objects = [
-            json!({ "id": "b", "created": 900 }),
-            json!({ "id": "a", "created": 800 }),
-        ];
-        assert_eq!(rest(range(0, 1000), &objects, false, true), []);
-        let whole = Range {
-            from: 0,
-            to: 800,
-            after: Some("a".to_owned()),
-        };
-        let unsplit = rest(range(0, 1000), &objects, true, false);
-        assert_eq!(unsplit, std::slice::from_ref(&whole));
-        let parts = rest(range(0, 1000), &objects, true, true);
-        assert_eq!(
-            parts,
-            [
-                Range {
-                    from: 401,
-                    ..whole.clone()
-                },
-                range(0, 400)
-            ]
-        );
-        assert_eq!(
-            rest(range(790, 1000), &objects, true, true),
-            [Range { from: 790, ..whole }]
-        );
-    }
 }
