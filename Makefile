@@ -35,8 +35,7 @@ lint:
 	@scripts/lint.sh
 
 bench:
-	@scripts/build.sh --if-changed
-	@scripts/with.sh build cargo bench --no-default-features --features ssr
+	@scripts/bench.sh
 
 crash:
 	@scripts/crash.sh

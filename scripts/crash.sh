@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The crash run on both engines, with a Postgres of its own.
+# The crash run on both engines and with power cuts, with a Postgres of its own.
 #
-#   scripts/crash.sh [--full] [--seed NUMBER] [--engine sqlite|postgres]
+#   scripts/crash.sh [--full] [--seed NUMBER] [--engine sqlite|sqlite-power-cut|postgres]
 set -euo pipefail
 
 script=crash

@@ -74,9 +74,11 @@ need_basics() {
     [ -s /etc/ssl/certs/ca-certificates.crt ] || need ca-certificates
 }
 
-# A browser with at least one font, and the programs of a Postgres server.
+# A browser with at least one font, and Postgres.
 need_for_tests() {
     [ -n "$(find_chromium)" ] || need chromium
     compgen -G '/usr/share/fonts/*type/*' >/dev/null || need fonts-dejavu-core
-    [ -n "$(postgres_bin)" ] || need postgresql
+    need_postgres
 }
+
+need_postgres() { [ -n "$(postgres_bin)" ] || need postgresql; }

@@ -2,8 +2,10 @@
 # A Postgres cluster of the tests' own: in a temporary folder, on a free port of the loopback address, with a password,
 # and without the care for power cuts that makes a real one slow. It needs Debian's `postgresql` installed, not running.
 #
-#   scripts/postgres.sh start         prints its folder and, on the next line, the URL of the database
-#   scripts/postgres.sh stop FOLDER   stops it and removes the folder
+#   scripts/postgres.sh start [--durable]   prints its folder and, on the next line, the URL of the database
+#   scripts/postgres.sh stop FOLDER         stops it and removes the folder
+#
+#   --durable    with that care, as Postgres comes
 #
 # The URL is that of `billhook_test`, who owns the database, may make roles and databases, and is no superuser: row-level
 # security binds it as it does in production.
@@ -38,6 +40,8 @@ make_cluster() {
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 200
+SETTINGS
+    [ "$durable" = yes ] || cat <<'SETTINGS' | unprivileged tee -a "$folder/data/postgresql.conf" >/dev/null
 fsync = off
 synchronous_commit = off
 full_page_writes = off
@@ -98,13 +102,21 @@ stop() {
     rm -rf "$1"
 }
 
+durable=no
 case ${1:-} in
-    start) start ;;
+    start)
+        case ${2:-} in
+            "") ;;
+            --durable) durable=yes ;;
+            *) die "usage: scripts/postgres.sh start [--durable] | stop FOLDER" ;;
+        esac
+        start
+        ;;
     stop)
         case ${2:-} in
             */billhook-postgres.*) stop "$2" ;;
             *) die "usage: scripts/postgres.sh stop FOLDER" ;;
         esac
         ;;
-    *) die "usage: scripts/postgres.sh start | stop FOLDER" ;;
+    *) die "usage: scripts/postgres.sh start [--durable] | stop FOLDER" ;;
 esac

@@ -2,8 +2,8 @@
 # Brings in what is missing on this machine to run, test, build or lint Billhook, and nothing else. It asks nothing,
 # says what it installs and how long that takes, and is done in a moment when nothing is missing.
 #
-#   scripts/setup.sh run|build|test|lint|watch
-#   scripts/setup.sh system run|build|test|lint|watch debian|rustup    the part that needs root, for an administrator
+#   scripts/setup.sh run|build|test|bench|lint|watch
+#   scripts/setup.sh system run|build|test|bench|lint|watch debian|rustup    the part that needs root, for an administrator
 #
 # BILLHOOK_TOOLCHAIN=auto|rustup|debian chooses the Rust (auto: rustup's where it can fetch the wasm32 target).
 set -euo pipefail
@@ -23,7 +23,7 @@ fi
 # shellcheck source=scripts/tools.sh
 . "$here/tools.sh"
 
-usage() { die "usage: scripts/setup.sh run|build|test|lint|watch"; }
+usage() { die "usage: scripts/setup.sh run|build|test|bench|lint|watch"; }
 
 install_system_parts() {
     need_basics
@@ -31,6 +31,7 @@ install_system_parts() {
     [ "$wanted_for" != lint ] || need_lint_tools
     need_node
     [ "$wanted_for" != test ] || need_for_tests
+    [ "$wanted_for" != bench ] || need_postgres
     install_packages
     prepare_debian_rust
 }
@@ -43,13 +44,13 @@ set_up_for_user() {
     install_system_parts
     set_paths
     install_cargo_tools
-    [ "$wanted_for" != test ] || install_newer_node
+    case $wanted_for in test | bench) install_newer_node ;; esac
     install_npm_packages
     write_toolchain
 }
 
 case $purpose in
-    run | build | test | lint | watch)
+    run | build | test | bench | lint | watch)
         wanted_for=$purpose
         set_up_for_user
         ;;
@@ -57,7 +58,7 @@ case $purpose in
         wanted_for=${2:-}
         rust=${3:-}
         case $wanted_for:$rust in
-            run:* | build:* | test:* | lint:* | watch:*) ;;
+            run:* | build:* | test:* | bench:* | lint:* | watch:*) ;;
             *) usage ;;
         esac
         case $rust in

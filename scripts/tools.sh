@@ -100,7 +100,10 @@ npm_packages() {
 
 install_npm_packages() {
     npm_packages "$root/build-tools" "wasm-opt and esbuild from npm"
-    [ "$wanted_for" != test ] || npm_packages "$root/end2end" "npm packages of the tests"
+    case $wanted_for in
+        test) npm_packages "$root/end2end" "npm packages of the tests" ;;
+        bench) npm_packages "$root/benches/peer" "npm packages of the bench" ;;
+    esac
 }
 
 # What every later command of a build, a test or a bench sees; see use_toolchain.

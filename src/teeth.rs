@@ -12,6 +12,8 @@ pub enum Tooth {
     NoTombstone,
     /// Which events have come is remembered in memory alone.
     DedupeInMemory,
+    /// SQLite does not flush, so that a power cut takes what was answered.
+    SynchronousOff,
 }
 
 /// Whether this promise is to be broken.

@@ -17,6 +17,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use crate::events;
+
 /// What a run of posts took.
 pub struct Load {
     elapsed: Duration,
@@ -27,6 +29,10 @@ pub struct Load {
 impl Load {
     pub fn per_second(&self) -> f64 {
         self.latencies.len() as f64 / self.elapsed.as_secs_f64()
+    }
+
+    pub fn count(&self) -> usize {
+        self.latencies.len()
     }
 
     /// In milliseconds.
@@ -61,24 +67,75 @@ async fn post_some(
     requests: Arc<Vec<Vec<u8>>>,
     next: Arc<AtomicUsize>,
 ) -> Vec<Duration> {
-    let mut socket = TcpStream::connect(address).await.expect("connected");
-    socket.set_nodelay(true).expect("no delay");
+    let mut connection = Connection::new(address).await;
     let mut latencies = Vec::new();
-    let mut buffer = vec![0; 4096];
     while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
-        let began = Instant::now();
-        socket.write_all(request).await.expect("sent");
-        let mut length = 0;
-        // Both servers answer this short word, so its arrival is the end of the answer.
-        while !buffer[..length].ends_with(b"applied\n") {
-            let read = socket.read(&mut buffer[length..]).await.expect("read");
-            length += read;
-            let so_far = String::from_utf8_lossy(&buffer[..length]);
-            assert!(read > 0 && so_far.starts_with("HTTP/1.1 200"), "{so_far}");
-        }
-        latencies.push(began.elapsed());
+        latencies.push(connection.post(request).await);
     }
     latencies
+}
+
+/// Posts so many new events a second, each about a customer of its own, until `end` is there.
+/// Returns what that gave, and what the posts took.
+pub async fn post_until<T>(
+    address: SocketAddr,
+    per_second: usize,
+    secret: &str,
+    end: impl Future<Output = T>,
+) -> (T, Load) {
+    let began = Instant::now();
+    let mut latencies = Vec::new();
+    let posting = async {
+        let mut connection = Connection::new(address).await;
+        let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second as u32);
+        // What waited for the one before is sent at once, so that slowness is not spared.
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+        for number in 900_000.. {
+            let due = ticks.tick().await;
+            let request = events::request(number, &events::customer(number), secret);
+            connection.post(&request).await;
+            latencies.push(due.elapsed());
+        }
+    };
+    let value = tokio::select! {
+        value = end => value,
+        () = posting => unreachable!("there is always another number"),
+    };
+    latencies.sort_unstable();
+    let elapsed = began.elapsed();
+    (value, Load { elapsed, latencies })
+}
+
+struct Connection {
+    socket: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    async fn new(address: SocketAddr) -> Connection {
+        let socket = TcpStream::connect(address).await.expect("connected");
+        socket.set_nodelay(true).expect("no delay");
+        Connection {
+            socket,
+            buffer: vec![0; 4096],
+        }
+    }
+
+    /// Sends a request, and returns how long its answer took.
+    async fn post(&mut self, request: &[u8]) -> Duration {
+        let began = Instant::now();
+        self.socket.write_all(request).await.expect("sent");
+        let mut length = 0;
+        // All servers answer this short word, so its arrival is the end of the answer.
+        while !self.buffer[..length].ends_with(b"applied\n") {
+            let read = self.socket.read(&mut self.buffer[length..]).await;
+            let read = read.expect("read");
+            length += read;
+            let so_far = String::from_utf8_lossy(&self.buffer[..length]);
+            assert!(read > 0 && so_far.starts_with("HTTP/1.1 200"), "{so_far}");
+        }
+        began.elapsed()
+    }
 }
 
 /// Cookies, forms, and redirects that are not followed.

@@ -11,17 +11,21 @@ pub fn requests(count: usize, secret: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// One post of a `customer.updated` event about `object`.
-pub fn request(number: usize, object: &Value, secret: &str) -> Vec<u8> {
-    let now = billhook::clock::Clock::default().now();
+/// A `customer.updated` event about `object`, made at that unix second.
+pub fn event(number: usize, object: &Value, now: i64) -> Value {
     let id = billhook::clock::new_id("evt");
-    let body = json!({
+    json!({
         "id": id, "object": "event", "api_version": "2026-10-28.endive", "created": now,
         "data": { "object": object, "previous_attributes": { "name": format!("Before {number}") } },
         "livemode": false, "pending_webhooks": 1, "type": "customer.updated",
         "request": { "id": "req_bench", "idempotency_key": id },
     })
-    .to_string();
+}
+
+/// One post of such an event, made now.
+pub fn request(number: usize, object: &Value, secret: &str) -> Vec<u8> {
+    let now = billhook::clock::Clock::default().now();
+    let body = event(number, object, now).to_string();
     let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.as_bytes()).expect("any length");
     mac.update(format!("{now}.{body}").as_bytes());
     let signature = hex::encode(mac.finalize().into_bytes());
@@ -34,7 +38,7 @@ pub fn request(number: usize, object: &Value, secret: &str) -> Vec<u8> {
 }
 
 /// As large as Stripe's.
-fn customer(number: usize) -> Value {
+pub fn customer(number: usize) -> Value {
     json!({
         "id": format!("cus_bench{number:08}"), "object": "customer", "address": null, "balance": 0,
         "created": 1_700_000_000, "currency": "eur", "default_source": null, "delinquent": false,

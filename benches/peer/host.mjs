@@ -29,7 +29,7 @@ const mirror = new StripeSync({
 });
 
 const server = createServer(async (request, response) => {
-  if (request.method !== 'POST' || request.url !== '/webhooks') return response.writeHead(404).end();
+  if (request.method !== 'POST' || request.url !== '/webhooks/stripe') return response.writeHead(404).end();
   try {
     const parts = [];
     for await (const part of request) parts.push(part);

@@ -27,7 +27,7 @@ const FINE: u64 = 1000;
 #[derive(Args, Debug)]
 pub struct Import {
     /// Only these, separated by commas: products, prices, customers, subscriptions, invoices,
-    /// payment_intents, invoice_payments, checkout_sessions
+    /// payment_intents, invoice_payments, checkout_sessions, entitlements
     #[arg(long, value_delimiter = ',', value_parser = noun)]
     only: Vec<Kind>,
     /// Requests a second. Stripe allows 100 live and 25 in a sandbox, for all your programs
@@ -46,7 +46,10 @@ fn noun(name: &str) -> Result<Kind, String> {
 }
 
 fn name_of(kind: Kind) -> String {
-    refetch::list_of(kind).replace('/', "_")
+    match kind {
+        Kind::EntitlementSummary => "entitlements".to_owned(),
+        _ => refetch::list_of(kind).replace('/', "_"),
+    }
 }
 
 impl Import {

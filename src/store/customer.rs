@@ -57,3 +57,27 @@ pub async fn addresses(tx: &mut Tx, ids: &[&str]) -> Result<Vec<String>> {
         .filter_map(|row| row.email_normalised)
         .collect())
 }
+
+/// The ids of live customers of that mode after `after`, in their order, at most so many.
+pub async fn ids_after(tx: &mut Tx, after: &str, livemode: bool, most: i64) -> Result<Vec<String>> {
+    const SQL: &str = "SELECT id FROM customer
+        WHERE id > $1 AND livemode = $2 AND deleted_at IS NULL ORDER BY id LIMIT $3";
+    on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(after)
+        .bind(i64::from(livemode))
+        .bind(most)
+        .fetch_all(connection)
+        .await)
+}
+
+/// How many live customers of that mode there are up to `id`, and how many after it.
+pub async fn counts_around(tx: &mut Tx, id: &str, livemode: bool) -> Result<(i64, i64)> {
+    const SQL: &str =
+        "SELECT COUNT(CASE WHEN id <= $1 THEN 1 END), COUNT(CASE WHEN id > $1 THEN 1 END)
+        FROM customer WHERE livemode = $2 AND deleted_at IS NULL";
+    on!(tx, connection => sqlx::query_as(SQL)
+        .bind(id)
+        .bind(i64::from(livemode))
+        .fetch_one(connection)
+        .await)
+}

@@ -27,6 +27,8 @@ use sqlx::{
 
 pub use session::Principal;
 
+use crate::teeth::{self, Tooth};
+
 /// What the database said. Never shown to a visitor.
 pub type Error = sqlx::Error;
 pub type Result<T> = std::result::Result<T, Error>;
@@ -244,10 +246,15 @@ fn placeholders(rows: usize, columns: usize) -> String {
 /// Durable as an acknowledgement demands: with WAL, FULL syncs at every commit, so that an event
 /// answered 200 survives a power loss.
 fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
+    let synchronous = if teeth::bites(Tooth::SynchronousOff) {
+        SqliteSynchronous::Off
+    } else {
+        SqliteSynchronous::Full
+    };
     Ok(SqliteConnectOptions::from_str(url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(synchronous)
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
         .pragma("journal_size_limit", "67108864")

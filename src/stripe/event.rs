@@ -55,13 +55,7 @@ impl Event {
     /// The id of the object that the event is about. `invoice.upcoming` has none. A summary of
     /// entitlements has none either, and is named after its customer.
     pub fn object_id(&self) -> Option<String> {
-        text(&self.object, "id").or_else(|| {
-            let is_summary = self
-                .r#type
-                .starts_with("entitlements.active_entitlement_summary.");
-            let customer = is_summary.then(|| id(&self.object, "customer"))?;
-            customer.map(|customer| format!("{customer}/entitlements"))
-        })
+        object_id(&self.object)
     }
 
     /// The id of the customer that the event is about, if it says one.
@@ -71,6 +65,16 @@ impl Event {
         }
         id(&self.object, "customer").or_else(|| id(&self.previous, "customer"))
     }
+}
+
+/// See [`Event::object_id`].
+pub fn object_id(object: &Value) -> Option<String> {
+    text(object, "id").or_else(|| {
+        let r#type = text(object, "object")?;
+        let is_summary = r#type == "entitlements.active_entitlement_summary";
+        let customer = is_summary.then(|| id(object, "customer"))?;
+        customer.map(|customer| format!("{customer}/entitlements"))
+    })
 }
 
 #[cfg(test)]

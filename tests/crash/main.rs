@@ -6,6 +6,7 @@
 //!     cargo test --test crash                 5,000 events and 5 kills on each engine
 //!     cargo test --test crash -- --full       100,000 events at 500 a second and 50 kills
 //!     … -- --seed 7 --engine sqlite           the same again, on one engine
+//!     … -- --engine sqlite-power-cut          with each kill the power goes, too
 
 #![expect(
     clippy::unwrap_used,
@@ -16,15 +17,17 @@
 
 mod check;
 mod client;
+mod place;
 mod plan;
 mod program;
 
 use std::{process::ExitCode, sync::Arc, time::Instant};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use client::Client;
+use place::{Engine, Place};
 use plan::Plan;
 use program::Program;
 
@@ -36,9 +39,9 @@ struct Options {
     /// Printed by every run; the same one makes the same events
     #[arg(long)]
     seed: Option<u64>,
-    /// sqlite or postgres; without it both
+    /// Without it all
     #[arg(long)]
-    engine: Option<String>,
+    engine: Option<Engine>,
     /// What the test harness passes on
     #[arg(trailing_var_arg = true, hide = true)]
     rest: Vec<String>,
@@ -69,18 +72,18 @@ fn main() -> ExitCode {
         }
     };
     let seed = options.seed.unwrap_or_else(|| rand::random::<u32>().into());
-    let engines = match options.engine.as_deref() {
-        Some("sqlite") => vec!["sqlite"],
-        Some("postgres") => vec!["postgres"],
-        _ => vec!["sqlite", "postgres"],
+    let engines = match &options.engine {
+        Some(engine) => std::slice::from_ref(engine),
+        None => Engine::value_variants(),
     };
     // An error means that it was chosen before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut failures = 0;
     for engine in engines {
-        for fault in runtime.block_on(run(engine, size, seed)) {
-            println!("crash {engine}: {fault}");
+        let name = name(*engine);
+        for fault in runtime.block_on(run(*engine, size, seed)) {
+            println!("crash {name}: {fault}");
             failures += 1;
         }
     }
@@ -94,19 +97,21 @@ fn main() -> ExitCode {
 }
 
 /// One run on one engine, and everything that was wrong.
-async fn run(engine: &str, size: Size, seed: u64) -> Vec<String> {
+async fn run(engine: Engine, size: Size, seed: u64) -> Vec<String> {
+    let name = name(engine);
     let mut chance = StdRng::seed_from_u64(seed);
     let plan = Plan::new(size.events, &mut chance);
     println!(
-        "crash {engine}: seed {seed}, {} events about {} objects in {} deliveries, {} kills",
+        "crash {name}: seed {seed}, {} events about {} objects in {} deliveries, {} kills",
         plan.events.len(),
         plan.objects.len(),
         plan.deliveries.len(),
         size.kills
     );
-    let database = program::database(engine).await;
+    let place = Place::new(engine).await;
+    let database = &place.database_url;
     let began = Instant::now();
-    let mut program = Program::start(&database).await;
+    let mut program = Program::start(&place).await;
     let client = Arc::new(Client::new(&plan, size.rate));
     let sending = tokio::spawn(client.clone().send_all(program.url()));
     let mut slowest = std::time::Duration::ZERO;
@@ -116,8 +121,11 @@ async fn run(engine: &str, size: Size, seed: u64) -> Vec<String> {
         client.until_acknowledged(due).await;
         tokio::time::sleep(std::time::Duration::from_millis(chance.random_range(0..20))).await;
         program.kill();
+        if let Some(disk) = &place.disk {
+            disk.lose_power();
+        }
         let dead_since = Instant::now();
-        program = Program::start(&database).await;
+        program = Program::start(&place).await;
         client.move_to(program.url());
         slowest = slowest.max(dead_since.elapsed());
     }
@@ -126,14 +134,19 @@ async fn run(engine: &str, size: Size, seed: u64) -> Vec<String> {
     if slowest.as_secs() >= 10 {
         faults.push(format!("it took {slowest:?} to serve again after a kill"));
     }
-    check::until_settled(&database, &plan).await;
+    check::until_settled(database, &plan).await;
     program.kill();
-    faults.extend(check::faults(&database, &plan, &client.acknowledged()).await);
+    faults.extend(check::faults(database, &plan, &client.acknowledged()).await);
     println!(
-        "crash {engine}: {} deliveries answered 200 in {:.1?}, serving again after at most {slowest:.1?}, {} faults",
+        "crash {name}: {} deliveries answered 200 in {:.1?}, serving again after at most {slowest:.1?}, {} faults",
         client.acknowledged().len(),
         began.elapsed(),
         faults.len()
     );
     faults
+}
+
+fn name(engine: Engine) -> String {
+    let value = engine.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
 }

@@ -5,8 +5,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use billhook::clock;
-use sqlx::{ConnectOptions, Connection, Executor, postgres::PgConnectOptions};
+use crate::place::Place;
 
 pub const SECRET: &str = "whsec_test_billhook";
 
@@ -18,21 +17,21 @@ pub struct Program {
 
 impl Program {
     /// Starts it and returns when it says that it listens.
-    pub async fn start(database_url: &str) -> Program {
-        let database_url = database_url.to_owned();
-        tokio::task::spawn_blocking(move || Program::spawn(&database_url))
+    pub async fn start(place: &Place) -> Program {
+        let command = Program::command(place);
+        tokio::task::spawn_blocking(move || Program::spawn(command))
             .await
             .expect("it starts")
     }
 
-    fn spawn(database_url: &str) -> Program {
+    fn command(place: &Place) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_billhook"));
         command
             .arg("serve")
             .env_clear()
             .env("BIND", "127.0.0.1:0")
             .env("FRONTEND_URL", "http://127.0.0.1:3000")
-            .env("DATABASE_URL", database_url)
+            .env("DATABASE_URL", &place.database_url)
             .env("STRIPE_API_KEY", "rk_test_billhook")
             // Nobody is there.
             .env("STRIPE_API_BASE", "http://127.0.0.1:9")
@@ -46,6 +45,15 @@ impl Program {
         if let Some(tooth) = tooth() {
             command.env("BILLHOOK_TOOTH", tooth);
         }
+        if let Some(disk) = &place.disk {
+            command
+                .env("LD_PRELOAD", &disk.library)
+                .env("BILLHOOK_FLUSHED", &disk.flushed);
+        }
+        command
+    }
+
+    fn spawn(mut command: Command) -> Program {
         let mut child = command.spawn().expect("the program can be started");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let line = lines
@@ -88,29 +96,4 @@ impl Drop for Program {
 )]
 fn tooth() -> Option<String> {
     std::env::var("BILLHOOK_TOOTH").ok()
-}
-
-/// A new, empty database: a file in a folder of its own, or a schema of its own.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a run is told by its environment where Postgres is"
-)]
-pub async fn database(engine: &str) -> String {
-    let name = clock::new_id("crash");
-    if engine == "sqlite" {
-        let folder = std::env::temp_dir().join("billhook-tests").join(&name);
-        std::fs::create_dir_all(&folder).expect("a folder for the database");
-        return format!("sqlite://{}/billhook.db", folder.display());
-    }
-    let server = std::env::var("TEST_POSTGRES_URL").expect("TEST_POSTGRES_URL; see `make test`");
-    let options: PgConnectOptions = server.parse().expect("an address");
-    let mut connection = options.connect().await.expect("the test database answers");
-    let create = sqlx::AssertSqlSafe(format!("CREATE SCHEMA {name}"));
-    connection
-        .execute(create)
-        .await
-        .expect("a schema can be made");
-    connection.close().await.expect("closed");
-    let joint = if server.contains('?') { '&' } else { '?' };
-    format!("{server}{joint}options[search_path]={name}")
 }

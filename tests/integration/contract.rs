@@ -35,6 +35,7 @@ on_both_engines!(
     a_principal_sees_its_own_live_customers_of_its_mode,
     row_level_security_hides_others_whatever_the_query,
     events_are_stored_once,
+    customers_are_gone_through_in_order,
     many_rows_are_written_and_read_at_once,
     statements_about_many_ids_miss_none,
     sign_ins_are_read_counted_and_used_once,
@@ -987,6 +988,25 @@ async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
     assert!(dump(&store, "outbox").await.contains("31"));
     run!(&store, tx => outbox::drop_mail(tx, "mail_1"));
     assert_eq!(dump(&store, "outbox").await, "");
+}
+
+async fn customers_are_gone_through_in_order(engine: Engine) {
+    let store = open(engine).await;
+    let mut rows: Vec<_> = ["cus_1", "cus_2", "cus_3", "cus_4", "cus_5"]
+        .map(|id| full_customer(id, "ada@example.com"))
+        .into();
+    rows[1].deleted_at = Some(1);
+    rows[3].livemode = 1;
+    run!(&store, tx => row::put_all(tx, &rows.iter().collect::<Vec<_>>()));
+    let ids = |after: &'static str, most| {
+        let store = store.clone();
+        async move { run!(&store, tx => customer::ids_after(tx, after, false, most)) }
+    };
+    assert_eq!(ids("", 2).await, ["cus_1", "cus_3"]);
+    assert_eq!(ids("cus_3", 9).await, ["cus_5"]);
+    assert_eq!(ids("cus_5", 9).await, Vec::<String>::new());
+    let around = run!(&store, tx => customer::counts_around(tx, "cus_3", false));
+    assert_eq!(around, (2, 1));
 }
 
 async fn statements_about_many_ids_miss_none(engine: Engine) {

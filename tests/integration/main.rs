@@ -11,6 +11,7 @@ mod access;
 mod contract;
 mod crash;
 mod engines;
+mod entitlements;
 mod helpers;
 mod operator;
 mod ordering;

@@ -2,6 +2,7 @@
 //! into ranges that are read side by side, and what is left of them is kept with every page, so
 //! that a second run goes on where the first was stopped.
 
+mod entitlements;
 mod ranges;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -21,15 +22,15 @@ use super::{
 };
 use crate::{
     store,
-    stripe::{Client, client, json, read::Page},
+    stripe::{Client, client, event, json, read::Page},
 };
 
 /// Ranges that are read at once. The limit of requests is the client's.
 const SIDE_BY_SIDE: usize = 12;
 
-/// The nouns that Stripe lists without a customer, in the order in which pages need them. Payment
-/// methods come with the customers and subscriptions that use them.
-pub const NOUNS: [Kind; 8] = [
+/// The nouns that are imported, in the order in which pages need them. Payment methods come with the
+/// customers and subscriptions that use them.
+pub const NOUNS: [Kind; 9] = [
     Kind::Product,
     Kind::Price,
     Kind::Customer,
@@ -38,6 +39,7 @@ pub const NOUNS: [Kind; 8] = [
     Kind::PaymentIntent,
     Kind::InvoicePayment,
     Kind::CheckoutSession,
+    Kind::EntitlementSummary,
 ];
 
 /// How far a noun has come.
@@ -78,7 +80,13 @@ pub async fn run(
             client,
             kind: *kind,
         };
-        match import.run(stop, &mut report, &mut tell).await {
+        let result = match kind {
+            Kind::EntitlementSummary => {
+                entitlements::run(app, client, stop, &mut report, &mut tell).await
+            }
+            _ => import.run(stop, &mut report, &mut tell).await,
+        };
+        match result {
             Ok(()) => {}
             Err(sweep::Error::Stripe(error)) => {
                 report
@@ -145,7 +153,8 @@ impl Import<'_> {
             let (objects, cut): (Vec<_>, Vec<_>) = objects
                 .into_iter()
                 .partition(|object| !json::is_cut(object, "items"));
-            self.keep(objects, as_of, Some(&left), report).await?;
+            let kept = serde_json::to_string(&left).ok();
+            keep(self.app, self.kind, objects, as_of, kept, report).await?;
             for object in cut {
                 self.keep_cut(object, as_of, report).await?;
             }
@@ -157,14 +166,14 @@ impl Import<'_> {
             });
         }
         if waiting.is_empty() && under_way.is_empty() {
-            self.forget().await?;
+            forget(self.app, self.kind).await?;
         }
         Ok(())
     }
 
     /// Where the last run stopped, or the whole time.
     async fn begin(&self) -> Result<Left, sweep::Error> {
-        let name = self.name();
+        let name = name(self.kind);
         let kept = self
             .app
             .store
@@ -176,50 +185,6 @@ impl Import<'_> {
         // A day more than now, in case that our clock is behind Stripe's.
         let to = self.app.clock.now() + 24 * 60 * 60;
         Ok(Left::whole(to))
-    }
-
-    /// Writes objects and, in the same transaction, what is left.
-    async fn keep(
-        &self,
-        objects: Vec<Value>,
-        as_of: i64,
-        left: Option<&Left>,
-        report: &mut Report,
-    ) -> Result<(), sweep::Error> {
-        let (kind, name, now) = (self.kind, self.name(), self.app.clock.now());
-        let livemode = self.app.config.livemode();
-        let left = left
-            .map(serde_json::to_string)
-            .transpose()
-            .unwrap_or_default();
-        let work = self.app.store.write(move |tx| {
-            async move {
-                let ids: Vec<_> = objects
-                    .iter()
-                    .filter_map(|object| json::text(object, "id"))
-                    .collect();
-                tx.lock(&ids.iter().map(String::as_str).collect::<Vec<_>>())
-                    .await?;
-                let written = refetch::write(tx, kind, &objects, as_of, livemode).await?;
-                if let Some(left) = left {
-                    store::progress::set(tx, &name, &left, now).await?;
-                }
-                Ok(written)
-            }
-            .boxed()
-        });
-        let Written {
-            changed,
-            unreadable,
-        } = work.await?;
-        self.app.changes.tell_all(changed);
-        let list = refetch::list_of(self.kind);
-        report.errors.extend(
-            unreadable
-                .into_iter()
-                .map(|id| format!("{list}: {id} cannot be read")),
-        );
-        Ok(())
     }
 
     /// One object whose list is completed first. If that fails it is written as it is, and told.
@@ -240,21 +205,66 @@ impl Import<'_> {
                 .errors
                 .push(format!("{id}: only its first items: {error}"));
         }
-        self.keep(vec![fetched.object], fetched.as_of, None, report)
-            .await
+        let (objects, as_of) = (vec![fetched.object], fetched.as_of);
+        keep(self.app, self.kind, objects, as_of, None, report).await
     }
+}
 
-    async fn forget(&self) -> Result<(), sweep::Error> {
-        let name = self.name();
-        self.app
-            .store
-            .write(move |tx| async move { store::progress::forget(tx, &name).await }.boxed())
-            .await?;
-        Ok(())
-    }
+/// Under which the progress of a noun is kept.
+fn name(kind: Kind) -> String {
+    format!("import {}", refetch::list_of(kind))
+}
 
-    fn name(&self) -> String {
-        format!("import {}", refetch::list_of(self.kind))
+/// Writes objects and, in the same transaction, what is left.
+async fn keep(
+    app: &App,
+    kind: Kind,
+    objects: Vec<Value>,
+    as_of: i64,
+    left: Option<String>,
+    report: &mut Report,
+) -> Result<(), sweep::Error> {
+    let (name, now, livemode) = (name(kind), app.clock.now(), app.config.livemode());
+    let work = app.store.write(move |tx| {
+        async move {
+            let ids: Vec<_> = objects.iter().filter_map(event::object_id).collect();
+            tx.lock(&ids.iter().map(String::as_str).collect::<Vec<_>>())
+                .await?;
+            let written = refetch::write(tx, kind, &objects, as_of, livemode).await?;
+            if let Some(left) = left {
+                store::progress::set(tx, &name, &left, now).await?;
+            }
+            Ok(written)
+        }
+        .boxed()
+    });
+    let Written {
+        changed,
+        unreadable,
+    } = work.await?;
+    app.changes.tell_all(changed);
+    let list = refetch::list_of(kind);
+    report.errors.extend(
+        unreadable
+            .into_iter()
+            .map(|id| format!("{list}: {id} cannot be read")),
+    );
+    Ok(())
+}
+
+/// The noun is read to its end: the next run begins anew.
+async fn forget(app: &App, kind: Kind) -> Result<(), sweep::Error> {
+    let name = name(kind);
+    app.store
+        .write(move |tx| async move { store::progress::forget(tx, &name).await }.boxed())
+        .await?;
+    Ok(())
+}
+
+/// Stripe in trouble is waited for: an import has time.
+async fn rest(client: &Client) {
+    while let Some(rest) = client.rest() {
+        tokio::time::sleep(rest).await;
     }
 }
 
@@ -279,10 +289,7 @@ async fn page(
         _ => {}
     }
     let path = format!("v1/{}", refetch::list_of(kind));
-    // Stripe in trouble is waited for: an import has time.
-    while let Some(rest) = client.rest() {
-        tokio::time::sleep(rest).await;
-    }
+    rest(client).await;
     let Page {
         objects,
         has_more,

@@ -1,0 +1,104 @@
+//! Active entitlements. Stripe lists them of one customer at a time, so the customers that are known
+//! are gone through, in the order of their ids.
+
+use futures::{FutureExt, StreamExt};
+use reqwest::StatusCode;
+use tokio_util::sync::CancellationToken;
+
+use super::{Progress, Report, SIDE_BY_SIDE, keep, name};
+use crate::{
+    domain::{App, mirror::Kind, refetch, sweep},
+    store,
+    stripe::Client,
+};
+
+const KIND: Kind = Kind::EntitlementSummary;
+/// Customers between two times that the cursor is kept.
+const PART: i64 = 100;
+
+/// Reads the entitlements of every customer, or, in an account that has no feature to be entitled to,
+/// of none.
+pub async fn run(
+    app: &App,
+    client: &Client,
+    stop: &CancellationToken,
+    report: &mut Report,
+    tell: &mut impl FnMut(Progress),
+) -> Result<(), sweep::Error> {
+    let mut after = begin(app).await?;
+    let is_new = after.is_empty();
+    report.read.insert(KIND, 0);
+    if is_new && has_no_features(client).await? {
+        return Ok(());
+    }
+    loop {
+        let (ids, done, left) = customers(app, after.clone()).await?;
+        let Some(last) = ids.last().filter(|_| !stop.is_cancelled()).cloned() else {
+            break;
+        };
+        let count = ids.len() as u64;
+        let mut reading = futures::stream::iter(ids)
+            .map(|id| async move {
+                super::rest(client).await;
+                let read = refetch::fetch(client, KIND, &id).await;
+                (id, read)
+            })
+            .buffer_unordered(SIDE_BY_SIDE);
+        let (mut objects, mut as_of) = (Vec::new(), i64::MAX);
+        while let Some((id, read)) = reading.next().await {
+            match read {
+                Ok(fetched) => {
+                    as_of = as_of.min(fetched.as_of);
+                    objects.push(fetched.object);
+                }
+                Err(error) if error.is_not_allowed() => return Err(error.into()),
+                // Deleted since.
+                Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {}
+                Err(error) => report.errors.push(format!("entitlements of {id}: {error}")),
+            }
+        }
+        keep(app, KIND, objects, as_of, Some(last.clone()), report).await?;
+        after = last;
+        let read = done + count;
+        report.read.insert(KIND, read);
+        tell(Progress {
+            kind: KIND,
+            read,
+            part: read as f64 / (done + left).max(1) as f64,
+        });
+    }
+    if !stop.is_cancelled() {
+        super::forget(app, KIND).await?;
+    }
+    Ok(())
+}
+
+/// The customer up to which an earlier run came.
+async fn begin(app: &App) -> Result<String, sweep::Error> {
+    let name = name(KIND);
+    let read = app
+        .store
+        .read(move |tx| async move { store::progress::get(tx, &name).await }.boxed());
+    Ok(read.await?.unwrap_or_default())
+}
+
+async fn has_no_features(client: &Client) -> Result<bool, sweep::Error> {
+    let page = client.page("v1/entitlements/features", &[]).await?;
+    Ok(page.objects.is_empty())
+}
+
+/// The next ones, how many came before them, and how many are left with them.
+async fn customers(app: &App, after: String) -> Result<(Vec<String>, u64, u64), sweep::Error> {
+    let livemode = app.config.livemode();
+    let read = app.store.read(move |tx| {
+        async move {
+            let ids = store::customer::ids_after(tx, &after, livemode, PART).await?;
+            let (before, left) = store::customer::counts_around(tx, &after, livemode).await?;
+            Ok((ids, before, left))
+        }
+        .boxed()
+    });
+    let (ids, before, left) = read.await?;
+    let count = |number: i64| u64::try_from(number).unwrap_or_default();
+    Ok((ids, count(before), count(left)))
+}
