@@ -131,7 +131,8 @@ fn Subscription(
         .filter_map(|(is_offered, flow)| is_offered.then_some(flow))
         .collect();
     view! {
-        <section class="subscription" aria-labelledby=labelled_by>
+        // No landmark: two of them may be of the same product.
+        <section class="subscription" role="group" aria-labelledby=labelled_by>
             <div class="name">
                 <h3 id=heading_id>{title}</h3>
                 {state_in_words(state)}
