@@ -33,6 +33,12 @@ export function card(page: Page, name: string): Locator {
   return page.getByRole('article', { name, exact: true });
 }
 
+/** A subscription on a card, by what it is for. */
+export function subscription(card: Locator, product: string): Locator {
+  const heading = card.page().getByRole('heading', { level: 3, name: product, exact: true });
+  return card.locator('section').filter({ has: heading });
+}
+
 export function manage(page: Page, name: string): Locator {
   return card(page, name).getByRole('button', { name: 'Manage billing', exact: true });
 }

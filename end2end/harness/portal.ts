@@ -1,6 +1,21 @@
-// The stand-in's portal page, as a customer clicks through it.
+// The way into the stand-in's portal, and its page as a customer clicks through it.
 
-import { expect, type Page } from '@playwright/test';
+import { type APIResponse, expect, type Page } from '@playwright/test';
+import { stack } from './stack.ts';
+
+/** What a changed form, or a script, would send with this browser's cookies. */
+export function openPortal(page: Page, customer: string, flow = 'home', subscription?: string): Promise<APIResponse> {
+  return page.request.post('/api/open_portal', {
+    form: { customer, flow, ...(subscription === undefined ? {} : { subscription }) },
+    headers: {
+      Accept: 'text/html,application/xhtml+xml',
+      Origin: stack().app,
+      Referer: `${stack().app}/billing`,
+      'Sec-Fetch-Site': 'same-origin',
+    },
+    maxRedirects: 0,
+  });
+}
 
 export async function changeEmail(page: Page, address: string): Promise<void> {
   await page.getByLabel('E-mail').fill(address);

@@ -1,28 +1,15 @@
 // Opening the portal: only for one's own customers, only on a click, only to an allowed place, and never at the cost of the
 // other customers on the page.
 
-import type { APIResponse, Page } from '@playwright/test';
+import type { APIResponse } from '@playwright/test';
 import { card, holdForms, manage, onPortal, signIn, texts, title } from '../harness/pages.ts';
+import { openPortal } from '../harness/portal.ts';
 import { callsAbout, fault, stripe } from '../harness/sandbox.ts';
 import { seen } from '../harness/seen.ts';
 import { stack } from '../harness/stack.ts';
 import { expect, test } from '../harness/test.ts';
 
 const sessions = '/v1/billing_portal/sessions';
-
-/** What a changed form, or a script, would send with this browser's cookies. */
-function openPortal(page: Page, customer: string, flow = 'home'): Promise<APIResponse> {
-  return page.request.post('/api/open_portal', {
-    form: { customer, flow },
-    headers: {
-      Accept: 'text/html,application/xhtml+xml',
-      Origin: stack().app,
-      Referer: `${stack().app}/billing`,
-      'Sec-Fetch-Site': 'same-origin',
-    },
-    maxRedirects: 0,
-  });
-}
 
 test('the payment method has a way of its own', async ({ page, shop }) => {
   const home = await shop.customer({ name: 'Home' });
