@@ -2,6 +2,7 @@
 
 import type { Page, TestInfo } from '@playwright/test';
 import { resolve } from 'node:path';
+import { arrived, lateIn, renew, sell, subscribe, withCard } from './harness/billing.ts';
 import { customerIds, expireSignIns } from './harness/database.ts';
 import { signInMail, wrongCode } from './harness/mail.ts';
 import {
@@ -15,10 +16,11 @@ import {
   onPortal,
   signIn,
   signInButton,
+  subscription,
   texts,
   title,
 } from './harness/pages.ts';
-import { fault } from './harness/sandbox.ts';
+import { fault, stripe } from './harness/sandbox.ts';
 import { home, stack } from './harness/stack.ts';
 import { expect, test } from './harness/test.ts';
 import { until } from './harness/until.ts';
@@ -134,6 +136,68 @@ test('billing without JavaScript', async ({ otherBrowser, shop }, info) => {
   const page = await (await otherBrowser({ javaScriptEnabled: false })).newPage();
   await signIn(page, shop.address);
   await picture(page, info, 'billing-three-nojs');
+});
+
+test('billing: a subscription, focus, pending, failed, print', async ({ page, shop }, info) => {
+  const price = await sell('Pro');
+  const customer = await shop.customer({ name: 'Ada Lovelace', ...withCard });
+  await subscribe(customer, price, { items: [{ price, quantity: 3 }] });
+  await arrived();
+  await signIn(page, shop.address);
+  await awake(page);
+  await picture(page, info, 'billing-active');
+  const cancel = subscription(card(page, 'Ada Lovelace'), 'Pro').getByRole('button', { name: 'Cancel', exact: true });
+  await page.keyboard.press('Tab');
+  await cancel.focus();
+  await picture(page, info, 'billing-active-focus');
+  await page.emulateMedia({ media: 'print' });
+  await picture(page, info, 'billing-active-print');
+  await page.emulateMedia({ media: 'screen' });
+  await holdForms(page);
+  await cancel.click();
+  await picture(page, info, 'billing-active-pending');
+  await page.reload();
+  await awake(page);
+  await fault({ path: '/v1/billing_portal/sessions', match: customer.id, status: 500 });
+  await cancel.click();
+  await expect(page.getByRole('alert')).toBeVisible();
+  await awake(page);
+  await picture(page, info, 'billing-active-failed');
+});
+
+test('billing: every state of a subscription', async ({ page, shop }, info) => {
+  const price = await sell('Pro');
+  const customer = (name: string) => shop.customer({ name, ...withCard });
+  await subscribe(await customer('On trial'), price, { trial_end: lateIn(40) });
+  await subscribe(await customer('Ending'), price, { cancel_at_period_end: true });
+  await subscribe(await customer('Ending with its trial'), price, { trial_end: lateIn(40), cancel_at_period_end: true });
+  await renew(await subscribe(await customer('Failed'), price), 'failed');
+  const paused = await subscribe(await shop.customer({ name: 'Paused' }), price, {
+    trial_end: lateIn(40),
+    trial_settings: { end_behavior: { missing_payment_method: 'pause' } },
+  });
+  await stripe().subscriptions.update(paused.id, { trial_end: 'now' });
+  await stripe().subscriptions.cancel((await subscribe(await customer('Ended'), price)).id);
+  await arrived();
+  await signIn(page, shop.address);
+  await page.getByLabel('Filter entries').waitFor();
+  await awake(page);
+  await picture(page, info, 'billing-states');
+});
+
+test('billing: two subscriptions with long names, two items, other currencies', async ({ page, shop }, info) => {
+  const long = 'Membership of the Worshipful Company of Instrument Makers, Clock Repairers and Cartographers';
+  const unbroken = 'Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft';
+  const customer = await shop.customer({ name: 'Analytical Engines Ltd', ...withCard });
+  const yearly = await sell(long, { recurring: { interval: 'year' }, unit_amount: 123_456_789_00 });
+  await subscribe(customer, yearly, { items: [{ price: yearly, quantity: 100_000 }, { price: await sell(unbroken) }] });
+  await subscribe(customer, await sell(unbroken), { trial_end: lateIn(40) });
+  const printer = await shop.customer({ name: '株式会社さくら印刷', ...withCard });
+  await subscribe(printer, await sell('プロ', { currency: 'jpy', unit_amount: 1_800 }));
+  await arrived();
+  await signIn(page, shop.address);
+  await awake(page);
+  await picture(page, info, 'billing-long-subscriptions');
 });
 
 test('billing: states as in the seed', async ({ page }, info) => {
