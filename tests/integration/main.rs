@@ -16,6 +16,7 @@ mod helpers;
 mod operator;
 mod ordering;
 mod payloads;
+mod poison;
 mod portal;
 mod sandbox_billing;
 mod sandbox_orders;

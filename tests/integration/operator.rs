@@ -42,7 +42,7 @@ async fn billhook(app: &TestApp, arguments: &[&str]) -> Output {
 }
 
 /// What it printed, when it went well.
-async fn said(app: &TestApp, arguments: &[&str]) -> String {
+pub async fn said(app: &TestApp, arguments: &[&str]) -> String {
     let output = billhook(app, arguments).await;
     let text = String::from_utf8(output.stdout).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);

@@ -27,7 +27,7 @@ on_both_engines!(
 );
 
 /// Makes a customer at the stand-in without telling Billhook, and returns the object.
-async fn at_stripe(app: &TestApp, fields: &[(&str, &str)]) -> Value {
+pub async fn at_stripe(app: &TestApp, fields: &[(&str, &str)]) -> Value {
     let answer = app
         .http
         .post(format!("{}/v1/customers", app.stripe_url))
@@ -37,7 +37,7 @@ async fn at_stripe(app: &TestApp, fields: &[(&str, &str)]) -> Value {
     answer.await.unwrap().json().await.unwrap()
 }
 
-async fn row(app: &TestApp, id: &str) -> Option<Customer> {
+pub async fn row(app: &TestApp, id: &str) -> Option<Customer> {
     let id = id.to_owned();
     let found = app
         .app
@@ -46,7 +46,7 @@ async fn row(app: &TestApp, id: &str) -> Option<Customer> {
     found.await.unwrap()
 }
 
-async fn stored(app: &TestApp, event: &Value) -> Option<store::event::Event> {
+pub async fn stored(app: &TestApp, event: &Value) -> Option<store::event::Event> {
     let id = event["id"].as_str().unwrap().to_owned();
     let found = app
         .app
@@ -55,7 +55,7 @@ async fn stored(app: &TestApp, event: &Value) -> Option<store::event::Event> {
     found.await.unwrap()
 }
 
-async fn state(app: &TestApp, event: &Value) -> String {
+pub async fn state(app: &TestApp, event: &Value) -> String {
     stored(app, event)
         .await
         .map(|row| row.state)
@@ -63,7 +63,7 @@ async fn state(app: &TestApp, event: &Value) -> String {
 }
 
 /// Two updates of one second of which neither says what was before: nothing tells which was last.
-fn open_tie(id: &str, second: i64) -> [Value; 2] {
+pub fn open_tie(id: &str, second: i64) -> [Value; 2] {
     ["B", "C"].map(|name| {
         let object = customer_object(id, "ada@example.com", name);
         event(
