@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod clocks;
 mod contract;
 mod crash;
 mod engines;
