@@ -14,6 +14,7 @@ mod crash;
 mod engines;
 mod entitlements;
 mod helpers;
+mod nouns;
 mod operator;
 mod ordering;
 mod payloads;
