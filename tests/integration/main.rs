@@ -14,6 +14,7 @@ mod crash;
 mod engines;
 mod entitlements;
 mod helpers;
+mod hostile;
 mod nouns;
 mod operator;
 mod ordering;
