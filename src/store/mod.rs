@@ -18,11 +18,14 @@ pub mod sign_in;
 
 use std::{str::FromStr, time::Duration};
 
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::BoxFuture};
 use sqlx::{
-    ConnectOptions, PgPool, Postgres, Sqlite, SqlitePool,
+    ConnectOptions, Connection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool,
+    error::DatabaseError,
     postgres::{PgConnectOptions, PgPoolOptions},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{
+        SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    },
 };
 
 pub use session::Principal;
@@ -33,12 +36,35 @@ use crate::teeth::{self, Tooth};
 pub type Error = sqlx::Error;
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Whether the database as a whole is out of reach, so that trying another statement is of no use.
+/// Whether the database as a whole is out of reach, or cannot write just now, so that trying another
+/// statement is of no use.
 pub fn is_away(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::PoolTimedOut | Error::PoolClosed | Error::Io(_)
-    )
+    match error {
+        Error::PoolTimedOut | Error::PoolClosed | Error::Io(_) => true,
+        Error::Database(error) => cannot_work(error.as_ref()),
+        _ => false,
+    }
+}
+
+/// Whether the fault is the machine's and not the statement's: a full or failing disk, a lock that
+/// somebody else does not give back, a server that is going down.
+fn cannot_work(error: &dyn DatabaseError) -> bool {
+    let Some(code) = error.code() else {
+        return false;
+    };
+    if error.try_downcast_ref::<SqliteError>().is_some() {
+        // The low byte is the kind (<https://sqlite.org/rescode.html>): BUSY, LOCKED, NOMEM,
+        // READONLY; IOERR; FULL, CANTOPEN.
+        return code
+            .parse::<i32>()
+            .is_ok_and(|code| matches!(code & 0xff, 5..=8 | 10 | 13 | 14));
+    }
+    // Of Postgres the classes "connection exception", "insufficient resources", "operator
+    // intervention" (but for a query that was cancelled) and "system error", and a server that is
+    // read-only (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+    ["08", "53", "57P", "58", "25006"]
+        .iter()
+        .any(|class| code.starts_with(class))
 }
 
 /// A request waits this long for a connection, so that a database that is away is answered with
@@ -90,6 +116,7 @@ impl Store {
             let writer = SqlitePoolOptions::new()
                 .max_connections(1)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
+                .after_release(|connection, _| is_over(connection).boxed())
                 .connect_with(options.clone())
                 .await?;
             let readers = SqlitePoolOptions::new()
@@ -259,6 +286,15 @@ fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
         .busy_timeout(Duration::from_secs(5))
         .pragma("journal_size_limit", "67108864")
         .disable_statement_logging())
+}
+
+/// Whether the connection's transaction has ended. When a disk is full or fails, SQLite takes a
+/// transaction back by itself; sqlx does not notice, and would never begin another one on that
+/// connection, so it is replaced.
+async fn is_over(connection: &mut SqliteConnection) -> Result<bool> {
+    // It answers after the roll-back that waits, if one does.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 async fn detached<T: Send + 'static>(
