@@ -42,7 +42,11 @@ impl Drop for TestApp {
 }
 
 pub async fn spawn_app(engine: Engine) -> TestApp {
-    let database_url = database_url(engine).await;
+    spawn_app_with(&database_url(engine).await, |_| {}).await
+}
+
+/// On a database that others may use too, and with what `change` makes other than usual.
+pub async fn spawn_app_with(database_url: &str, change: impl FnOnce(&mut App)) -> TestApp {
     let stop = CancellationToken::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -50,7 +54,7 @@ pub async fn spawn_app(engine: Engine) -> TestApp {
     let stripe_url = format!("http://{}", stand_in.local_addr().unwrap());
     let settings = [
         ("FRONTEND_URL", url.as_str()),
-        ("DATABASE_URL", &database_url),
+        ("DATABASE_URL", database_url),
         ("STRIPE_API_KEY", "sk_test_billhook"),
         ("STRIPE_API_BASE", &stripe_url),
         ("STRIPE_WEBHOOK_SECRET", SECRET),
@@ -70,7 +74,8 @@ pub async fn spawn_app(engine: Engine) -> TestApp {
         app_name: config.app_name.clone(),
         clock: clock.clone(),
     };
-    let app = serve::build(config, clock.clone(), mailer).await.unwrap();
+    let mut app = serve::build(config, clock.clone(), mailer).await.unwrap();
+    change(&mut app);
     let sandbox = sandbox::serve(
         stand_in,
         sandbox::Options::default(),

@@ -11,6 +11,7 @@ mod access;
 mod clocks;
 mod contract;
 mod crash;
+mod crowds;
 mod disk;
 mod engines;
 mod entitlements;
