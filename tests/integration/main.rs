@@ -17,6 +17,7 @@ mod engines;
 mod entitlements;
 mod helpers;
 mod hostile;
+mod leases;
 mod nouns;
 mod operator;
 mod ordering;

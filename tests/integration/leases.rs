@@ -1,0 +1,67 @@
+//! What a worker took and did not finish.
+
+use billhook::{
+    domain::{sync, worker},
+    store,
+    stripe::Event,
+};
+use futures::{FutureExt, future::join_all};
+use serde_json::Value;
+
+use crate::{
+    contract,
+    engines::{Engine, database_url, on_both_engines},
+    helpers::{customer_object, event, eventually, spawn_app_with},
+    worker::{row, stored},
+};
+
+on_both_engines!(checklist_53_what_a_dead_worker_held_is_taken_by_another);
+
+async fn checklist_53_what_a_dead_worker_held_is_taken_by_another(engine: Engine) {
+    let url = database_url(engine).await;
+    let app = spawn_app_with(&url, |_| {}).await;
+    let object = customer_object("cus_1", "ada@example.com", "Ada");
+    let sent = event("customer.created", 1_700_000_000, object, Value::Null);
+    let parsed = Event::parse(sent.to_string().as_bytes()).unwrap();
+    // Due so late that the worker that runs beside the test does not see it.
+    let (now, due) = (app.clock.now(), app.clock.now() + 10_000);
+    let stores = app.app.store.write(move |tx| {
+        async move { sync::store_failed(tx, &parsed, "an outage", now, due).await }.boxed()
+    });
+    stores.await.unwrap();
+    let claims = app
+        .app
+        .store
+        .write(move |tx| async move { store::event::claim(tx, due, due + 60, 256).await }.boxed());
+    assert_eq!(claims.await.unwrap().len(), 1);
+    // Whoever took that is gone. Until the lease ends nobody else has it.
+    app.clock.advance(10_000 + 50);
+    worker::step(&app.app).await.unwrap();
+    let held = stored(&app, &sent).await.unwrap();
+    assert_eq!((held.state.as_str(), held.attempts), ("failed", 2));
+    assert_eq!(row(&app, "cus_1").await, None);
+
+    // On Postgres there are several processes, all of which want it at once.
+    let mut others = Vec::new();
+    if matches!(engine, Engine::Postgres) {
+        for _ in 0..3 {
+            others.push(spawn_app_with(&url, |_| {}).await);
+        }
+    }
+    app.clock.advance(11);
+    for other in &others {
+        other.clock.advance(app.clock.now() - other.clock.now());
+    }
+    let workers = others.iter().chain([&app]);
+    let steps = join_all(workers.map(|one| worker::step(&one.app))).await;
+    assert!(steps.iter().all(Result::is_ok), "{steps:?}");
+    let done = eventually(|| async {
+        stored(&app, &sent)
+            .await
+            .filter(|row| row.state == "applied")
+    })
+    .await;
+    assert_eq!((done.attempts, done.due_at, done.error), (3, None, None));
+    let customers = contract::dump(&app.app.store, "customer").await;
+    assert_eq!(customers.lines().count(), 1);
+}
