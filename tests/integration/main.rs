@@ -29,6 +29,7 @@ mod sandbox_orders;
 mod sandbox_portal;
 mod sandbox_server;
 mod sessions;
+mod shapes;
 mod sign_in;
 mod webhook;
 mod worker;
