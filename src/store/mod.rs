@@ -113,16 +113,16 @@ impl Store {
     pub async fn connect(url: &str) -> Result<Store> {
         let store = if url.starts_with("sqlite:") {
             let options = sqlite_options(url)?;
-            let writer = SqlitePoolOptions::new()
+            let pool = || {
+                SqlitePoolOptions::new()
+                    .acquire_timeout(ACQUIRE_TIMEOUT)
+                    .after_release(|connection, _| is_over(connection).boxed())
+            };
+            let writer = pool()
                 .max_connections(1)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .after_release(|connection, _| is_over(connection).boxed())
                 .connect_with(options.clone())
                 .await?;
-            let readers = SqlitePoolOptions::new()
-                .max_connections(8)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .connect_lazy_with(options);
+            let readers = pool().max_connections(8).connect_lazy_with(options);
             Store::Sqlite { writer, readers }
         } else {
             let options = PgConnectOptions::from_str(url)?.disable_statement_logging();

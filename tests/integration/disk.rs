@@ -1,15 +1,15 @@
 //! A disk that is full, or fails: not the fault of the event that meets it. SQLite is made to find its
 //! disk full, and Postgres to say of its own what it would.
 
-use billhook::store::Store;
-use futures::future::join_all;
+use billhook::store::{self, Store, Tx, customer::Customer, row};
+use futures::{FutureExt, future::join_all};
 use serde_json::{Value, json};
 use sqlx::SqlitePool;
 
 use crate::{
-    engines::Engine,
+    engines::{Engine, database_url},
     helpers::{TestApp, customer_object, event, spawn_app},
-    worker::{row, stored},
+    worker::{self, stored},
 };
 
 fn large(id: &str) -> Value {
@@ -82,7 +82,7 @@ async fn checklist_60_a_full_disk_is_503_and_nothing_is_lost() {
     for event in early.iter().chain(&late) {
         assert_eq!(stored(&app, event).await.unwrap().state, "applied");
         let id = event["data"]["object"]["id"].as_str().unwrap();
-        assert!(row(&app, id).await.is_some());
+        assert!(worker::row(&app, id).await.is_some());
     }
     let check: String = sqlx::query_scalar("PRAGMA integrity_check")
         .fetch_one(writer(&app))
@@ -91,14 +91,16 @@ async fn checklist_60_a_full_disk_is_503_and_nothing_is_lost() {
     assert_eq!(check, "ok");
 }
 
-/// When a disk fails, SQLite takes the transaction back by itself, which sqlx does not notice. The
-/// one connection that writes must be good for the next transaction all the same.
+/// Stands for a disk that fails: SQLite takes the transaction back by itself, which sqlx does not
+/// notice.
+const FAILING: &str = "CREATE TRIGGER failing BEFORE INSERT ON customer
+    WHEN NEW.id = 'cus_failing' BEGIN SELECT RAISE(ROLLBACK, 'the disk failed'); END";
+
+/// The one connection that writes must be good for the next transaction all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_transaction_that_sqlite_takes_back_by_itself_is_over() {
+async fn a_write_that_sqlite_takes_back_by_itself_is_over() {
     let app = spawn_app(Engine::Sqlite).await;
-    const TRIGGER: &str = "CREATE TRIGGER failing BEFORE INSERT ON customer
-        WHEN NEW.id = 'cus_failing' BEGIN SELECT RAISE(ROLLBACK, 'the disk failed'); END";
-    sqlx::query(TRIGGER).execute(writer(&app)).await.unwrap();
+    sqlx::query(FAILING).execute(writer(&app)).await.unwrap();
     let failing = large("cus_failing");
     assert_eq!(
         app.deliver(&failing).await.text().await.unwrap(),
@@ -106,7 +108,35 @@ async fn a_transaction_that_sqlite_takes_back_by_itself_is_over() {
     );
     let other = large("cus_other");
     assert_eq!(app.deliver(&other).await.text().await.unwrap(), "applied\n");
-    assert!(row(&app, "cus_other").await.is_some());
+    assert!(worker::row(&app, "cus_other").await.is_some());
+}
+
+async fn put(tx: &mut Tx, id: &str) -> store::Result<()> {
+    let row = Customer {
+        id: id.to_owned(),
+        ..Customer::default()
+    };
+    row::put_all(tx, &[&row]).await
+}
+
+/// And one that reads must not go on in the transaction that was, seeing nothing new.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_sqlite_takes_back_by_itself_is_over() {
+    let url = database_url(Engine::Sqlite).await;
+    let store = Store::connect(&url).await.unwrap();
+    let Store::Sqlite { writer, .. } = &store else {
+        unreachable!("of SQLite alone");
+    };
+    sqlx::query(FAILING).execute(writer).await.unwrap();
+    let failing = store.read(|tx| put(tx, "cus_failing").boxed());
+    failing.await.unwrap_err();
+    for id in ["cus_1", "cus_2", "cus_3"] {
+        let written = store.write(move |tx| put(tx, id).boxed());
+        written.await.unwrap();
+        let found =
+            store.read(move |tx| async move { row::find::<Customer>(tx, id).await }.boxed());
+        assert!(found.await.unwrap().is_some(), "{id}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
