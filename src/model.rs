@@ -23,8 +23,8 @@ pub struct CustomerView {
     pub invoice: Option<InvoiceView>,
 }
 
-/// A day: in unix seconds, as `2027-03-03`, and as `3 March 2027`. The texts are in UTC, for pages
-/// without JavaScript. A tuple, as the two below are: together that makes the download 0.8 kB smaller.
+/// A day: in unix seconds, as `2027-03-03T00:00:00Z`, and as `3 March 2027`. The last is in UTC, for
+/// pages without JavaScript. A tuple, as the two below are: together that makes the download 0.8 kB smaller.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Day(pub i64, pub String, pub String);
 

@@ -1,14 +1,71 @@
-//! Tells open pages that the customers of their address have changed. It carries no data: what a page
-//! is shown is read again, with its own rights.
+//! Tells open pages that what they show has changed. It carries no data: what a page is shown is read
+//! again, with its own rights.
+
+use std::collections::BTreeSet;
 
 use tokio::sync::broadcast;
+
+use super::mirror::{Mirrored, Shown};
+use crate::store::{self, Tx};
 
 /// How many changes a slow page may fall behind before it is told "something changed" at large.
 const BEHIND: usize = 256;
 
-/// Normalised addresses whose customers changed, as they are committed.
+/// Whose pages have changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// Those of this normalised address.
+    Of(String),
+    /// Any: a product or a price is on the pages of many.
+    OfAnybody,
+}
+
+impl Change {
+    /// Whether the page of this normalised address may have changed.
+    pub fn concerns(&self, address: &str) -> bool {
+        match self {
+            Change::Of(other) => other == address,
+            Change::OfAnybody => true,
+        }
+    }
+}
+
+/// What is gathered of the changes of a transaction, to be told when it is committed.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    changes: BTreeSet<Change>,
+    customers: BTreeSet<String>,
+}
+
+impl Gathered {
+    /// Adds whoever is shown this row.
+    pub fn note<M: Mirrored>(&mut self, row: &M) {
+        match row.shown() {
+            Shown::ToAddress(address) => {
+                self.changes.insert(Change::Of(address.to_owned()));
+            }
+            Shown::ToCustomer(customer) => {
+                self.customers.insert(customer.to_owned());
+            }
+            Shown::ToAnybody => {
+                self.changes.insert(Change::OfAnybody);
+            }
+            Shown::ToNobody => {}
+        }
+    }
+
+    /// With the addresses of the customers.
+    pub async fn resolve(mut self, tx: &mut Tx) -> store::Result<BTreeSet<Change>> {
+        let customers: Vec<_> = self.customers.iter().map(String::as_str).collect();
+        let addresses = store::customer::addresses(tx, &customers).await?;
+        self.changes.extend(addresses.into_iter().map(Change::Of));
+        Ok(self.changes)
+    }
+}
+
+/// Changes, as they are committed.
 #[derive(Clone, Debug)]
-pub struct Changes(broadcast::Sender<String>);
+pub struct Changes(broadcast::Sender<Change>);
 
 impl Default for Changes {
     fn default() -> Changes {
@@ -17,16 +74,16 @@ impl Default for Changes {
 }
 
 impl Changes {
-    pub fn tell(&self, email: String) {
+    pub fn tell(&self, change: Change) {
         // An error says that no page is open.
-        let _ = self.0.send(email);
+        let _ = self.0.send(change);
     }
 
-    pub fn tell_all(&self, emails: impl IntoIterator<Item = String>) {
-        emails.into_iter().for_each(|email| self.tell(email));
+    pub fn tell_all(&self, changes: impl IntoIterator<Item = Change>) {
+        changes.into_iter().for_each(|change| self.tell(change));
     }
 
-    pub fn listen(&self) -> broadcast::Receiver<String> {
+    pub fn listen(&self) -> broadcast::Receiver<Change> {
         self.0.subscribe()
     }
 }

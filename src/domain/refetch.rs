@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     App,
+    changes::{Change, Gathered},
     mirror::{Kind, Mirrored, Sightings, with_noun},
 };
 use crate::{
@@ -91,8 +92,8 @@ pub fn list_of(kind: Kind) -> &'static str {
 /// What was written of some objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// The normalised addresses whose pages changed.
-    pub changed: BTreeSet<String>,
+    /// Whose pages changed.
+    pub changed: BTreeSet<Change>,
     /// The ids of objects that could not be read, or what they are where they have none.
     pub unreadable: Vec<String>,
 }
@@ -107,7 +108,7 @@ pub async fn write(
     livemode: bool,
 ) -> store::Result<Written> {
     let mut written = Written::default();
-    let mut customers = BTreeSet::new();
+    let mut gathered = Gathered::default();
     with_noun!(kind, Noun => {
         let mut rows = Vec::with_capacity(objects.len());
         for object in objects {
@@ -119,8 +120,7 @@ pub async fn write(
             }
         }
         for row in write_news(tx, rows).await? {
-            written.changed.extend(row.address().map(str::to_owned));
-            customers.extend(row.customer_id().map(str::to_owned));
+            gathered.note(&row);
         }
     });
     let (mut prices, mut methods) = (Vec::new(), Vec::new());
@@ -133,9 +133,7 @@ pub async fn write(
     let methods = methods.into_iter().map(|row| row.stamped(stamp, as_of));
     write_news(tx, prices.collect()).await?;
     write_news(tx, methods.collect()).await?;
-    let customers: Vec<_> = customers.iter().map(String::as_str).collect();
-    let addresses = store::customer::addresses(tx, &customers).await?;
-    written.changed.extend(addresses);
+    written.changed = gathered.resolve(tx).await?;
     Ok(written)
 }
 

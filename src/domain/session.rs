@@ -8,7 +8,9 @@ use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, jwt,
+    App,
+    changes::Change,
+    jwt,
     keys::{self, Purpose},
 };
 use crate::{
@@ -110,7 +112,7 @@ pub async fn end(app: &App, principal: &Principal) -> store::Result<()> {
         .write(move |tx| async move { store::session::end(tx, &id, now).await }.boxed())
         .await?;
     // Its other open pages find out.
-    app.changes.tell(principal.email().to_owned());
+    app.changes.tell(Change::Of(principal.email().to_owned()));
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    changes::{Change, Gathered},
     mirror::{self, Kind, Mirrored, Sightings, with_noun},
     order::{self, Decision},
 };
@@ -43,11 +44,11 @@ impl Outcome {
     }
 }
 
-/// The outcome of each event, in their order, and the normalised addresses whose pages changed.
+/// The outcome of each event, in their order, and whose pages changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Received {
     pub outcomes: Vec<Outcome>,
-    pub changed: BTreeSet<String>,
+    pub changed: BTreeSet<Change>,
     /// The objects of which several events of one second were put in order.
     pub tied: BTreeSet<String>,
 }
@@ -171,12 +172,9 @@ pub async fn apply(
         with_noun!(kind, Noun => work.apply::<Noun>(tx, &events).await?);
     }
     put_sightings(tx, events, &work.outcomes).await?;
-    let customers: Vec<_> = work.customers.iter().map(String::as_str).collect();
-    let addresses = store::customer::addresses(tx, &customers).await?;
-    work.addresses.extend(addresses);
     Ok(Received {
         outcomes: work.outcomes,
-        changed: work.addresses,
+        changed: work.gathered.resolve(tx).await?,
         tied: work.tied,
     })
 }
@@ -203,8 +201,7 @@ pub fn kind(event: &Event, livemode: bool) -> Option<Kind> {
 struct Work {
     doubt: Doubt,
     outcomes: Vec<Outcome>,
-    addresses: BTreeSet<String>,
-    customers: BTreeSet<String>,
+    gathered: Gathered,
     tied: BTreeSet<String>,
 }
 
@@ -260,21 +257,12 @@ impl Work {
             .collect();
         M::save(tx, &changed).await?;
         for row in changed {
-            self.note(row);
+            self.gathered.note(row);
             if let Some(before) = before.get(row.id()) {
-                self.note(before);
+                self.gathered.note(before);
             }
         }
         Ok(())
-    }
-
-    /// Remembers whose page a row is on.
-    fn note<M: Mirrored>(&mut self, row: &M) {
-        match (row.address(), row.customer_id()) {
-            (Some(address), _) => drop(self.addresses.insert(address.to_owned())),
-            (None, Some(customer)) => drop(self.customers.insert(customer.to_owned())),
-            (None, None) => {}
-        }
     }
 }
 

@@ -25,6 +25,7 @@ use super::Site;
 use crate::{
     domain::{
         App, billing,
+        changes::Change,
         session::{self, ACCESS_LIFETIME},
     },
     store::Principal,
@@ -75,7 +76,7 @@ fn over() -> Event {
 struct Page {
     app: App,
     principal: Principal,
-    changes: Receiver<String>,
+    changes: Receiver<Change>,
     is_new: bool,
 }
 
@@ -99,7 +100,7 @@ impl Page {
     async fn wait_for_change(&mut self) -> Option<()> {
         loop {
             match self.changes.recv().await {
-                Ok(changed) if changed != self.principal.email() => {}
+                Ok(change) if !change.concerns(self.principal.email()) => {}
                 // After a lag some were missed; one of them may have been ours.
                 Ok(_) | Err(RecvError::Lagged(_)) => break,
                 Err(RecvError::Closed) => return None,

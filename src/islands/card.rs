@@ -23,43 +23,29 @@ const CANCEL: Flow = ("cancel", "Cancel");
 /// `failed`: the portal of this customer could not be opened just now.
 #[component]
 pub fn Card(
-    customer: CustomerView,
+    customer: Memo<CustomerView>,
     failed: bool,
     pending: RwSignal<Option<Pending>>,
     live: RwSignal<bool>,
 ) -> impl IntoView {
-    let CustomerView {
-        id,
-        title,
-        email,
-        created,
-        state,
-        subscriptions,
-        payment_method,
-        invoice,
-    } = customer;
+    let (id, created) = customer.with_untracked(|it| (it.id.clone(), it.created.clone()));
+    let of = StoredValue::new(id.clone());
     let name_id = format!("{id}-name");
     let copied = RwSignal::new(false);
-    let copy = {
-        let id = id.clone();
-        move |_| {
-            browser::copy(&id);
-            copied.set(true);
-            set_timeout(move || copied.set(false), std::time::Duration::from_secs(2));
-        }
+    let copy = move |_| {
+        of.with_value(|id| browser::copy(id));
+        copied.set(true);
+        set_timeout(move || copied.set(false), std::time::Duration::from_secs(2));
     };
-    let subscriptions = subscriptions
-        .into_iter()
-        .map(|subscription| view! { <Subscription subscription customer=id.clone() pending live/> })
-        .collect_view();
+    let subscriptions = move || customer.with(|it| it.subscriptions.clone());
     view! {
         <article class="card" aria-labelledby=name_id.clone()>
             <div class="name">
-                <h2 id=name_id.clone()>{title}</h2>
-                {state_in_words(state)}
+                <h2 id=name_id.clone()>{move || customer.with(|it| it.title.clone())}</h2>
+                {move || state_in_words(customer.with(|it| it.state.clone()))}
             </div>
             <div class="facts">
-                <p class="address">{email}</p>
+                <p class="address">{move || customer.with(|it| it.email.clone())}</p>
                 <p class="id">
                     <code>{id.clone()}</code>
                     <button
@@ -75,21 +61,20 @@ pub fn Card(
                     </button>
                 </p>
                 <p>"Customer since " {time(created, live)}</p>
-                {payment_method.map(|words| view! { <p>"Pays with " {words}</p> })}
-                {invoice
-                    .map(|InvoiceView(words, day, pdf)| {
-                        view! {
-                            <p>
-                                "Last invoice: " {words} ", " {time(day, live)}
-                                {pdf
-                                    .map(|url| {
-                                        view! { " (" <a href=url rel="noreferrer">"PDF"</a> ")" }
-                                    })}
-                            </p>
-                        }
-                    })}
+                {move || {
+                    let words = customer.with(|it| it.payment_method.clone());
+                    words.map(|words| view! { <p>"Pays with " {words}</p> })
+                }}
+                {move || {
+                    let invoice = customer.with(|it| it.invoice.clone());
+                    invoice.map(|invoice| last_invoice(invoice, live))
+                }}
             </div>
-            {subscriptions}
+            // Rebuilt where anything of it changed: a button of another subscription must never come
+            // to be under a finger or the focus.
+            <For each=subscriptions key=SubscriptionView::clone let:subscription>
+                <Subscription subscription customer=of.get_value() pending live/>
+            </For>
             <Buttons of=id.clone() customer=id.clone() flows=OF_CUSTOMER.to_vec() about=name_id.clone() pending/>
             {failed
                 .then(|| {
@@ -100,6 +85,15 @@ pub fn Card(
                     }
                 })}
         </article>
+    }
+}
+
+fn last_invoice(InvoiceView(words, day, pdf): InvoiceView, live: RwSignal<bool>) -> impl IntoView {
+    view! {
+        <p>
+            "Last invoice: " {words} ", " {time(day, live)}
+            {pdf.map(|url| view! { " (" <a href=url rel="noreferrer">"PDF"</a> ")" })}
+        </p>
     }
 }
 

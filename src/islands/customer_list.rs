@@ -90,16 +90,28 @@ pub fn CustomerList(
             class:heard=move || filter.get().trim().is_empty() || !shown().is_empty()
         >{heard}</p>
         <div class="cards">
-            <For each=shown key=CustomerView::clone let:customer>
+            // By id, so that a card that changes keeps its elements, and with them the focus.
+            <For each=shown key=|customer| customer.id.clone() let:customer>
                 <Card
                     failed=failed.as_deref() == Some(customer.id.as_str())
-                    customer
+                    customer=latest(customers, customer)
                     pending
                     live
                 />
             </For>
         </div>
     }
+}
+
+/// What the list says of a customer; once it is gone from there, what it said last.
+fn latest(customers: RwSignal<Vec<CustomerView>>, first: CustomerView) -> Memo<CustomerView> {
+    Memo::new(move |last: Option<&CustomerView>| {
+        let last = last.unwrap_or(&first);
+        customers.with(|list| {
+            let found = list.iter().find(|customer| customer.id == last.id);
+            found.unwrap_or(last).clone()
+        })
+    })
 }
 
 #[component]

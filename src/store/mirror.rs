@@ -234,7 +234,8 @@ pub async fn of_customers<R: Row>(tx: &mut Tx, customers: &[&str]) -> Result<Vec
     .await
 }
 
-/// The newest invoice of each of these customers that is no draft.
+/// The newest invoice of each of these customers that is no draft; of those of one second one that is
+/// still to be paid.
 pub async fn last_invoices(tx: &mut Tx, customers: &[&str]) -> Result<Vec<Invoice>> {
     many::select(tx, customers, |ids| {
         format!(
@@ -243,7 +244,8 @@ pub async fn last_invoices(tx: &mut Tx, customers: &[&str]) -> Result<Vec<Invoic
                AND NOT EXISTS (SELECT 1 FROM invoice AS newer
                    WHERE newer.customer_id = last.customer_id AND newer.deleted_at IS NULL
                      AND COALESCE(newer.status, '') <> 'draft'
-                     AND (newer.created, newer.id) > (last.created, last.id))"
+                     AND (newer.created, CASE newer.status WHEN 'open' THEN 1 ELSE 0 END, newer.id)
+                       > (last.created, CASE last.status WHEN 'open' THEN 1 ELSE 0 END, last.id))"
         )
     })
     .await

@@ -38,9 +38,10 @@ async fn import_them(app: &TestApp, stop: &CancellationToken) -> import::Report 
 
 async fn keys(app: &TestApp, customer: &str) -> Option<String> {
     let customer = customer.to_owned();
-    let found = app.app.store.read(|tx| {
-        async move { row::find::<EntitlementSummary>(tx, &customer).await }.boxed()
-    });
+    let found = app
+        .app
+        .store
+        .read(|tx| async move { row::find::<EntitlementSummary>(tx, &customer).await }.boxed());
     found.await.unwrap().map(|row| row.lookup_keys)
 }
 
@@ -56,7 +57,11 @@ async fn an_import_reads_the_entitlements_of_every_customer(engine: Engine) {
     let none = import_them(&app, &CancellationToken::new()).await;
     assert_eq!(none.read[&Kind::EntitlementSummary], 0);
     let asked = app.stripe_calls().await;
-    assert!(!asked.iter().any(|path| path.contains("active_entitlements")));
+    assert!(
+        !asked
+            .iter()
+            .any(|path| path.contains("active_entitlements"))
+    );
 
     let product = post(&app, "products", &[("name", "Team")]).await;
     let product = product["id"].as_str().unwrap();

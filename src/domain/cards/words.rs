@@ -159,7 +159,9 @@ pub fn day(at: i64) -> Day {
     };
     Day(
         at,
-        text(format_description!("[year]-[month]-[day]")),
+        text(format_description!(
+            "[year]-[month]-[day]T[hour]:[minute]:[second]Z"
+        )),
         text(format_description!(
             "[day padding:none] [month repr:long] [year]"
         )),
@@ -173,7 +175,7 @@ mod tests {
     #[test]
     fn a_day_is_written_in_utc_and_nonsense_is_nothing() {
         assert_eq!(day(1_804_032_000).2, "3 March 2027");
-        assert_eq!(day(1_804_032_000).1, "2027-03-03");
+        assert_eq!(day(1_804_032_000).1, "2027-03-03T00:00:00Z");
         assert_eq!(day(i64::MAX).2, "");
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Noun, is_a};
+use super::{Noun, Shown, is_a};
 use crate::{
     store::mirror::CheckoutSession,
     stripe::json::{id, kept, maybe, number, text},
@@ -31,8 +31,8 @@ impl Noun for CheckoutSession {
         })
     }
 
-    fn customer_id(&self) -> Option<&str> {
-        self.customer_id.as_deref()
+    fn shown(&self) -> Shown<'_> {
+        Shown::to_customer(self.customer_id.as_deref())
     }
 
     fn progress(&self) -> u8 {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Noun, is_a};
+use super::{Noun, Shown, is_a};
 use crate::{
     domain::email,
     store::customer::Customer,
@@ -32,11 +32,8 @@ impl Noun for Customer {
         })
     }
 
-    fn customer_id(&self) -> Option<&str> {
-        Some(&self.id)
-    }
-
-    fn address(&self) -> Option<&str> {
-        self.email_normalised.as_deref()
+    fn shown(&self) -> Shown<'_> {
+        let address = self.email_normalised.as_deref();
+        address.map_or(Shown::ToNobody, Shown::ToAddress)
     }
 }

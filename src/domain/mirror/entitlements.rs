@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Noun, is_a};
+use super::{Noun, Shown, is_a};
 use crate::{
     store::mirror::EntitlementSummary,
     stripe::json::{elements, id, text},
@@ -26,7 +26,7 @@ impl Noun for EntitlementSummary {
         })
     }
 
-    fn customer_id(&self) -> Option<&str> {
-        Some(&self.id)
+    fn shown(&self) -> Shown<'_> {
+        Shown::ToCustomer(&self.id)
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Noun, is_a};
+use super::{Noun, Shown, is_a};
 use crate::{
     store::mirror::Invoice,
     stripe::json::{flag, id, id_at, maybe, maybe_at, number, text},
@@ -42,8 +42,8 @@ impl Noun for Invoice {
         })
     }
 
-    fn customer_id(&self) -> Option<&str> {
-        self.customer_id.as_deref()
+    fn shown(&self) -> Shown<'_> {
+        Shown::to_customer(self.customer_id.as_deref())
     }
 
     fn progress(&self) -> u8 {

@@ -93,18 +93,31 @@ macro_rules! with_noun {
 }
 pub(super) use with_noun;
 
+/// Whose page something is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown<'a> {
+    /// A customer's, by its id.
+    ToCustomer(&'a str),
+    /// That of a normalised address.
+    ToAddress(&'a str),
+    /// Many.
+    ToAnybody,
+    ToNobody,
+}
+
+impl<'a> Shown<'a> {
+    fn to_customer(id: Option<&'a str>) -> Shown<'a> {
+        id.map_or(Shown::ToNobody, Shown::ToCustomer)
+    }
+}
+
 /// A mirrored noun as one row.
 pub trait Noun: Row {
     /// What an object of Stripe's says. `None` for anything else than such an object with an id.
     fn read(object: &Value) -> Option<Self>;
 
-    /// The customer whose page shows it.
-    fn customer_id(&self) -> Option<&str>;
-
-    /// The normalised address whose page shows it, where it says that itself.
-    fn address(&self) -> Option<&str> {
-        None
-    }
+    /// Whose page it is on.
+    fn shown(&self) -> Shown<'_>;
 
     /// How far it has come in its life, where Stripe lets it go one way only.
     fn progress(&self) -> u8 {
@@ -118,8 +131,7 @@ pub trait Mirrored: Clone + Debug + PartialEq + Send + Sync + Sized + 'static {
     fn id(&self) -> &str;
     fn stripe_at(&self) -> i64;
     fn deleted_at(&self) -> Option<i64>;
-    fn customer_id(&self) -> Option<&str>;
-    fn address(&self) -> Option<&str>;
+    fn shown(&self) -> Shown<'_>;
     fn progress(&self) -> u8;
     fn tombstone(id: &str, livemode: i64, at: i64) -> Self;
     fn stamped(self, livemode: i64, at: i64) -> Self;
@@ -144,12 +156,8 @@ impl<N: Noun> Mirrored for N {
         Row::deleted_at(self)
     }
 
-    fn customer_id(&self) -> Option<&str> {
-        Noun::customer_id(self)
-    }
-
-    fn address(&self) -> Option<&str> {
-        Noun::address(self)
+    fn shown(&self) -> Shown<'_> {
+        Noun::shown(self)
     }
 
     fn progress(&self) -> u8 {

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{Noun, is_a};
+use super::{Noun, Shown, is_a};
 use crate::{
     store::mirror::{InvoicePayment, PaymentIntent},
     stripe::json::{flag, id, id_at, maybe, maybe_at, number, text, text_at},
@@ -32,8 +32,8 @@ impl Noun for PaymentIntent {
         })
     }
 
-    fn customer_id(&self) -> Option<&str> {
-        self.customer_id.as_deref()
+    fn shown(&self) -> Shown<'_> {
+        Shown::to_customer(self.customer_id.as_deref())
     }
 
     fn progress(&self) -> u8 {
@@ -65,8 +65,8 @@ impl Noun for InvoicePayment {
         })
     }
 
-    fn customer_id(&self) -> Option<&str> {
-        None
+    fn shown(&self) -> Shown<'_> {
+        Shown::ToNobody
     }
 
     fn progress(&self) -> u8 {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Noun, is_a};
+use super::{Noun, Shown, is_a};
 use crate::{
     store::mirror::PaymentMethod,
     stripe::json::{id, maybe, number, text},
@@ -34,7 +34,7 @@ impl Noun for PaymentMethod {
         })
     }
 
-    fn customer_id(&self) -> Option<&str> {
-        self.customer_id.as_deref()
+    fn shown(&self) -> Shown<'_> {
+        Shown::to_customer(self.customer_id.as_deref())
     }
 }

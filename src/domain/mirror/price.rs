@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Noun, is_a};
+use super::{Noun, Shown, is_a};
 use crate::{
     store::mirror::Price,
     stripe::json::{flag_or_true, id, kept, maybe, number, text},
@@ -28,8 +28,8 @@ impl Noun for Price {
         })
     }
 
-    fn customer_id(&self) -> Option<&str> {
-        None
+    fn shown(&self) -> Shown<'_> {
+        Shown::ToAnybody
     }
 }
 

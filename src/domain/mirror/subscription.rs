@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Mirrored, is_a};
+use super::{Mirrored, Shown, is_a};
 use crate::{
     store::{
         self, Tx,
@@ -67,12 +67,8 @@ impl Mirrored for SubscriptionState {
         self.row.deleted_at
     }
 
-    fn customer_id(&self) -> Option<&str> {
-        self.row.customer_id.as_deref()
-    }
-
-    fn address(&self) -> Option<&str> {
-        None
+    fn shown(&self) -> Shown<'_> {
+        Shown::to_customer(self.row.customer_id.as_deref())
     }
 
     fn progress(&self) -> u8 {
