@@ -5,7 +5,7 @@ use js_sys::{Date, Object, Reflect};
 use leptos::{ev, prelude::*, serde_json};
 use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
-use web_sys::{EventSource, MessageEvent};
+use web_sys::{EventSource, FocusOptions, HtmlElement, MessageEvent};
 
 /// The page that signs out is leaving already, and is not to be held up.
 const LEAVE_AFTER: std::time::Duration = std::time::Duration::from_secs(3);
@@ -44,6 +44,27 @@ pub fn listen<T: DeserializeOwned + 'static>(
     });
     source.set_onerror(Some(on_error.as_ref().unchecked_ref()));
     on_error.forget();
+}
+
+/// Makes a change after which the elements of the page may be others; that of the focused one's id is
+/// focused then, and nothing is scrolled.
+pub fn keep_focus(change: impl FnOnce()) {
+    let focused = document().active_element().map(|element| element.id());
+    change();
+    let Some(id) = focused.filter(|id| !id.is_empty()) else {
+        return;
+    };
+    // By the next frame the page has changed.
+    request_animation_frame(move || {
+        let element = document().get_element_by_id(&id);
+        if let Some(element) = element {
+            let options = FocusOptions::new();
+            options.set_prevent_scroll(true);
+            let _ = element
+                .unchecked_into::<HtmlElement>()
+                .focus_with_options(&options);
+        }
+    });
 }
 
 /// Tells whether the browser has a network, each time that changes.

@@ -23,34 +23,49 @@ const CANCEL: Flow = ("cancel", "Cancel");
 /// `failed`: the portal of this customer could not be opened just now.
 #[component]
 pub fn Card(
-    customer: Memo<CustomerView>,
+    customer: CustomerView,
     failed: bool,
     pending: RwSignal<Option<Pending>>,
     live: RwSignal<bool>,
 ) -> impl IntoView {
-    let (id, created) = customer.with_untracked(|it| (it.id.clone(), it.created.clone()));
-    let of = StoredValue::new(id.clone());
+    let CustomerView {
+        id,
+        title,
+        email,
+        created,
+        state,
+        subscriptions,
+        payment_method,
+        invoice,
+    } = customer;
     let name_id = format!("{id}-name");
     let copied = RwSignal::new(false);
-    let copy = move |_| {
-        of.with_value(|id| browser::copy(id));
-        copied.set(true);
-        set_timeout(move || copied.set(false), std::time::Duration::from_secs(2));
+    let copy = {
+        let id = id.clone();
+        move |_| {
+            browser::copy(&id);
+            copied.set(true);
+            set_timeout(move || copied.set(false), std::time::Duration::from_secs(2));
+        }
     };
-    let subscriptions = move || customer.with(|it| it.subscriptions.clone());
+    let subscriptions = subscriptions
+        .into_iter()
+        .map(|subscription| view! { <Subscription subscription customer=id.clone() pending live/> })
+        .collect_view();
     view! {
         <article class="card" aria-labelledby=name_id.clone()>
             <div class="name">
-                <h2 id=name_id.clone()>{move || customer.with(|it| it.title.clone())}</h2>
-                {move || state_in_words(customer.with(|it| it.state.clone()))}
+                <h2 id=name_id.clone()>{title}</h2>
+                {state_in_words(state)}
             </div>
             <div class="facts">
-                <p class="address">{move || customer.with(|it| it.email.clone())}</p>
+                <p class="address">{email}</p>
                 <p class="id">
                     <code>{id.clone()}</code>
                     <button
                         class="button quiet"
                         type="button"
+                        id=format!("{id}-copy")
                         aria-label=format!("Copy customer ID {id}")
                         hidden=move || !live.get()
                         data-wait=move || copied.get().then_some("")
@@ -61,20 +76,21 @@ pub fn Card(
                     </button>
                 </p>
                 <p>"Customer since " {time(created, live)}</p>
-                {move || {
-                    let words = customer.with(|it| it.payment_method.clone());
-                    words.map(|words| view! { <p>"Pays with " {words}</p> })
-                }}
-                {move || {
-                    let invoice = customer.with(|it| it.invoice.clone());
-                    invoice.map(|invoice| last_invoice(invoice, live))
-                }}
+                {payment_method.map(|words| view! { <p>"Pays with " {words}</p> })}
+                {invoice
+                    .map(|InvoiceView(words, day, pdf)| {
+                        view! {
+                            <p>
+                                "Last invoice: " {words} ", " {time(day, live)}
+                                {pdf
+                                    .map(|url| {
+                                        view! { " (" <a href=url rel="noreferrer">"PDF"</a> ")" }
+                                    })}
+                            </p>
+                        }
+                    })}
             </div>
-            // Rebuilt where anything of it changed: a button of another subscription must never come
-            // to be under a finger or the focus.
-            <For each=subscriptions key=SubscriptionView::clone let:subscription>
-                <Subscription subscription customer=of.get_value() pending live/>
-            </For>
+            {subscriptions}
             <Buttons of=id.clone() customer=id.clone() flows=OF_CUSTOMER.to_vec() about=name_id.clone() pending/>
             {failed
                 .then(|| {
@@ -85,15 +101,6 @@ pub fn Card(
                     }
                 })}
         </article>
-    }
-}
-
-fn last_invoice(InvoiceView(words, day, pdf): InvoiceView, live: RwSignal<bool>) -> impl IntoView {
-    view! {
-        <p>
-            "Last invoice: " {words} ", " {time(day, live)}
-            {pdf.map(|url| view! { " (" <a href=url rel="noreferrer">"PDF"</a> ")" })}
-        </p>
     }
 }
 
@@ -165,6 +172,7 @@ fn Buttons(
         view! {
             <button
                 class=if flow == HOME.0 { "button primary" } else { "button" }
+                id=of.with_value(|of| format!("{of}-{flow}"))
                 name="flow"
                 value=flow
                 aria-describedby=about.clone()

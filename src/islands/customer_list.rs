@@ -29,7 +29,8 @@ pub fn CustomerList(
     Effect::new(move |_| {
         live.set(true);
         browser::listen("/billing/live", "customers", move |list| {
-            customers.set(list)
+            // A card that changes is made anew, and its buttons with it.
+            browser::keep_focus(move || customers.set(list));
         });
         browser::on_connection_change(move |is_online| offline.set(!is_online));
         browser::on_return(move || pending.set(None));
@@ -90,28 +91,16 @@ pub fn CustomerList(
             class:heard=move || filter.get().trim().is_empty() || !shown().is_empty()
         >{heard}</p>
         <div class="cards">
-            // By id, so that a card that changes keeps its elements, and with them the focus.
-            <For each=shown key=|customer| customer.id.clone() let:customer>
+            <For each=shown key=CustomerView::clone let:customer>
                 <Card
                     failed=failed.as_deref() == Some(customer.id.as_str())
-                    customer=latest(customers, customer)
+                    customer
                     pending
                     live
                 />
             </For>
         </div>
     }
-}
-
-/// What the list says of a customer; once it is gone from there, what it said last.
-fn latest(customers: RwSignal<Vec<CustomerView>>, first: CustomerView) -> Memo<CustomerView> {
-    Memo::new(move |last: Option<&CustomerView>| {
-        let last = last.unwrap_or(&first);
-        customers.with(|list| {
-            let found = list.iter().find(|customer| customer.id == last.id);
-            found.unwrap_or(last).clone()
-        })
-    })
 }
 
 #[component]
