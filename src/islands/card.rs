@@ -38,7 +38,7 @@ pub fn Card(
         payment_method,
         invoice,
     } = customer;
-    let name_id = format!("{id}-name");
+    let name_id = id.clone() + "-name";
     let copied = RwSignal::new(false);
     let copy = {
         let id = id.clone();
@@ -65,7 +65,7 @@ pub fn Card(
                     <button
                         class="button quiet"
                         type="button"
-                        id=format!("{id}-copy")
+                        id=id.clone() + "-copy"
                         aria-label=format!("Copy customer ID {id}")
                         hidden=move || !live.get()
                         data-wait=move || copied.get().then_some("")
@@ -120,7 +120,7 @@ fn Subscription(
         may_change,
         may_cancel,
     } = subscription;
-    let name_id = format!("{id}-name");
+    let name_id = id.clone() + "-name";
     let labelled_by = name_id.clone();
     let heading_id = name_id.clone();
     let dates = dates
@@ -172,7 +172,7 @@ fn Buttons(
         view! {
             <button
                 class=if flow == HOME.0 { "button primary" } else { "button" }
-                id=of.with_value(|of| format!("{of}-{flow}"))
+                id=of.get_value() + "-" + flow
                 name="flow"
                 value=flow
                 aria-describedby=about.clone()
