@@ -17,4 +17,4 @@ folder=$(printf '%s\n' "$answer" | head -n 1)
 trap 'scripts/postgres.sh stop "$folder"' EXIT
 BENCH_POSTGRES_URL=$(printf '%s\n' "$answer" | tail -n 1)
 export BENCH_POSTGRES_URL BENCH_PEER=$root/benches/peer/host.mjs BILLHOOK_BIN=$root/target/release/billhook
-cargo bench --no-default-features --features ssr -- "$@"
+cargo bench --no-default-features --features ssr --bench load -- "$@"

@@ -29,6 +29,8 @@ fn main() {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
+    // An error means that it was chosen before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     if words == [ingest::SIGNATURE_ONLY] {
         return runtime.block_on(ingest::serve_signature_only());

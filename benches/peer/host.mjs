@@ -34,7 +34,7 @@ const server = createServer(async (request, response) => {
     const parts = [];
     for await (const part of request) parts.push(part);
     await mirror.processWebhook(Buffer.concat(parts), request.headers['stripe-signature']);
-    response.writeHead(200).end('applied\n');
+    response.writeHead(200, { 'Content-Length': 8 }).end('applied\n');
   } catch (error) {
     response.writeHead(error.type === 'StripeSignatureVerificationError' ? 400 : 500).end(`${error.message}\n`);
   }
