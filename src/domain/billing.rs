@@ -1,6 +1,7 @@
 //! What a customer sees and opens: the list of their records, and Stripe's portal for one of them.
 
 use futures::FutureExt;
+use reqwest::StatusCode;
 
 use super::{App, cards};
 use crate::{
@@ -64,10 +65,18 @@ pub async fn open_portal(
         return Err(ApiError::NotFound);
     };
     let return_url = app.config.url("/billing");
-    let opened = app
-        .stripe
-        .create_portal_session(&customer.id, &return_url, &flow)
-        .await;
+    let open = |flow| {
+        app.stripe
+            .create_portal_session(&customer.id, &return_url, flow)
+    };
+    let opened = match open(&flow).await {
+        // What the portal's settings do not allow cannot be known before; its first page always is.
+        Err(error) if flow != Flow::Home && error.status() == Some(StatusCode::BAD_REQUEST) => {
+            tracing::warn!(%error, ?flow, "the portal is opened at its first page instead");
+            open(&Flow::Home).await
+        }
+        opened => opened,
+    };
     match opened {
         Ok(url) => {
             tracing::info!(

@@ -35,12 +35,48 @@ pub fn price(price: &Price, quantity: Option<i64>) -> String {
         (None, None) => return String::new(),
     };
     let is_metered = price.usage_type.as_deref() == Some("metered");
-    let unit = if is_metered { " per unit" } else { "" };
+    let pack = Pack::of(price);
+    let unit = match &pack {
+        Some(pack) => format!(" per {}", grouped(pack.size)),
+        None if is_metered => " per unit".to_owned(),
+        None => String::new(),
+    };
+    let quantity = quantity.map(|count| pack.map_or(count, |pack| pack.count(count)));
     let times = match quantity {
         Some(count) if count != 1 && !is_metered => format!(" × {}", grouped(count.unsigned_abs())),
         _ => String::new(),
     };
     format!("{amount}{unit}{}{times}", interval(price))
+}
+
+/// Units that are sold together.
+#[derive(Clone, Copy)]
+struct Pack {
+    size: u64,
+    /// A pack that is begun counts.
+    rounds_up: bool,
+}
+
+impl Pack {
+    fn of(price: &Price) -> Option<Pack> {
+        let text = price.transform_quantity.as_deref()?;
+        let transform: serde_json::Value = serde_json::from_str(text).ok()?;
+        Some(Pack {
+            size: transform.get("divide_by")?.as_u64().filter(|it| *it > 1)?,
+            rounds_up: transform.get("round").and_then(|it| it.as_str()) == Some("up"),
+        })
+    }
+
+    /// How many of them are paid for.
+    fn count(self, units: i64) -> i64 {
+        let units = units.unsigned_abs();
+        let packs = if self.rounds_up {
+            units.div_ceil(self.size)
+        } else {
+            units / self.size
+        };
+        i64::try_from(packs).unwrap_or(i64::MAX)
+    }
 }
 
 /// ` / month` or ` / 3 months`
@@ -161,6 +197,13 @@ mod tests {
             ..tiny("")
         };
         assert_eq!(price(&tiered, None), "Price by quantity per unit / month");
+        let packs = |round: &str| Price {
+            transform_quantity: Some(format!(r#"{{"divide_by":10,"round":"{round}"}}"#)),
+            ..monthly.clone()
+        };
+        assert_eq!(price(&packs("up"), Some(25)), "€12.00 per 10 / month × 3");
+        assert_eq!(price(&packs("down"), Some(25)), "€12.00 per 10 / month × 2");
+        assert_eq!(price(&packs("up"), Some(7)), "€12.00 per 10 / month");
         assert_eq!(price(&Price::default(), None), "");
     }
 }

@@ -83,6 +83,16 @@ async fn last_of_second<M: Mirrored>(
     let mut before = second.saturating_add(1);
     loop {
         let bodies = store::event::of_second_before(tx, &object, before).await?;
+        if bodies.iter().any(String::is_empty) {
+            if !seconds.is_empty() {
+                break;
+            }
+            // Some have been purged, so the events cannot tell any more.
+            return Ok(match event.created == second {
+                true => Decision::Guess(None),
+                false => Decision::Keep,
+            });
+        }
         let events: Vec<_> = bodies
             .iter()
             .filter_map(|body| Event::parse(body.as_bytes()).ok())

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     store::{self, Tx},
-    stripe::{Client, client, json},
+    stripe::{Client, client, event, json},
 };
 
 /// An object as Stripe gave it, with the lists in it complete.
@@ -30,7 +30,12 @@ pub async fn fetch(stripe: &Client, kind: Kind, id: &str) -> Result<Fetched, cli
     if kind == Kind::EntitlementSummary {
         return entitlements(stripe, id.trim_end_matches("/entitlements")).await;
     }
-    let answer = stripe.read(&format!("v1/{}/{id}", list_of(kind))).await?;
+    let expand: &[_] = match kind {
+        Kind::Price => &[("expand[]", "tiers")],
+        _ => &[],
+    };
+    let path = format!("v1/{}/{id}", list_of(kind));
+    let answer = stripe.read(&path, expand).await?;
     let mut fetched = Fetched {
         kind,
         object: answer.body,
@@ -96,6 +101,17 @@ pub struct Written {
     pub changed: BTreeSet<Change>,
     /// The ids of objects that could not be read, or what they are where they have none.
     pub unreadable: Vec<String>,
+}
+
+/// Keeps other processes from writing these objects and those inside them.
+pub async fn lock(tx: &mut Tx, objects: &[Value]) -> store::Result<()> {
+    let mut ids: Vec<_> = objects.iter().filter_map(event::object_id).collect();
+    for seen in objects.iter().map(Sightings::in_object) {
+        ids.extend(seen.prices.into_iter().map(|row| row.id));
+        ids.extend(seen.payment_methods.into_iter().map(|row| row.id));
+    }
+    tx.lock(&ids.iter().map(String::as_str).collect::<Vec<_>>())
+        .await
 }
 
 /// Writes objects of one kind that were read from Stripe, and the objects inside them, unless the
@@ -164,26 +180,30 @@ async fn write_news<M: Mirrored>(tx: &mut Tx, rows: Vec<M>) -> store::Result<Vec
                 && (present.stripe_at() < row.stripe_at() || row.deleted_at().is_some())
         })
     };
-    let news: Vec<_> = rows.into_values().filter(is_news).collect();
+    let completed = |row: M| match present.get(row.id()) {
+        Some(known) if row.deleted_at().is_none() => row.completed(known),
+        _ => row,
+    };
+    let news: Vec<_> = rows.into_values().filter(is_news).map(completed).collect();
     M::save(tx, &news.iter().collect::<Vec<_>>()).await?;
     Ok(news)
 }
 
-/// Writes what was read in a transaction of its own, and tells the pages. `id` is the event's
-/// `object_id`.
-pub async fn keep(app: &App, id: String, fetched: Fetched) -> store::Result<()> {
+/// Writes what was read in a transaction of its own, and tells the pages.
+pub async fn keep(app: &App, fetched: Fetched) -> store::Result<()> {
     let livemode = app.config.livemode();
     let written = app
         .store
         .write(move |tx| {
             async move {
-                tx.lock(&[&id]).await?;
                 let Fetched {
                     kind,
                     object,
                     as_of,
                 } = fetched;
-                write(tx, kind, &[object], as_of, livemode).await
+                let objects = [object];
+                lock(tx, &objects).await?;
+                write(tx, kind, &objects, as_of, livemode).await
             }
             .boxed()
         })

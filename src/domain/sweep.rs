@@ -26,7 +26,7 @@ const CURSOR: &str = "sweep";
 pub struct Swept {
     /// Events that Stripe listed.
     pub seen: u64,
-    /// Those of them that had not arrived.
+    /// Those of them that had not arrived though they are of a kind that is mirrored.
     pub new: u64,
     /// Seconds between the last sweep and the oldest event that Stripe still knows: what happened
     /// then may never be known. 0 is good.
@@ -57,7 +57,6 @@ pub async fn run(app: App, stop: CancellationToken) {
                     "the key may not read events, so events that never arrived are not asked for; \
                      give it `Events: Read` for that"
                 );
-                return;
             }
             Err(error) => tracing::warn!(%error, "the sweep failed; the next one goes as far back"),
         }
@@ -127,13 +126,14 @@ pub async fn sweep(app: &App) -> Result<Swept, Error> {
     }
 }
 
-/// Whether the event had not arrived.
+/// Whether the event had not arrived and is missed.
 async fn receive(app: &App, object: &serde_json::Value) -> Result<bool, Error> {
     let Ok(event) = Event::parse(object.to_string().as_bytes()) else {
         return Ok(false);
     };
     let outcome = app.inbox.receive(event).await?;
-    Ok(outcome != Outcome::Duplicate)
+    // What the endpoint is not subscribed to never arrives, and is not missed.
+    Ok(!matches!(outcome, Outcome::Duplicate | Outcome::Ignored))
 }
 
 /// What happens from that second on is the next sweep's.

@@ -242,6 +242,10 @@ impl Work {
             };
             // After a tie it may be another event of that second that the row says.
             let is_applied = next.as_ref() == Some(snapshot);
+            let next = next.map(|row| match before.get(row.id()) {
+                Some(known) if row.deleted_at().is_none() => row.completed(known),
+                _ => row,
+            });
             after.extend(next.map(|row| (row.id().to_owned(), row)));
             if let Some(outcome) = self.outcomes.get_mut(*index) {
                 *outcome = match (sure, is_applied) {

@@ -23,8 +23,8 @@ use crate::{
     stripe::Event,
 };
 
-/// Events that are taken at once.
-const MOST: i64 = 256;
+/// Events that are taken at once: few, so that those that come in do not wait long for the writer.
+const MOST: i64 = 64;
 /// Seconds after which events whose worker has died are taken by another.
 const LEASE: i64 = 60;
 /// Other processes, and commands, make events due without telling us, so we look this often.
@@ -36,6 +36,9 @@ const LONGEST: i64 = 72 * 60 * 60;
 const NOT_ALLOWED_FOR: i64 = 60 * 60;
 /// Seconds until what was read too early is read again.
 const SOON: i64 = 2;
+/// Objects that Stripe is asked about side by side. Even when it hangs, all of them are answered for
+/// before the lease ends.
+const ASKED_AT_ONCE: usize = 16;
 /// An event that is so many seconds ahead of Stripe's own clock is not waited for.
 const TOO_FAR_AHEAD: i64 = 60;
 
@@ -101,9 +104,15 @@ pub async fn step(app: &App) -> store::Result<bool> {
             }
         }
     }
-    for (kind, events) in apply(app, events).await? {
-        ask(app, kind, events).await?;
-    }
+    let mut to_ask = apply(app, events).await?;
+    let later = to_ask.split_off(to_ask.len().min(ASKED_AT_ONCE));
+    let later = later.into_iter().flat_map(|(_, events)| events).collect();
+    postpone(app, later, now).await?;
+    // Side by side: a route that hangs holds up only what is on it.
+    let asking = to_ask
+        .into_iter()
+        .map(|(kind, events)| ask(app, kind, events));
+    futures::future::try_join_all(asking).await?;
     Ok(true)
 }
 
@@ -223,7 +232,7 @@ async fn keep(app: &App, id: String, fetched: Fetched, events: Claimed) -> store
         return postpone(app, events, now + SOON).await;
     }
     let as_of = fetched.as_of;
-    refetch::keep(app, id.clone(), fetched).await?;
+    refetch::keep(app, fetched).await?;
     app.store
         .write(move |tx| async move { store::event::settle(tx, &id, as_of, now).await }.boxed())
         .await
@@ -235,6 +244,9 @@ async fn take_as_they_are(app: &App, events: Claimed) -> store::Result<()> {
 }
 
 async fn postpone(app: &App, events: Claimed, due_at: i64) -> store::Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
     app.store
         .write(move |tx| {
             async move {
@@ -271,10 +283,11 @@ async fn record_failure(app: &App, row: &Row, error: &str, is_final: bool) -> st
         .await
 }
 
-/// Seconds before the next try: 5, 10, 20 and so on up to 6 hours, each more or less.
+/// Seconds before the next try: 5, 15, 45 and so on up to 16 hours, each more or less. Twelve tries
+/// take about two days.
 pub fn pause(attempts: i64) -> i64 {
-    let shift = u32::try_from(attempts.clamp(1, 13)).unwrap_or(1) - 1;
-    let pause = Duration::from_secs((5 << shift).min(6 * 60 * 60));
+    let exponent = u32::try_from(attempts.clamp(1, 12)).unwrap_or(1) - 1;
+    let pause = Duration::from_secs((5 * 3_u64.pow(exponent)).min(16 * 60 * 60));
     i64::try_from(clock::jittered(pause).as_secs()).unwrap_or(i64::MAX)
 }
 
@@ -283,10 +296,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_some_hours_and_twelve_of_them_fit_into_72_hours() {
+    fn pauses_grow_to_some_hours_and_twelve_of_them_take_about_two_days() {
         assert!((3..=6).contains(&pause(1)));
-        assert!((1919..=3200).contains(&pause(10)));
-        assert!((1..MOST_ATTEMPTS).map(pause).sum::<i64>() < LONGEST);
-        assert!(pause(i64::MAX) <= 6 * 60 * 60 * 5 / 4);
+        let all: i64 = (1..MOST_ATTEMPTS).map(pause).sum();
+        assert!((24 * 60 * 60..LONGEST).contains(&all), "{all}");
+        assert!(pause(i64::MAX) <= 16 * 60 * 60 * 5 / 4);
     }
 }

@@ -1,9 +1,14 @@
 //! `billhook import`: a bar for people, lines for logs, and an exit status that does not lie.
 
-use std::{collections::BTreeMap, io::IsTerminal, num::NonZeroU32, time::Instant};
+use std::{
+    collections::BTreeMap,
+    io::IsTerminal,
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::{Form, text::plain, told};
@@ -67,7 +72,7 @@ impl Import {
         let report = import::run(app, &client, &nouns, &stop, |progress| show.tell(progress))
             .await
             .map_err(|error| told(&error))?;
-        show.end();
+        show.end(report.is_stopped);
         conclude(&report, self.form)
     }
 }
@@ -109,7 +114,8 @@ fn conclude(report: &Report, form: Form) -> Result<(), Vec<String>> {
 struct Show {
     bar: Option<ProgressBar>,
     is_silent: bool,
-    noun: Option<(Kind, Instant, u64)>,
+    /// Where the noun that is being read began.
+    noun: Option<(Instant, Progress)>,
     last_line: Option<Instant>,
 }
 
@@ -125,14 +131,14 @@ impl Show {
     }
 
     fn tell(&mut self, progress: Progress) {
-        let known = self.noun.filter(|(kind, ..)| *kind == progress.kind);
-        let (_, began, before) = known.unwrap_or_else(|| {
-            self.end();
-            (progress.kind, Instant::now(), progress.read)
+        let known = self.noun.filter(|(_, first)| first.kind == progress.kind);
+        let (began, first) = known.unwrap_or_else(|| {
+            self.end(false);
+            (Instant::now(), progress)
         });
-        self.noun = Some((progress.kind, began, before));
+        self.noun = Some((began, first));
         let seconds = began.elapsed().as_secs_f64();
-        let rate = (progress.read - before) as f64 / seconds.max(0.001);
+        let rate = (progress.read - first.read) as f64 / seconds.max(0.001);
         let name = name_of(progress.kind);
         if let Some(bar) = &self.bar {
             let template = "{msg:20} {bar:30} {percent:>3} %  {prefix}, {eta} left";
@@ -149,20 +155,33 @@ impl Show {
         {
             self.last_line = Some(Instant::now());
             say(&format!(
-                "{name}: {} read, {:.0} %, {rate:.0}/s",
+                "{name}: {} read, {:.0} %, {rate:.0}/s{}",
                 progress.read,
-                progress.part * 100.0
+                progress.part * 100.0,
+                left(seconds, progress.part - first.part, 1.0 - progress.part),
             ));
         }
     }
 
     /// The bar of a noun stays as it ended.
-    fn end(&mut self) {
+    fn end(&mut self, is_stopped: bool) {
         if let (Some(bar), Some(_)) = (&self.bar, self.noun.take()) {
-            bar.set_position(FINE);
+            if !is_stopped {
+                bar.set_position(FINE);
+            }
             bar.abandon();
             self.bar = Some(ProgressBar::new(FINE));
         }
         self.last_line = None;
     }
+}
+
+/// `, 3 minutes left`, from how long a part of it took. Nothing while that is not known.
+fn left(seconds: f64, done: f64, still: f64) -> String {
+    if done <= 0.0 {
+        return String::new();
+    }
+    Duration::try_from_secs_f64(seconds / done * still)
+        .map(|left| format!(", {} left", HumanDuration(left)))
+        .unwrap_or_default()
 }

@@ -48,12 +48,23 @@ pub async fn run(
     let app = build(config).await.map_err(|error| told(&error))?;
     let result = match command {
         Command::Import(import) => import.run(&app, stop).await,
-        Command::Events(events) => events.run(&app).await,
-        Command::Sweep(form) => sweep_now(&app, form).await,
-        Command::Purge(form) => purge_now(&app, form).await,
+        Command::Events(events) => unless(&stop, events.run(&app)).await,
+        Command::Sweep(form) => unless(&stop, sweep_now(&app, form)).await,
+        Command::Purge(form) => unless(&stop, purge_now(&app, form)).await,
     };
     app.store.close().await;
     result
+}
+
+/// Gives up when it is told to stop. What was done until then stays done.
+async fn unless(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<(), Vec<String>>>,
+) -> Result<(), Vec<String>> {
+    tokio::select! {
+        () = stop.cancelled() => Err(vec!["billhook: stopped".to_owned()]),
+        result = work => result,
+    }
 }
 
 /// The program without its server.

@@ -164,14 +164,14 @@ pub async fn hurry(tx: &mut Tx, object_ids: &[&str], now: i64) -> Result<()> {
     Ok(())
 }
 
-/// Settles what was pending of an object: reading it has answered for all of it up to that second.
-pub async fn settle(tx: &mut Tx, object_id: &str, up_to: i64, now: i64) -> Result<()> {
+/// Settles what was pending of an object: reading it has answered for all of it before that second.
+pub async fn settle(tx: &mut Tx, object_id: &str, before: i64, now: i64) -> Result<()> {
     const SQL: &str = "UPDATE event
         SET state = 'applied', error = NULL, due_at = NULL, processed_at = $3
-        WHERE object_id = $1 AND created <= $2 AND state IN ('pending', 'failed')";
+        WHERE object_id = $1 AND created < $2 AND state IN ('pending', 'failed')";
     on!(tx, connection => { sqlx::query(SQL)
         .bind(object_id)
-        .bind(up_to)
+        .bind(before)
         .bind(now)
         .execute(connection)
         .await?; });

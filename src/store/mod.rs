@@ -60,9 +60,10 @@ fn cannot_work(error: &dyn DatabaseError) -> bool {
             .is_ok_and(|code| matches!(code & 0xff, 5..=8 | 10 | 13 | 14));
     }
     // Of Postgres the classes "connection exception", "insufficient resources", "operator
-    // intervention" (but for a query that was cancelled) and "system error", and a server that is
-    // read-only (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
-    ["08", "53", "57P", "58", "25006"]
+    // intervention" (but for a query that was cancelled) and "system error", a lock that is not given
+    // back, a transaction that hung, and a server that is read-only
+    // (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+    ["08", "53", "55P03", "57P", "58", "25P03", "25006"]
         .iter()
         .any(|class| code.starts_with(class))
 }
@@ -125,7 +126,13 @@ impl Store {
             let readers = pool().max_connections(8).connect_lazy_with(options);
             Store::Sqlite { writer, readers }
         } else {
-            let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
+            // Whoever hangs in the middle of a transaction must not hold up the others for long.
+            let options = PgConnectOptions::from_str(url)?
+                .options([
+                    ("lock_timeout", "4s"),
+                    ("idle_in_transaction_session_timeout", "30s"),
+                ])
+                .disable_statement_logging();
             let pool = PgPoolOptions::new()
                 .max_connections(16)
                 .acquire_timeout(ACQUIRE_TIMEOUT)

@@ -8,6 +8,16 @@ pub async fn get(tx: &mut Tx, name: &str) -> Result<Option<String>> {
     on!(tx, connection => sqlx::query_scalar(SQL).bind(name).fetch_optional(connection).await)
 }
 
+/// What was last kept under the name, if that was at `since` or later.
+pub async fn get_since(tx: &mut Tx, name: &str, since: i64) -> Result<Option<String>> {
+    const SQL: &str = "SELECT value FROM progress WHERE name = $1 AND changed_at >= $2";
+    on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(name)
+        .bind(since)
+        .fetch_optional(connection)
+        .await)
+}
+
 /// Keeps a value under the name.
 pub async fn set(tx: &mut Tx, name: &str, value: &str, now: i64) -> Result<()> {
     const SQL: &str = "INSERT INTO progress (name, value, changed_at) VALUES ($1, $2, $3)

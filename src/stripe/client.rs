@@ -159,8 +159,10 @@ impl Client {
     }
 
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> Result<Value, Error> {
-        // Somebody is waiting for the answer, so it does not wait for its turn; it counts.
-        self.pace.count();
+        // Somebody is waiting for the answer, so it does not wait for its turn; the turn that it would
+        // have had is taken all the same.
+        let pace = Arc::clone(&self.pace);
+        tokio::spawn(async move { pace.turn().await });
         let url = self.base.join(path).map_err(|_| Error::Unreadable)?;
         let answer = self.ask(self.http.post(url).form(form)).await?;
         Ok(answer.body)
@@ -208,10 +210,12 @@ impl Client {
             Err(_) => Value::Null,
         };
         if status.is_success() {
+            // Rounded up: what is asked for in the middle of a second may not hold its end.
             let took = i64::try_from(began.elapsed().as_secs()).unwrap_or(i64::MAX);
+            let as_of = |at: i64| at.saturating_sub(took).saturating_sub(2);
             return Ok(Answer {
                 body,
-                as_of: answered_at.map_or(0, |at| at.saturating_sub(took).saturating_sub(1)),
+                as_of: answered_at.map_or(0, as_of),
             });
         }
         let message = body.pointer("/error/message").and_then(Value::as_str);
@@ -228,8 +232,8 @@ impl Client {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     pub body: Value,
-    /// The Stripe second in which it was asked for, by the answer's `Date` and how long it took: the
-    /// body holds everything that happened before that second's end. 0 where Stripe gave no date.
+    /// A Stripe second that was over when it was asked for, by the answer's `Date` and how long it
+    /// took: the body holds everything that happened before that second's end. 0 where Stripe gave no date.
     pub as_of: i64,
 }
 
@@ -247,10 +251,7 @@ impl Error {
 
     /// Whether Stripe says that the key has no such right.
     pub fn is_not_allowed(&self) -> bool {
-        matches!(
-            self.status(),
-            Some(StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED)
-        )
+        self.status() == Some(StatusCode::FORBIDDEN)
     }
 
     /// The status that Stripe refused with.

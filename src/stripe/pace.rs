@@ -44,11 +44,6 @@ impl Pace {
         self.limiter.until_ready().await;
     }
 
-    /// Counts a request that does not wait: somebody is looking at the page.
-    pub fn count(&self) {
-        let _ = self.limiter.check();
-    }
-
     /// How long Stripe is to be left alone from now.
     pub fn rest(&self) -> Option<Duration> {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);

@@ -27,8 +27,8 @@ pub struct Page {
 
 impl Client {
     /// The object at a path such as `v1/customers/cus_1`.
-    pub async fn read(&self, path: &str) -> Result<Answer, Error> {
-        self.patiently(path, &[]).await
+    pub async fn read(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Error> {
+        self.patiently(path, query).await
     }
 
     /// One page of a list. `query` may hold filters and `starting_after`.

@@ -57,7 +57,7 @@ impl Disk {
         let (flushed, library) = (folder.join("flushed"), folder.join("power.so"));
         fs::create_dir_all(&flushed).expect("a folder for what is flushed");
         let compiled = Command::new("cc")
-            .args(["-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o"])
+            .args(["-O1", "-shared", "-fPIC", "-o"])
             .args([&library, Path::new(source)])
             .status()
             .expect("a C compiler");

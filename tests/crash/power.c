@@ -1,9 +1,11 @@
 /*
  * A disk that keeps nothing but what was flushed to it. Loaded before libc, it copies a file to the folder that
  * BILLHOOK_FLUSHED names whenever the file is flushed; what lies there is what a power cut leaves. Of writes that were
- * not flushed a real disk may keep any part; this one keeps none.
+ * not flushed a real disk may keep any part; this one keeps none. A flush also makes last that files beside it are gone,
+ * as it does in the journal of ext4 or xfs.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -30,6 +32,20 @@ static int copy(int from, const char *path) {
     return length < 0 ? -1 : 0;
 }
 
+/* Takes out of the folder what is not beside the file any more. */
+static void forget_gone(const char *folder, const char *beside) {
+    char path[PATH_MAX];
+    struct dirent *entry;
+    DIR *listing = opendir(folder);
+    while (listing && (entry = readdir(listing)))
+        if (entry->d_name[0] != '.' &&
+            snprintf(path, sizeof path, "%s/%s", beside, entry->d_name) < PATH_MAX && access(path, F_OK) != 0 &&
+            snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) < PATH_MAX)
+            unlink(path);
+    if (listing)
+        closedir(listing);
+}
+
 /* The name is set in one step, so that a process killed while it copies leaves the flush before whole. */
 static int keep(int fd) {
     const char *folder = getenv("BILLHOOK_FLUSHED");
@@ -43,13 +59,15 @@ static int keep(int fd) {
     if (length < 0)
         return -1;
     path[length] = 0;
-    const char *name = strrchr(path, '/') + 1;
+    char *name = strrchr(path, '/');
+    *name++ = 0;
     if (snprintf(whole, sizeof whole, "%s/%s", folder, name) >= PATH_MAX ||
         snprintf(partial, sizeof partial, "%s/.%s.%d", folder, name, gettid()) >= PATH_MAX)
         return -1;
-    if (copy(fd, partial) != 0)
+    if (copy(fd, partial) != 0 || rename(partial, whole) != 0)
         return -1;
-    return rename(partial, whole);
+    forget_gone(folder, path);
+    return 0;
 }
 
 int fsync(int fd) { return keep(fd); }

@@ -447,6 +447,12 @@ async fn progress_is_kept_by_name(engine: Engine) {
         Some("2")
     );
     assert!(dump(&store, "progress").await.contains("12"));
+    let since = |second| {
+        let store = store.clone();
+        async move { run!(&store, tx => progress::get_since(tx, "sweep", second)) }
+    };
+    assert_eq!(since(12).await.as_deref(), Some("2"));
+    assert_eq!(since(13).await, None);
     run!(&store, tx => progress::forget(tx, "sweep"));
     assert_eq!(run!(&store, tx => progress::get(tx, "sweep")), None);
     assert_eq!(
@@ -535,9 +541,9 @@ async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
         state("evt_1").await,
         said("dead", Some("no answer"), None, None)
     );
-    run!(&store, tx => event::settle(tx, "cus_1", 9, 50));
-    assert_eq!(state("evt_2").await.0, "failed", "it is newer");
     run!(&store, tx => event::settle(tx, "cus_1", 10, 50));
+    assert_eq!(state("evt_2").await.0, "failed", "it is as new");
+    run!(&store, tx => event::settle(tx, "cus_1", 11, 50));
     assert_eq!(state("evt_2").await, said("applied", None, None, Some(50)));
     assert_eq!(state("evt_1").await.0, "dead");
     run!(&store, tx => event::finish(tx, &["evt_1", "evt_4"], "stale", 60));

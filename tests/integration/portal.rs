@@ -14,6 +14,7 @@ on_both_engines!(
     checklist_35_the_portal_url_is_in_the_redirect_and_nowhere_else,
     checklist_36_a_portal_elsewhere_is_refused,
     one_failing_customer_leaves_the_others_alone,
+    what_the_portal_does_not_allow_opens_its_first_page,
     deep_links_carry_their_flow,
     a_card_shows_its_subscriptions_and_offers_what_stripe_allows,
     an_address_without_customers_is_told_so,
@@ -229,6 +230,20 @@ async fn one_failing_customer_leaves_the_others_alone(engine: Engine) {
         app.control("DELETE", "faults", Value::Null).await;
         app.clock.advance(700);
     }
+}
+
+async fn what_the_portal_does_not_allow_opens_its_first_page(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let mine = app.customer_at_stripe("ada@example.com").await;
+    let fault = json!({
+        "path": "/v1/billing_portal/sessions", "match": "payment_method_update", "status": 400,
+    });
+    app.control("POST", "faults", fault).await;
+    let mut browser = app.signed_in("ada@example.com").await;
+    let form = [("customer", mine.as_str()), ("flow", "payment_method")];
+    let answer = browser.post("/api/open_portal", &form).await;
+    let location = answer.headers()["location"].to_str().unwrap();
+    assert!(location.starts_with(&app.stripe_url), "{location}");
 }
 
 async fn deep_links_carry_their_flow(engine: Engine) {

@@ -4,7 +4,12 @@
 use billhook::{
     clock::Clock,
     domain::{import, mirror::Kind, sweep, sync::Outcome, worker},
-    store::{self, customer::Customer, mirror::Subscription, row},
+    store::{
+        self,
+        customer::Customer,
+        mirror::{Price, Subscription},
+        row,
+    },
     stripe::Event,
 };
 use futures::FutureExt;
@@ -19,6 +24,8 @@ use crate::{
 on_both_engines!(
     an_open_tie_is_settled_by_asking_stripe,
     a_key_that_may_not_read_takes_events_as_they_are,
+    a_tie_with_a_purged_event_is_settled_by_asking_stripe,
+    tiers_that_were_read_once_are_kept,
     a_cut_list_is_completed_before_it_is_written,
     checklist_52_what_fails_is_tried_again_and_dies_in_the_open,
     checklist_50_a_page_of_an_import_never_overwrites_what_is_newer,
@@ -125,6 +132,59 @@ async fn a_key_that_may_not_read_takes_events_as_they_are(engine: Engine) {
         );
     }
     assert_eq!(app.stripe_calls().await.len(), 1, "it is not asked again");
+}
+
+async fn a_tie_with_a_purged_event_is_settled_by_asking_stripe(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let real = at_stripe(&app, &[("email", "ada@example.com"), ("name", "The last")]).await;
+    let id = real["id"].as_str().unwrap();
+    let second = Clock::default().now() - 60;
+    let [one, other] = open_tie(id, second);
+    assert_eq!(app.deliver(&other).await.text().await.unwrap(), "applied\n");
+    let purged = app
+        .app
+        .store
+        .write(move |tx| async move { store::event::purge(tx, i64::MAX, 9).await }.boxed());
+    assert_eq!(purged.await.unwrap(), 1);
+    // Alone it would look as if it were all that happened then.
+    assert_eq!(app.deliver(&one).await.status(), 200);
+    eventually(|| async {
+        let row = row(&app, id).await?;
+        (row.name.as_deref() == Some("The last")).then_some(())
+    })
+    .await;
+}
+
+async fn tiers_that_were_read_once_are_kept(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let price = |nickname: &str| {
+        json!({
+            "id": "price_1", "object": "price", "product": "prod_1", "currency": "eur",
+            "billing_scheme": "tiered", "nickname": nickname, "created": 1_700_000_000,
+        })
+    };
+    let mut whole = price("Old");
+    whole["tiers"] = json!([{ "up_to": 10, "unit_amount": 100 }]);
+    let second = 1_700_000_000;
+    let events = [
+        event("price.created", second, whole, Value::Null),
+        event(
+            "price.updated",
+            second + 1,
+            price("New"),
+            json!({ "nickname": "Old" }),
+        ),
+    ];
+    for event in &events {
+        assert_eq!(app.deliver(event).await.text().await.unwrap(), "applied\n");
+    }
+    let found = app
+        .app
+        .store
+        .read(|tx| async move { row::find::<Price>(tx, "price_1").await }.boxed());
+    let found = found.await.unwrap().unwrap();
+    assert_eq!(found.nickname.as_deref(), Some("New"));
+    assert!(found.tiers.unwrap().contains("100"));
 }
 
 async fn a_cut_list_is_completed_before_it_is_written(engine: Engine) {

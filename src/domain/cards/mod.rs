@@ -193,8 +193,11 @@ impl Shelf {
             .iter()
             .filter(|row| row.customer_id.as_deref() == Some(&customer.id) && !has_ended(row))
             .filter_map(|row| row.default_payment_method.as_deref());
-        own.chain(customer.default_payment_method.as_deref())
-            .find_map(|id| self.methods.get(id))
+        // Where that one is not known, another must not be named.
+        let id = own
+            .chain(customer.default_payment_method.as_deref())
+            .next()?;
+        self.methods.get(id)
     }
 }
 

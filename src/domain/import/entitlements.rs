@@ -5,7 +5,7 @@ use futures::{FutureExt, StreamExt};
 use reqwest::StatusCode;
 use tokio_util::sync::CancellationToken;
 
-use super::{Progress, Report, SIDE_BY_SIDE, keep, name};
+use super::{Progress, Report, SIDE_BY_SIDE, keep};
 use crate::{
     domain::{App, mirror::Kind, refetch, sweep},
     store,
@@ -25,7 +25,8 @@ pub async fn run(
     report: &mut Report,
     tell: &mut impl FnMut(Progress),
 ) -> Result<(), sweep::Error> {
-    let mut after = begin(app).await?;
+    // The customer up to which an earlier run came.
+    let mut after = super::progress(app, KIND).await?.unwrap_or_default();
     let is_new = after.is_empty();
     report.read.insert(KIND, 0);
     if is_new && has_no_features(client).await? {
@@ -39,8 +40,7 @@ pub async fn run(
         let count = ids.len() as u64;
         let mut reading = futures::stream::iter(ids)
             .map(|id| async move {
-                super::rest(client).await;
-                let read = refetch::fetch(client, KIND, &id).await;
+                let read = super::patiently(client, || refetch::fetch(client, KIND, &id)).await;
                 (id, read)
             })
             .buffer_unordered(SIDE_BY_SIDE);
@@ -71,15 +71,6 @@ pub async fn run(
         super::forget(app, KIND).await?;
     }
     Ok(())
-}
-
-/// The customer up to which an earlier run came.
-async fn begin(app: &App) -> Result<String, sweep::Error> {
-    let name = name(KIND);
-    let read = app
-        .store
-        .read(move |tx| async move { store::progress::get(tx, &name).await }.boxed());
-    Ok(read.await?.unwrap_or_default())
 }
 
 async fn has_no_features(client: &Client) -> Result<bool, sweep::Error> {

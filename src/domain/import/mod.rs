@@ -8,6 +8,7 @@ mod ranges;
 use std::collections::{BTreeMap, VecDeque};
 
 use futures::FutureExt;
+use reqwest::StatusCode;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -22,11 +23,16 @@ use super::{
 };
 use crate::{
     store,
-    stripe::{Client, client, event, json, read::Page},
+    stripe::{Client, client, json, read::Page},
 };
 
 /// Ranges that are read at once. The limit of requests is the client's.
 const SIDE_BY_SIDE: usize = 12;
+
+/// Rests that Stripe is given before an import gives up: ten minutes.
+const MOST_RESTS: usize = 20;
+/// Seconds after which what is left of an earlier run is not gone on with, and all is read anew.
+const TOO_OLD: i64 = 7 * 24 * 60 * 60;
 
 /// The nouns that are imported, in the order in which pages need them. Payment methods come with the
 /// customers and subscriptions that use them.
@@ -142,22 +148,28 @@ impl Import<'_> {
                     continue;
                 }
             };
-            let (objects, has_more, as_of) = result?;
             let Some(range) = under_way.remove(&number) else {
                 continue;
+            };
+            let (objects, has_more, as_of) = match result {
+                Ok(page) => page,
+                // The object after which to go on may have been deleted; its second is known.
+                Err(error) if is_refused(&error) && range.after.is_some() => {
+                    waiting.push_back(Range {
+                        after: None,
+                        ..range
+                    });
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
             };
             let split = waiting.is_empty() && running.len() + 1 < SIDE_BY_SIDE;
             waiting.extend(range.rest(&objects, has_more, split));
             left.read += u64::try_from(objects.len()).unwrap_or(u64::MAX);
             left.ranges = waiting.iter().chain(under_way.values()).cloned().collect();
-            let (objects, cut): (Vec<_>, Vec<_>) = objects
-                .into_iter()
-                .partition(|object| !json::is_cut(object, "items"));
+            let (objects, as_of) = self.completed(objects, as_of, report).await;
             let kept = serde_json::to_string(&left).ok();
             keep(self.app, self.kind, objects, as_of, kept, report).await?;
-            for object in cut {
-                self.keep_cut(object, as_of, report).await?;
-            }
             report.read.insert(self.kind, left.read);
             tell(Progress {
                 kind: self.kind,
@@ -173,12 +185,7 @@ impl Import<'_> {
 
     /// Where the last run stopped, or the whole time.
     async fn begin(&self) -> Result<Left, sweep::Error> {
-        let name = name(self.kind);
-        let kept = self
-            .app
-            .store
-            .read(move |tx| async move { store::progress::get(tx, &name).await }.boxed())
-            .await?;
+        let kept = progress(self.app, self.kind).await?;
         if let Some(left) = kept.and_then(|text| serde_json::from_str(&text).ok()) {
             return Ok(left);
         }
@@ -187,27 +194,44 @@ impl Import<'_> {
         Ok(Left::whole(to))
     }
 
-    /// One object whose list is completed first. If that fails it is written as it is, and told.
-    async fn keep_cut(
+    /// With what the lists in them are cut of, and as of when that is. What cannot be completed is
+    /// named and left out: half of it must not replace the whole.
+    async fn completed(
         &self,
-        object: Value,
-        as_of: i64,
+        objects: Vec<Value>,
+        mut as_of: i64,
         report: &mut Report,
-    ) -> Result<(), sweep::Error> {
-        let mut fetched = Fetched {
-            kind: self.kind,
-            object,
-            as_of,
-        };
-        if let Err(error) = refetch::complete(self.client, &mut fetched).await {
-            let id = json::text(&fetched.object, "id").unwrap_or_default();
-            report
-                .errors
-                .push(format!("{id}: only its first items: {error}"));
+    ) -> (Vec<Value>, i64) {
+        let mut whole = Vec::with_capacity(objects.len());
+        for object in objects {
+            let mut fetched = Fetched {
+                kind: self.kind,
+                object,
+                as_of,
+            };
+            rest(self.client).await;
+            match refetch::complete(self.client, &mut fetched).await {
+                Ok(()) => {
+                    as_of = fetched.as_of;
+                    whole.push(fetched.object);
+                }
+                Err(error) => {
+                    let id = json::text(&fetched.object, "id").unwrap_or_default();
+                    report.errors.push(format!("{id}: {error}"));
+                }
+            }
         }
-        let (objects, as_of) = (vec![fetched.object], fetched.as_of);
-        keep(self.app, self.kind, objects, as_of, None, report).await
+        (whole, as_of)
     }
+}
+
+/// What was kept of an earlier run.
+async fn progress(app: &App, kind: Kind) -> Result<Option<String>, sweep::Error> {
+    let (name, since) = (name(kind), app.clock.now() - TOO_OLD);
+    let read = app
+        .store
+        .read(move |tx| async move { store::progress::get_since(tx, &name, since).await }.boxed());
+    Ok(read.await?)
 }
 
 /// Under which the progress of a noun is kept.
@@ -227,9 +251,7 @@ async fn keep(
     let (name, now, livemode) = (name(kind), app.clock.now(), app.config.livemode());
     let work = app.store.write(move |tx| {
         async move {
-            let ids: Vec<_> = objects.iter().filter_map(event::object_id).collect();
-            tx.lock(&ids.iter().map(String::as_str).collect::<Vec<_>>())
-                .await?;
+            refetch::lock(tx, &objects).await?;
             let written = refetch::write(tx, kind, &objects, as_of, livemode).await?;
             if let Some(left) = left {
                 store::progress::set(tx, &name, &left, now).await?;
@@ -268,6 +290,28 @@ async fn rest(client: &Client) {
     }
 }
 
+/// Asks again after each rest that Stripe is given, but not for ever.
+async fn patiently<T, F>(client: &Client, ask: impl Fn() -> F) -> Result<T, client::Error>
+where
+    F: Future<Output = Result<T, client::Error>>,
+{
+    for _ in 0..MOST_RESTS {
+        rest(client).await;
+        match ask().await {
+            Err(error) if error.is_passing() && client.rest().is_some() => {
+                tracing::warn!(%error, "the import waits for Stripe");
+            }
+            result => return result,
+        }
+    }
+    ask().await
+}
+
+/// Whether Stripe calls the request wrong.
+fn is_refused(error: &client::Error) -> bool {
+    error.status() == Some(StatusCode::BAD_REQUEST)
+}
+
 async fn page(
     client: &Client,
     kind: Kind,
@@ -278,7 +322,10 @@ async fn page(
     query.extend(range.after.as_deref().map(|id| ("starting_after", id)));
     match kind {
         Kind::Customer => {
-            query.push(("expand[]", "data.invoice_settings.default_payment_method"));
+            query.extend([
+                ("expand[]", "data.invoice_settings.default_payment_method"),
+                ("expand[]", "data.default_source"),
+            ]);
         }
         // Without it the canceled ones are missing.
         Kind::Subscription => query.extend([
@@ -289,11 +336,10 @@ async fn page(
         _ => {}
     }
     let path = format!("v1/{}", refetch::list_of(kind));
-    rest(client).await;
     let Page {
         objects,
         has_more,
         as_of,
-    } = client.page(&path, &query).await?;
+    } = patiently(client, || client.page(&path, &query)).await?;
     Ok((objects, has_more, as_of))
 }

@@ -119,6 +119,11 @@ pub trait Noun: Row {
     /// Whose page it is on.
     fn shown(&self) -> Shown<'_>;
 
+    /// With what Stripe does not say every time, from what is known already.
+    fn completed(self, _known: &Self) -> Self {
+        self
+    }
+
     /// How far it has come in its life, where Stripe lets it go one way only.
     fn progress(&self) -> u8 {
         0
@@ -132,6 +137,7 @@ pub trait Mirrored: Clone + Debug + PartialEq + Send + Sync + Sized + 'static {
     fn stripe_at(&self) -> i64;
     fn deleted_at(&self) -> Option<i64>;
     fn shown(&self) -> Shown<'_>;
+    fn completed(self, known: &Self) -> Self;
     fn progress(&self) -> u8;
     fn tombstone(id: &str, livemode: i64, at: i64) -> Self;
     fn stamped(self, livemode: i64, at: i64) -> Self;
@@ -158,6 +164,10 @@ impl<N: Noun> Mirrored for N {
 
     fn shown(&self) -> Shown<'_> {
         Noun::shown(self)
+    }
+
+    fn completed(self, known: &Self) -> Self {
+        Noun::completed(self, known)
     }
 
     fn progress(&self) -> u8 {
@@ -232,8 +242,7 @@ fn is_a(object: &Value, noun: &str) -> bool {
     object.get("object").and_then(Value::as_str) == Some(noun)
 }
 
-/// What the object of an event says. Reading cannot fail, but should it panic, then on this event
-/// alone.
+/// What the object of an event says.
 pub fn state<M: Mirrored>(event: &Event) -> Option<M> {
-    std::panic::catch_unwind(|| M::read(&event.object)).unwrap_or_default()
+    M::read(&event.object)
 }

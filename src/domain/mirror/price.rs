@@ -31,6 +31,14 @@ impl Noun for Price {
     fn shown(&self) -> Shown<'_> {
         Shown::ToAnybody
     }
+
+    /// Tiers are told only to those who ask for them, and never change.
+    fn completed(self, known: &Price) -> Price {
+        Price {
+            tiers: self.tiers.or_else(|| known.tiers.clone()),
+            ..self
+        }
+    }
 }
 
 /// A plan says of itself what a price says under `recurring`.

@@ -71,6 +71,10 @@ impl Mirrored for SubscriptionState {
         Shown::to_customer(self.row.customer_id.as_deref())
     }
 
+    fn completed(self, _known: &Self) -> Self {
+        self
+    }
+
     fn progress(&self) -> u8 {
         match self.row.status.as_deref() {
             Some("incomplete") => 0,
