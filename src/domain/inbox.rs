@@ -2,6 +2,8 @@
 //! applies it in one transaction, and only then tells each sender that its event is on disk. So the
 //! disk is flushed once for a crowd, and a 200 still means durable.
 
+use std::sync::Arc;
+
 use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 
@@ -85,7 +87,8 @@ impl Writer {
     /// One transaction for all. If it fails, each gets one of its own, so that a single bad event
     /// does not take the others with it.
     async fn apply_all(&self, events: Vec<Event>) -> Vec<Result<Outcome, NotStored>> {
-        match self.apply(events.clone()).await {
+        let events: Arc<[Event]> = events.into();
+        match self.apply(Arc::clone(&events)).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
             Err(error) if store::is_away(&error) => {
                 tracing::error!(%error, events = events.len(), "events could not be stored");
@@ -93,8 +96,8 @@ impl Writer {
             }
             Err(_) => {
                 let mut outcomes = Vec::with_capacity(events.len());
-                for event in events {
-                    outcomes.push(self.apply_one(event).await);
+                for event in events.iter() {
+                    outcomes.push(self.apply_one(event.clone()).await);
                 }
                 outcomes
             }
@@ -104,7 +107,7 @@ impl Writer {
     /// An event that cannot be applied is stored all the same: it is ours from then on.
     async fn apply_one(&self, event: Event) -> Result<Outcome, NotStored> {
         let id = event.id.clone();
-        let error = match self.apply(vec![event.clone()]).await {
+        let error = match self.apply([event.clone()].into()).await {
             Ok(outcomes) => return outcomes.first().copied().ok_or(NotStored),
             Err(error) => error,
         };
@@ -126,7 +129,7 @@ impl Writer {
         })
     }
 
-    async fn apply(&self, events: Vec<Event>) -> store::Result<Vec<Outcome>> {
+    async fn apply(&self, events: Arc<[Event]>) -> store::Result<Vec<Outcome>> {
         let (livemode, now) = (self.livemode, self.clock.now());
         let received = self
             .store

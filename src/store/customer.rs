@@ -81,3 +81,24 @@ pub async fn counts_around(tx: &mut Tx, id: &str, livemode: bool) -> Result<(i64
         .fetch_one(connection)
         .await)
 }
+
+/// The ids of live customers of that mode that were last written before that Stripe second, after
+/// `after` in their order, at most so many.
+pub async fn ids_unwritten_since(
+    tx: &mut Tx,
+    second: i64,
+    after: &str,
+    livemode: bool,
+    most: i64,
+) -> Result<Vec<String>> {
+    const SQL: &str = "SELECT id FROM customer
+        WHERE stripe_at < $1 AND id > $2 AND livemode = $3 AND deleted_at IS NULL
+        ORDER BY id LIMIT $4";
+    on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(second)
+        .bind(after)
+        .bind(i64::from(livemode))
+        .bind(most)
+        .fetch_all(connection)
+        .await)
+}

@@ -2,7 +2,11 @@
 
 use sqlx::AssertSqlSafe;
 
-use super::{Result, Tx, chunks, many, on, placeholders};
+use super::{
+    Result, Tx,
+    many::{self, Cell, Table},
+    on,
+};
 
 /// A row of `event`. Times are unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -28,50 +32,62 @@ pub struct Event {
     pub payload: String,
 }
 
+const COLUMNS: &[&str] = &[
+    "id",
+    "type",
+    "object_id",
+    "customer_id",
+    "created",
+    "livemode",
+    "api_version",
+    "state",
+    "attempts",
+    "error",
+    "received_at",
+    "processed_at",
+    "due_at",
+    "payload",
+];
+
+impl Event {
+    /// In the order of the columns.
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            (&self.id).into(),
+            (&self.r#type).into(),
+            (&self.object_id).into(),
+            (&self.customer_id).into(),
+            self.created.into(),
+            self.livemode.into(),
+            (&self.api_version).into(),
+            (&self.state).into(),
+            self.attempts.into(),
+            (&self.error).into(),
+            self.received_at.into(),
+            self.processed_at.into(),
+            self.due_at.into(),
+            (&self.payload).into(),
+        ]
+    }
+}
+
 /// Stores the events whose ids are not known yet, and returns those ids. Of two with the same id
 /// one is stored.
 pub async fn insert_all(tx: &mut Tx, events: &[Event]) -> Result<Vec<String>> {
-    let mut stored = Vec::with_capacity(events.len());
-    for chunk in chunks(events) {
-        let sql = format!(
-            "INSERT INTO event
-                (id, type, object_id, customer_id, created, livemode, api_version, state,
-                 attempts, error, received_at, processed_at, due_at, payload)
-            VALUES {}
-            ON CONFLICT (id) DO NOTHING
-            RETURNING id",
-            placeholders(chunk.len(), 14)
-        );
-        stored.extend(on!(tx, connection => {
-            let mut query = sqlx::query_scalar::<_, String>(AssertSqlSafe(sql));
-            for event in chunk {
-                query = query
-                    .bind(&event.id)
-                    .bind(&event.r#type)
-                    .bind(&event.object_id)
-                    .bind(&event.customer_id)
-                    .bind(event.created)
-                    .bind(event.livemode)
-                    .bind(&event.api_version)
-                    .bind(&event.state)
-                    .bind(event.attempts)
-                    .bind(&event.error)
-                    .bind(event.received_at)
-                    .bind(event.processed_at)
-                    .bind(event.due_at)
-                    .bind(&event.payload);
-            }
-            query.fetch_all(connection).await?
-        }));
-    }
-    Ok(stored)
+    let table = Table {
+        name: "event",
+        columns: COLUMNS,
+    };
+    let rows: Vec<_> = events.iter().map(Event::cells).collect();
+    let clash = "ON CONFLICT (id) DO NOTHING RETURNING id";
+    many::insert(tx, table, &rows, clash).await
 }
 
 /// Records what became of events, and when the worker takes them, if it is to.
 pub async fn set_state(tx: &mut Tx, ids: &[&str], state: &str, due_at: Option<i64>) -> Result<()> {
     let values = [state.into(), due_at.into()];
-    many::change(tx, ids, values, |ids, [state, due_at]| {
-        format!("UPDATE event SET state = {state}, due_at = {due_at} WHERE id IN {ids}")
+    many::change(tx, ids, values, |among, [state, due_at]| {
+        format!("UPDATE event SET state = {state}, due_at = {due_at} WHERE id {among}")
     })
     .await?;
     Ok(())
@@ -114,12 +130,17 @@ pub async fn claim(tx: &mut Tx, now: i64, until: i64, most: i64) -> Result<Vec<E
 
 /// Records what became of events that the worker took.
 pub async fn finish(tx: &mut Tx, ids: &[&str], state: &str, now: i64) -> Result<()> {
-    many::change(tx, ids, [state.into(), now.into()], |ids, [state, now]| {
-        format!(
+    many::change(
+        tx,
+        ids,
+        [state.into(), now.into()],
+        |among, [state, now]| {
+            format!(
             "UPDATE event SET state = {state}, processed_at = {now}, error = NULL, due_at = NULL
-             WHERE id IN {ids}"
+             WHERE id {among}"
         )
-    })
+        },
+    )
     .await?;
     Ok(())
 }
@@ -140,10 +161,10 @@ pub async fn fail(tx: &mut Tx, id: &str, error: &str, due_at: Option<i64>) -> Re
 
 /// Records that a try that needed Stripe is to be made again at `due_at`, and does not count it.
 pub async fn postpone(tx: &mut Tx, ids: &[&str], due_at: i64) -> Result<()> {
-    many::change(tx, ids, [due_at.into()], |ids, [due_at]| {
+    many::change(tx, ids, [due_at.into()], |among, [due_at]| {
         format!(
             "UPDATE event SET due_at = {due_at}, attempts = attempts - 1
-             WHERE attempts > 0 AND id IN {ids}"
+             WHERE attempts > 0 AND id {among}"
         )
     })
     .await?;
@@ -153,11 +174,11 @@ pub async fn postpone(tx: &mut Tx, ids: &[&str], due_at: i64) -> Result<()> {
 /// Makes what waits of these objects due at once: something came that may decide it. That costs it
 /// no attempt.
 pub async fn hurry(tx: &mut Tx, object_ids: &[&str], now: i64) -> Result<()> {
-    many::change(tx, object_ids, [now.into()], |ids, [now]| {
+    many::change(tx, object_ids, [now.into()], |among, [now]| {
         format!(
             "UPDATE event SET due_at = {now},
                  attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END
-             WHERE due_at > {now} AND object_id IN {ids}"
+             WHERE due_at > {now} AND object_id {among}"
         )
     })
     .await?;
@@ -239,10 +260,10 @@ pub async fn counts(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
 /// Makes events that still have their payloads due at `now`, as if they had just come. Returns how
 /// many there were.
 pub async fn requeue(tx: &mut Tx, ids: &[&str], now: i64) -> Result<u64> {
-    many::change(tx, ids, [now.into()], |ids, [now]| {
+    many::change(tx, ids, [now.into()], |among, [now]| {
         format!(
             "UPDATE event SET state = 'pending', attempts = 0, error = NULL, due_at = {now}
-             WHERE payload <> '' AND id IN {ids}"
+             WHERE payload <> '' AND id {among}"
         )
     })
     .await

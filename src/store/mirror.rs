@@ -2,10 +2,9 @@
 //! end in `_id` where Stripe's name does not say that it is one. Times are unix seconds, amounts
 //! minor units. Rows are written by `domain::sync` alone, which holds the ordering rule.
 
-use sqlx::AssertSqlSafe;
-
 use super::{
-    Result, Tx, chunks, many, on, placeholders,
+    Result, Tx,
+    many::{self, Cell, Table},
     row::{self, Row, rows},
 };
 
@@ -175,9 +174,9 @@ pub struct SubscriptionItem {
 
 /// The items of these subscriptions, each in its order.
 pub async fn items_of(tx: &mut Tx, subscriptions: &[&str]) -> Result<Vec<SubscriptionItem>> {
-    many::select(tx, subscriptions, |ids| {
+    many::select(tx, subscriptions, |among| {
         format!(
-            "SELECT * FROM subscription_item WHERE subscription_id IN {ids}
+            "SELECT * FROM subscription_item WHERE subscription_id {among}
              ORDER BY subscription_id, position"
         )
     })
@@ -190,43 +189,50 @@ pub async fn replace_items(
     subscriptions: &[&str],
     items: &[&SubscriptionItem],
 ) -> Result<()> {
-    many::change(tx, subscriptions, [], |ids, []| {
-        format!("DELETE FROM subscription_item WHERE subscription_id IN {ids}")
+    many::change(tx, subscriptions, [], |among, []| {
+        format!("DELETE FROM subscription_item WHERE subscription_id {among}")
     })
     .await?;
-    for chunk in chunks(items) {
-        let sql = format!(
-            "INSERT INTO subscription_item
-                (subscription_id, position, id, price_id, product_id, quantity,
-                 current_period_start, current_period_end)
-            VALUES {}",
-            placeholders(chunk.len(), 8)
-        );
-        on!(tx, connection => {
-            let mut query = sqlx::query(AssertSqlSafe(sql));
-            for item in chunk {
-                query = query
-                    .bind(&item.subscription_id)
-                    .bind(item.position)
-                    .bind(&item.id)
-                    .bind(&item.price_id)
-                    .bind(&item.product_id)
-                    .bind(item.quantity)
-                    .bind(item.current_period_start)
-                    .bind(item.current_period_end);
-            }
-            query.execute(connection).await?;
-        });
-    }
+    let table = Table {
+        name: "subscription_item",
+        columns: &[
+            "subscription_id",
+            "position",
+            "id",
+            "price_id",
+            "product_id",
+            "quantity",
+            "current_period_start",
+            "current_period_end",
+        ],
+    };
+    let rows: Vec<_> = items.iter().map(|item| item.cells()).collect();
+    many::insert(tx, table, &rows, "").await?;
     Ok(())
+}
+
+impl SubscriptionItem {
+    /// In the order of the columns of [`replace_items`].
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            (&self.subscription_id).into(),
+            self.position.into(),
+            (&self.id).into(),
+            (&self.price_id).into(),
+            (&self.product_id).into(),
+            self.quantity.into(),
+            self.current_period_start.into(),
+            self.current_period_end.into(),
+        ]
+    }
 }
 
 /// The rows of a table that belong to these customers, newest first, without tombstones.
 pub async fn of_customers<R: Row>(tx: &mut Tx, customers: &[&str]) -> Result<Vec<R>> {
     let columns = R::COLUMNS.join(", ");
-    many::select(tx, customers, |ids| {
+    many::select(tx, customers, |among| {
         format!(
-            "SELECT {columns} FROM {} WHERE customer_id IN {ids} AND deleted_at IS NULL
+            "SELECT {columns} FROM {} WHERE customer_id {among} AND deleted_at IS NULL
              ORDER BY created DESC, id",
             R::TABLE
         )
@@ -237,10 +243,10 @@ pub async fn of_customers<R: Row>(tx: &mut Tx, customers: &[&str]) -> Result<Vec
 /// The newest invoice of each of these customers that is no draft; of those of one second one that is
 /// still to be paid.
 pub async fn last_invoices(tx: &mut Tx, customers: &[&str]) -> Result<Vec<Invoice>> {
-    many::select(tx, customers, |ids| {
+    many::select(tx, customers, |among| {
         format!(
             "SELECT * FROM invoice AS last
-             WHERE customer_id IN {ids} AND deleted_at IS NULL AND COALESCE(status, '') <> 'draft'
+             WHERE customer_id {among} AND deleted_at IS NULL AND COALESCE(status, '') <> 'draft'
                AND NOT EXISTS (SELECT 1 FROM invoice AS newer
                    WHERE newer.customer_id = last.customer_id AND newer.deleted_at IS NULL
                      AND COALESCE(newer.status, '') <> 'draft'

@@ -20,7 +20,7 @@ use std::{str::FromStr, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
 use sqlx::{
-    ConnectOptions, Connection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool,
+    ConnectOptions, Connection, Executor, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool,
     error::DatabaseError,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{
@@ -127,13 +127,13 @@ impl Store {
             Store::Sqlite { writer, readers }
         } else {
             // Whoever hangs in the middle of a transaction must not hold up the others for long.
-            let options = PgConnectOptions::from_str(url)?
-                .options([
-                    ("lock_timeout", "4s"),
-                    ("idle_in_transaction_session_timeout", "30s"),
-                ])
-                .disable_statement_logging();
+            const LIMITS: &str =
+                "SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '30s'";
+            let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
             let pool = PgPoolOptions::new()
+                .after_connect(|connection, _| {
+                    async move { connection.execute(LIMITS).await.map(drop) }.boxed()
+                })
                 .max_connections(16)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .connect_with(options)
@@ -257,26 +257,6 @@ impl Tx {
     }
 }
 
-/// Splits rows into the few sizes that statements are prepared for: one statement for many rows is
-/// several times faster than one for each, and few texts keep the cache of statements small.
-fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let size = [64, 8, 1].into_iter().find(|size| *size <= rows.len())?;
-        let (chunk, rest) = rows.split_at(size);
-        rows = rest;
-        Some(chunk)
-    })
-}
-
-/// `($1, $2), ($3, $4)` for two rows of two columns.
-fn placeholders(rows: usize, columns: usize) -> String {
-    let row = |row: usize| {
-        let names = (1..=columns).map(|column| format!("${}", row * columns + column));
-        format!("({})", names.collect::<Vec<_>>().join(", "))
-    };
-    (0..rows).map(row).collect::<Vec<_>>().join(", ")
-}
-
 /// Durable as an acknowledgement demands: with WAL, FULL syncs at every commit, so that an event
 /// answered 200 survives a power loss.
 fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
@@ -292,6 +272,8 @@ fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
         .pragma("journal_size_limit", "67108864")
+        // Every statement about many rows comes in nine sizes.
+        .statement_cache_capacity(500)
         .disable_statement_logging())
 }
 

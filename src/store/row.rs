@@ -2,12 +2,11 @@
 //! table; its fields are the table's columns, so a column is named in one place and in the
 //! migrations.
 
-use sqlx::{AssertSqlSafe, FromRow, postgres::PgRow, sqlite::SqliteRow};
+use sqlx::{FromRow, postgres::PgRow, sqlite::SqliteRow};
 
 use super::{
-    Result, Tx, chunks,
-    many::{self, Cell},
-    on, placeholders,
+    Result, Tx,
+    many::{self, Cell, Table},
 };
 
 /// A row of a mirrored table. All have these four columns, besides their own.
@@ -120,8 +119,8 @@ pub const fn column(field: &'static str) -> &'static str {
 /// The rows of these ids, tombstones or not, whoever owns them, in no order.
 pub async fn find_all<R: Row>(tx: &mut Tx, ids: &[&str]) -> Result<Vec<R>> {
     let columns = R::COLUMNS.join(", ");
-    many::select(tx, ids, |ids| {
-        format!("SELECT {columns} FROM {} WHERE id IN {ids}", R::TABLE)
+    many::select(tx, ids, |among| {
+        format!("SELECT {columns} FROM {} WHERE id {among}", R::TABLE)
     })
     .await
 }
@@ -149,23 +148,12 @@ pub async fn put_missing<R: Row>(tx: &mut Tx, rows: &[&R]) -> Result<()> {
 }
 
 async fn insert<R: Row>(tx: &mut Tx, rows: &[&R], clash: &str) -> Result<()> {
-    for chunk in chunks(rows) {
-        let sql = format!(
-            "INSERT INTO {} ({}) VALUES {} ON CONFLICT (id) {clash}",
-            R::TABLE,
-            R::COLUMNS.join(", "),
-            placeholders(chunk.len(), R::COLUMNS.len())
-        );
-        on!(tx, connection => {
-            let mut query = sqlx::query(AssertSqlSafe(sql));
-            for cell in chunk.iter().flat_map(|row| row.cells()) {
-                query = match cell {
-                    Cell::Text(text) => query.bind(text),
-                    Cell::Number(number) => query.bind(number),
-                };
-            }
-            query.execute(connection).await?;
-        });
-    }
+    let table = Table {
+        name: R::TABLE,
+        columns: R::COLUMNS,
+    };
+    let cells: Vec<_> = rows.iter().map(|row| row.cells()).collect();
+    let clash = format!("ON CONFLICT (id) {clash}");
+    many::insert(tx, table, &cells, &clash).await?;
     Ok(())
 }

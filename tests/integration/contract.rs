@@ -1013,6 +1013,14 @@ async fn customers_are_gone_through_in_order(engine: Engine) {
     assert_eq!(ids("", 2).await, ["cus_1", "cus_3"]);
     assert_eq!(ids("cus_3", 9).await, ["cus_5"]);
     assert_eq!(ids("cus_5", 9).await, Vec::<String>::new());
+    let unwritten = |second, after: &'static str| {
+        let store = store.clone();
+        async move { run!(&store, tx => customer::ids_unwritten_since(tx, second, after, false, 9)) }
+    };
+    let at = full_customer("", "").stripe_at;
+    assert_eq!(unwritten(at, "").await, Vec::<String>::new());
+    assert_eq!(unwritten(at + 1, "").await, ["cus_1", "cus_3", "cus_5"]);
+    assert_eq!(unwritten(at + 1, "cus_3").await, ["cus_5"]);
     let around = run!(&store, tx => customer::counts_around(tx, "cus_3", false));
     assert_eq!(around, (2, 1));
 }
@@ -1029,8 +1037,8 @@ async fn statements_about_many_ids_miss_none(engine: Engine) {
             row::put_all(tx, &rows.iter().collect::<Vec<_>>()).await?;
             let ids: Vec<_> = ids.iter().skip(1).map(String::as_str).collect();
             let values = [Cell::from("Grace"), Cell::from(7)];
-            many::change(tx, &ids, values, |ids, [name, at]| {
-                format!("UPDATE customer SET name = {name}, stripe_at = {at} WHERE id IN {ids}")
+            many::change(tx, &ids, values, |among, [name, at]| {
+                format!("UPDATE customer SET name = {name}, stripe_at = {at} WHERE id {among}")
             })
             .await
         }
@@ -1041,8 +1049,8 @@ async fn statements_about_many_ids_miss_none(engine: Engine) {
         async move {
             let ids: Vec<_> = (0..80).map(|number| format!("cus_{number}")).collect();
             let ids: Vec<_> = ids.iter().map(String::as_str).collect();
-            many::select::<Customer>(tx, &ids, |ids| {
-                format!("SELECT * FROM customer WHERE id IN {ids}")
+            many::select::<Customer>(tx, &ids, |among| {
+                format!("SELECT * FROM customer WHERE id {among}")
             })
             .await
         }
@@ -1050,6 +1058,31 @@ async fn statements_about_many_ids_miss_none(engine: Engine) {
     })
     .await;
     assert_eq!(found.len(), 73);
+    let names = run(&store, |tx| {
+        async move {
+            let table = many::Table {
+                name: "progress",
+                columns: &["name", "value", "changed_at"],
+            };
+            let rows: Vec<_> = (0..300)
+                .map(|number| {
+                    vec![
+                        format!("{}", number % 299).as_str().into(),
+                        "x".into(),
+                        1.into(),
+                    ]
+                })
+                .collect();
+            let clash = "ON CONFLICT (name) DO NOTHING RETURNING name";
+            many::insert(tx, table, &rows, clash).await
+        }
+        .boxed()
+    });
+    assert_eq!(
+        names.await.len(),
+        299,
+        "of two with one name one is written"
+    );
     for row in found {
         let expected = match row.id.as_str() {
             "cus_0" => ("Ada", 1_700_000_001),

@@ -31,6 +31,7 @@ on_both_engines!(
     checklist_50_a_page_of_an_import_never_overwrites_what_is_newer,
     checklist_55_a_sweep_finds_what_never_arrived,
     an_import_reads_everything_once_and_resumes,
+    an_import_finds_out_what_was_deleted,
 );
 
 /// Makes a customer at the stand-in without telling Billhook, and returns the object.
@@ -318,6 +319,37 @@ async fn checklist_55_a_sweep_finds_what_never_arrived(engine: Engine) {
         .unwrap();
     let after_long = sweep::sweep(&app.app).await.unwrap();
     assert!(after_long.gap > 9 * 24 * 60 * 60, "{after_long:?}");
+}
+
+async fn an_import_finds_out_what_was_deleted(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let mut ids = Vec::new();
+    for name in ["Kept", "Deleted", "Kept too"] {
+        let made = at_stripe(&app, &[("email", "ada@example.com"), ("name", name)]).await;
+        let id = made["id"].as_str().unwrap().to_owned();
+        let known = event("customer.created", 1_700_000_000, made, Value::Null);
+        assert_eq!(app.deliver(&known).await.status(), 200);
+        ids.push(id);
+    }
+    // Of another account.
+    let object = customer_object("cus_other", "ada@example.com", "Other");
+    let known = event("customer.created", 1_700_000_000, object, Value::Null);
+    assert_eq!(app.deliver(&known).await.status(), 200);
+    let url = format!("{}/v1/customers/{}", app.stripe_url, ids[1]);
+    let deletion = app.http.delete(url).bearer_auth("sk_test_billhook").send();
+    assert_eq!(deletion.await.unwrap().status(), 200);
+    let report = import_all(&app, &[Kind::Customer]).await;
+    assert_eq!(report.errors.len(), 1, "{:?}", report.errors);
+    assert!(report.errors[0].starts_with("cus_other: "));
+    for (id, is_there) in [
+        (ids[0].as_str(), true),
+        (ids[1].as_str(), false),
+        (ids[2].as_str(), true),
+        ("cus_other", true),
+    ] {
+        let row = row(&app, id).await.unwrap();
+        assert_eq!(row.deleted_at.is_none(), is_there, "{id}");
+    }
 }
 
 async fn an_import_reads_everything_once_and_resumes(engine: Engine) {

@@ -4,6 +4,7 @@
 
 mod entitlements;
 mod ranges;
+mod unseen;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -165,6 +166,7 @@ impl Import<'_> {
             };
             let split = waiting.is_empty() && running.len() + 1 < SIDE_BY_SIDE;
             waiting.extend(range.rest(&objects, has_more, split));
+            left.as_of = Some(left.as_of.map_or(as_of, |first| first.min(as_of)));
             left.read += u64::try_from(objects.len()).unwrap_or(u64::MAX);
             left.ranges = waiting.iter().chain(under_way.values()).cloned().collect();
             let (objects, as_of) = self.completed(objects, as_of, report).await;
@@ -178,6 +180,9 @@ impl Import<'_> {
             });
         }
         if waiting.is_empty() && under_way.is_empty() {
+            if let (Kind::Customer, Some(since)) = (self.kind, left.as_of) {
+                unseen::run(self.app, self.client, since, stop, report).await?;
+            }
             forget(self.app, self.kind).await?;
         }
         Ok(())

@@ -24,6 +24,9 @@ pub struct Range {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
     pub ranges: Vec<Range>,
+    /// The Stripe second of the first page.
+    #[serde(default)]
+    pub as_of: Option<i64>,
     /// Objects read so far.
     pub read: u64,
     /// The second up to which the noun is read.
@@ -71,6 +74,7 @@ impl Left {
         };
         Left {
             ranges: vec![range],
+            as_of: None,
             read: 0,
             to,
         }

@@ -1,0 +1,67 @@
+//! Customers that no page named: lists leave out those that have been deleted. Each is asked for.
+
+use futures::{FutureExt, StreamExt};
+use reqwest::StatusCode;
+use tokio_util::sync::CancellationToken;
+
+use super::{Report, SIDE_BY_SIDE, keep, patiently};
+use crate::{
+    domain::{
+        App,
+        mirror::Kind,
+        refetch::{self, Fetched},
+        sweep,
+    },
+    store,
+    stripe::Client,
+};
+
+const PART: i64 = 100;
+
+/// Asks for the customers that were last written before `since`, the Stripe second in which the import
+/// began.
+pub async fn run(
+    app: &App,
+    client: &Client,
+    since: i64,
+    stop: &CancellationToken,
+    report: &mut Report,
+) -> Result<(), sweep::Error> {
+    let livemode = app.config.livemode();
+    let mut after = String::new();
+    while !stop.is_cancelled() {
+        let from = after.clone();
+        let read = app.store.read(move |tx| {
+            async move {
+                store::customer::ids_unwritten_since(tx, since, &from, livemode, PART).await
+            }
+            .boxed()
+        });
+        let ids = read.await?;
+        let Some(last) = ids.last().cloned() else {
+            break;
+        };
+        let mut reading = futures::stream::iter(ids)
+            .map(|id| async move {
+                let read = patiently(client, || refetch::fetch(client, Kind::Customer, &id)).await;
+                (id, read)
+            })
+            .buffer_unordered(SIDE_BY_SIDE);
+        while let Some((id, read)) = reading.next().await {
+            match read {
+                Ok(Fetched { object, as_of, .. }) => {
+                    keep(app, Kind::Customer, vec![object], as_of, None, report).await?;
+                }
+                // What was deleted is called so. This may be the key of another account, for which no
+                // customer must be given up.
+                Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {
+                    let why = "Stripe does not know it: is the key of the right account?";
+                    report.errors.push(format!("{id}: {why}"));
+                }
+                Err(error) => report.errors.push(format!("{id}: {error}")),
+            }
+        }
+        after = last;
+    }
+    Ok(())
+}
