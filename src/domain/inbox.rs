@@ -2,7 +2,7 @@
 //! applies it in one transaction, and only then tells each sender that its event is on disk. So the
 //! disk is flushed once for a crowd, and a 200 still means durable.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
@@ -21,6 +21,8 @@ use crate::{
 
 /// At most this many events share a transaction, so that no sender waits long for the others.
 const MOST_PER_COMMIT: usize = 512;
+/// How long a commit waits for as many as came to the last one.
+const A_MOMENT: Duration = Duration::from_millis(1);
 /// Senders beyond this wait in their connection, not in memory.
 const WAITING: usize = 1024;
 
@@ -74,12 +76,29 @@ struct Writer {
 impl Writer {
     async fn run(mut self) {
         let mut batch = Vec::new();
+        let mut last = 1;
         while self.receiver.recv_many(&mut batch, MOST_PER_COMMIT).await > 0 {
+            self.wait_for_more(&mut batch, last).await;
+            last = batch.len();
             let (events, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
             let outcomes = self.apply_all(events).await;
             for (reply, outcome) in replies.into_iter().zip(outcomes) {
                 // An error says that the sender went away; its event is stored all the same.
                 let _ = reply.send(outcome);
+            }
+        }
+    }
+
+    /// Those who were answered together come back together, one just before the others. To commit for
+    /// that one alone would make the others wait for two flushes.
+    async fn wait_for_more(&mut self, batch: &mut Vec<Delivery>, wanted: usize) {
+        let moment = tokio::time::sleep(A_MOMENT);
+        tokio::pin!(moment);
+        while batch.len() < wanted {
+            let room = MOST_PER_COMMIT - batch.len();
+            tokio::select! {
+                count = self.receiver.recv_many(batch, room) => if count == 0 { return },
+                () = &mut moment => return,
             }
         }
     }

@@ -142,11 +142,11 @@ impl Show {
         let name = name_of(progress.kind);
         if let Some(bar) = &self.bar {
             let template = "{msg:20} {bar:30} {percent:>3} %  {prefix}, {eta} left";
+            bar.set_prefix(format!("{} read, {rate:.0}/s", progress.read));
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
             bar.set_message(name);
-            bar.set_prefix(format!("{} read, {rate:.0}/s", progress.read));
             bar.set_position((progress.part * FINE as f64) as u64);
         } else if !self.is_silent
             && self

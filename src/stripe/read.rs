@@ -33,7 +33,22 @@ impl Client {
 
     /// One page of a list. `query` may hold filters and `starting_after`.
     pub async fn page(&self, path: &str, query: &[(&str, &str)]) -> Result<Page, Error> {
-        let mut with_limit = vec![("limit", PAGE)];
+        self.first_of(path, PAGE, query).await
+    }
+
+    /// Whether a list holds anything, and as of when.
+    pub async fn holds(&self, path: &str, query: &[(&str, &str)]) -> Result<(bool, i64), Error> {
+        let page = self.first_of(path, "1", query).await?;
+        Ok((!page.objects.is_empty(), page.as_of))
+    }
+
+    async fn first_of(
+        &self,
+        path: &str,
+        limit: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Page, Error> {
+        let mut with_limit = vec![("limit", limit)];
         with_limit.extend_from_slice(query);
         let mut answer = self.patiently(path, &with_limit).await?;
         let objects = answer.body.get_mut("data").map(Value::take);

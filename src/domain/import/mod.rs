@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use ranges::{Left, Range};
+use ranges::{BEGINNING, Left, Range};
 
 use super::{
     App,
@@ -30,6 +30,12 @@ use crate::{
 /// Ranges that are read at once. The limit of requests is the client's.
 const SIDE_BY_SIDE: usize = 12;
 
+/// Seconds that an import goes beyond now; what is made later is told by events.
+const SOME_MORE: i64 = 60;
+/// How finely the time of the first object is looked for: a part of all the time since, but no finer than
+/// an hour.
+const FINE: i64 = 64;
+const HOUR: i64 = 60 * 60;
 /// Rests that Stripe is given before an import gives up: ten minutes.
 const MOST_RESTS: usize = 20;
 /// Seconds after which what is left of an earlier run is not gone on with, and all is read anew.
@@ -194,9 +200,37 @@ impl Import<'_> {
         if let Some(left) = kept.and_then(|text| serde_json::from_str(&text).ok()) {
             return Ok(left);
         }
-        // A day more than now, in case that our clock is behind Stripe's.
-        let to = self.app.clock.now() + 24 * 60 * 60;
-        Ok(Left::whole(to))
+        let (from, to) = self.span().await?;
+        Ok(Left::whole(from, to))
+    }
+
+    /// From when there is something, more or less, up to now: so that the ranges are of use, and what is
+    /// left can be told.
+    async fn span(&self) -> Result<(i64, i64), client::Error> {
+        let path = format!("v1/{}", refetch::list_of(self.kind));
+        let mut query = vec![];
+        if self.kind == Kind::Subscription {
+            query.push(("status", "all"));
+        }
+        let (holds, as_of) = patiently(self.client, || self.client.holds(&path, &query)).await?;
+        let now = match as_of {
+            0 => self.app.clock.now(),
+            second => second,
+        };
+        let to = now + SOME_MORE;
+        // Nothing is older than `from`, something than `until`.
+        let (mut from, mut until) = (BEGINNING, to);
+        while holds && until - from > ((to - from) / FINE).max(HOUR) {
+            let middle = from + (until - from) / 2;
+            let before = middle.to_string();
+            let mut query = query.clone();
+            query.push(("created[lt]", before.as_str()));
+            match patiently(self.client, || self.client.holds(&path, &query)).await? {
+                (true, _) => until = middle,
+                (false, _) => from = middle,
+            }
+        }
+        Ok((from, to))
     }
 
     /// With what the lists in them are cut of, and as of when that is. What cannot be completed is

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::stripe::json;
 
 /// Nothing of Stripe's is older: 2010-01-01.
-const BEGINNING: i64 = 1_262_304_000;
+pub const BEGINNING: i64 = 1_262_304_000;
 /// Seconds below which a range is not split.
 const SMALLEST: i64 = 60;
 
@@ -29,7 +29,8 @@ pub struct Left {
     pub as_of: Option<i64>,
     /// Objects read so far.
     pub read: u64,
-    /// The second up to which the noun is read.
+    /// The seconds from and up to which the noun is read.
+    from: i64,
     to: i64,
 }
 
@@ -66,9 +67,9 @@ impl Range {
 }
 
 impl Left {
-    pub fn whole(to: i64) -> Left {
+    pub fn whole(from: i64, to: i64) -> Left {
         let range = Range {
-            from: BEGINNING,
+            from,
             to,
             after: None,
         };
@@ -76,6 +77,7 @@ impl Left {
             ranges: vec![range],
             as_of: None,
             read: 0,
+            from,
             to,
         }
     }
@@ -88,7 +90,7 @@ impl Left {
             .iter()
             .map(|range| span(range.from, range.to))
             .sum();
-        (1.0 - still / span(BEGINNING, self.to).max(1.0)).clamp(0.0, 1.0)
+        (1.0 - still / span(self.from, self.to).max(1.0)).clamp(0.0, 1.0)
     }
 }
 
