@@ -29,7 +29,7 @@ pub async fn run(
     let mut after = super::progress(app, KIND).await?.unwrap_or_default();
     let is_new = after.is_empty();
     report.read.insert(KIND, 0);
-    if is_new && has_no_features(client).await? {
+    if is_new && !client.holds("v1/entitlements/features", &[]).await?.0 {
         return Ok(());
     }
     loop {
@@ -71,11 +71,6 @@ pub async fn run(
         super::forget(app, KIND).await?;
     }
     Ok(())
-}
-
-async fn has_no_features(client: &Client) -> Result<bool, sweep::Error> {
-    let page = client.page("v1/entitlements/features", &[]).await?;
-    Ok(page.objects.is_empty())
 }
 
 /// The next ones, how many came before them, and how many are left with them.

@@ -29,7 +29,6 @@ use crate::{
 
 /// Ranges that are read at once. The limit of requests is the client's.
 const SIDE_BY_SIDE: usize = 12;
-
 /// Seconds that an import goes beyond now; what is made later is told by events.
 const SOME_MORE: i64 = 60;
 /// How finely the time of the first object is looked for: a part of all the time since, but no finer than
@@ -189,7 +188,10 @@ impl Import<'_> {
             if let (Kind::Customer, Some(since)) = (self.kind, left.as_of) {
                 unseen::run(self.app, self.client, since, stop, report).await?;
             }
-            forget(self.app, self.kind).await?;
+            // Stopped among the unseen, the next run goes on with those.
+            if !stop.is_cancelled() {
+                forget(self.app, self.kind).await?;
+            }
         }
         Ok(())
     }
