@@ -45,6 +45,12 @@ pub mod stripe;
 #[cfg(feature = "ssr")]
 mod teeth;
 
+/// What a request allocates is freed by whoever commits it, on another thread: glibc's allocator
+/// spends a fifth of the webhook's time on that.
+#[cfg(feature = "ssr")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Called once by the script that the server writes into pages with islands.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]

@@ -83,11 +83,7 @@ pub async fn run(
     let sweep = tokio::spawn(sweep::run(app.clone(), stop.clone()));
     let purge = tokio::spawn(purge::run(app.clone(), stop.clone()));
     let store = app.store.clone();
-    let site = Site {
-        app,
-        leptos: leptos_options(),
-        stop: stop.clone(),
-    };
+    let site = Site::new(app, leptos_options(), stop.clone());
     let server = axum::serve(listener, http::router(site, extra))
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     let deadline = async {

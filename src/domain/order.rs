@@ -75,14 +75,14 @@ async fn last_of_second<M: Mirrored>(
     event: &Event,
     second: i64,
 ) -> store::Result<Decision<M>> {
-    let Some(object) = event.object_id() else {
+    let Some(object) = &event.object_id else {
         return Ok(Decision::Keep);
     };
     // Back to a second with one event: from there the order of the later ones can be told.
     let mut seconds = Vec::new();
     let mut before = second.saturating_add(1);
     loop {
-        let bodies = store::event::of_second_before(tx, &object, before).await?;
+        let bodies = store::event::of_second_before(tx, object, before).await?;
         if bodies.iter().any(String::is_empty) {
             if !seconds.is_empty() {
                 break;

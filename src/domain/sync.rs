@@ -90,9 +90,10 @@ pub async fn receive(
         .iter()
         .zip(&applied.outcomes)
         .filter(|(_, outcome)| matches!(outcome, Outcome::Stale | Outcome::Pending))
-        .filter_map(|(event, _)| event.object_id());
-    let late: Vec<_> = late.chain(applied.tied.iter().cloned()).collect();
-    let late: Vec<_> = late.iter().map(String::as_str).collect();
+        .filter_map(|(event, _)| event.object_id.as_deref());
+    let late: Vec<_> = late
+        .chain(applied.tied.iter().map(String::as_str))
+        .collect();
     store::event::hurry(tx, &late, now).await?;
     for outcome in [Outcome::Stale, Outcome::Ignored, Outcome::Pending] {
         let ids: Vec<_> = stored
@@ -184,17 +185,16 @@ pub async fn lock(tx: &mut Tx, events: &[Event], livemode: bool) -> store::Resul
     let ids: Vec<_> = events
         .iter()
         .filter(|event| kind(event, livemode).is_some())
-        .filter_map(Event::object_id)
+        .filter_map(|event| event.object_id.as_deref())
         .collect();
-    tx.lock(&ids.iter().map(String::as_str).collect::<Vec<_>>())
-        .await
+    tx.lock(&ids).await
 }
 
 /// The noun of an event that is mirrored: of our own account, of the mode that our key is of, and
 /// about an object that can be told from others.
 pub fn kind(event: &Event, livemode: bool) -> Option<Kind> {
     let is_ours = event.account.is_none() && event.livemode == livemode;
-    Kind::of_type(&event.r#type).filter(|_| is_ours && event.object_id().is_some())
+    Kind::of_type(&event.r#type).filter(|_| is_ours && event.object_id.is_some())
 }
 
 #[derive(Default)]
@@ -231,7 +231,7 @@ impl Work {
             } else {
                 let present = after.get(snapshot.id());
                 if present.is_some_and(|row| row.stripe_at() == event.created) {
-                    self.tied.extend(event.object_id());
+                    self.tied.extend(event.object_id.clone());
                 }
                 order::decide(tx, present, event, snapshot.clone()).await?
             };
@@ -301,7 +301,7 @@ fn row(event: &Event, kind: Option<Kind>, now: i64) -> store::event::Event {
     store::event::Event {
         id: event.id.clone(),
         r#type: event.r#type.clone(),
-        object_id: event.object_id(),
+        object_id: event.object_id.clone(),
         customer_id: event.customer_id(),
         created: event.created,
         livemode: event.livemode.into(),

@@ -143,7 +143,7 @@ async fn apply(app: &App, events: Claimed) -> store::Result<Vec<(Kind, Claimed)>
     let mut to_ask = BTreeMap::<(Kind, String), Claimed>::new();
     for (claimed, outcome) in events.into_iter().zip(outcomes) {
         let kind = sync::kind(&claimed.1, livemode).filter(|_| outcome == Outcome::Pending);
-        if let Some(key) = kind.zip(claimed.1.object_id()) {
+        if let Some(key) = kind.zip(claimed.1.object_id.clone()) {
             to_ask.entry(key).or_default().push(claimed);
         }
     }
@@ -189,7 +189,10 @@ async fn settle(app: &App, events: Vec<Event>, doubt: Doubt) -> store::Result<Ve
 /// Asks Stripe about the object of these events, once for all of them.
 async fn ask(app: &App, kind: Kind, events: Claimed) -> store::Result<()> {
     let now = app.clock.now();
-    let Some(id) = events.first().and_then(|(_, event)| event.object_id()) else {
+    let Some(id) = events
+        .first()
+        .and_then(|(_, event)| event.object_id.clone())
+    else {
         return Ok(());
     };
     if !app.permissions.may_read(kind, now) {

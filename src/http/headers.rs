@@ -41,7 +41,7 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
          style-src 'self'; img-src 'self'; connect-src 'self'{reload}; font-src 'none'; \
          object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
          form-action 'self' {}",
-        site.app.stripe.portal_origins().join(" ")
+        site.portal_origins
     );
     let headers = response.headers_mut();
     if let Ok(policy) = HeaderValue::from_str(&policy) {

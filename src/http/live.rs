@@ -46,7 +46,7 @@ pub async fn stream(
     };
     let page = Page {
         changes: site.app.changes.listen(),
-        app: site.app,
+        app: site.app.clone(),
         principal,
         is_new: true,
     };

@@ -9,15 +9,18 @@ pub mod live;
 pub mod same_site;
 pub mod webhook;
 
+use std::{ops::Deref, sync::Arc};
+
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, FromRef},
+    extract::FromRef,
     middleware::{from_fn, from_fn_with_state},
     routing::{get, post},
 };
 use leptos::prelude::*;
 use leptos_axum::{LeptosRoutes, file_and_error_handler_with_context, generate_route_list};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceBuilder;
 use tower_http::{
     CompressionLevel, catch_panic::CatchPanicLayer, compression::CompressionLayer,
     limit::RequestBodyLimitLayer,
@@ -32,13 +35,39 @@ use crate::{
 /// No form of ours is near this many bytes.
 const LARGEST_FORM: usize = 16 * 1024;
 
-/// What handlers can ask for.
+/// What handlers can ask for. Every layer clones it for every request, so clones share one.
 #[derive(Clone, Debug)]
-pub struct Site {
+pub struct Site(Arc<Parts>);
+
+/// What is in a [`Site`].
+#[derive(Debug)]
+pub struct Parts {
     pub app: App,
     pub leptos: LeptosOptions,
     /// Cancelled when the server is to end: open streams end then.
     pub stop: CancellationToken,
+    /// Where forms may lead besides our own pages, as a Content-Security-Policy lists it.
+    pub portal_origins: String,
+}
+
+impl Site {
+    pub fn new(app: App, leptos: LeptosOptions, stop: CancellationToken) -> Site {
+        let portal_origins = app.stripe.portal_origins().join(" ");
+        Site(Arc::new(Parts {
+            app,
+            leptos,
+            stop,
+            portal_origins,
+        }))
+    }
+}
+
+impl Deref for Site {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl FromRef<Site> for LeptosOptions {
@@ -84,13 +113,16 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
     Router::new()
         .route("/up", get(|| async { "up" }))
         .route("/webhooks/stripe", post(webhook::receive))
-        .layer(DefaultBodyLimit::disable())
         .merge(pages)
-        .layer(CatchPanicLayer::custom(move |_| {
-            tracing::error!("a handler broke; the visitor was told so");
-            message::response(&config, Message::Fault)
-        }))
-        .layer(from_fn_with_state(site.clone(), headers::layer))
-        .layer(from_fn(same_site::origin_form_only))
+        // The first is the outermost. One layer for axum, which boxes each for every request.
+        .layer(
+            ServiceBuilder::new()
+                .layer(from_fn(same_site::origin_form_only))
+                .layer(from_fn_with_state(site.clone(), headers::layer))
+                .layer(CatchPanicLayer::custom(move |_| {
+                    tracing::error!("a handler broke; the visitor was told so");
+                    message::response(&config, Message::Fault)
+                })),
+        )
         .with_state(site)
 }

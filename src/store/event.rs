@@ -51,7 +51,7 @@ const COLUMNS: &[&str] = &[
 
 impl Event {
     /// In the order of the columns.
-    fn cells(&self) -> Vec<Cell> {
+    fn cells(&self) -> Vec<Cell<'_>> {
         vec![
             (&self.id).into(),
             (&self.r#type).into(),

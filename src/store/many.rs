@@ -7,65 +7,65 @@ use sqlx::{AssertSqlSafe, FromRow, postgres::PgRow, sqlite::SqliteRow};
 use super::{Result, Tx};
 
 /// One value. There are no other types than these two.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cell {
-    Text(Option<String>),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell<'a> {
+    Text(Option<&'a str>),
     Number(Option<i64>),
 }
 
-impl From<&String> for Cell {
-    fn from(text: &String) -> Cell {
-        Cell::Text(Some(text.clone()))
+impl<'a> From<&'a String> for Cell<'a> {
+    fn from(text: &'a String) -> Cell<'a> {
+        Cell::Text(Some(text))
     }
 }
 
-impl From<&str> for Cell {
-    fn from(text: &str) -> Cell {
-        Cell::Text(Some(text.to_owned()))
+impl<'a> From<&'a str> for Cell<'a> {
+    fn from(text: &'a str) -> Cell<'a> {
+        Cell::Text(Some(text))
     }
 }
 
-impl From<&Option<String>> for Cell {
-    fn from(text: &Option<String>) -> Cell {
-        Cell::Text(text.clone())
+impl<'a> From<&'a Option<String>> for Cell<'a> {
+    fn from(text: &'a Option<String>) -> Cell<'a> {
+        Cell::Text(text.as_deref())
     }
 }
 
-impl From<&i64> for Cell {
-    fn from(number: &i64) -> Cell {
+impl From<&i64> for Cell<'_> {
+    fn from(number: &i64) -> Self {
         Cell::Number(Some(*number))
     }
 }
 
-impl From<i64> for Cell {
-    fn from(number: i64) -> Cell {
+impl From<i64> for Cell<'_> {
+    fn from(number: i64) -> Self {
         Cell::Number(Some(number))
     }
 }
 
-impl From<Option<i64>> for Cell {
-    fn from(number: Option<i64>) -> Cell {
+impl From<Option<i64>> for Cell<'_> {
+    fn from(number: Option<i64>) -> Self {
         Cell::Number(number)
     }
 }
 
-impl From<&Option<i64>> for Cell {
-    fn from(number: &Option<i64>) -> Cell {
+impl From<&Option<i64>> for Cell<'_> {
+    fn from(number: &Option<i64>) -> Self {
         Cell::Number(*number)
     }
 }
 
-impl Cell {
-    fn text(&self) -> Option<&str> {
+impl<'a> Cell<'a> {
+    fn text(self) -> Option<&'a str> {
         match self {
-            Cell::Text(text) => text.as_deref(),
+            Cell::Text(text) => text,
             Cell::Number(_) => None,
         }
     }
 
-    fn number(&self) -> Option<i64> {
+    fn number(self) -> Option<i64> {
         match self {
-            Cell::Number(number) => *number,
+            Cell::Number(number) => number,
             Cell::Text(_) => None,
         }
     }
@@ -75,8 +75,8 @@ impl Cell {
 macro_rules! bind {
     ($query:expr, $cell:expr) => {
         match $cell {
-            Cell::Text(text) => $query.bind(text.as_deref()),
-            Cell::Number(number) => $query.bind(*number),
+            Cell::Text(text) => $query.bind(text),
+            Cell::Number(number) => $query.bind(number),
         }
     };
 }
@@ -93,7 +93,7 @@ pub struct Table<'a> {
 pub async fn insert(
     tx: &mut Tx,
     table: Table<'_>,
-    rows: &[Vec<Cell>],
+    rows: &[Vec<Cell<'_>>],
     clash: &str,
 ) -> Result<Vec<String>> {
     let statement = |source: String| {
@@ -106,7 +106,7 @@ pub async fn insert(
             for chunk in chunks(rows) {
                 let source = format!("VALUES {}", lists(chunk.len(), table.columns.len()));
                 let mut query = sqlx::query_scalar(statement(source));
-                for cell in chunk.iter().flatten() {
+                for &cell in chunk.iter().flatten() {
                     query = bind!(query, cell);
                 }
                 written.extend(query.fetch_all(&mut **tx).await?);
@@ -127,11 +127,11 @@ pub async fn insert(
                 let column = rows.iter().map(|row| row.get(place));
                 query = match cell {
                     Cell::Text(_) => {
-                        let texts = column.map(|cell| cell.and_then(Cell::text));
+                        let texts = column.map(|cell| cell.copied().and_then(Cell::text));
                         query.bind(texts.collect::<Vec<_>>())
                     }
                     Cell::Number(_) => {
-                        let numbers = column.map(|cell| cell.and_then(Cell::number));
+                        let numbers = column.map(|cell| cell.copied().and_then(Cell::number));
                         query.bind(numbers.collect::<Vec<_>>())
                     }
                 };
@@ -142,8 +142,8 @@ pub async fn insert(
     Ok(written)
 }
 
-/// The rows that `sql` finds: it makes the statement from its condition on the ids, to be written after
-/// the name of their column.
+/// The rows that `sql` finds: it makes the statement from its condition on the ids, to be written once,
+/// after the name of their column.
 pub async fn select<T>(tx: &mut Tx, ids: &[&str], sql: impl Fn(&str) -> String) -> Result<Vec<T>>
 where
     T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
@@ -171,17 +171,17 @@ where
 }
 
 /// Changes rows, and returns how many: `sql` makes the statement from its condition on the ids, to be
-/// written after the name of their column, and from the names of `values` in their order.
+/// written once, after the name of their column, and from the names of `values` in their order.
 pub async fn change<const N: usize>(
     tx: &mut Tx,
     ids: &[&str],
-    values: [Cell; N],
+    values: [Cell<'_>; N],
     sql: impl Fn(&str, [String; N]) -> String,
 ) -> Result<u64> {
     if ids.is_empty() {
         return Ok(0);
     }
-    // The ids come first, so that they are numbered from 1.
+    // The ids come first: SQLite counts them by itself.
     let names = |after: usize| std::array::from_fn(|index| format!("${}", after + 1 + index));
     match tx {
         Tx::Sqlite(tx) => {
@@ -192,7 +192,7 @@ pub async fn change<const N: usize>(
                 for id in chunk {
                     query = query.bind(*id);
                 }
-                for value in &values {
+                for value in values {
                     query = bind!(query, value);
                 }
                 changed += query.execute(&mut **tx).await?.rows_affected();
@@ -201,7 +201,7 @@ pub async fn change<const N: usize>(
         }
         Tx::Postgres(tx) => {
             let mut query = sqlx::query(AssertSqlSafe(sql(AMONG_ARRAY, names(1)))).bind(ids);
-            for value in &values {
+            for value in values {
                 query = bind!(query, value);
             }
             Ok(query.execute(&mut **tx).await?.rows_affected())
@@ -214,7 +214,7 @@ const MOST: usize = 256;
 
 const AMONG_ARRAY: &str = "= ANY($1)";
 
-/// `IN ($1, $2)`
+/// `IN (?, ?)`
 fn among(count: usize) -> String {
     format!("IN {}", lists(1, count))
 }
@@ -230,11 +230,9 @@ fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-/// `($1, $2), ($3, $4)` for two rows of two columns.
+/// `(?, ?), (?, ?)` for two rows of two columns. Without numbers, since each costs SQLite a walk
+/// through all of them when it is bound.
 fn lists(rows: usize, columns: usize) -> String {
-    let row = |row: usize| {
-        let names = (1..=columns).map(|column| format!("${}", row * columns + column));
-        format!("({})", names.collect::<Vec<_>>().join(", "))
-    };
-    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    vec![row.as_str(); rows].join(", ")
 }

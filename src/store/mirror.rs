@@ -213,7 +213,7 @@ pub async fn replace_items(
 
 impl SubscriptionItem {
     /// In the order of the columns of [`replace_items`].
-    fn cells(&self) -> Vec<Cell> {
+    fn cells(&self) -> Vec<Cell<'_>> {
         vec![
             (&self.subscription_id).into(),
             self.position.into(),

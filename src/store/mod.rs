@@ -126,13 +126,16 @@ impl Store {
             let readers = pool().max_connections(8).connect_lazy_with(options);
             Store::Sqlite { writer, readers }
         } else {
-            // Whoever hangs in the middle of a transaction must not hold up the others for long.
-            const LIMITS: &str =
-                "SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '30s'";
+            // Whoever hangs in the middle of a transaction must not hold up the others for long. And
+            // a plan that reads a whole table, made while that was new and empty, would be kept for
+            // as long as the table grows unnoticed.
+            const SETTINGS: &str = "SET lock_timeout = '4s';
+                SET idle_in_transaction_session_timeout = '30s';
+                SET enable_seqscan = off; SET jit = off";
             let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
             let pool = PgPoolOptions::new()
                 .after_connect(|connection, _| {
-                    async move { connection.execute(LIMITS).await.map(drop) }.boxed()
+                    async move { connection.execute(SETTINGS).await.map(drop) }.boxed()
                 })
                 .max_connections(16)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -272,8 +275,12 @@ fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
         .pragma("journal_size_limit", "67108864")
+        // Pages, 16 MB of them: under load most are written again before they are moved.
+        .pragma("wal_autocheckpoint", "4000")
         // Every statement about many rows comes in nine sizes.
         .statement_cache_capacity(500)
+        // As many rows pass at once from SQLite's thread as a statement has.
+        .row_buffer_size(256)
         .disable_statement_logging())
 }
 

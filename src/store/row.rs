@@ -35,7 +35,7 @@ pub trait Row:
     /// As the given mode and second left it.
     fn stamped(self, livemode: i64, at: i64) -> Self;
     /// In the order of the columns.
-    fn cells(&self) -> Vec<Cell>;
+    fn cells(&self) -> Vec<Cell<'_>>;
 }
 
 /// Makes the struct of a mirrored table and its [`Row`].
@@ -94,7 +94,7 @@ macro_rules! rows {
                 Self { livemode, stripe_at: at, ..self }
             }
 
-            fn cells(&self) -> Vec<$crate::store::many::Cell> {
+            fn cells(&self) -> Vec<$crate::store::many::Cell<'_>> {
                 vec![
                     (&self.id).into(),
                     $((&self.$field).into(),)*

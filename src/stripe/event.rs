@@ -14,6 +14,9 @@ pub struct Event {
     /// Set when the event is of a connected account.
     pub account: Option<String>,
     pub api_version: Option<String>,
+    /// The id of the object that the event is about. `invoice.upcoming` has none. A summary of
+    /// entitlements has none either, and is named after its customer.
+    pub object_id: Option<String>,
     /// `data.object`.
     pub object: Value,
     /// `data.previous_attributes`.
@@ -25,6 +28,8 @@ pub struct Event {
 /// A body with a good signature that is no event.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
+    #[error("the body is not text: {0}")]
+    NotText(#[from] std::str::Utf8Error),
     #[error("the body is not JSON: {0}")]
     NotJson(#[from] serde_json::Error),
     #[error("the body is JSON without the id and type of an event")]
@@ -33,12 +38,14 @@ pub enum ParseError {
 
 impl Event {
     pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
-        let mut json: Value = serde_json::from_slice(body)?;
+        let body = std::str::from_utf8(body)?;
+        let mut json: Value = serde_json::from_str(body)?;
         let (Some(id), Some(r#type)) = (text(&json, "id"), text(&json, "type")) else {
             return Err(ParseError::NotAnEvent);
         };
         let mut data = json.get_mut("data").map(Value::take).unwrap_or_default();
         let mut take = |key| data.get_mut(key).map(Value::take).unwrap_or_default();
+        let object = take("object");
         Ok(Event {
             id,
             r#type,
@@ -46,16 +53,11 @@ impl Event {
             livemode: flag(&json, "livemode"),
             account: text(&json, "account"),
             api_version: text(&json, "api_version"),
-            object: take("object"),
+            object_id: object_id(&object),
+            object,
             previous: take("previous_attributes"),
-            payload: String::from_utf8_lossy(body).into_owned(),
+            payload: body.to_owned(),
         })
-    }
-
-    /// The id of the object that the event is about. `invoice.upcoming` has none. A summary of
-    /// entitlements has none either, and is named after its customer.
-    pub fn object_id(&self) -> Option<String> {
-        object_id(&self.object)
     }
 
     /// The id of the customer that the event is about, if it says one.
@@ -67,7 +69,7 @@ impl Event {
     }
 }
 
-/// See [`Event::object_id`].
+/// See [`Event`].
 pub fn object_id(object: &Value) -> Option<String> {
     text(object, "id").or_else(|| {
         let r#type = text(object, "object")?;
@@ -88,7 +90,7 @@ mod tests {
             br#"{"id":"evt_1","object":"v2.core.event","type":"v1.billing.meter.no_meter_found",
             "created":"2026-10-28T00:00:00.000Z","data":null}"#;
         let event = Event::parse(thin).unwrap();
-        assert_eq!((event.created, event.object_id()), (0, None));
+        assert_eq!((event.created, event.object_id), (0, None));
         let odd = br#"{"id":"evt_2","type":"customer.updated","created":9007199254740993,
             "id":"evt_3","data":{"object":{"object":"customer","id":"cus_1","email":7,"name":"a\u0000b"}}}"#;
         let event = Event::parse(odd).unwrap();

@@ -38,6 +38,7 @@ on_both_engines!(
     customers_are_gone_through_in_order,
     many_rows_are_written_and_read_at_once,
     statements_about_many_ids_miss_none,
+    plans_made_while_a_table_is_empty_use_its_index,
     sign_ins_are_read_counted_and_used_once,
     sessions_rotate_and_end,
     mails_are_claimed_by_one_and_retried,
@@ -132,48 +133,48 @@ async fn customers_are_read_as_they_were_written(engine: Engine) {
 /// A value of its own in each column, then nothing wherever that may be.
 async fn every_column_of_the_mirror_is_written_and_read(engine: Engine) {
     async fn check<R: Row>(store: &Store) {
-        let insert = |cells: Vec<Cell>| {
-            let names = (1..=cells.len()).map(|number| format!("${number}"));
-            let sql = format!(
-                "INSERT INTO {} ({}) VALUES ({})",
-                R::TABLE,
-                R::COLUMNS.join(", "),
-                names.collect::<Vec<_>>().join(", ")
-            );
-            async move {
-                macro_rules! run_on {
-                    ($pool:expr) => {{
-                        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-                        for cell in cells {
-                            query = match cell {
-                                Cell::Text(text) => query.bind(text),
-                                Cell::Number(number) => query.bind(number),
-                            };
-                        }
-                        query.execute($pool).await.unwrap();
-                    }};
+        let texts: Vec<_> = (0..R::COLUMNS.len())
+            .map(|place| match place {
+                0 => "id_1".to_owned(),
+                _ => format!("text {place}"),
+            })
+            .collect();
+        let empty = R::default();
+        let filled: Vec<_> = empty
+            .cells()
+            .into_iter()
+            .zip(&texts)
+            .zip(0_i64..)
+            .map(|((cell, text), place)| match cell {
+                Cell::Text(_) => Cell::Text(Some(text)),
+                Cell::Number(_) => Cell::Number(Some(place)),
+            })
+            .collect();
+        let names = (1..=filled.len()).map(|number| format!("${number}"));
+        let sql = format!(
+            "INSERT INTO {} ({}) VALUES ({})",
+            R::TABLE,
+            R::COLUMNS.join(", "),
+            names.collect::<Vec<_>>().join(", ")
+        );
+        macro_rules! insert_on {
+            ($pool:expr) => {{
+                let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+                for cell in &filled {
+                    query = match *cell {
+                        Cell::Text(text) => query.bind(text),
+                        Cell::Number(number) => query.bind(number),
+                    };
                 }
-                match store {
-                    Store::Sqlite { writer, .. } => run_on!(writer),
-                    Store::Postgres(pool) => run_on!(pool),
-                }
-            }
-        };
-        let filled = |id: &str| {
-            let cells = R::default().cells();
-            let cells = cells
-                .into_iter()
-                .zip(0_i64..)
-                .map(|(cell, place)| match cell {
-                    Cell::Text(_) if place == 0 => Cell::Text(Some(id.to_owned())),
-                    Cell::Text(_) => Cell::Text(Some(format!("text {place}"))),
-                    Cell::Number(_) => Cell::Number(Some(place)),
-                });
-            cells.collect::<Vec<_>>()
-        };
-        insert(filled("id_1")).await;
+                query.execute($pool).await.unwrap();
+            }};
+        }
+        match store {
+            Store::Sqlite { writer, .. } => insert_on!(writer),
+            Store::Postgres(pool) => insert_on!(pool),
+        }
         let read: R = run!(store, tx => row::find(tx, "id_1")).unwrap();
-        assert_eq!(read.cells(), filled("id_1"), "{}", R::TABLE);
+        assert_eq!(read.cells(), filled, "{}", R::TABLE);
         // As it is read it can be written, over another and anew.
         let empty = R::tombstone("id_1", 1, 7);
         let row = empty.clone();
@@ -194,7 +195,7 @@ async fn every_column_of_the_mirror_is_written_and_read(engine: Engine) {
         });
         let all: Vec<R> = run!(store, tx => row::find_all(tx, &["id_1", "id_2"]));
         assert_eq!(all.len(), 1);
-        assert_eq!(all[0].cells(), filled("id_1"), "{}", R::TABLE);
+        assert_eq!(all[0].cells(), filled, "{}", R::TABLE);
     }
     let store = open(engine).await;
     check::<Customer>(&store).await;
@@ -1064,14 +1065,10 @@ async fn statements_about_many_ids_miss_none(engine: Engine) {
                 name: "progress",
                 columns: &["name", "value", "changed_at"],
             };
-            let rows: Vec<_> = (0..300)
-                .map(|number| {
-                    vec![
-                        format!("{}", number % 299).as_str().into(),
-                        "x".into(),
-                        1.into(),
-                    ]
-                })
+            let names: Vec<_> = (0..300).map(|number| (number % 299).to_string()).collect();
+            let rows: Vec<_> = names
+                .iter()
+                .map(|name| vec![name.into(), "x".into(), 1.into()])
                 .collect();
             let clash = "ON CONFLICT (name) DO NOTHING RETURNING name";
             many::insert(tx, table, &rows, clash).await
@@ -1090,6 +1087,28 @@ async fn statements_about_many_ids_miss_none(engine: Engine) {
         };
         assert_eq!((row.name.as_deref().unwrap(), row.stripe_at), expected);
     }
+}
+
+/// Such a plan is kept for as long as the connection, while the table grows.
+async fn plans_made_while_a_table_is_empty_use_its_index(engine: Engine) {
+    const FIND: &str = "SELECT id FROM customer WHERE id IN ('cus_1', 'cus_2')";
+    let store = open(engine).await;
+    let plan = run!(&store, tx => async {
+        Ok(match tx {
+            Tx::Sqlite(tx) => {
+                let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {FIND}"));
+                let steps = sqlx::query(sql).fetch_all(&mut **tx).await?;
+                steps.iter().map(|step| sqlx::Row::get(step, "detail")).collect::<Vec<String>>()
+            }
+            Tx::Postgres(tx) => {
+                let sql = sqlx::AssertSqlSafe(format!("EXPLAIN {FIND}"));
+                sqlx::query_scalar(sql).fetch_all(&mut **tx).await?
+            }
+        })
+    });
+    let plan = plan.join("\n");
+    assert!(plan.to_lowercase().contains("index"), "{plan}");
+    assert!(!plan.contains("Seq Scan") && !plan.contains("SCAN"), "{plan}");
 }
 
 async fn a_transaction_that_fails_leaves_nothing(engine: Engine) {
