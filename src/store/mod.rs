@@ -277,6 +277,9 @@ fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
         .pragma("journal_size_limit", "67108864")
         // Pages, 16 MB of them: under load most are written again before they are moved.
         .pragma("wal_autocheckpoint", "4000")
+        // What takes back half a statement is kept in memory: it is written for every page that the
+        // statement touches, and never read after a crash.
+        .pragma("temp_store", "MEMORY")
         // Every statement about many rows comes in nine sizes.
         .statement_cache_capacity(500)
         // As many rows pass at once from SQLite's thread as a statement has.
