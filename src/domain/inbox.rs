@@ -23,6 +23,9 @@ use crate::{
 const MOST_PER_COMMIT: usize = 512;
 /// How long a commit waits for as many as came to the last one.
 const A_MOMENT: Duration = Duration::from_millis(1);
+/// A database that says nothing for so long is left to itself: its senders have been answered 503,
+/// and those who come next are tried on another connection. What it holds may still be stored.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Senders beyond this wait in their connection, not in memory.
 const WAITING: usize = 1024;
 
@@ -150,11 +153,19 @@ impl Writer {
 
     async fn apply(&self, events: Arc<[Event]>) -> store::Result<Vec<Outcome>> {
         let (livemode, now) = (self.livemode, self.clock.now());
-        let received = self
-            .store
-            .write(move |tx| async move { sync::receive(tx, &events, livemode, now).await }.boxed())
-            .await?;
-        self.changes.tell_all(received.changed);
-        Ok(received.outcomes)
+        let (store, changes) = (self.store.clone(), self.changes.clone());
+        let applying = tokio::spawn(async move {
+            let received = store
+                .write(move |tx| {
+                    async move { sync::receive(tx, &events, livemode, now).await }.boxed()
+                })
+                .await?;
+            changes.tell_all(received.changed);
+            Ok(received.outcomes)
+        });
+        match tokio::time::timeout(PATIENCE, applying).await {
+            Ok(outcomes) => outcomes.unwrap_or(Err(store::Error::WorkerCrashed)),
+            Err(_) => Err(store::Error::PoolTimedOut),
+        }
     }
 }

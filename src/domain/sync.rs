@@ -312,6 +312,7 @@ fn row(event: &Event, kind: Option<Kind>, now: i64) -> store::event::Event {
         received_at: now,
         processed_at: Some(now),
         due_at: None,
+        tried_since: None,
         payload: event.payload.clone(),
     }
 }

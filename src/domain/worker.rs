@@ -264,7 +264,8 @@ async fn postpone(app: &App, events: Claimed, due_at: i64) -> store::Result<()> 
 /// Another try later, or none if there were enough of them.
 async fn record_failure(app: &App, row: &Row, error: &str, is_final: bool) -> store::Result<()> {
     let now = app.clock.now();
-    let is_dead = is_final || row.attempts >= MOST_ATTEMPTS || now - row.received_at >= LONGEST;
+    let tried_for = now - row.tried_since.unwrap_or(row.received_at);
+    let is_dead = is_final || row.attempts >= MOST_ATTEMPTS || tried_for >= LONGEST;
     let due_at = (!is_dead).then(|| now + pause(row.attempts));
     if is_dead {
         tracing::error!(

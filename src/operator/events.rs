@@ -128,13 +128,9 @@ impl Replay {
         } else {
             by_id(app, self.ids).await?
         };
-        let gone = |row: &Event| row.payload.is_empty();
-        let ids: Vec<_> = rows
-            .iter()
-            .filter(|row| !gone(row))
-            .map(|row| row.id.clone())
-            .collect();
-        let gone = rows.iter().filter(|row| gone(row)).count();
+        let (gone, there): (Vec<_>, Vec<_>) = rows.into_iter().partition(|found| found.is_gone);
+        let ids: Vec<_> = there.into_iter().map(|found| found.row.id).collect();
+        let gone = gone.len();
         if !form.json && gone > 0 {
             say(&format!(
                 "{gone} cannot be replayed: their payloads have been deleted"
@@ -144,6 +140,7 @@ impl Replay {
             apply(app, ids.clone()).await?;
         }
         let rows = by_id(app, ids).await?;
+        let rows: Vec<_> = rows.into_iter().map(|found| found.row).collect();
         if form.json {
             rows.iter().for_each(|row| say(&object(row).to_string()));
             return Ok(());
@@ -164,9 +161,11 @@ impl Replay {
 }
 
 async fn show(app: &App, id: String) -> Result<(), Vec<String>> {
-    let Some(row) = by_id(app, vec![id]).await?.pop() else {
-        return Ok(());
-    };
+    let name = id.clone();
+    let row = read(app, move |tx| {
+        async move { store::event::find(tx, &id).await }.boxed()
+    });
+    let row = row.await?.ok_or_else(|| vec![no_event(&name)])?;
     let mut shown = object(&row);
     let payload = serde_json::from_str(&row.payload).unwrap_or(Value::Null);
     if let Some(map) = shown.as_object_mut() {
@@ -194,7 +193,14 @@ async fn apply(app: &App, ids: Vec<String>) -> Result<(), Vec<String>> {
     Ok(())
 }
 
-async fn failed(app: &App) -> Result<Vec<Event>, Vec<String>> {
+/// An event without its payload, which may be large.
+struct Found {
+    row: Event,
+    /// Its payload has been deleted.
+    is_gone: bool,
+}
+
+async fn failed(app: &App) -> Result<Vec<Found>, Vec<String>> {
     let mut ids = Vec::new();
     for state in ["failed", "dead"] {
         let filter = Filter {
@@ -209,14 +215,17 @@ async fn failed(app: &App) -> Result<Vec<Event>, Vec<String>> {
     by_id(app, ids).await
 }
 
-async fn by_id(app: &App, ids: Vec<String>) -> Result<Vec<Event>, Vec<String>> {
+async fn by_id(app: &App, ids: Vec<String>) -> Result<Vec<Found>, Vec<String>> {
     let (rows, missing) = read(app, move |tx| {
         async move {
             let (mut rows, mut missing) = (Vec::new(), Vec::new());
             for id in ids {
                 match store::event::find(tx, &id).await? {
-                    Some(row) => rows.push(row),
-                    None => missing.push(format!("billhook: there is no event {}", plain(&id))),
+                    Some(mut row) => {
+                        let is_gone = std::mem::take(&mut row.payload).is_empty();
+                        rows.push(Found { row, is_gone });
+                    }
+                    None => missing.push(no_event(&id)),
                 }
             }
             Ok((rows, missing))
@@ -229,6 +238,10 @@ async fn by_id(app: &App, ids: Vec<String>) -> Result<Vec<Event>, Vec<String>> {
     } else {
         Err(missing)
     }
+}
+
+fn no_event(id: &str) -> String {
+    format!("billhook: there is no event {}", plain(id))
 }
 
 async fn read<T: Send + 'static>(

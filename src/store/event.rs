@@ -28,10 +28,13 @@ pub struct Event {
     pub processed_at: Option<i64>,
     /// When the worker takes it next; of pending and failed ones alone.
     pub due_at: Option<i64>,
+    /// When it was replayed, if it was: its tries are counted from then.
+    pub tried_since: Option<i64>,
     /// The body as it was signed; empty once its time is over.
     pub payload: String,
 }
 
+/// Those that are written when an event comes in.
 const COLUMNS: &[&str] = &[
     "id",
     "type",
@@ -224,7 +227,7 @@ pub struct Filter {
 /// The newest events that pass, at most so many, without their payloads.
 pub async fn list(tx: &mut Tx, filter: &Filter, most: i64) -> Result<Vec<Event>> {
     const SQL: &str = "SELECT id, type, object_id, customer_id, created, livemode, api_version,
-            state, attempts, error, received_at, processed_at, due_at, '' AS payload
+            state, attempts, error, received_at, processed_at, due_at, tried_since, '' AS payload
         FROM event
         WHERE ($1 IS NULL OR state = $1)
           AND ($2 IS NULL OR type = $2 OR (SUBSTR($2, LENGTH($2)) = '*'
@@ -262,7 +265,8 @@ pub async fn counts(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
 pub async fn requeue(tx: &mut Tx, ids: &[&str], now: i64) -> Result<u64> {
     many::change(tx, ids, [now.into()], |among, [now]| {
         format!(
-            "UPDATE event SET state = 'pending', attempts = 0, error = NULL, due_at = {now}
+            "UPDATE event SET state = 'pending', attempts = 0, error = NULL, due_at = {now},
+                 tried_since = {now}
              WHERE payload <> '' AND id {among}"
         )
     })

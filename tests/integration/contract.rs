@@ -340,6 +340,7 @@ async fn events_are_listed_requeued_and_purged(engine: Engine) {
         received_at,
         processed_at: None,
         due_at: None,
+        tried_since: None,
         payload: "{}".to_owned(),
     };
     let rows = [
@@ -432,9 +433,10 @@ async fn events_are_listed_requeued_and_purged(engine: Engine) {
             again.state.as_str(),
             again.attempts,
             again.error,
-            again.due_at
+            again.due_at,
+            again.tried_since,
         ),
-        ("pending", 0, None, Some(70))
+        ("pending", 0, None, Some(70), Some(70))
     );
 }
 
@@ -478,6 +480,7 @@ async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
         received_at: 11,
         processed_at: None,
         due_at,
+        tried_since: None,
         payload: "{}".to_owned(),
     };
     let rows = [
@@ -693,6 +696,7 @@ async fn events_are_stored_once(engine: Engine) {
         received_at: 11,
         processed_at: Some(12),
         due_at: Some(13),
+        tried_since: None,
         payload: "{}".to_owned(),
     };
     let row = written.clone();
@@ -768,6 +772,7 @@ async fn many_rows_are_written_and_read_at_once(engine: Engine) {
             received_at: 1,
             processed_at: None,
             due_at: None,
+            tried_since: None,
             payload: format!("{{\"number\": {number}}}"),
         })
         .collect();

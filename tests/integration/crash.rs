@@ -62,6 +62,8 @@ async fn checklist_44_what_was_answered_200_survives_kill_9(engine: Engine) {
     let acknowledged = Arc::new(Mutex::new(Vec::<(String, String)>::new()));
     for round in 0..5 {
         let (running, url) = start(&database_url);
+        // An error means that another test has chosen before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().build().unwrap();
         let senders: Vec<_> = (0..16)
             .map(|sender| {

@@ -31,5 +31,6 @@ mod sandbox_server;
 mod sessions;
 mod shapes;
 mod sign_in;
+mod silence;
 mod webhook;
 mod worker;

@@ -270,6 +270,21 @@ async fn checklist_52_what_fails_is_tried_again_and_dies_in_the_open(engine: Eng
     let dead = stored(&app, poison).await.unwrap();
     assert_eq!((dead.state.as_str(), dead.due_at), ("dead", None));
     assert!(dead.attempts <= 12, "{}", dead.attempts);
+
+    // Replayed, however late, it has all its tries again.
+    app.clock.advance(30 * 24 * 60 * 60);
+    let (id, now) = (dead.id, app.clock.now());
+    let replay = app
+        .app
+        .store
+        .write(move |tx| async move { store::event::requeue(tx, &[&id], now).await }.boxed());
+    assert_eq!(replay.await.unwrap(), 1);
+    let failed = eventually(|| async {
+        let row = stored(&app, poison).await?;
+        (row.attempts > 0 && row.state != "pending").then_some(row)
+    });
+    let failed = failed.await;
+    assert_eq!(failed.state, "failed", "{failed:?}");
 }
 
 async fn checklist_50_a_page_of_an_import_never_overwrites_what_is_newer(engine: Engine) {
