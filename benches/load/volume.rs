@@ -137,6 +137,7 @@ fn row(number: usize, now: i64) -> store::event::Event {
         received_at: now,
         processed_at: None,
         due_at: None,
+        tried_since: None,
         payload: event.to_string(),
     }
 }

@@ -42,7 +42,7 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             let kinds = ["rk_live_", "rk_test_", "sk_live_", "sk_test_"];
             kinds
                 .iter()
-                .any(|kind| text.starts_with(kind))
+                .any(|kind| is_key(text, kind))
                 .then(|| Secret::new(text))
         },
     );
@@ -51,12 +51,9 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
         "one or more whsec_…, separated by commas, without white space inside",
         |text| {
             let secrets: Vec<_> = text.split(',').map(str::trim).collect();
-            let good = |secret: &&str| {
-                secret.starts_with("whsec_") && !secret.contains(char::is_whitespace)
-            };
             secrets
                 .iter()
-                .all(good)
+                .all(|secret| is_key(secret, "whsec_"))
                 .then(|| secrets.into_iter().map(Secret::new).collect::<Vec<_>>())
         },
     );
@@ -201,6 +198,12 @@ fn frontend(text: &str) -> Option<Url> {
     (plain && safe).then_some(url)
 }
 
+/// Whether it is more than a beginning, and not the example's `rk_live_…`.
+fn is_key(text: &str, kind: &str) -> bool {
+    text.strip_prefix(kind)
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic()))
+}
+
 /// 32 bytes or more that are not one letter over and over.
 fn is_strong(secret: &str) -> bool {
     let mut letters: Vec<_> = secret.bytes().collect();
@@ -272,6 +275,9 @@ mod tests {
                 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
             ),
             ("STRIPE_API_KEY", "pk_live_x"),
+            ("STRIPE_API_KEY", "rk_live_…"),
+            ("STRIPE_API_KEY", "rk_live_"),
+            ("STRIPE_WEBHOOK_SECRET", "whsec_…"),
             ("STRIPE_API_BASE", "http://api.example.com"),
             ("STRIPE_WEBHOOK_SECRET", "whsec_one,,whsec_two"),
             ("STRIPE_WEBHOOK_SECRET", "whsec_a whsec_b"),

@@ -15,6 +15,7 @@ pub mod progress;
 pub mod row;
 pub mod session;
 pub mod sign_in;
+mod wal;
 
 use std::{str::FromStr, time::Duration};
 
@@ -31,6 +32,7 @@ use sqlx::{
 pub use session::Principal;
 
 use crate::teeth::{self, Tooth};
+use wal::Wal;
 
 /// What the database said. Never shown to a visitor.
 pub type Error = sqlx::Error;
@@ -80,6 +82,7 @@ pub enum Store {
     Sqlite {
         writer: SqlitePool,
         readers: SqlitePool,
+        wal: Wal,
     },
     Postgres(PgPool),
 }
@@ -124,7 +127,12 @@ impl Store {
                 .connect_with(options.clone())
                 .await?;
             let readers = pool().max_connections(8).connect_lazy_with(options);
-            Store::Sqlite { writer, readers }
+            let wal = Wal::start(readers.clone());
+            Store::Sqlite {
+                writer,
+                readers,
+                wal,
+            }
         } else {
             // Whoever hangs in the middle of a transaction must not hold up the others for long. And
             // a plan that reads a whole table, made while that was new and empty, would be kept for
@@ -176,6 +184,9 @@ impl Store {
             };
             let value = work(&mut tx).await?;
             tx.commit().await?;
+            if let Store::Sqlite { wal, .. } = &store {
+                wal.has_grown();
+            }
             Ok(value)
         })
         .await
@@ -229,7 +240,9 @@ impl Store {
     /// Closes every connection, after the queries in flight.
     pub async fn close(&self) {
         match self {
-            Store::Sqlite { writer, readers } => {
+            Store::Sqlite {
+                writer, readers, ..
+            } => {
                 readers.close().await;
                 writer.close().await;
             }
@@ -275,8 +288,8 @@ fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
         .pragma("journal_size_limit", "67108864")
-        // Pages, 16 MB of them: under load most are written again before they are moved.
-        .pragma("wal_autocheckpoint", "4000")
+        // Pages, 64 MB of them: what `wal` has not moved by then the writer does.
+        .pragma("wal_autocheckpoint", "16000")
         // What takes back half a statement is kept in memory: it is written for every page that the
         // statement touches, and never read after a crash.
         .pragma("temp_store", "MEMORY")

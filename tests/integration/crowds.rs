@@ -80,7 +80,7 @@ async fn checklist_45_an_event_sent_a_thousand_times_at_once_has_one_effect(engi
 fn narrow(store: &Store) -> Store {
     let patience = Duration::from_secs(3);
     match store {
-        Store::Sqlite { writer, .. } => {
+        Store::Sqlite { writer, wal, .. } => {
             let options = writer.connect_options().as_ref().clone();
             let readers = SqlitePoolOptions::new()
                 .max_connections(1)
@@ -89,6 +89,7 @@ fn narrow(store: &Store) -> Store {
             Store::Sqlite {
                 writer: writer.clone(),
                 readers,
+                wal: wal.clone(),
             }
         }
         Store::Postgres(pool) => {
