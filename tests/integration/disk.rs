@@ -1,14 +1,14 @@
 //! A disk that is full, or fails: not the fault of the event that meets it. SQLite is made to find its
 //! disk full, and Postgres to say of its own what it would.
 
-use billhook::store::{self, Store, Tx, customer::Customer, row};
+use billhook::store::{self, Store, Tx, customer::Customer, progress, row};
 use futures::{FutureExt, future::join_all};
 use serde_json::{Value, json};
 use sqlx::SqlitePool;
 
 use crate::{
     engines::{Engine, database_url},
-    helpers::{TestApp, customer_object, event, spawn_app},
+    helpers::{TestApp, customer_object, event, eventually, spawn_app},
     worker::{self, stored},
 };
 
@@ -163,4 +163,24 @@ async fn checklist_60_a_server_that_cannot_write_is_503_and_nothing_is_lost() {
     let accept = "DROP TRIGGER refuse ON customer";
     sqlx::raw_sql(accept).execute(pool).await.unwrap();
     assert_eq!(app.deliver(&event).await.text().await.unwrap(), "applied\n");
+}
+
+/// Long before the writer would do it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_write_ahead_log_is_moved_into_the_file() {
+    const VALUE: &[u8] = b"a value to look for";
+    let url = database_url(Engine::Sqlite).await;
+    let store = Store::connect(&url).await.unwrap();
+    let write = store.write(|tx| {
+        async move { progress::set(tx, "moved", "a value to look for", 1).await }.boxed()
+    });
+    write.await.unwrap();
+    let path = url.trim_start_matches("sqlite://");
+    eventually(|| async {
+        let file = std::fs::read(path).unwrap();
+        file.windows(VALUE.len())
+            .any(|window| window == VALUE)
+            .then_some(())
+    })
+    .await;
 }
