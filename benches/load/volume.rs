@@ -7,6 +7,7 @@ use std::{
 };
 
 use billhook::{
+    domain::worker,
     say,
     store::{self, Store},
 };
@@ -92,16 +93,10 @@ async fn backlog(database: &Database, billhook: &Program) {
         work.await.expect("stored");
     }
     let ids: Vec<_> = rows.into_iter().map(|row| row.id).collect();
-    let work = store.write(move |tx| {
-        async move {
-            let ids: Vec<_> = ids.iter().map(String::as_str).collect();
-            store::event::requeue(tx, &ids, now).await
-        }
-        .boxed()
-    });
     let began = Instant::now();
-    assert_eq!(work.await.expect("requeued"), BACKLOG as u64);
     let drained = async {
+        let replayed = worker::replay(&store, &ids, now).await;
+        assert_eq!(replayed.expect("replayed"), BACKLOG as u64);
         while is_something_due(&store).await {
             assert!(began.elapsed() < PATIENCE, "the backlog does not drain");
             tokio::time::sleep(Duration::from_millis(200)).await;

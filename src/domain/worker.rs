@@ -19,12 +19,16 @@ use super::{
 };
 use crate::{
     clock,
-    store::{self, event::Event as Row},
+    store::{self, Store, event::Event as Row},
     stripe::Event,
 };
 
 /// Events that are taken at once: few, so that those that come in do not wait long for the writer.
 const MOST: i64 = 64;
+/// Events that are made due in one transaction.
+const REPLAYED_AT_ONCE: usize = 512;
+/// Between two of them. A server beside this process finds SQLite's lock free only when it looks.
+const A_BREATH: Duration = Duration::from_millis(10);
 /// Seconds after which events whose worker has died are taken by another.
 const LEASE: i64 = 60;
 /// Other processes, and commands, make events due without telling us, so we look this often.
@@ -80,6 +84,25 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
+}
+
+/// Makes these events due at `now`, as if they had just come, and returns how many still have their
+/// payloads. Some at a time, so that those that come in need not wait for all of them.
+pub async fn replay(store: &Store, ids: &[String], now: i64) -> store::Result<u64> {
+    let mut replayed = 0;
+    for some in ids.chunks(REPLAYED_AT_ONCE) {
+        let some = some.to_vec();
+        let work = store.write(move |tx| {
+            async move {
+                let some: Vec<_> = some.iter().map(String::as_str).collect();
+                store::event::requeue(tx, &some, now).await
+            }
+            .boxed()
+        });
+        replayed += work.await?;
+        tokio::time::sleep(A_BREATH).await;
+    }
+    Ok(replayed)
 }
 
 /// Handles some events that are due. False when there are none.

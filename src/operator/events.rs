@@ -178,15 +178,7 @@ async fn show(app: &App, id: String) -> Result<(), Vec<String>> {
 
 /// Makes them due, and does what a worker does until none of them is.
 async fn apply(app: &App, ids: Vec<String>) -> Result<(), Vec<String>> {
-    let now = app.clock.now();
-    app.store
-        .write(move |tx| {
-            async move {
-                let ids: Vec<_> = ids.iter().map(String::as_str).collect();
-                store::event::requeue(tx, &ids, now).await
-            }
-            .boxed()
-        })
+    worker::replay(&app.store, &ids, app.clock.now())
         .await
         .map_err(|error| told(&error))?;
     while worker::step(app).await.map_err(|error| told(&error))? {}
