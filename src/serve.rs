@@ -27,6 +27,8 @@ use crate::{
 
 /// Requests in flight have this long to finish once the server is told to end.
 const GRACE: Duration = Duration::from_secs(15);
+/// And then the database, which may not answer any more.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Why the program did not start, or ended. The message is for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -95,8 +97,13 @@ pub async fn run(
         () = deadline => tracing::warn!("some requests did not finish in time and were cut off"),
     }
     // They end by the same token; a panic in them was logged.
-    let _ = tokio::join!(outbox, worker, sweep, purge);
-    store.close().await;
+    let end = async {
+        let _ = tokio::join!(outbox, worker, sweep, purge);
+        store.close().await;
+    };
+    if tokio::time::timeout(LAST_WORDS, end).await.is_err() {
+        tracing::warn!("the database did not let go in time");
+    }
     Ok(())
 }
 

@@ -119,8 +119,14 @@ impl Writer {
             Err(_) => {
                 let mut outcomes = Vec::with_capacity(events.len());
                 for event in events.iter() {
-                    outcomes.push(self.apply_one(event.clone()).await);
+                    let outcome = self.apply_one(event.clone()).await;
+                    outcomes.push(outcome);
+                    if outcome.is_err() {
+                        break;
+                    }
                 }
+                // Where one could not be stored, the others need not wait to hear the same.
+                outcomes.resize(events.len(), Err(NotStored));
                 outcomes
             }
         }
@@ -165,7 +171,10 @@ impl Writer {
         });
         match tokio::time::timeout(PATIENCE, applying).await {
             Ok(outcomes) => outcomes.unwrap_or(Err(store::Error::WorkerCrashed)),
-            Err(_) => Err(store::Error::PoolTimedOut),
+            Err(_) => {
+                tracing::error!("the database has said nothing for {PATIENCE:?}");
+                Err(store::Error::PoolTimedOut)
+            }
         }
     }
 }

@@ -74,6 +74,10 @@ fn cannot_work(error: &dyn DatabaseError) -> bool {
 /// 503 within 5 seconds.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Nobody waits longer for a transaction, which goes on or ends by itself: when the machine of Postgres
+/// is gone, nothing else may tell.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// The database. Clones share their connections.
 #[derive(Clone, Debug)]
 pub enum Store {
@@ -312,7 +316,11 @@ async fn is_over(connection: &mut SqliteConnection) -> Result<bool> {
 async fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
-    tokio::spawn(work)
-        .await
-        .unwrap_or_else(|_| Err(Error::WorkerCrashed))
+    match tokio::time::timeout(PATIENCE, tokio::spawn(work)).await {
+        Ok(done) => done.unwrap_or_else(|_| Err(Error::WorkerCrashed)),
+        Err(_) => {
+            tracing::error!("the database has said nothing for {PATIENCE:?}");
+            Err(Error::PoolTimedOut)
+        }
+    }
 }
