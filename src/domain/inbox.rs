@@ -160,6 +160,7 @@ impl Writer {
     async fn apply(&self, events: Arc<[Event]>) -> store::Result<Vec<Outcome>> {
         let (livemode, now) = (self.livemode, self.clock.now());
         let (store, changes) = (self.store.clone(), self.changes.clone());
+        // Whoever is given up on may commit after all; open pages are to hear of that, too.
         let applying = tokio::spawn(async move {
             let received = store
                 .write(move |tx| {

@@ -1,8 +1,8 @@
 /*
  * A disk that keeps nothing but what was flushed to it. Loaded before libc, it copies what was written of a file to the
- * folder that BILLHOOK_FLUSHED names whenever the file is flushed; what lies there is what a power cut leaves. Of writes that were
- * not flushed a real disk may keep any part; this one keeps none. A flush also makes last that files beside it are gone,
- * as it does in the journal of ext4 or xfs.
+ * folder that BILLHOOK_FLUSHED names whenever the file is flushed; what lies there is what a power cut leaves. Of writes
+ * that were not flushed a real disk may keep any part; this one keeps none. A flush also makes last that files beside it
+ * are gone, as it does in the journal of ext4 or xfs.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -5,7 +5,7 @@ use billhook::{
     clock::Clock,
     domain::{import, mirror::Kind, sweep, sync::Outcome, worker},
     store::{
-        self,
+        self, Store,
         customer::Customer,
         mirror::{Price, Subscription},
         row,
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    engines::{Engine, on_both_engines},
+    engines::{Engine, database_url, on_both_engines},
     helpers::{TestApp, customer_object, event, eventually, spawn_app},
 };
 
@@ -32,6 +32,7 @@ on_both_engines!(
     checklist_55_a_sweep_finds_what_never_arrived,
     an_import_reads_everything_once_and_resumes,
     an_import_finds_out_what_was_deleted,
+    more_events_are_replayed_than_a_transaction_takes,
 );
 
 /// Makes a customer at the stand-in without telling Billhook, and returns the object.
@@ -421,4 +422,38 @@ async fn an_import_reads_everything_once_and_resumes(engine: Engine) {
     let report = import_all(&app, &[Kind::Product, Kind::Price]).await;
     assert_eq!(report.errors.len(), 1, "{:?}", report.errors);
     assert!(report.errors[0].starts_with("products: Stripe answered 403"));
+}
+
+async fn more_events_are_replayed_than_a_transaction_takes(engine: Engine) {
+    let store = Store::connect(&database_url(engine).await).await.unwrap();
+    let rows: Vec<_> = (0..1100)
+        .map(|number| store::event::Event {
+            id: format!("evt_{number}"),
+            r#type: "customer.updated".to_owned(),
+            object_id: None,
+            customer_id: None,
+            created: 1,
+            livemode: 0,
+            api_version: None,
+            state: "dead".to_owned(),
+            attempts: 12,
+            error: None,
+            received_at: 1,
+            processed_at: None,
+            due_at: None,
+            tried_since: None,
+            payload: "{}".to_owned(),
+        })
+        .collect();
+    let ids: Vec<_> = rows.iter().skip(1).map(|row| row.id.clone()).collect();
+    let stored = store
+        .write(move |tx| async move { store::event::insert_all(tx, &rows).await }.boxed())
+        .await;
+    assert_eq!(stored.unwrap().len(), 1100);
+    assert_eq!(worker::replay(&store, &ids, 7).await.unwrap(), 1099);
+    let counts = store.read(|tx| async move { store::event::counts(tx).await }.boxed());
+    assert_eq!(
+        counts.await.unwrap(),
+        [("dead".to_owned(), 1), ("pending".to_owned(), 1099)]
+    );
 }

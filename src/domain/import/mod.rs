@@ -210,10 +210,7 @@ impl Import<'_> {
     /// left can be told.
     async fn span(&self) -> Result<(i64, i64), client::Error> {
         let path = format!("v1/{}", refetch::list_of(self.kind));
-        let mut query = vec![];
-        if self.kind == Kind::Subscription {
-            query.push(("status", "all"));
-        }
+        let query = all_of(self.kind).to_vec();
         let (holds, as_of) = patiently(self.client, || self.client.holds(&path, &query)).await?;
         let now = match as_of {
             0 => self.app.clock.now(),
@@ -353,6 +350,14 @@ fn is_refused(error: &client::Error) -> bool {
     error.status() == Some(StatusCode::BAD_REQUEST)
 }
 
+/// What Stripe's list is to be asked with so that it holds all: canceled subscriptions it leaves out.
+fn all_of(kind: Kind) -> &'static [(&'static str, &'static str)] {
+    match kind {
+        Kind::Subscription => &[("status", "all")],
+        _ => &[],
+    }
+}
+
 async fn page(
     client: &Client,
     kind: Kind,
@@ -361,6 +366,7 @@ async fn page(
     let (from, to) = (range.from.to_string(), range.to.to_string());
     let mut query = vec![("created[gte]", from.as_str()), ("created[lte]", &to)];
     query.extend(range.after.as_deref().map(|id| ("starting_after", id)));
+    query.extend(all_of(kind));
     match kind {
         Kind::Customer => {
             query.extend([
@@ -368,11 +374,7 @@ async fn page(
                 ("expand[]", "data.default_source"),
             ]);
         }
-        // Without it the canceled ones are missing.
-        Kind::Subscription => query.extend([
-            ("status", "all"),
-            ("expand[]", "data.default_payment_method"),
-        ]),
+        Kind::Subscription => query.push(("expand[]", "data.default_payment_method")),
         Kind::Price => query.push(("expand[]", "data.tiers")),
         _ => {}
     }

@@ -16,6 +16,7 @@ use crate::{
     stripe::Client,
 };
 
+/// Customers that are taken from the database at once.
 const PART: i64 = 100;
 
 /// Asks for the customers that were last written before `since`, the Stripe second in which the import
