@@ -16,6 +16,7 @@ import {
   onPortal,
   signIn,
   signInButton,
+  styled,
   subscription,
   texts,
   title,
@@ -29,6 +30,7 @@ test.beforeAll(() => until('the seed', () => customerIds().has('cus_SeedAgency00
 
 async function picture(page: Page, info: TestInfo, name: string): Promise<void> {
   const path = resolve(home, '../target/screenshots', `${name}-${info.project.name}.png`);
+  await styled(page);
   await page.screenshot({ path, fullPage: true, animations: 'disabled', caret: 'initial' });
 }
 

@@ -3,6 +3,7 @@
 
 import { AxeBuilder } from '@axe-core/playwright';
 import { expect, type Page } from '@playwright/test';
+import { styled } from './pages.ts';
 
 /** axe needs scripts; where they are off it is given the same markup in a page of its own, with the scripts taken out. */
 async function violations(page: Page, scripts: boolean): Promise<string[]> {
@@ -28,6 +29,7 @@ async function run(page: Page): Promise<string[]> {
 }
 
 export async function inspect(page: Page, scripts: boolean): Promise<void> {
+  await styled(page);
   expect.soft(await violations(page, scripts), `axe on ${page.url()}`).toEqual([]);
   const sizes = await page.evaluate(() => ({
     overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,

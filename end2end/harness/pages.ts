@@ -90,9 +90,15 @@ export async function onPortal(page: Page): Promise<void> {
   seen(new URL(page.url()).pathname);
 }
 
+/** Waits for the stylesheet: the words of a page can be read before it, and nothing has its place yet. */
+export async function styled(page: Page): Promise<void> {
+  await page.waitForLoadState('load');
+}
+
 /** Presses Tab until the wanted thing has the focus. */
 export async function tabTo(page: Page, wanted: Locator, presses = 60): Promise<void> {
   const focused = () => wanted.evaluate((element) => element === document.activeElement);
+  await styled(page);
   for (let pressed = 0; !(await focused()); pressed += 1) {
     if (pressed === presses) throw new Error(`${wanted} was not reached by ${presses} presses of Tab`);
     await page.keyboard.press('Tab');

@@ -1,7 +1,7 @@
 // For everybody: the keyboard alone, less motion, and a page that is not there.
 
 import { signInMail } from '../harness/mail.ts';
-import { codeField, emailField, entries, manage, onPortal, signIn, tabTo, texts, title } from '../harness/pages.ts';
+import { codeField, emailField, entries, manage, onPortal, signIn, styled, tabTo, texts, title } from '../harness/pages.ts';
 import { expect, test } from '../harness/test.ts';
 
 test('the keyboard is enough for the whole way', async ({ page, shop, baseURL }) => {
@@ -30,14 +30,16 @@ test('sign-out is reached by keyboard too', async ({ page, shop, baseURL }) => {
 
 test('nothing moves for whoever asked for that', async ({ page, shop }) => {
   await page.emulateMedia({ reducedMotion: 'reduce' });
-  const moving = () =>
-    page.evaluate(() =>
+  const moving = async () => {
+    await styled(page);
+    return page.evaluate(() =>
       [...document.querySelectorAll('*')].flatMap((element) => {
         const style = getComputedStyle(element);
         const times = `${style.transitionDuration},${style.animationDuration}`.split(',').map(Number.parseFloat);
         return times.some((time) => time > 0.001) ? [element.outerHTML.slice(0, 120)] : [];
       }),
     );
+  };
   await page.goto('/');
   expect(await moving()).toEqual([]);
   await shop.customer({ name: 'Home' });

@@ -3,7 +3,7 @@
 import type { APIResponse, Locator } from '@playwright/test';
 import type Stripe from 'stripe';
 import { arrived, day, lateIn, renew, sell, subscribe, withCard } from '../harness/billing.ts';
-import { card, onPortal, signIn, subscription, texts } from '../harness/pages.ts';
+import { card, onPortal, signIn, styled, subscription, texts } from '../harness/pages.ts';
 import { openPortal } from '../harness/portal.ts';
 import { callsAbout, fault, pairs, type Recorded, stripe } from '../harness/sandbox.ts';
 import { seen } from '../harness/seen.ts';
@@ -45,6 +45,7 @@ test('a card says what is paid for, how much, how and until when', async ({ page
   await expect(pdf).toHaveAttribute('href', String(invoice.invoice_pdf));
   const file = await page.request.get(String(await pdf.getAttribute('href')));
   expect(file.headers()['content-type']).toBe('application/pdf');
+  await styled(page);
   await pdf.scrollIntoViewIfNeeded();
   const reached = await pdf.evaluate((link) => {
     const { left, top, width, height } = link.getBoundingClientRect();
@@ -324,14 +325,16 @@ test('prices of every kind, and names of any length, stay on the card', async ({
   await expect(subscription(printer, 'プロ').locator('.price')).toHaveText('¥1,800 / month × 3');
   await expect(printer).toContainText('Last invoice: ¥5,400, paid, ');
 
+  await styled(page);
   const beyond = await page.getByRole('article').locator('h2, h3, p, span, button').evaluateAll((elements) =>
     elements.flatMap((element) => {
       const card = element.closest('article')?.getBoundingClientRect();
       const text = document.createRange();
       text.selectNodeContents(element);
       const lines = [...element.getClientRects(), ...text.getClientRects()];
-      const inside = lines.every(({ left, right }) => card && left >= card.left && right <= card.right);
-      return inside ? [] : [`${element.tagName}: ${element.textContent}`];
+      const out = lines.filter(({ left, right }) => !card || left < card.left || right > card.right);
+      const where = out.map(({ left, right }) => `${left} to ${right}`).join(', ');
+      return out.length === 0 ? [] : [`${element.outerHTML} at ${where}, card ${card?.left} to ${card?.right}`];
     }),
   );
   expect(beyond, 'what sticks out of its card').toEqual([]);

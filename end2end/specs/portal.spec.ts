@@ -2,7 +2,7 @@
 // other customers on the page.
 
 import type { APIResponse } from '@playwright/test';
-import { card, holdForms, manage, onPortal, signIn, texts, title } from '../harness/pages.ts';
+import { card, holdForms, manage, onPortal, signIn, styled, texts, title } from '../harness/pages.ts';
 import { openPortal } from '../harness/portal.ts';
 import { callsAbout, fault, stripe } from '../harness/sandbox.ts';
 import { seen } from '../harness/seen.ts';
@@ -172,6 +172,7 @@ test('@js the pressed button says what it does and keeps its width', async ({ pa
   await signIn(page, shop.address);
   await expect(page.getByRole('button', { name: `Copy customer ID ${home.id}` })).toBeVisible();
   await holdForms(page);
+  await styled(page);
   const width = async (name: string) => (await card(page, 'Home').getByRole('button', { name }).boundingBox())?.width;
   const before = await width('Manage billing');
   await manage(page, 'Home').click();
