@@ -73,6 +73,11 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
+    std::panic::set_hook(Box::new(|panic| {
+        // What it says may hold anything, so only where it was is written down.
+        let at = panic.location().map(ToString::to_string);
+        tracing::error!(at, "the program broke at this place of its code");
+    }));
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

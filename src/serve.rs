@@ -25,10 +25,11 @@ use crate::{
     stripe,
 };
 
-/// Requests in flight have this long to finish once the server is told to end.
-const GRACE: Duration = Duration::from_secs(15);
+/// Requests in flight have this long to finish once connections are no longer taken. With the notice
+/// before it ([`http::ready`]) the server ends within 15 seconds.
+const GRACE: Duration = Duration::from_secs(10);
 /// And then the database, which may not answer any more.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Why the program did not start, or ended. The message is for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -85,16 +86,19 @@ pub async fn run(
     let sweep = tokio::spawn(sweep::run(app.clone(), stop.clone()));
     let purge = tokio::spawn(purge::run(app.clone(), stop.clone()));
     let store = app.store.clone();
-    let site = Site::new(app, leptos_options(), stop.clone());
-    let server = axum::serve(listener, http::router(site, extra))
-        .with_graceful_shutdown(stop.clone().cancelled_owned());
-    let deadline = async {
+    // Open streams end when connections are no longer taken, not before.
+    let closing = CancellationToken::new();
+    let site = Site::new(app, leptos_options(), closing.clone());
+    let router = http::router(site.clone(), extra);
+    let server = http::accept::serve(listener, router, closing.clone(), GRACE);
+    let announce = async {
         stop.cancelled().await;
-        tokio::time::sleep(GRACE).await;
+        site.readiness.end().await;
+        closing.cancel();
     };
-    tokio::select! {
-        result = server => result?,
-        () = deadline => tracing::warn!("some requests did not finish in time and were cut off"),
+    let (is_done, ()) = tokio::join!(server, announce);
+    if !is_done {
+        tracing::warn!("some requests did not finish in time and were cut off");
     }
     // They end by the same token; a panic in them was logged.
     let end = async {

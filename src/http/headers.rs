@@ -24,7 +24,7 @@ pub fn provide_nonce() {
     }
 }
 
-/// Scripts run by nonce alone; forms may lead to Stripe's portal, since that is where opening it
+/// Scripts run by nonce alone, and so does what they load; forms may lead to Stripe's portal, since that is where opening it
 /// redirects; everything else is our own or nothing.
 pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -> Response {
     let nonce = clock::random_token();
@@ -37,7 +37,7 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
         ""
     };
     let policy = format!(
-        "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; \
+        "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic' 'wasm-unsafe-eval'; \
          style-src 'self'; img-src 'self'; connect-src 'self'{reload}; font-src 'none'; \
          object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
          form-action 'self' {}",
@@ -65,8 +65,11 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
     if site.app.config.is_https() {
         headers.insert(
             header::STRICT_TRANSPORT_SECURITY,
-            HeaderValue::from_static("max-age=31536000"),
+            HeaderValue::from_static("max-age=31536000; includeSubDomains"),
         );
+    }
+    if !headers.contains_key(header::LAST_MODIFIED) {
+        headers.append(header::VARY, HeaderValue::from_static("cookie"));
     }
     // Pages are of one person and one moment. Files of the site say when they changed.
     let is_file = headers.contains_key(header::LAST_MODIFIED);

@@ -1,39 +1,48 @@
 //! The HTTP surface: which routes there are and which layers every request passes. What a route
 //! does is in `api`, `pages` and the files here.
 
+pub mod accept;
+pub mod client;
+pub mod door;
 pub mod form_answers;
 pub mod guard;
 pub mod headers;
 pub mod link;
 pub mod live;
+pub mod ready;
 pub mod same_site;
 pub mod webhook;
 
-use std::{ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::FromRef,
-    middleware::{from_fn, from_fn_with_state},
+    http::StatusCode,
+    middleware::from_fn_with_state,
     routing::{get, post},
 };
 use leptos::prelude::*;
 use leptos_axum::{LeptosRoutes, file_and_error_handler_with_context, generate_route_list};
+use ready::Readiness;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower_http::{
     CompressionLevel, catch_panic::CatchPanicLayer, compression::CompressionLayer,
-    limit::RequestBodyLimitLayer,
+    limit::RequestBodyLimitLayer, timeout::TimeoutLayer,
 };
 
 use crate::{
     app::shell,
+    clock,
     domain::App,
     pages::message::{self, Message},
 };
 
 /// No form of ours is near this many bytes.
 const LARGEST_FORM: usize = 16 * 1024;
+/// Everything that a page or a form waits for ends sooner by itself; a body that drips does not.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What handlers can ask for. Every layer clones it for every request, so clones share one.
 #[derive(Clone, Debug)]
@@ -46,6 +55,7 @@ pub struct Parts {
     pub leptos: LeptosOptions,
     /// Cancelled when the server is to end: open streams end then.
     pub stop: CancellationToken,
+    pub readiness: Readiness,
     /// Where forms may lead besides our own pages, as a Content-Security-Policy lists it.
     pub portal_origins: String,
 }
@@ -57,6 +67,7 @@ impl Site {
             app,
             leptos,
             stop,
+            readiness: Readiness::default(),
             portal_origins,
         }))
     }
@@ -104,6 +115,10 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
         .fallback(file_and_error_handler_with_context::<Site, _>(
             context, shell,
         ))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            REQUEST_TIMEOUT,
+        ))
         .layer(from_fn_with_state(site.clone(), form_answers::layer))
         .layer(from_fn_with_state(site.clone(), same_site::layer))
         .layer(RequestBodyLimitLayer::new(LARGEST_FORM))
@@ -112,16 +127,18 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
     let config = site.app.config.clone();
     Router::new()
         .route("/up", get(|| async { "up" }))
+        .route("/ready", get(ready::ready))
         .route("/webhooks/stripe", post(webhook::receive))
         .merge(pages)
         // The first is the outermost. One layer for axum, which boxes each for every request.
         .layer(
             ServiceBuilder::new()
-                .layer(from_fn(same_site::origin_form_only))
                 .layer(from_fn_with_state(site.clone(), headers::layer))
+                .layer(from_fn_with_state(site.clone(), door::layer))
                 .layer(CatchPanicLayer::custom(move |_| {
-                    tracing::error!("a handler broke; the visitor was told so");
-                    message::response(&config, Message::Fault)
+                    let id = clock::new_id("err");
+                    tracing::error!(id, "a handler broke; the visitor was told this id");
+                    message::response(&config, Message::Broken(id))
                 })),
         )
         .with_state(site)

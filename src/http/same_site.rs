@@ -5,7 +5,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, Method, StatusCode, header},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 
 use super::Site;
@@ -27,15 +27,6 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
     let mut response = message::response(config, Message::BadForm);
     *response.status_mut() = StatusCode::FORBIDDEN;
     response
-}
-
-/// Leptos takes a request's target apart without looking for the other forms of RFC 9112, 3.2.
-pub async fn origin_form_only(request: Request, next: Next) -> Response {
-    if request.uri().path().starts_with('/') {
-        next.run(request).await
-    } else {
-        StatusCode::BAD_REQUEST.into_response()
-    }
 }
 
 fn is_own(headers: &HeaderMap, origin: &str) -> bool {

@@ -33,6 +33,6 @@ pub fn Billing() -> impl IntoView {
             })}</Suspense>
         </Frame>
         // Not Leptos' own tag: that also preloads the program where scripts are off.
-        <script type="module" src="/islands.js"></script>
+        <script type="module" src="/islands.js" nonce=leptos::nonce::use_nonce()></script>
     }
 }

@@ -13,17 +13,22 @@ use super::{
 use crate::{config::Config, model::escape};
 
 /// What such a page says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Message {
     NotFound,
     /// The form could not be read, is too large, or came from another site.
     BadForm,
-    /// The database or Stripe did not answer, or something broke.
+    /// The request was for another host than `FRONTEND_URL`'s.
+    WrongHost,
+    /// The database or Stripe did not answer.
     Fault,
+    /// Something of ours broke; the id is in the log too.
+    Broken(String),
 }
 
 /// The whole document.
 pub fn document(config: &Config, message: Message) -> String {
+    let frontend_url = config.url("/");
     let (app_name, dev) = (config.app_name.clone(), config.dev);
     let title = format!("{} · {}", message.title(), escape(&app_name));
     let body = move || {
@@ -33,7 +38,9 @@ pub fn document(config: &Config, message: Message) -> String {
                 {match message {
                     Message::NotFound => view! { <NothingHere/> }.into_any(),
                     Message::BadForm => view! { <BadForm/> }.into_any(),
+                    Message::WrongHost => view! { <WrongHost frontend_url/> }.into_any(),
                     Message::Fault => view! { <FaultOfOurs retry="/billing"/> }.into_any(),
+                    Message::Broken(id) => view! { <Broken id/> }.into_any(),
                 }}
             </main>
             <Foot/>
@@ -56,11 +63,12 @@ pub fn page(title: &str, body: &str) -> String {
 }
 
 impl Message {
-    fn title(self) -> &'static str {
+    fn title(&self) -> &'static str {
         match self {
             Message::NotFound => "No such page",
             Message::BadForm => "Form not accepted",
-            Message::Fault => "That did not work",
+            Message::WrongHost => "Another address",
+            Message::Fault | Message::Broken(_) => "That did not work",
         }
     }
 }
@@ -71,6 +79,29 @@ pub fn FaultOfOurs(retry: &'static str) -> impl IntoView {
         <h1>"That did not work"</h1>
         <p class="lede">"The fault is on our side. Nothing was changed. Try again in a moment."</p>
         <a class="button primary" href=retry>"Try again"</a>
+    }
+}
+
+#[component]
+fn Broken(id: String) -> impl IntoView {
+    view! {
+        <h1>"That did not work"</h1>
+        <p class="lede">
+            "Something broke on our side, and it has been written down. If you ask us about it, name "
+            <code>{id}</code> "."
+        </p>
+        <a class="button primary" href="/billing">"Try again"</a>
+    }
+}
+
+#[component]
+fn WrongHost(frontend_url: String) -> impl IntoView {
+    view! {
+        <h1>"This page has another address"</h1>
+        <p class="lede">"Nothing is shown under the one that you came by."</p>
+        <a class="button primary" href=frontend_url.clone()>
+            {format!("Go to {}", frontend_url.trim_end_matches('/'))}
+        </a>
     }
 }
 
@@ -90,7 +121,9 @@ pub fn response(config: &Config, message: Message) -> Response {
     let status = match message {
         Message::NotFound => StatusCode::NOT_FOUND,
         Message::BadForm => StatusCode::BAD_REQUEST,
+        Message::WrongHost => StatusCode::MISDIRECTED_REQUEST,
         Message::Fault => StatusCode::SERVICE_UNAVAILABLE,
+        Message::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     (status, Html(document(config, message))).into_response()
 }

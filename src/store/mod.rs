@@ -234,6 +234,11 @@ impl Store {
         .await
     }
 
+    /// Whether a transaction can begin.
+    pub async fn answers(&self) -> Result<()> {
+        self.read(|_| async { Ok(()) }.boxed()).await
+    }
+
     async fn begin_read(&self) -> Result<Tx> {
         Ok(match self {
             Store::Sqlite { readers, .. } => Tx::Sqlite(readers.begin().await?),

@@ -1,0 +1,121 @@
+//! What every request must be before anything looks at it: of a method that there is, for a target
+//! of the usual form, and for the host that is ours.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, Method, StatusCode, Uri, header, uri::Authority},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use url::Url;
+
+use super::Site;
+use crate::pages::message::{self, Message};
+
+/// Probes ask by address, and a signature proves more than a name that proxies may rewrite.
+const OF_ANY_HOST: &[&str] = &["/up", "/ready", "/webhooks/stripe"];
+
+pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -> Response {
+    let config = &site.app.config;
+    let known = [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS];
+    if !known.contains(request.method()) {
+        let allow = [(header::ALLOW, "GET, HEAD, POST")];
+        return (StatusCode::METHOD_NOT_ALLOWED, allow).into_response();
+    }
+    // RFC 9112, 3.2: a server has to read the absolute form too. The others are for proxies.
+    if !request.uri().path().starts_with('/') {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
+    let is_of_any_host = OF_ANY_HOST.contains(&request.uri().path());
+    let Some(host) = asked_for(request.uri(), request.headers()) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    if !is_of_any_host && !is_ours(&host, &config.frontend_url) {
+        return message::response(config, Message::WrongHost);
+    }
+    if request.uri().authority().is_some() {
+        // What comes after reads the origin form alone.
+        let target = request.uri().path_and_query().cloned();
+        *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
+    }
+    next.run(request).await
+}
+
+/// The host of the target counts before that of the header (RFC 9112, 3.2.2). `None` when there is
+/// no host, or more than one.
+fn asked_for(target: &Uri, headers: &HeaderMap) -> Option<Authority> {
+    let mut lines = headers.get_all(header::HOST).iter();
+    let line = lines.next();
+    if lines.next().is_some() {
+        return None;
+    }
+    match target.authority() {
+        Some(authority) => Some(authority.clone()),
+        None => line?.to_str().ok()?.parse().ok(),
+    }
+}
+
+fn is_ours(host: &Authority, frontend: &Url) -> bool {
+    // Only the scheme's own port may be left out, or written though it goes without saying.
+    let port = match host.port() {
+        Some(port) => Some(port.as_u16()),
+        None => default_port(frontend),
+    };
+    !host.as_str().contains('@')
+        && frontend
+            .host_str()
+            .is_some_and(|name| name.eq_ignore_ascii_case(host.host()))
+        && port == frontend.port_or_known_default()
+}
+
+fn default_port(url: &Url) -> Option<u16> {
+    match url.scheme() {
+        "https" => Some(443),
+        _ => Some(80),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_host_is_ours() {
+        for (frontend, host, expected) in [
+            ("https://billing.example.com", "billing.example.com", true),
+            (
+                "https://billing.example.com",
+                "BILLING.example.com:443",
+                true,
+            ),
+            (
+                "https://billing.example.com",
+                "billing.example.com:80",
+                false,
+            ),
+            ("https://billing.example.com", "billing.example.com:", false),
+            ("https://billing.example.com", "billing.example.com.", false),
+            (
+                "https://billing.example.com",
+                "evil.billing.example.com",
+                false,
+            ),
+            (
+                "https://billing.example.com",
+                "me@billing.example.com",
+                false,
+            ),
+            ("https://billing.example.com", "127.0.0.1", false),
+            ("http://127.0.0.1:3000", "127.0.0.1:3000", true),
+            ("http://127.0.0.1:3000", "localhost:3000", false),
+            ("http://127.0.0.1:3000", "127.0.0.1", false),
+            ("http://[::1]:3000", "[::1]:3000", true),
+        ] {
+            let frontend = Url::parse(frontend).unwrap();
+            let is_ours = host
+                .parse()
+                .is_ok_and(|host| super::is_ours(&host, &frontend));
+            assert_eq!(is_ours, expected, "{host} for {frontend}");
+        }
+    }
+}
