@@ -43,7 +43,7 @@ export const test = base.extend<Fixtures>({
   },
 
   context: async ({ context, watch }, use) => {
-    watch.attach(context);
+    await watch.attach(context);
     await use(context);
   },
 
@@ -52,7 +52,7 @@ export const test = base.extend<Fixtures>({
     await use(async (options = {}) => {
       const context = await browser.newContext({ ...(baseURL === undefined ? {} : { baseURL }), ...options });
       contexts.push(context);
-      watch.attach(context);
+      await watch.attach(context);
       return context;
     });
     for (const context of contexts) await context.close();

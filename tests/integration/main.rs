@@ -13,6 +13,7 @@ mod contract;
 mod crash;
 mod crowds;
 mod disk;
+mod doors;
 mod engines;
 mod entitlements;
 mod helpers;
