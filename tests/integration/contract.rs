@@ -2,7 +2,7 @@
 //! parameter that is not bound is NULL on SQLite without a word, so nothing less will do.
 
 use billhook::store::{
-    self, Store, Tx, customer,
+    self, Store, Tx, audit, customer,
     customer::Customer,
     event,
     event::Event,
@@ -41,6 +41,7 @@ on_both_engines!(
     plans_made_while_a_table_is_empty_use_its_index,
     sign_ins_are_read_counted_and_used_once,
     sessions_rotate_and_end,
+    the_audit_log_is_written_and_listed,
     mails_are_claimed_by_one_and_retried,
     a_transaction_that_fails_leaves_nothing,
     reopening_keeps_everything,
@@ -941,6 +942,79 @@ async fn sessions_rotate_and_end(engine: Engine) {
         !run!(&store, tx => session::rotate(tx, "ses_1", 5, 60)),
         "ended"
     );
+}
+
+async fn the_audit_log_is_written_and_listed(engine: Engine) {
+    let store = open(engine).await;
+    let text = |text: &str| Some(text.to_owned());
+    let full = audit::Entry {
+        at: 10,
+        what: "asked".to_owned(),
+        who: text("hash"),
+        shown: text("a…a@example.com"),
+        client: text("192.0.2.1"),
+        session: text("ses_1"),
+        detail: text("sgn_1"),
+        once: text("asked sgn_1"),
+    };
+    let empty = audit::Entry {
+        at: 10,
+        what: "operator".to_owned(),
+        ..audit::Entry::default()
+    };
+    for entry in [full.clone(), full.clone(), empty.clone(), empty.clone()] {
+        run!(&store, tx => audit::insert(tx, &entry));
+    }
+    let list = |filter: audit::Filter, most| {
+        let store = store.clone();
+        async move { run!(&store, tx => audit::list(tx, &filter, most)) }
+    };
+    let all = audit::Filter::default();
+    assert_eq!(
+        list(all.clone(), 9).await,
+        [empty.clone(), empty.clone(), full.clone()],
+        "newest first, and once is once"
+    );
+    assert_eq!(list(all.clone(), 1).await, [empty.clone()]);
+    for (filter, found) in [
+        (
+            audit::Filter {
+                what: text("asked"),
+                ..all.clone()
+            },
+            1,
+        ),
+        (
+            audit::Filter {
+                who: text("hash"),
+                ..all.clone()
+            },
+            1,
+        ),
+        (
+            audit::Filter {
+                who: text("other"),
+                ..all.clone()
+            },
+            0,
+        ),
+        (
+            audit::Filter {
+                since: Some(10),
+                ..all.clone()
+            },
+            3,
+        ),
+        (
+            audit::Filter {
+                since: Some(11),
+                ..all.clone()
+            },
+            0,
+        ),
+    ] {
+        assert_eq!(list(filter.clone(), 9).await.len(), found, "{filter:?}");
+    }
 }
 
 async fn mails_are_claimed_by_one_and_retried(engine: Engine) {

@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod audit;
 mod clocks;
 mod contract;
 mod crash;
