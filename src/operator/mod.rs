@@ -39,7 +39,7 @@ pub enum Command {
     Audit(Audit),
     /// Ask Stripe for the events that never arrived
     Sweep(Form),
-    /// Delete the payloads of events that are older than EVENT_RETENTION_DAYS
+    /// Delete what has had its time: payloads of events after EVENT_RETENTION_DAYS, sign-ins, sessions
     Purge(Form),
 }
 
@@ -114,11 +114,19 @@ async fn write_down(app: &App, act: &str) -> Result<(), Vec<String>> {
 
 async fn purge_now(app: &App, form: Form) -> Result<(), Vec<String>> {
     write_down(app, "purge").await?;
-    let count = purge::purge(app).await.map_err(|error| told(&error))?;
+    let purged = purge::purge(app).await.map_err(|error| told(&error))?;
     say(&if form.json {
-        serde_json::json!({ "payloads_deleted": count }).to_string()
+        serde_json::json!({
+            "payloads_deleted": purged.payloads,
+            "sign_ins_deleted": purged.sign_ins,
+            "sessions_deleted": purged.sessions,
+        })
+        .to_string()
     } else {
-        format!("{count} payloads deleted")
+        format!(
+            "{} payloads, {} sign-ins and {} sessions deleted",
+            purged.payloads, purged.sign_ins, purged.sessions
+        )
     });
     Ok(())
 }
