@@ -33,5 +33,6 @@ mod sessions;
 mod shapes;
 mod sign_in;
 mod silence;
+mod supply;
 mod webhook;
 mod worker;
