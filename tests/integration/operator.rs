@@ -14,7 +14,7 @@ on_both_engines!(
     events_are_listed_shown_and_replayed,
     an_import_and_a_sweep_say_what_they_did,
     an_import_names_what_it_could_not_read,
-    old_payloads_are_purged_and_ids_stay,
+    checklist_67_old_payloads_are_purged_and_ids_stay,
     checklist_68_sign_ins_and_sessions_are_purged_when_their_time_is_over,
 );
 
@@ -214,7 +214,7 @@ async fn an_import_names_what_it_could_not_read(engine: Engine) {
     );
 }
 
-async fn old_payloads_are_purged_and_ids_stay(engine: Engine) {
+async fn checklist_67_old_payloads_are_purged_and_ids_stay(engine: Engine) {
     let app = spawn_app(engine).await;
     app.clock.advance(-40 * 24 * 60 * 60);
     let object = customer_object("cus_1", "ada@example.com", "Ada");
