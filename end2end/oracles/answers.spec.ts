@@ -27,8 +27,8 @@ async function ask(email: string) {
   return { asked: shape(asked, email), shown: shape(shown, email) };
 }
 
-// checklist 1, without the timing
-test('a known, an unknown and a deleted address are answered alike', async () => {
+// Without the timing.
+test('checklist 1: a known, an unknown and a deleted address are answered alike', async () => {
   const mark = randomBytes(5).toString('hex');
   const [known, unknown, deleted] = ['knows', 'never', 'erase'].map((name) => `${name}.${mark}@example.com`) as [
     string,
@@ -49,7 +49,7 @@ test('a known, an unknown and a deleted address are answered alike', async () =>
   expect(await ask(deleted)).toEqual(answer);
 });
 
-test('a fourth live mail to one address is not sent, and the answer does not say so', async () => {
+test('checklist 8: a fourth live mail to one address is not sent, and the answer does not say so', async () => {
   const address = `busy.${randomBytes(5).toString('hex')}@example.com`;
   const answers = [];
   for (let asked = 0; asked < 4; asked += 1) answers.push((await ask(address)).asked);
@@ -62,7 +62,7 @@ test('a fourth live mail to one address is not sent, and the answer does not say
   expect(await mailsTo(address)).toHaveLength(3);
 });
 
-test('one address is one recipient', async () => {
+test('checklist 14: one address is one recipient', async () => {
   const mark = randomBytes(5).toString('hex');
   for (const email of [
     `a.${mark}@example.com,b.${mark}@example.com`,
@@ -79,8 +79,7 @@ test('one address is one recipient', async () => {
   expect(await mailsTo(`b.${mark}@example.com`)).toEqual([]);
 });
 
-// checklist 12
-test('a form from another site is refused', async () => {
+test('checklist 12: a form from another site is refused', async () => {
   const email = `cross.${randomBytes(5).toString('hex')}@example.com`;
   const evil = 'https://evil.example.org';
   for (const headers of [

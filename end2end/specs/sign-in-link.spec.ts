@@ -11,8 +11,7 @@ async function signedIn(request: APIRequestContext): Promise<boolean> {
   return answer.status() === 200;
 }
 
-// checklist 3
-test('asking for the link fifty times over uses nothing up', async ({ page, shop, baseURL, playwright }) => {
+test('checklist 3: asking for the link fifty times over uses nothing up', async ({ page, shop, baseURL, playwright }) => {
   await shop.customer({ name: 'Home' });
   await ask(page, shop.address);
   const { link } = await signInMail(shop.address);
@@ -36,8 +35,7 @@ test('asking for the link fifty times over uses nothing up', async ({ page, shop
   await expect(title(page)).toHaveText(entries(1));
 });
 
-// checklist 4
-test('a scanner that runs scripts and presses everything gets nothing and breaks nothing', async ({
+test('checklist 4: a scanner that runs scripts and presses everything gets nothing and breaks nothing', async ({
   page,
   shop,
   baseURL,
@@ -71,8 +69,7 @@ test('a scanner that runs scripts and presses everything gets nothing and breaks
   await expect(page).toHaveURL(`${baseURL}/billing`);
 });
 
-// checklist 5
-test('a link that somebody else asked for signs nobody in elsewhere', async ({ page, shop, otherBrowser, baseURL }) => {
+test('checklist 5: a link that somebody else asked for signs nobody in elsewhere', async ({ page, shop, otherBrowser, baseURL }) => {
   const attacker = await (await otherBrowser()).newPage();
   await ask(attacker, shop.address);
   const { link } = await signInMail(shop.address);
@@ -97,7 +94,7 @@ test('a used link says so and offers a new one', async ({ page, shop, baseURL, l
   await expect(page).toHaveURL(`${baseURL}/`);
 });
 
-test('a link pressed twice signs in once', async ({ page, context, shop, baseURL }) => {
+test('checklist 6: a link pressed twice signs in once', async ({ page, context, shop, baseURL }) => {
   await ask(page, shop.address);
   const { link } = await signInMail(shop.address);
   await page.goto(link);
@@ -114,7 +111,7 @@ test('a link pressed twice signs in once', async ({ page, context, shop, baseURL
   expect(after.filter((value) => !session.includes(value))).toEqual([]);
 });
 
-test('after ten minutes link and code are dead', async ({ page, shop, baseURL, looksRight }) => {
+test('checklist 7: after ten minutes link and code are dead', async ({ page, shop, baseURL, looksRight }) => {
   await ask(page, shop.address);
   const mail = await signInMail(shop.address);
   expect(expireSignIns(shop.address)).toBe(1);

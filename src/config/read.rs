@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_or_unsafe_settings_are_refused() {
+    fn checklist_70_weak_or_unsafe_settings_are_refused() {
         for (name, value) in [
             ("FRONTEND_URL", "http://billing.example.com"),
             ("FRONTEND_URL", "https://billing.example.com/shop"),

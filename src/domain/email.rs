@@ -75,7 +75,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn plain_addresses_are_read_and_normalised() {
+    fn checklist_14_plain_addresses_are_read_and_normalised() {
         for (typed, read) in [
             ("ada@example.com", "ada@example.com"),
             ("  Ada@Example.COM \n", "ada@example.com"),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn checklist_14_anything_else_is_refused() {
         let long = format!("{}@example.com", "a".repeat(65));
         let longer = format!("a@{}.com", "b.".repeat(130));
         for typed in [
@@ -128,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_never_panics_and_what_it_lets_through_is_one_address(typed in ".{0,300}") {
+        fn checklist_14_parsing_never_panics_and_what_it_lets_through_is_one_address(typed in ".{0,300}") {
             if let Some(email) = Email::parse(&typed) {
                 prop_assert_eq!(email.as_str().matches('@').count(), 1);
                 prop_assert!(email.as_str().bytes().all(|byte| byte.is_ascii_graphic()));

@@ -19,6 +19,8 @@ pub enum Purpose {
     Code,
     /// Hashes codes for the database.
     CodeHash,
+    /// Hashes addresses for the audit log.
+    Audit,
 }
 
 /// The server's secret. Its `Debug` shows nothing.
@@ -44,6 +46,7 @@ impl Keys {
             Purpose::Link => b"billhook sign-in link",
             Purpose::Code => b"billhook sign-in code",
             Purpose::CodeHash => b"billhook sign-in code hash",
+            Purpose::Audit => b"billhook audit log",
         };
         let mut key = [0; 32];
         // Expanding fails above 8,160 bytes only, and this is 32.

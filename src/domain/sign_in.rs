@@ -8,8 +8,9 @@ use futures::FutureExt;
 
 use super::{
     App,
+    audit::{self, What},
     email::Email,
-    keys::{self, Purpose},
+    keys::{self, Keys, Purpose},
     session::{self, Tokens},
 };
 use crate::{
@@ -82,6 +83,7 @@ pub async fn ask(
         sent_at: None,
     };
     let masked = email.masked();
+    let entry = audit::entry(&app.keys, now, What::Asked, email.as_str()).about(&row.id);
     app.store
         .write(move |tx| {
             async move {
@@ -92,6 +94,7 @@ pub async fn ask(
                 let refused = of_address >= MOST_LIVE || of_browser >= MOST_LIVE;
                 row.used_at = refused.then_some(now);
                 store::sign_in::insert(tx, &row).await?;
+                store::audit::insert(tx, &entry).await?;
                 if refused {
                     tracing::info!(
                         email = masked,
@@ -145,9 +148,20 @@ pub async fn confirm(
         .store
         .read(move |tx| async move { store::sign_in::by_token(tx, &hash).await }.boxed())
         .await?;
+    let tried = row.as_ref().map(|row| {
+        audit::entry(&app.keys, now, What::LinkFailed, &row.email)
+            .about(&row.id)
+            .once_for(&row.id)
+    });
     match usable(row, browser, now) {
         Ok(row) => Ok(consume(app, row).await?.ok_or(Refusal::Spent)),
-        Err(refusal) => Ok(Err(refusal)),
+        Err(refusal) => {
+            // Using a link twice is no attack.
+            if let (Refusal::OtherBrowser, Some(entry)) = (refusal, tried) {
+                audit::note(app, entry);
+            }
+            Ok(Err(refusal))
+        }
     }
 }
 
@@ -161,24 +175,29 @@ pub async fn enter_code(
         return Ok(Err(Refusal::Spent));
     };
     let (hash, now) = (keys::sha256_hex(browser), app.clock.now());
-    // A transaction of its own: the try is counted before anything is compared.
-    let open = app
+    let code: String = typed.chars().filter(char::is_ascii_digit).collect();
+    let keys = app.keys.clone();
+    // A transaction of its own: the try is counted, and a wrong one written down, before anybody is
+    // told how it went.
+    let (open, hit) = app
         .store
         .write(move |tx| {
-            async move { store::sign_in::count_try(tx, &hash, now, MOST_TRIES).await }.boxed()
+            async move {
+                let open = store::sign_in::count_try(tx, &hash, now, MOST_TRIES).await?;
+                let hit = open.iter().position(|row| is_code_of(&keys, row, &code));
+                if hit.is_none() {
+                    for row in &open {
+                        let entry = audit::entry(&keys, now, What::CodeFailed, &row.email);
+                        store::audit::insert(tx, &entry.about(&row.id)).await?;
+                    }
+                }
+                Ok((open, hit))
+            }
+            .boxed()
         })
         .await?;
-    if open.is_empty() {
-        return Ok(Err(Refusal::Spent));
-    }
-    let code: String = typed.chars().filter(char::is_ascii_digit).collect();
     let tries_left = open.iter().any(|row| row.attempts < MOST_TRIES);
-    let hit = open.into_iter().find(|row| {
-        hex::decode(&row.code_hash).is_ok_and(|tag| {
-            app.keys
-                .verify(Purpose::CodeHash, &format!("{}.{code}", row.id), &tag)
-        })
-    });
+    let hit = hit.and_then(|place| open.into_iter().nth(place));
     match hit {
         Some(row) => Ok(consume(app, row).await?.ok_or(Refusal::Spent)),
         None if tries_left => Ok(Err(Refusal::WrongCode)),
@@ -205,6 +224,11 @@ pub fn is_token(value: &str) -> bool {
     value.len() == 43 && keys::decode(value).is_some_and(|bytes| bytes.len() == 32)
 }
 
+fn is_code_of(keys: &Keys, row: &SignIn, code: &str) -> bool {
+    hex::decode(&row.code_hash)
+        .is_ok_and(|tag| keys.verify(Purpose::CodeHash, &format!("{}.{code}", row.id), &tag))
+}
+
 fn usable(row: Option<SignIn>, browser: Option<&str>, now: i64) -> Result<SignIn, Refusal> {
     // Too many wrong codes end the link with them.
     let is_open =
@@ -219,6 +243,7 @@ fn usable(row: Option<SignIn>, browser: Option<&str>, now: i64) -> Result<SignIn
 async fn consume(app: &App, row: SignIn) -> store::Result<Option<Tokens>> {
     let now = app.clock.now();
     let masked = super::email::mask(&row.email);
+    let entry = audit::entry(&app.keys, now, What::SignedIn, &row.email).about(&row.id);
     let session = app
         .store
         .write(move |tx| {
@@ -232,6 +257,7 @@ async fn consume(app: &App, row: SignIn) -> store::Result<Option<Tokens>> {
                 store::sign_in::end_all(tx, &email, now).await?;
                 let session = session::new(email, now);
                 store::session::insert(tx, &session).await?;
+                store::audit::insert(tx, &entry.with_session(&session.id)).await?;
                 Ok(Some(session))
             }
             .boxed()

@@ -11,7 +11,7 @@ use clap::Args;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
-use super::{Form, text::plain, told};
+use super::{Form, text::plain, told, write_down};
 use crate::{
     domain::{
         App,
@@ -68,6 +68,8 @@ impl Import {
                 .collect()
         };
         let client = app.stripe.at_rate(self.rate);
+        let names: Vec<_> = nouns.iter().copied().map(name_of).collect();
+        write_down(app, &format!("import of {}", names.join(", "))).await?;
         let mut show = Show::new(self.form);
         let report = import::run(app, &client, &nouns, &stop, |progress| show.tell(progress))
             .await

@@ -1,6 +1,7 @@
 //! The operator's commands: importing, looking at events, replaying them. They work on the same
 //! database as a server that runs, and beside it.
 
+mod audit;
 mod events;
 mod import;
 mod text;
@@ -11,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::Config,
-    domain::{App, purge, sweep},
+    domain::{self, App, purge, sweep},
     mail::Mailer,
     say, serve,
 };
 
+pub use audit::Audit;
 pub use events::Events;
 pub use import::Import;
 
@@ -33,9 +35,11 @@ pub enum Command {
     Import(Import),
     /// Look at the events that came, and replay them
     Events(Events),
+    /// Look at who did what
+    Audit(Audit),
     /// Ask Stripe for the events that never arrived
     Sweep(Form),
-    /// Delete the payloads of events that are older than EVENT_RETENTION_DAYS
+    /// Delete what has had its time: payloads of events after EVENT_RETENTION_DAYS, sign-ins, sessions
     Purge(Form),
 }
 
@@ -49,6 +53,7 @@ pub async fn run(
     let result = match command {
         Command::Import(import) => import.run(&app, stop).await,
         Command::Events(events) => unless(&stop, events.run(&app)).await,
+        Command::Audit(audit) => unless(&stop, audit.run(&app)).await,
         Command::Sweep(form) => unless(&stop, sweep_now(&app, form)).await,
         Command::Purge(form) => unless(&stop, purge_now(&app, form)).await,
     };
@@ -99,12 +104,29 @@ async fn sweep_now(app: &App, form: Form) -> Result<(), Vec<String>> {
     Ok(())
 }
 
+/// Writes down what is about to be done, or does not let it be done.
+async fn write_down(app: &App, act: &str) -> Result<(), Vec<String>> {
+    let entry = domain::audit::operator(app.clock.now(), act);
+    domain::audit::write(app, entry)
+        .await
+        .map_err(|error| told(&error))
+}
+
 async fn purge_now(app: &App, form: Form) -> Result<(), Vec<String>> {
-    let count = purge::purge(app).await.map_err(|error| told(&error))?;
+    write_down(app, "purge").await?;
+    let purged = purge::purge(app).await.map_err(|error| told(&error))?;
     say(&if form.json {
-        serde_json::json!({ "payloads_deleted": count }).to_string()
+        serde_json::json!({
+            "payloads_deleted": purged.payloads,
+            "sign_ins_deleted": purged.sign_ins,
+            "sessions_deleted": purged.sessions,
+        })
+        .to_string()
     } else {
-        format!("{count} payloads deleted")
+        format!(
+            "{} payloads, {} sign-ins and {} sessions deleted",
+            purged.payloads, purged.sign_ins, purged.sessions
+        )
     });
     Ok(())
 }

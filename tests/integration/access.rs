@@ -13,9 +13,9 @@ use crate::{
 
 on_both_engines!(
     checklist_25_every_route_answers_as_its_row_says,
-    forms_from_other_sites_are_refused,
+    checklist_12_forms_from_other_sites_are_refused,
     what_leads_nowhere_is_a_page,
-    odd_requests_are_answered,
+    checklist_28_odd_requests_are_answered,
 );
 
 /// A route, what a stranger gets, and what somebody signed in gets: a status, and a redirect's
@@ -57,7 +57,6 @@ const BY_HAND: &[&str] = &[
     "/webhooks/stripe",
 ];
 
-/// checklist 25
 async fn checklist_25_every_route_answers_as_its_row_says(engine: Engine) {
     let options = LeptosOptions::builder().output_name("billhook").build();
     let pages = leptos_axum::generate_route_list(move || shell(options.clone()));
@@ -99,7 +98,7 @@ async fn checklist_25_every_route_answers_as_its_row_says(engine: Engine) {
     }
 }
 
-async fn forms_from_other_sites_are_refused(engine: Engine) {
+async fn checklist_12_forms_from_other_sites_are_refused(engine: Engine) {
     let app = spawn_app(engine).await;
     let post = |headers: &'static [(&'static str, &'static str)]| {
         let mut request = app
@@ -148,7 +147,7 @@ async fn what_leads_nowhere_is_a_page(engine: Engine) {
     }
 }
 
-async fn odd_requests_are_answered(engine: Engine) {
+async fn checklist_28_odd_requests_are_answered(engine: Engine) {
     let app = spawn_app(engine).await;
     let mut browser = app.signed_in("ada@example.com").await;
     for (path, form, status) in [

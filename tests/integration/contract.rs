@@ -2,7 +2,7 @@
 //! parameter that is not bound is NULL on SQLite without a word, so nothing less will do.
 
 use billhook::store::{
-    self, Store, Tx, customer,
+    self, Store, Tx, audit, customer,
     customer::Customer,
     event,
     event::Event,
@@ -41,6 +41,8 @@ on_both_engines!(
     plans_made_while_a_table_is_empty_use_its_index,
     sign_ins_are_read_counted_and_used_once,
     sessions_rotate_and_end,
+    the_audit_log_is_written_and_listed,
+    what_has_had_its_time_is_purged,
     mails_are_claimed_by_one_and_retried,
     a_transaction_that_fails_leaves_nothing,
     reopening_keeps_everything,
@@ -941,6 +943,141 @@ async fn sessions_rotate_and_end(engine: Engine) {
         !run!(&store, tx => session::rotate(tx, "ses_1", 5, 60)),
         "ended"
     );
+}
+
+async fn what_has_had_its_time_is_purged(engine: Engine) {
+    let store = open(engine).await;
+    for (id, expires_at, ended_at) in [("1", 99, Some(99)), ("2", 100, Some(100)), ("3", 98, None)]
+    {
+        let of_sign_in = SignIn {
+            id: format!("sgn_{id}"),
+            email: "ada@example.com".to_owned(),
+            token_hash: id.to_owned(),
+            code_hash: "c".to_owned(),
+            browser_hash: "b".to_owned(),
+            attempts: 0,
+            created_at: 1,
+            expires_at,
+            used_at: None,
+        };
+        let mail = Mail {
+            id: format!("mail_{id}"),
+            sign_in_id: of_sign_in.id.clone(),
+            asked_from: String::new(),
+            attempts: 0,
+            due_at: 10,
+            sent_at: None,
+        };
+        let of_session = Session {
+            id: format!("ses_{id}"),
+            email: "ada@example.com".to_owned(),
+            generation: 1,
+            seen_generation: 0,
+            rotated_at: 1,
+            created_at: 1,
+            ended_at,
+        };
+        run!(&store, tx => async {
+            sign_in::insert(tx, &of_sign_in).await?;
+            outbox::insert(tx, &mail).await?;
+            session::insert(tx, &of_session).await
+        });
+    }
+    assert_eq!(
+        run!(&store, tx => sign_in::purge(tx, 100, 9)),
+        0,
+        "not before their mails"
+    );
+    assert_eq!(run!(&store, tx => outbox::purge(tx, 100, 1)), 1);
+    assert_eq!(run!(&store, tx => outbox::purge(tx, 100, 9)), 1);
+    assert_eq!(run!(&store, tx => sign_in::purge(tx, 100, 1)), 1);
+    assert_eq!(run!(&store, tx => sign_in::purge(tx, 100, 9)), 1);
+    assert!(run!(&store, tx => sign_in::by_id(tx, "sgn_2")).is_some());
+    run!(&store, tx => outbox::sent(tx, "mail_2", 50));
+    assert_eq!(run!(&store, tx => outbox::purge(tx, 50, 9)), 0);
+    assert_eq!(
+        run!(&store, tx => outbox::purge(tx, 51, 9)),
+        1,
+        "sent long ago"
+    );
+    // The third began at 1 and may last for 99 seconds.
+    assert_eq!(run!(&store, tx => session::purge(tx, 100, 99, 9)), 1);
+    assert_eq!(run!(&store, tx => session::purge(tx, 101, 99, 1)), 1);
+    assert_eq!(run!(&store, tx => session::purge(tx, 101, 99, 9)), 1);
+    assert_eq!(dump(&store, "session").await, "");
+}
+
+async fn the_audit_log_is_written_and_listed(engine: Engine) {
+    let store = open(engine).await;
+    let text = |text: &str| Some(text.to_owned());
+    let full = audit::Entry {
+        at: 10,
+        what: "asked".to_owned(),
+        who: text("hash"),
+        shown: text("a…a@example.com"),
+        client: text("192.0.2.1"),
+        session: text("ses_1"),
+        detail: text("sgn_1"),
+        once: text("asked sgn_1"),
+    };
+    let empty = audit::Entry {
+        at: 10,
+        what: "operator".to_owned(),
+        ..audit::Entry::default()
+    };
+    for entry in [full.clone(), full.clone(), empty.clone(), empty.clone()] {
+        run!(&store, tx => audit::insert(tx, &entry));
+    }
+    let list = |filter: audit::Filter, most| {
+        let store = store.clone();
+        async move { run!(&store, tx => audit::list(tx, &filter, most)) }
+    };
+    let all = audit::Filter::default();
+    assert_eq!(
+        list(all.clone(), 9).await,
+        [empty.clone(), empty.clone(), full.clone()],
+        "newest first, and once is once"
+    );
+    assert_eq!(list(all.clone(), 1).await, [empty.clone()]);
+    for (filter, found) in [
+        (
+            audit::Filter {
+                what: text("asked"),
+                ..all.clone()
+            },
+            1,
+        ),
+        (
+            audit::Filter {
+                who: text("hash"),
+                ..all.clone()
+            },
+            1,
+        ),
+        (
+            audit::Filter {
+                who: text("other"),
+                ..all.clone()
+            },
+            0,
+        ),
+        (
+            audit::Filter {
+                since: Some(10),
+                ..all.clone()
+            },
+            3,
+        ),
+        (
+            audit::Filter {
+                since: Some(11),
+                ..all.clone()
+            },
+            0,
+        ),
+    ] {
+        assert_eq!(list(filter.clone(), 9).await.len(), found, "{filter:?}");
+    }
 }
 
 async fn mails_are_claimed_by_one_and_retried(engine: Engine) {

@@ -242,7 +242,7 @@ impl TestApp {
     pub async fn dump(&self) -> String {
         let mut dump = String::new();
         for table in [
-            "customer", "event", "sign_in", "session", "outbox", "progress",
+            "customer", "event", "sign_in", "session", "outbox", "progress", "audit",
         ] {
             dump.push_str(&crate::contract::dump(&self.app.store, table).await);
         }

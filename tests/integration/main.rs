@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod audit;
 mod clocks;
 mod contract;
 mod crash;
@@ -33,5 +34,6 @@ mod sessions;
 mod shapes;
 mod sign_in;
 mod silence;
+mod supply;
 mod webhook;
 mod worker;

@@ -14,10 +14,10 @@ on_both_engines!(
     checklist_3_looking_at_a_link_consumes_nothing,
     checklist_5_a_link_from_another_browser_does_not_sign_in,
     checklist_6_of_64_parallel_posts_one_signs_in,
-    five_wrong_codes_end_a_sign_in_also_in_parallel,
-    a_link_expires,
-    a_fourth_link_is_answered_alike_and_not_sent,
-    every_address_gets_the_same_answer,
+    checklist_9_five_wrong_codes_end_a_sign_in_also_in_parallel,
+    checklist_7_a_link_expires,
+    checklist_8_a_fourth_link_is_answered_alike_and_not_sent,
+    checklist_1_every_address_gets_the_same_answer,
     a_bad_address_is_told_and_kept,
     mails_wait_for_the_mail_server_but_not_beyond_their_link,
 );
@@ -72,7 +72,6 @@ async fn a_code_signs_in_the_browser_that_asked(engine: Engine) {
     assert_eq!(again.get("/billing").await.status(), 200);
 }
 
-/// checklist 2
 async fn checklist_2_nothing_in_the_database_signs_in(engine: Engine) {
     let app = spawn_app(engine).await;
     let mut browser = app.browser();
@@ -91,7 +90,6 @@ async fn checklist_2_nothing_in_the_database_signs_in(engine: Engine) {
     }
 }
 
-/// checklist 3
 async fn checklist_3_looking_at_a_link_consumes_nothing(engine: Engine) {
     let app = spawn_app(engine).await;
     let mut browser = app.browser();
@@ -116,7 +114,6 @@ async fn checklist_3_looking_at_a_link_consumes_nothing(engine: Engine) {
     assert_redirect(&browser.post("/api/confirm_link", &[]).await, "/billing");
 }
 
-/// checklist 5
 async fn checklist_5_a_link_from_another_browser_does_not_sign_in(engine: Engine) {
     let app = spawn_app(engine).await;
     let mut attacker = app.browser();
@@ -138,7 +135,6 @@ async fn checklist_5_a_link_from_another_browser_does_not_sign_in(engine: Engine
     assert_redirect(&victim.get("/billing").await, "/");
 }
 
-/// checklist 6
 async fn checklist_6_of_64_parallel_posts_one_signs_in(engine: Engine) {
     let app = spawn_app(engine).await;
     let mut browser = app.browser();
@@ -176,7 +172,7 @@ async fn checklist_6_of_64_parallel_posts_one_signs_in(engine: Engine) {
     );
 }
 
-async fn five_wrong_codes_end_a_sign_in_also_in_parallel(engine: Engine) {
+async fn checklist_9_five_wrong_codes_end_a_sign_in_also_in_parallel(engine: Engine) {
     let app = spawn_app(engine).await;
     let mut browser = app.browser();
     browser
@@ -220,7 +216,7 @@ async fn five_wrong_codes_end_a_sign_in_also_in_parallel(engine: Engine) {
     );
 }
 
-async fn a_link_expires(engine: Engine) {
+async fn checklist_7_a_link_expires(engine: Engine) {
     let app = spawn_app(engine).await;
     for (seconds, target) in [
         // Some seconds less, since the clock goes on while the test does.
@@ -238,7 +234,7 @@ async fn a_link_expires(engine: Engine) {
     }
 }
 
-async fn a_fourth_link_is_answered_alike_and_not_sent(engine: Engine) {
+async fn checklist_8_a_fourth_link_is_answered_alike_and_not_sent(engine: Engine) {
     let app = spawn_app(engine).await;
     let mut mine = app.browser();
     mine.post("/api/ask_link", &[("email", "ada@example.com")])
@@ -264,7 +260,7 @@ async fn a_fourth_link_is_answered_alike_and_not_sent(engine: Engine) {
     assert_redirect(&answer, "/billing");
 }
 
-async fn every_address_gets_the_same_answer(engine: Engine) {
+async fn checklist_1_every_address_gets_the_same_answer(engine: Engine) {
     let app = spawn_app(engine).await;
     app.customer("known@example.com", "Known").await;
     let mut shapes = Vec::new();
