@@ -1,7 +1,9 @@
 //! The environment, read once and checked completely.
 
+mod checks;
 mod environment;
 mod read;
+mod reader;
 mod settings;
 
 use std::{fmt, net::SocketAddr};

@@ -4,15 +4,16 @@ use std::collections::HashMap;
 
 use url::{Host, Url};
 
-use super::{Config, SETTINGS, Secret, is_loopback};
+use super::{
+    Config, Secret,
+    checks::{frontend, is_key, is_strong},
+    reader::Reader,
+};
 
 /// Reads all settings, or says everything that is wrong with them, one line each. No line repeats
 /// a value, which might be a secret in the wrong place.
 pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>> {
-    let mut reader = Reader {
-        environment,
-        faults: Vec::new(),
-    };
+    let mut reader = Reader::new(environment);
     let bind = reader.parsed(
         "BIND",
         "an address and port, such as 127.0.0.1:3000",
@@ -144,77 +145,9 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
     }
 }
 
-struct Reader<'e> {
-    environment: &'e HashMap<String, String>,
-    faults: Vec<String>,
-}
-
-impl Reader<'_> {
-    /// The setting or its default, parsed. What is missing or wrong goes to the faults.
-    fn parsed<T>(
-        &mut self,
-        name: &str,
-        wants: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
-        let default = SETTINGS
-            .iter()
-            .find(|setting| setting.name == name)
-            .map(|setting| setting.default);
-        let text = self
-            .environment
-            .get(name)
-            .map(String::as_str)
-            .or(default.filter(|text| !text.is_empty()));
-        let Some(text) = text else {
-            self.faults
-                .push(format!("{name} is missing. It must be {wants}."));
-            return None;
-        };
-        let value = parse(text.trim());
-        if value.is_none() {
-            self.faults
-                .push(format!("{name} cannot be used. It must be {wants}."));
-        }
-        value
-    }
-
-    fn optional<T>(
-        &mut self,
-        name: &str,
-        wants: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
-        self.environment
-            .contains_key(name)
-            .then(|| self.parsed(name, wants, parse))?
-    }
-}
-
-fn frontend(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let plain = url.path() == "/" && url.query().is_none() && url.username().is_empty();
-    let safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
-    (plain && safe).then_some(url)
-}
-
-/// Whether it is more than a beginning, and not the example's `rk_live_…`.
-fn is_key(text: &str, kind: &str) -> bool {
-    text.strip_prefix(kind)
-        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic()))
-}
-
-/// 32 bytes or more that are not one letter over and over.
-fn is_strong(secret: &str) -> bool {
-    let mut letters: Vec<_> = secret.bytes().collect();
-    letters.sort_unstable();
-    letters.dedup();
-    secret.len() >= 32 && letters.len() >= 8
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::SETTINGS, *};
 
     fn good() -> HashMap<String, String> {
         [
