@@ -1,6 +1,6 @@
 //! What a setting must be to be of use, and safe.
 
-use url::Url;
+use url::{Host, Url};
 
 use super::is_loopback;
 
@@ -16,6 +16,40 @@ pub fn frontend(text: &str) -> Option<Url> {
 pub fn is_key(text: &str, kind: &str) -> bool {
     text.strip_prefix(kind)
         .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic()))
+}
+
+/// What the documentation and the tests call a secret, and what everybody therefore knows.
+const KNOWN: [&str; 6] = [
+    "a test secret of more than 32 bytes",
+    "a bench secret of more than 32 bytes",
+    "0123456789abcdef0123456789abcdef",
+    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    "whsec_test_billhook",
+    "whsec_bench_billhook",
+];
+
+/// Whether anybody could have it from the source code of Billhook.
+pub fn is_known(secret: &str) -> bool {
+    KNOWN.contains(&secret)
+}
+
+/// Whether an address of a mail server keeps passwords and mails to itself: TLS from the beginning or
+/// demanded, or a server on this machine. `tls=opportunistic` is what an attacker makes into none.
+pub fn is_private_smtp(url: &Url) -> bool {
+    // Where the scheme is unknown to it, `url` takes every host for a name.
+    let host = url.host_str().and_then(|host| Host::parse(host).ok());
+    let is_here = match host {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    let tls = url.query_pairs().find(|(name, _)| name == "tls");
+    match (url.scheme(), tls.as_ref().map(|(_, value)| value.as_ref())) {
+        ("smtps", _) | ("smtp", Some("required")) => true,
+        ("smtp", None | Some("opportunistic")) => is_here,
+        _ => false,
+    }
 }
 
 /// 32 bytes or more that are not one letter over and over.

@@ -29,9 +29,21 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
 }
 
+/// How many payloads there are whose time is over.
+pub async fn due(app: &App) -> store::Result<i64> {
+    let before = before(app);
+    app.store
+        .read(move |tx| async move { store::event::purgeable(tx, before).await }.boxed())
+        .await
+}
+
+fn before(app: &App) -> i64 {
+    app.clock.now() - app.config.event_retention_days * DAY
+}
+
 /// Deletes the payloads whose time is over, and says how many there were.
 pub async fn purge(app: &App) -> store::Result<u64> {
-    let before = app.clock.now() - app.config.event_retention_days * DAY;
+    let before = before(app);
     let mut count = 0;
     loop {
         let some = app

@@ -1,6 +1,7 @@
-//! The operator's commands: importing, looking at events, replaying them. They work on the same
+//! The operator's commands: looking whether all is well, importing, looking at events, replaying them. They work on the same
 //! database as a server that runs, and beside it.
 
+pub mod doctor;
 mod events;
 mod import;
 mod text;
@@ -27,6 +28,15 @@ pub struct Form {
     pub json: bool,
 }
 
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Purge {
+    /// Do it
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    form: Form,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Read every object of Stripe's once, and go on where an earlier import stopped
@@ -35,8 +45,9 @@ pub enum Command {
     Events(Events),
     /// Ask Stripe for the events that never arrived
     Sweep(Form),
-    /// Delete the payloads of events that are older than EVENT_RETENTION_DAYS
-    Purge(Form),
+    /// Delete the payloads of events that are older than EVENT_RETENTION_DAYS. Shows how many there
+    /// are; does it with --yes
+    Purge(Purge),
 }
 
 /// Runs one of them. What went wrong is for the operator to read, a line each.
@@ -50,7 +61,7 @@ pub async fn run(
         Command::Import(import) => import.run(&app, stop).await,
         Command::Events(events) => unless(&stop, events.run(&app)).await,
         Command::Sweep(form) => unless(&stop, sweep_now(&app, form)).await,
-        Command::Purge(form) => unless(&stop, purge_now(&app, form)).await,
+        Command::Purge(purge) => unless(&stop, purge.run(&app)).await,
     };
     app.store.close().await;
     result
@@ -99,14 +110,27 @@ async fn sweep_now(app: &App, form: Form) -> Result<(), Vec<String>> {
     Ok(())
 }
 
-async fn purge_now(app: &App, form: Form) -> Result<(), Vec<String>> {
-    let count = purge::purge(app).await.map_err(|error| told(&error))?;
-    say(&if form.json {
-        serde_json::json!({ "payloads_deleted": count }).to_string()
-    } else {
-        format!("{count} payloads deleted")
-    });
-    Ok(())
+impl Purge {
+    async fn run(self, app: &App) -> Result<(), Vec<String>> {
+        if !self.yes {
+            let count = purge::due(app).await.map_err(|error| told(&error))?;
+            say(&if self.form.json {
+                serde_json::json!({ "payloads_to_delete": count }).to_string()
+            } else if count == 0 {
+                "no payload is old enough to be deleted".to_owned()
+            } else {
+                format!("{count} payloads would be deleted. Do it with --yes.")
+            });
+            return Ok(());
+        }
+        let count = purge::purge(app).await.map_err(|error| told(&error))?;
+        say(&if self.form.json {
+            serde_json::json!({ "payloads_deleted": count }).to_string()
+        } else {
+            format!("{count} payloads deleted")
+        });
+        Ok(())
+    }
 }
 
 fn told(error: &dyn std::fmt::Display) -> Vec<String> {
