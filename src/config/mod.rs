@@ -1,14 +1,18 @@
 //! The environment, read once and checked completely.
 
+mod around;
+mod checks;
 mod environment;
 mod read;
+mod reader;
 mod settings;
 
 use std::{fmt, net::SocketAddr};
 
 use url::{Host, Url};
 
-pub use environment::{environment, leptos_from_environment, log_filter, site_root};
+pub use around::{Around, read_around};
+pub use environment::{environment, has_color, leptos_from_environment, log_filter, site_root};
 pub use read::read;
 pub use settings::{SETTINGS, Setting, table};
 

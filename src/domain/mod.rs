@@ -12,6 +12,7 @@ pub mod inbox;
 pub mod jwt;
 pub mod keys;
 pub mod mirror;
+pub mod mode;
 pub mod money;
 mod order;
 pub mod outbox;

@@ -52,10 +52,22 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
 }
 
+/// How many payloads there are whose time is over.
+pub async fn due(app: &App) -> store::Result<i64> {
+    let before = before(app);
+    app.store
+        .read(move |tx| async move { store::event::purgeable(tx, before).await }.boxed())
+        .await
+}
+
+fn before(app: &App) -> i64 {
+    app.clock.now() - app.config.event_retention_days * DAY
+}
+
 /// Deletes everything whose time is over.
 pub async fn purge(app: &App) -> store::Result<Purged> {
     let now = app.clock.now();
-    let received_before = now - app.config.event_retention_days * DAY;
+    let received_before = before(app);
     let payloads = until_none(app, move |tx| {
         async move { store::event::purge(tx, received_before, MOST).await }.boxed()
     })

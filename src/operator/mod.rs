@@ -1,7 +1,8 @@
-//! The operator's commands: importing, looking at events, replaying them. They work on the same
+//! The operator's commands: looking whether all is well, importing, looking at events, replaying them. They work on the same
 //! database as a server that runs, and beside it.
 
 mod audit;
+pub mod doctor;
 mod events;
 mod import;
 mod text;
@@ -29,6 +30,15 @@ pub struct Form {
     pub json: bool,
 }
 
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Purge {
+    /// Do it
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    form: Form,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Read every object of Stripe's once, and go on where an earlier import stopped
@@ -39,8 +49,9 @@ pub enum Command {
     Audit(Audit),
     /// Ask Stripe for the events that never arrived
     Sweep(Form),
-    /// Delete what has had its time: payloads of events after EVENT_RETENTION_DAYS, sign-ins, sessions
-    Purge(Form),
+    /// Delete what has had its time: payloads of events after EVENT_RETENTION_DAYS, sign-ins, sessions.
+    /// Shows how much of them there is; does it with --yes
+    Purge(Purge),
 }
 
 /// Runs one of them. What went wrong is for the operator to read, a line each.
@@ -55,7 +66,7 @@ pub async fn run(
         Command::Events(events) => unless(&stop, events.run(&app)).await,
         Command::Audit(audit) => unless(&stop, audit.run(&app)).await,
         Command::Sweep(form) => unless(&stop, sweep_now(&app, form)).await,
-        Command::Purge(form) => unless(&stop, purge_now(&app, form)).await,
+        Command::Purge(purge) => unless(&stop, purge.run(&app)).await,
     };
     app.store.close().await;
     result
@@ -112,23 +123,36 @@ async fn write_down(app: &App, act: &str) -> Result<(), Vec<String>> {
         .map_err(|error| told(&error))
 }
 
-async fn purge_now(app: &App, form: Form) -> Result<(), Vec<String>> {
-    write_down(app, "purge").await?;
-    let purged = purge::purge(app).await.map_err(|error| told(&error))?;
-    say(&if form.json {
-        serde_json::json!({
-            "payloads_deleted": purged.payloads,
-            "sign_ins_deleted": purged.sign_ins,
-            "sessions_deleted": purged.sessions,
-        })
-        .to_string()
-    } else {
-        format!(
-            "{} payloads, {} sign-ins and {} sessions deleted",
-            purged.payloads, purged.sign_ins, purged.sessions
-        )
-    });
-    Ok(())
+impl Purge {
+    async fn run(self, app: &App) -> Result<(), Vec<String>> {
+        if !self.yes {
+            let count = purge::due(app).await.map_err(|error| told(&error))?;
+            say(&if self.form.json {
+                serde_json::json!({ "payloads_to_delete": count }).to_string()
+            } else {
+                format!(
+                    "{count} payloads would be deleted, and sign-ins and sessions whose time is over. Do it with --yes."
+                )
+            });
+            return Ok(());
+        }
+        write_down(app, "purge").await?;
+        let purged = purge::purge(app).await.map_err(|error| told(&error))?;
+        say(&if self.form.json {
+            serde_json::json!({
+                "payloads_deleted": purged.payloads,
+                "sign_ins_deleted": purged.sign_ins,
+                "sessions_deleted": purged.sessions,
+            })
+            .to_string()
+        } else {
+            format!(
+                "{} payloads, {} sign-ins and {} sessions deleted",
+                purged.payloads, purged.sign_ins, purged.sessions
+            )
+        });
+        Ok(())
+    }
 }
 
 fn told(error: &dyn std::fmt::Display) -> Vec<String> {

@@ -2,7 +2,7 @@
 //! that leads to the wrong host.
 
 use axum::{
-    http::StatusCode,
+    http::{HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
@@ -19,6 +19,8 @@ pub struct Fault {
     matching: Option<String>,
     status: Option<u16>,
     body: Option<String>,
+    /// Seconds, in the header `Retry-After`: Stripe sends none, a proxy may.
+    retry_after: Option<u32>,
     hang: bool,
     /// The answer breaks off in the middle.
     truncate: bool,
@@ -81,16 +83,24 @@ impl Fault {
             .status
             .and_then(|status| StatusCode::from_u16(status).ok())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let Some(body) = self.body else {
-            return Effect::Answer(usual(status).into_response());
+        let mut answer = match self.body {
+            None => usual(status).into_response(),
+            Some(body) => {
+                let json = body.trim_start().starts_with('{');
+                let kind = if json {
+                    "application/json"
+                } else {
+                    "text/html; charset=utf-8"
+                };
+                (status, [("content-type", kind)], body).into_response()
+            }
         };
-        let json = body.trim_start().starts_with('{');
-        let kind = if json {
-            "application/json"
-        } else {
-            "text/html; charset=utf-8"
-        };
-        Effect::Answer((status, [("content-type", kind)], body).into_response())
+        if let Some(seconds) = self.retry_after {
+            answer
+                .headers_mut()
+                .insert("retry-after", HeaderValue::from(seconds));
+        }
+        Effect::Answer(answer)
     }
 }
 

@@ -150,7 +150,10 @@ async fn carry_out(
             ));
         }
     }
-    auth::check(&parts.headers)?;
+    let key = auth::check(&parts.headers)?;
+    app.read()
+        .keys
+        .check(&key, &parts.method, parts.uri.path())?;
     check_content_type(&parts.headers, &body)?;
     let key = idempotency_key(&parts)?;
     parts.extensions.insert(Params::parse(&pairs)?);

@@ -198,6 +198,10 @@ impl Client {
             let value = response.headers().get(name)?;
             value.to_str().ok().map(str::to_owned)
         };
+        let wait = text(header::RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
+        if let (false, Some(seconds)) = (status.is_success(), wait) {
+            self.pace.leave_alone(Duration::from_secs(seconds));
+        }
         let request_id = text(header::HeaderName::from_static("request-id"))
             .unwrap_or_else(|| "without an id".to_owned());
         let answered_at = text(header::DATE)

@@ -15,11 +15,15 @@ pub const USUAL: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// Failures in a row after which Stripe is left alone for a while.
 const TOO_MANY: u32 = 5;
 const REST: Duration = Duration::from_secs(30);
+/// Whoever asks to be left alone longer than that is asked again all the same.
+const LONGEST: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Debug)]
 pub struct Pace {
     limiter: DefaultDirectRateLimiter,
     failures: Mutex<Failures>,
+    /// Asked for by `Retry-After`. An answer to another request does not end it.
+    asked_until: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +40,7 @@ impl Pace {
                 Quota::per_second(per_second).allow_burst(NonZeroU32::MIN),
             ),
             failures: Mutex::default(),
+            asked_until: Mutex::default(),
         }
     }
 
@@ -47,10 +52,20 @@ impl Pace {
     /// How long Stripe is to be left alone from now.
     pub fn rest(&self) -> Option<Duration> {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = failures
-            .resting_until?
-            .saturating_duration_since(Instant::now());
+        let asked = self.asked_until.lock();
+        let asked = asked.unwrap_or_else(PoisonError::into_inner);
+        let until = failures.resting_until.max(*asked)?;
+        let left = until.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
+    }
+
+    /// Leaves Stripe alone for as long as `Retry-After` says. Stripe sends none; a proxy may.
+    pub fn leave_alone(&self, wait: Duration) {
+        let mut asked = self
+            .asked_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *asked = (*asked).max(Some(Instant::now() + wait.min(LONGEST)));
     }
 
     /// Notes whether Stripe answered as it should.
@@ -84,6 +99,18 @@ mod tests {
             pace.turn().await;
         }
         assert!(began.elapsed() >= Duration::from_millis(195));
+    }
+
+    #[test]
+    fn checklist_71_whoever_asks_to_be_left_alone_is() {
+        let pace = Pace::new(USUAL);
+        pace.leave_alone(Duration::from_secs(20));
+        pace.leave_alone(Duration::from_secs(1));
+        pace.note(true);
+        let rest = pace.rest().unwrap();
+        assert!(rest > Duration::from_secs(10), "{rest:?}");
+        pace.leave_alone(Duration::MAX);
+        assert!(pace.rest().unwrap() <= LONGEST);
     }
 
     #[test]

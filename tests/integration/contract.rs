@@ -6,6 +6,7 @@ use billhook::store::{
     customer::Customer,
     event,
     event::Event,
+    examine,
     many::{self, Cell},
     mirror::{
         self, CheckoutSession, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
@@ -31,6 +32,8 @@ on_both_engines!(
     what_belongs_to_a_customer_is_found_and_hidden_from_others,
     due_events_are_claimed_by_one_and_settled,
     progress_is_kept_by_name,
+    a_name_is_one_holders_until_it_is_given_back_or_lost,
+    a_database_is_looked_at_without_a_change,
     events_are_listed_requeued_and_purged,
     a_principal_sees_its_own_live_customers_of_its_mode,
     row_level_security_hides_others_whatever_the_query,
@@ -420,6 +423,8 @@ async fn events_are_listed_requeued_and_purged(engine: Engine) {
             ("failed".to_owned(), 1)
         ]
     );
+    assert_eq!(run!(&store, tx => event::purgeable(tx, 1)), 0);
+    assert_eq!(run!(&store, tx => event::purgeable(tx, 4)), 2);
     assert_eq!(
         run!(&store, tx => event::purge(tx, 4, 9)),
         2,
@@ -464,6 +469,59 @@ async fn progress_is_kept_by_name(engine: Engine) {
         run!(&store, tx => progress::get(tx, "import")).as_deref(),
         Some("a")
     );
+}
+
+async fn a_name_is_one_holders_until_it_is_given_back_or_lost(engine: Engine) {
+    let store = open(engine).await;
+    let claim = |holder: &'static str, now: i64, lost: i64| {
+        let store = store.clone();
+        async move { run!(&store, tx => progress::claim(tx, "import", holder, now, lost)) }
+    };
+    assert!(claim("a", 100, 40).await);
+    assert!(claim("a", 110, 50).await, "a while more");
+    assert!(!claim("b", 120, 60).await);
+    assert!(!claim("b", 169, 109).await);
+    assert!(claim("b", 170, 110).await, "a is lost");
+    assert!(!claim("a", 171, 111).await);
+    assert_eq!(
+        run!(&store, tx => progress::get(tx, "import")).as_deref(),
+        Some("b")
+    );
+    assert!(!run!(&store, tx => progress::release(tx, "import", "a")));
+    assert!(run!(&store, tx => progress::release(tx, "import", "b")));
+    assert!(claim("a", 171, 111).await);
+}
+
+async fn a_database_is_looked_at_without_a_change(engine: Engine) {
+    let url = database_url(engine).await;
+    if matches!(engine, Engine::Sqlite) {
+        assert!(Store::open(&url).await.is_err(), "no file is made");
+        let file = url.strip_prefix("sqlite://").unwrap();
+        std::fs::write(file, "").unwrap();
+    }
+    let store = Store::open(&url).await.unwrap();
+    let new = examine::tables(&store).await.unwrap();
+    assert!(new.missing > 2 && new.unknown == 0, "{new:?}");
+    assert!(examine::may_make_role(&store).await.unwrap());
+    assert!(examine::rehearse(&store, 1).await.is_err(), "no table yet");
+    store.close().await;
+
+    Store::connect(&url).await.unwrap().close().await;
+    let store = Store::open(&url).await.unwrap();
+    let made = examine::tables(&store).await.unwrap();
+    assert_eq!((made.missing, made.unknown), (0, 0));
+    examine::rehearse(&store, 1).await.unwrap();
+    assert_eq!(dump(&store, "progress").await, "");
+    assert_eq!(examine::damage(&store).await.unwrap(), None);
+    let newer =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        VALUES (9999, 'newer', true, '', 0)";
+    match &store {
+        Store::Sqlite { writer, .. } => sqlx::query(newer).execute(writer).await.map(drop),
+        Store::Postgres(pool) => sqlx::query(newer).execute(pool).await.map(drop),
+    }
+    .unwrap();
+    assert_eq!(examine::tables(&store).await.unwrap().unknown, 1);
 }
 
 async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {

@@ -1,6 +1,6 @@
 //! The operator's commands, as the real program, beside a server on the same database.
 
-use std::process::Output;
+use std::{collections::HashMap, process::Output};
 
 use billhook::{clock::Clock, config::Config, domain::purge};
 use serde_json::{Value, json};
@@ -18,25 +18,39 @@ on_both_engines!(
     checklist_68_sign_ins_and_sessions_are_purged_when_their_time_is_over,
 );
 
-/// Runs a command with the settings of the test's server.
-async fn billhook(app: &TestApp, arguments: &[&str]) -> Output {
+/// The settings of the test's server.
+pub fn environment(app: &TestApp) -> HashMap<String, String> {
     let Config {
         database_url,
         stripe_api_base,
         ..
     } = &*app.app.config;
+    [
+        ("FRONTEND_URL", "http://127.0.0.1:3000"),
+        ("DATABASE_URL", database_url.expose()),
+        ("STRIPE_API_KEY", "sk_test_billhook"),
+        ("STRIPE_API_BASE", stripe_api_base.as_str()),
+        ("STRIPE_WEBHOOK_SECRET", SECRET),
+        ("SESSION_SECRET", "a test secret of more than 32 bytes"),
+        ("SMTP_URL", "smtp://127.0.0.1:1"),
+        ("MAIL_FROM", "billing@example.com"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// Runs a command with the settings of the test's server.
+pub async fn billhook(app: &TestApp, arguments: &[&str]) -> Output {
+    run_with(&environment(app), arguments).await
+}
+
+/// Runs a command with these settings alone.
+pub async fn run_with(settings: &HashMap<String, String>, arguments: &[&str]) -> Output {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_billhook"));
     command
         .args(arguments)
         .env_clear()
-        .env("FRONTEND_URL", "http://127.0.0.1:3000")
-        .env("DATABASE_URL", database_url.expose())
-        .env("STRIPE_API_KEY", "sk_test_billhook")
-        .env("STRIPE_API_BASE", stripe_api_base.as_str())
-        .env("STRIPE_WEBHOOK_SECRET", SECRET)
-        .env("SESSION_SECRET", "a test secret of more than 32 bytes")
-        .env("SMTP_URL", "smtp://127.0.0.1:1")
-        .env("MAIL_FROM", "billing@example.com")
+        .envs(settings)
         .current_dir(std::env::temp_dir());
     let output = tokio::task::spawn_blocking(move || command.output());
     output.await.unwrap().unwrap()
@@ -227,13 +241,13 @@ async fn checklist_67_old_payloads_are_purged_and_ids_stay(engine: Engine) {
     app.clock.advance(Clock::default().now() - app.clock.now());
     app.customer("bob@example.com", "Bob").await;
     // Unless the server was first, which does the same at its start.
-    let purged = said(&app, &["purge"]).await;
+    let purged = said(&app, &["purge", "--yes"]).await;
     assert!(
         purged.ends_with(" 0 sign-ins and 0 sessions deleted\n"),
         "{purged}"
     );
     assert_eq!(
-        objects(&app, &["purge", "--json"]).await[0]["payloads_deleted"],
+        objects(&app, &["purge", "--yes", "--json"]).await[0]["payloads_deleted"],
         0
     );
     let shown = said(&app, &["events", "show", old["id"].as_str().unwrap()]).await;
