@@ -20,6 +20,8 @@ pub enum Message {
     BadForm,
     /// The database or Stripe did not answer, or something broke.
     Fault,
+    /// Asked for too often.
+    TooMany,
 }
 
 /// The whole document.
@@ -34,6 +36,7 @@ pub fn document(config: &Config, message: Message) -> String {
                     Message::NotFound => view! { <NothingHere/> }.into_any(),
                     Message::BadForm => view! { <BadForm/> }.into_any(),
                     Message::Fault => view! { <FaultOfOurs retry="/billing"/> }.into_any(),
+                    Message::TooMany => view! { <TooMany/> }.into_any(),
                 }}
             </main>
             <Foot/>
@@ -61,6 +64,7 @@ impl Message {
             Message::NotFound => "No such page",
             Message::BadForm => "Form not accepted",
             Message::Fault => "That did not work",
+            Message::TooMany => "A short pause, please",
         }
     }
 }
@@ -71,6 +75,17 @@ pub fn FaultOfOurs(retry: &'static str) -> impl IntoView {
         <h1>"That did not work"</h1>
         <p class="lede">"The fault is on our side. Nothing was changed. Try again in a moment."</p>
         <a class="button primary" href=retry>"Try again"</a>
+    }
+}
+
+#[component]
+fn TooMany() -> impl IntoView {
+    view! {
+        <h1>"A short pause, please"</h1>
+        <p class="lede">
+            "That was asked for many times within a minute. Nothing was changed. Wait a moment, and try again."
+        </p>
+        <a class="button primary" href="/billing">"Try again"</a>
     }
 }
 
@@ -91,6 +106,7 @@ pub fn response(config: &Config, message: Message) -> Response {
         Message::NotFound => StatusCode::NOT_FOUND,
         Message::BadForm => StatusCode::BAD_REQUEST,
         Message::Fault => StatusCode::SERVICE_UNAVAILABLE,
+        Message::TooMany => StatusCode::TOO_MANY_REQUESTS,
     };
     (status, Html(document(config, message))).into_response()
 }

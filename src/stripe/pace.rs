@@ -15,12 +15,18 @@ pub const USUAL: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// Failures in a row after which Stripe is left alone for a while.
 const TOO_MANY: u32 = 5;
 const REST: Duration = Duration::from_secs(30);
+/// A click makes two calls side by side. More at once would be more than the limit in a second.
+const AT_ONCE: NonZeroU32 = NonZeroU32::new(2).unwrap();
 
 #[derive(Debug)]
 pub struct Pace {
     limiter: DefaultDirectRateLimiter,
-    failures: Mutex<Failures>,
+    circuit: Circuit,
 }
+
+/// Opens after failures in a row, for a while.
+#[derive(Debug, Default)]
+pub struct Circuit(Mutex<Failures>);
 
 #[derive(Debug, Default)]
 struct Failures {
@@ -31,11 +37,8 @@ struct Failures {
 impl Pace {
     pub fn new(per_second: NonZeroU32) -> Pace {
         Pace {
-            // One at a time: a burst of a whole second's worth would be twice the limit.
-            limiter: RateLimiter::direct(
-                Quota::per_second(per_second).allow_burst(NonZeroU32::MIN),
-            ),
-            failures: Mutex::default(),
+            limiter: RateLimiter::direct(Quota::per_second(per_second).allow_burst(AT_ONCE)),
+            circuit: Circuit::default(),
         }
     }
 
@@ -44,9 +47,27 @@ impl Pace {
         self.limiter.until_ready().await;
     }
 
+    /// Returns when it is the turn of so many requests side by side, two at most.
+    pub async fn turns(&self, requests: NonZeroU32) {
+        // It fails for more than may ever go at once.
+        let _ = self.limiter.until_n_ready(requests.min(AT_ONCE)).await;
+    }
+
     /// How long Stripe is to be left alone from now.
     pub fn rest(&self) -> Option<Duration> {
-        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        self.circuit.rest()
+    }
+
+    /// Notes whether Stripe answered as it should.
+    pub fn note(&self, answered: bool) {
+        self.circuit.note(answered);
+    }
+}
+
+impl Circuit {
+    /// How long Stripe is to be left alone from now.
+    pub fn rest(&self) -> Option<Duration> {
+        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let left = failures
             .resting_until?
             .saturating_duration_since(Instant::now());
@@ -55,7 +76,7 @@ impl Pace {
 
     /// Notes whether Stripe answered as it should.
     pub fn note(&self, answered: bool) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if answered {
             *failures = Failures::default();
             return;
@@ -66,7 +87,7 @@ impl Pace {
             failures.resting_until = Some(Instant::now() + REST);
             tracing::error!(
                 seconds = REST.as_secs(),
-                "Stripe fails again and again; background requests rest"
+                "Stripe fails again and again, and is left alone for a while"
             );
         }
     }
@@ -80,10 +101,14 @@ mod tests {
     async fn requests_are_spread_over_time() {
         let pace = Pace::new(NonZeroU32::new(50).unwrap());
         let began = Instant::now();
-        for _ in 0..11 {
+        for _ in 0..12 {
             pace.turn().await;
         }
         assert!(began.elapsed() >= Duration::from_millis(195));
+        for _ in 0..5 {
+            pace.turns(AT_ONCE).await;
+        }
+        assert!(began.elapsed() >= Duration::from_millis(395));
     }
 
     #[test]
