@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     domain::{
-        App,
+        App, billing,
         changes::Changes,
         inbox::Inbox,
         keys::Keys,
@@ -78,6 +78,7 @@ pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, 
     Ok(App {
         keys: Keys::new(config.session_secret.expose()),
         inbox: Inbox::start(store.clone(), clock.clone(), livemode, changes.clone()),
+        portal_budget: billing::budget(clock.clone()),
         config: Arc::new(config),
         clock,
         store,

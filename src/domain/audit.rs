@@ -10,7 +10,7 @@ use super::{
     App, email,
     keys::{Keys, Purpose},
 };
-use crate::store::{self, audit::Entry};
+use crate::store::{self, Principal, audit::Entry};
 
 /// What an entry tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,11 @@ pub fn entry(keys: &Keys, now: i64, what: What, address: &str) -> Entry {
         shown: Some(email::mask(address)),
         ..Entry::default()
     }
+}
+
+/// An entry about what somebody does who is signed in.
+pub fn of(app: &App, principal: &Principal, what: What) -> Entry {
+    entry(&app.keys, app.clock.now(), what, principal.email()).with_session(principal.session())
 }
 
 /// An entry about a command of the operator.

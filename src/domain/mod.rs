@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod billing;
 pub mod browser;
+pub mod budget;
 mod cards;
 pub mod changes;
 pub mod email;
@@ -44,6 +45,8 @@ pub struct App {
     pub changes: changes::Changes,
     /// What the key may not read, as far as it was tried.
     pub permissions: worker::Permissions,
+    /// Portal sessions that a session may still open.
+    pub portal_budget: budget::Budget<String>,
     /// Wakes the worker that sends mail.
     pub outbox_due: Arc<Notify>,
 }

@@ -109,7 +109,7 @@ pub async fn identify(
 /// Ends a session in the database. Its tokens are worth nothing from then on.
 pub async fn end(app: &App, principal: &Principal) -> store::Result<()> {
     let (id, now) = (principal.session().to_owned(), app.clock.now());
-    let entry = audit::entry(&app.keys, now, What::SignedOut, principal.email()).with_session(&id);
+    let entry = audit::of(app, principal, What::SignedOut);
     app.store
         .write(move |tx| {
             async move {

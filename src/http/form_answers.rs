@@ -34,6 +34,7 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
     }
     let (message, status) = match status {
         StatusCode::NOT_FOUND => (Message::NotFound, status),
+        StatusCode::TOO_MANY_REQUESTS => (Message::TooMany, status),
         status if status.is_server_error() => (Message::Fault, StatusCode::SERVICE_UNAVAILABLE),
         status if status.is_client_error() => (Message::BadForm, status),
         // An argument was missing or unreadable: the server function itself never ran.
@@ -41,6 +42,9 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
     };
     let mut page = message::response(&site.app.config, message);
     *page.status_mut() = status;
+    if let Some(wait) = response.headers().get(header::RETRY_AFTER) {
+        page.headers_mut().insert(header::RETRY_AFTER, wait.clone());
+    }
     // The guard may have renewed the session on the way.
     for line in response.headers().get_all(header::SET_COOKIE) {
         page.headers_mut().append(header::SET_COOKIE, line.clone());

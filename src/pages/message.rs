@@ -24,6 +24,8 @@ pub enum Message {
     Fault,
     /// Something of ours broke; the id is in the log too.
     Broken(String),
+    /// Asked for too often.
+    TooMany,
 }
 
 /// The whole document.
@@ -41,6 +43,7 @@ pub fn document(config: &Config, message: Message) -> String {
                     Message::WrongHost => view! { <WrongHost frontend_url/> }.into_any(),
                     Message::Fault => view! { <FaultOfOurs retry="/billing"/> }.into_any(),
                     Message::Broken(id) => view! { <Broken id/> }.into_any(),
+                    Message::TooMany => view! { <TooMany/> }.into_any(),
                 }}
             </main>
             <Foot/>
@@ -69,6 +72,7 @@ impl Message {
             Message::BadForm => "Form not accepted",
             Message::WrongHost => "Another address",
             Message::Fault | Message::Broken(_) => "That did not work",
+            Message::TooMany => "A short pause, please",
         }
     }
 }
@@ -89,6 +93,17 @@ fn Broken(id: String) -> impl IntoView {
         <p class="lede">
             "Something broke on our side, and it has been written down. If you ask us about it, name "
             <code>{id}</code> "."
+        </p>
+        <a class="button primary" href="/billing">"Try again"</a>
+    }
+}
+
+#[component]
+fn TooMany() -> impl IntoView {
+    view! {
+        <h1>"A short pause, please"</h1>
+        <p class="lede">
+            "That was asked for many times within a minute. Nothing was changed. Wait a moment, and try again."
         </p>
         <a class="button primary" href="/billing">"Try again"</a>
     }
@@ -124,6 +139,7 @@ pub fn response(config: &Config, message: Message) -> Response {
         Message::WrongHost => StatusCode::MISDIRECTED_REQUEST,
         Message::Fault => StatusCode::SERVICE_UNAVAILABLE,
         Message::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Message::TooMany => StatusCode::TOO_MANY_REQUESTS,
     };
     (status, Html(document(config, message))).into_response()
 }

@@ -1,5 +1,7 @@
-//! Faults on order, for tests: an error, an answer that never comes or breaks off, or a portal link
-//! that leads to the wrong host.
+//! Faults on order, for tests: an error, an answer that never comes, breaks off, is lost or drips, or
+//! a portal link that leads to the wrong host.
+
+use std::time::Duration;
 
 use axum::{
     http::{HeaderValue, StatusCode},
@@ -24,6 +26,10 @@ pub struct Fault {
     hang: bool,
     /// The answer breaks off in the middle.
     truncate: bool,
+    /// The request is carried out and the connection dropped before any answer.
+    reset: bool,
+    /// The answer comes byte by byte, with so many milliseconds between two.
+    drip_ms: Option<u64>,
     portal_url: Option<String>,
     /// How often; without it until the faults are cleared.
     times: Option<u32>,
@@ -34,17 +40,28 @@ pub struct Fault {
 pub enum Effect {
     Hang,
     Answer(Response),
-    /// Carry on, then send half of the answer.
-    Truncate,
+    /// Carry on, then send the answer in a bad manner.
+    Send(Manner),
     /// Carry on, but put this address into the portal session.
     PortalUrl(String),
+}
+
+/// How a real answer is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Half of it.
+    Truncated,
+    /// Nothing.
+    Lost,
+    /// Byte by byte, with this between two.
+    Dripping(Duration),
 }
 
 impl Fault {
     pub fn check(&self) -> Result<(), String> {
         match self.status {
-            Some(_) if self.truncate => {
-                Err("what is truncated is the real answer, which has its own status".to_owned())
+            Some(_) if self.manner().is_some() => {
+                Err("what is sent so is the real answer, which has its own status".to_owned())
             }
             Some(status) if StatusCode::from_u16(status).is_err() || status < 200 => {
                 Err(format!("{status} is no status of an answer"))
@@ -69,12 +86,24 @@ impl Fault {
                 .is_none_or(|text| path.contains(text) || content.contains(text))
     }
 
+    fn manner(&self) -> Option<Manner> {
+        if self.truncate {
+            return Some(Manner::Truncated);
+        }
+        if self.reset {
+            return Some(Manner::Lost);
+        }
+        self.drip_ms
+            .map(Duration::from_millis)
+            .map(Manner::Dripping)
+    }
+
     fn effect(self) -> Effect {
         if self.hang {
             return Effect::Hang;
         }
-        if self.truncate {
-            return Effect::Truncate;
+        if let Some(manner) = self.manner() {
+            return Effect::Send(manner);
         }
         if let (Some(url), None) = (self.portal_url, self.status) {
             return Effect::PortalUrl(url);

@@ -186,7 +186,7 @@ async fn checklist_71_a_purge_shows_what_it_would_do_first(engine: Engine) {
     assert_eq!(dry["payloads_to_delete"], 1, "nothing was deleted before");
     assert_eq!(
         said(&app, &["purge", "--yes"]).await,
-        "1 payloads deleted\n"
+        "1 payloads, 0 sign-ins and 0 sessions deleted\n"
     );
     assert_eq!(
         said(&app, &["purge"]).await,

@@ -29,6 +29,8 @@ mod ordering;
 mod payloads;
 mod poison;
 mod portal;
+mod portal_faults;
+mod portal_reads;
 mod sandbox_billing;
 mod sandbox_orders;
 mod sandbox_portal;

@@ -8,6 +8,15 @@ use serde_json::Value;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
+/// npm writes no hash of a package for other machines that it could not fetch. These are Stripe's
+/// command line, which only the tests use.
+const UNPINNED: [&str; 4] = [
+    "node_modules/@stripe/cli-darwin-arm64",
+    "node_modules/@stripe/cli-darwin-x64",
+    "node_modules/@stripe/cli-linux-arm64",
+    "node_modules/@stripe/cli-win32-x64",
+];
+
 fn read(path: &str) -> String {
     std::fs::read_to_string(format!("{ROOT}/{path}")).unwrap()
 }
@@ -56,9 +65,11 @@ fn checklist_73_every_npm_package_has_a_hash_and_no_place_of_its_own() {
                 place.is_empty() || place.starts_with("https://registry.npmjs.org/"),
                 "{folder}: {path} comes from {place}"
             );
-            assert!(
-                text("integrity").starts_with("sha512-"),
-                "{folder}: {path} is not pinned by its hash"
+            let is_pinned = text("integrity").starts_with("sha512-");
+            assert_ne!(
+                is_pinned,
+                UNPINNED.contains(&path.as_str()),
+                "{folder}: {path}"
             );
         }
     }
