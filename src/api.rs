@@ -36,10 +36,14 @@ pub async fn ask_link(email: String) -> Result<(), ApiError> {
 /// Signs in with the code from the mail, in the browser that asked for it.
 #[server(prefix = "/api", endpoint = "enter_code")]
 pub async fn enter_code(code: String) -> Result<(), ApiError> {
-    use crate::{answer, cookies, domain::sign_in};
+    use crate::{
+        answer, cookies,
+        domain::{browser::words, sign_in},
+    };
     let app = answer::app()?;
-    let browser = cookies::read(&answer::headers(), &app.config, cookies::Name::Browser);
-    let tokens = sign_in::enter_code(&app, &code, browser.as_deref())
+    let headers = answer::headers();
+    let browser = cookies::read(&headers, &app.config, cookies::Name::Browser);
+    let tokens = sign_in::enter_code(&app, &code, browser.as_deref(), &words(&headers))
         .await
         .map_err(answer::unavailable)?;
     match tokens {
@@ -53,12 +57,15 @@ pub async fn enter_code(code: String) -> Result<(), ApiError> {
 /// Signs in with the link that was opened in this browser. Nothing but this uses a link up.
 #[server(prefix = "/api", endpoint = "confirm_link")]
 pub async fn confirm_link() -> Result<(), ApiError> {
-    use crate::{answer, cookies, domain::sign_in};
+    use crate::{
+        answer, cookies,
+        domain::{browser::words, sign_in},
+    };
     let app = answer::app()?;
     let headers = answer::headers();
     let token = cookies::read(&headers, &app.config, cookies::Name::Link).unwrap_or_default();
     let browser = cookies::read(&headers, &app.config, cookies::Name::Browser);
-    let tokens = sign_in::confirm(&app, &token, browser.as_deref())
+    let tokens = sign_in::confirm(&app, &token, browser.as_deref(), &words(&headers))
         .await
         .map_err(answer::unavailable)?;
     match tokens {

@@ -14,6 +14,7 @@ use crate::{
     domain::{
         App,
         changes::Changes,
+        expiry,
         inbox::Inbox,
         keys::Keys,
         outbox, purge, sweep,
@@ -84,6 +85,7 @@ pub async fn run(
     let worker = tokio::spawn(worker::run(app.clone(), stop.clone()));
     let sweep = tokio::spawn(sweep::run(app.clone(), stop.clone()));
     let purge = tokio::spawn(purge::run(app.clone(), stop.clone()));
+    let expiry = tokio::spawn(expiry::run(app.clone(), stop.clone()));
     let store = app.store.clone();
     let site = Site::new(app, leptos_options(), stop.clone());
     let server = axum::serve(listener, http::router(site, extra))
@@ -98,7 +100,7 @@ pub async fn run(
     }
     // They end by the same token; a panic in them was logged.
     let end = async {
-        let _ = tokio::join!(outbox, worker, sweep, purge);
+        let _ = tokio::join!(outbox, worker, sweep, purge, expiry);
         store.close().await;
     };
     if tokio::time::timeout(LAST_WORDS, end).await.is_err() {

@@ -98,6 +98,18 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
         "a number of days from 1 to 3650",
         |text| text.parse().ok().filter(|days| (1..=3650).contains(days)),
     );
+    let session_idle_minutes = reader.parsed(
+        "SESSION_IDLE_MINUTES",
+        "a number of minutes from 5 to 1440",
+        |text| {
+            text.parse()
+                .ok()
+                .filter(|minutes| (5..=1440).contains(minutes))
+        },
+    );
+    let session_hours = reader.parsed("SESSION_HOURS", "a number of hours from 1 to 720", |text| {
+        text.parse().ok().filter(|hours| (1..=720).contains(hours))
+    });
     match (
         bind,
         frontend_url,
@@ -110,6 +122,8 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
         mail_from,
         app_name,
         event_retention_days,
+        session_idle_minutes,
+        session_hours,
         reader.faults.is_empty(),
     ) {
         (
@@ -124,6 +138,8 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             Some(mail_from),
             Some(app_name),
             Some(event_retention_days),
+            Some(session_idle_minutes),
+            Some(session_hours),
             true,
         ) => Ok(Config {
             bind,
@@ -138,6 +154,8 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             portal_hosts: portal_hosts.unwrap_or_default(),
             app_name,
             event_retention_days,
+            session_idle_minutes,
+            session_hours,
             dev: false,
         }),
         _ => Err(reader.faults),
@@ -286,6 +304,10 @@ mod tests {
             ("DATABASE_URL", "mysql://x"),
             ("EVENT_RETENTION_DAYS", "0"),
             ("EVENT_RETENTION_DAYS", "a week"),
+            ("SESSION_IDLE_MINUTES", "4"),
+            ("SESSION_IDLE_MINUTES", "1441"),
+            ("SESSION_HOURS", "0"),
+            ("SESSION_HOURS", "-24"),
         ] {
             let mut settings = good();
             settings.insert(name.to_owned(), value.to_owned());

@@ -68,6 +68,16 @@ pub const SETTINGS: &[Setting] = &[
         about: "How many days the payloads of events are kept, 1 to 3650. Their ids are kept for ever.",
     },
     Setting {
+        name: "SESSION_IDLE_MINUTES",
+        default: "30",
+        about: "How many minutes without a request end a session, 5 to 1440. A page that is open and not touched counts as none.",
+    },
+    Setting {
+        name: "SESSION_HOURS",
+        default: "24",
+        about: "After how many hours everybody signs in again, however busy, 1 to 720.",
+    },
+    Setting {
         name: "PORTAL_HOSTS",
         default: "none",
         about: "Hosts that portal links may lead to besides `billing.stripe.com`, separated by commas: your own domain, if you set one up at Stripe.",

@@ -6,6 +6,7 @@ pub mod browser;
 mod cards;
 pub mod changes;
 pub mod email;
+pub mod expiry;
 pub mod import;
 pub mod inbox;
 pub mod jwt;

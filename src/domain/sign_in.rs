@@ -75,7 +75,9 @@ pub async fn ask(
     };
     let mail = Mail {
         id: clock::new_id("mail"),
-        sign_in_id: row.id.clone(),
+        kind: Mail::SIGN_IN.to_owned(),
+        sign_in_id: Some(row.id.clone()),
+        session_id: None,
         asked_from: asked_from.to_owned(),
         attempts: 0,
         due_at: now,
@@ -134,11 +136,13 @@ pub async fn look(app: &App, token: &str, browser: Option<&str>) -> store::Resul
     })
 }
 
-/// Uses a link. Of any number of parallel calls exactly one gets a session.
+/// Uses a link. Of any number of parallel calls exactly one gets a session. `words` describe the
+/// browser.
 pub async fn confirm(
     app: &App,
     token: &str,
     browser: Option<&str>,
+    words: &str,
 ) -> store::Result<Result<Tokens, Refusal>> {
     let (hash, now) = (keys::sha256_hex(token), app.clock.now());
     let row = app
@@ -146,7 +150,7 @@ pub async fn confirm(
         .read(move |tx| async move { store::sign_in::by_token(tx, &hash).await }.boxed())
         .await?;
     match usable(row, browser, now) {
-        Ok(row) => Ok(consume(app, row).await?.ok_or(Refusal::Spent)),
+        Ok(row) => Ok(consume(app, row, words).await?.ok_or(Refusal::Spent)),
         Err(refusal) => Ok(Err(refusal)),
     }
 }
@@ -156,6 +160,7 @@ pub async fn enter_code(
     app: &App,
     typed: &str,
     browser: Option<&str>,
+    words: &str,
 ) -> store::Result<Result<Tokens, Refusal>> {
     let Some(browser) = browser else {
         return Ok(Err(Refusal::Spent));
@@ -180,7 +185,7 @@ pub async fn enter_code(
         })
     });
     match hit {
-        Some(row) => Ok(consume(app, row).await?.ok_or(Refusal::Spent)),
+        Some(row) => Ok(consume(app, row, words).await?.ok_or(Refusal::Spent)),
         None if tries_left => Ok(Err(Refusal::WrongCode)),
         None => Ok(Err(Refusal::Spent)),
     }
@@ -216,9 +221,9 @@ fn usable(row: Option<SignIn>, browser: Option<&str>, now: i64) -> Result<SignIn
     }
 }
 
-async fn consume(app: &App, row: SignIn) -> store::Result<Option<Tokens>> {
+async fn consume(app: &App, row: SignIn, words: &str) -> store::Result<Option<Tokens>> {
     let now = app.clock.now();
-    let masked = super::email::mask(&row.email);
+    let (masked, words) = (super::email::mask(&row.email), words.to_owned());
     let session = app
         .store
         .write(move |tx| {
@@ -230,7 +235,7 @@ async fn consume(app: &App, row: SignIn) -> store::Result<Option<Tokens>> {
                     return Ok(None);
                 };
                 store::sign_in::end_all(tx, &email, now).await?;
-                let session = session::new(email, now);
+                let session = session::new(email, &words, now);
                 store::session::insert(tx, &session).await?;
                 Ok(Some(session))
             }
