@@ -79,19 +79,52 @@ pub async fn confirm_link() -> Result<(), ApiError> {
 /// Ends the session in the database and removes every cookie.
 #[server(prefix = "/api", endpoint = "sign_out")]
 pub async fn sign_out() -> Result<(), ApiError> {
-    use crate::{answer, cookies, domain::session};
+    use crate::{answer, domain::session};
     let app = answer::app()?;
     if let Ok(principal) = answer::principal() {
         session::end(&app, &principal)
             .await
             .map_err(answer::unavailable)?;
     }
-    use cookies::Name::{Access, Browser, Link, Refresh};
-    for name in [Access, Refresh, Browser, Link] {
-        answer::set_cookie(&cookies::clear(&app.config, name));
+    answer::signed_out(&app);
+    Ok(())
+}
+
+/// Ends one of the address's own sessions: `handle` is its name on the page of devices.
+#[server(prefix = "/api", endpoint = "end_session")]
+pub async fn end_session(handle: String) -> Result<(), ApiError> {
+    use crate::{
+        answer,
+        domain::devices::{self, Ended},
+    };
+    let app = answer::app()?;
+    let principal = match answer::principal() {
+        Ok(principal) => principal,
+        Err(error) => return answer::refuse(error),
+    };
+    match devices::end_one(&app, &principal, &handle)
+        .await
+        .map_err(answer::unavailable)?
+    {
+        Ended::This => answer::signed_out(&app),
+        Ended::Other => answer::see_other("/devices"),
     }
-    answer::forget_everything();
-    answer::see_other("/");
+    Ok(())
+}
+
+/// Ends every session of the address, in this browser too.
+#[server(prefix = "/api", endpoint = "sign_out_everywhere")]
+pub async fn sign_out_everywhere() -> Result<(), ApiError> {
+    use crate::{answer, domain::devices};
+    let app = answer::app()?;
+    let principal = match answer::principal() {
+        Ok(principal) => principal,
+        Err(error) => return answer::refuse(error),
+    };
+    devices::end_all(&app, &principal)
+        .await
+        .map_err(answer::unavailable)?;
+    answer::signed_out(&app);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    config::{self, Config},
+    config::{self, Config, Secret},
     domain::{
         App,
         changes::Changes,
@@ -60,7 +60,10 @@ pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, 
     let changes = Changes::default();
     let livemode = config.livemode();
     Ok(App {
-        keys: Keys::new(config.session_secret.expose()),
+        keys: Keys::new(
+            config.session_secret.expose(),
+            config.session_secrets_previous.iter().map(Secret::expose),
+        ),
         inbox: Inbox::start(store.clone(), clock.clone(), livemode, changes.clone()),
         config: Arc::new(config),
         clock,

@@ -23,6 +23,7 @@ pub struct Config {
     pub stripe_webhook_secrets: Vec<Secret>,
     pub stripe_api_base: Url,
     pub session_secret: Secret,
+    pub session_secrets_previous: Vec<Secret>,
     pub smtp_url: Secret,
     pub mail_from: lettre::message::Mailbox,
     pub portal_hosts: Vec<String>,

@@ -62,6 +62,17 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
         "at least 32 random bytes, such as `openssl rand -hex 32` prints",
         |text| is_strong(text).then(|| Secret::new(text)),
     );
+    let session_secrets_previous = reader.optional(
+        "SESSION_SECRET_PREVIOUS",
+        "earlier values of SESSION_SECRET, separated by commas",
+        |text| {
+            let secrets: Vec<_> = text.split(',').map(str::trim).collect();
+            secrets
+                .iter()
+                .all(|secret| is_strong(secret))
+                .then(|| secrets.into_iter().map(Secret::new).collect::<Vec<_>>())
+        },
+    );
     let smtp_url = reader.parsed(
         "SMTP_URL",
         "smtps://user:password@host or smtp://host:port",
@@ -149,6 +160,7 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             stripe_webhook_secrets,
             stripe_api_base,
             session_secret,
+            session_secrets_previous: session_secrets_previous.unwrap_or_default(),
             smtp_url,
             mail_from,
             portal_hosts: portal_hosts.unwrap_or_default(),
@@ -291,6 +303,11 @@ mod tests {
             (
                 "SESSION_SECRET",
                 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            ),
+            ("SESSION_SECRET_PREVIOUS", "too short"),
+            (
+                "SESSION_SECRET_PREVIOUS",
+                "0123456789abcdef0123456789abcdef, ",
             ),
             ("STRIPE_API_KEY", "pk_live_x"),
             ("STRIPE_API_KEY", "rk_live_…"),

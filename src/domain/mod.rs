@@ -5,6 +5,7 @@ pub mod billing;
 pub mod browser;
 mod cards;
 pub mod changes;
+pub mod devices;
 pub mod email;
 pub mod expiry;
 pub mod import;

@@ -88,7 +88,9 @@ async fn letter(app: &App, tx: &mut Tx, mail: &Mail, now: i64) -> store::Result<
         (Mail::SIGN_IN, Some(id), _) => {
             let sign_in = store::sign_in::by_id(tx, id).await?;
             let live = sign_in.filter(|row| row.used_at.is_none() && row.expires_at > now);
-            Ok(live.map(|row| Letter::SignIn(about_sign_in(app, mail, &row))))
+            Ok(live
+                .and_then(|row| about_sign_in(app, mail, &row))
+                .map(Letter::SignIn))
         }
         (Mail::REUSE, _, Some(id)) => {
             let session = store::session::find(tx, id).await?;
@@ -100,18 +102,16 @@ async fn letter(app: &App, tx: &mut Tx, mail: &Mail, now: i64) -> store::Result<
     }
 }
 
-fn about_sign_in(app: &App, mail: &Mail, sign_in: &SignIn) -> SignInMail {
-    SignInMail {
+fn about_sign_in(app: &App, mail: &Mail, sign_in: &SignIn) -> Option<SignInMail> {
+    let (token, code) = sign_in::token_and_code(app, sign_in)?;
+    Some(SignInMail {
         id: mail.id.clone(),
         to: sign_in.email.clone(),
-        link: app.config.url(&format!(
-            "/sign-in/link?token={}",
-            sign_in::token(app, &sign_in.id)
-        )),
-        code: sign_in::code(app, &sign_in.id),
+        link: app.config.url(&format!("/sign-in/link?token={token}")),
+        code,
         minutes: sign_in::LIFETIME / 60,
         asked_from: mail.asked_from.clone(),
-    }
+    })
 }
 
 fn about_reuse(app: &App, mail: &Mail, session: Session) -> ReuseMail {

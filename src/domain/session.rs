@@ -54,7 +54,9 @@ pub enum Identity {
     Renewed(Principal, Tokens),
 }
 
+/// Nothing else: a claim that we do not make is no token of ours.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Claims {
     iss: String,
     aud: String,
@@ -94,7 +96,7 @@ pub fn tokens(app: &App, session: &str, generation: i64) -> Tokens {
     let body = format!("{session}.{generation}");
     let tag = keys::encode(&app.keys.mac(Purpose::Refresh, &body));
     Tokens {
-        access: jwt::encode(&claims, &app.keys.key(Purpose::Access)),
+        access: jwt::encode(&claims, &app.keys.signing_key(Purpose::Access)),
         refresh: format!("{body}.{tag}"),
     }
 }
@@ -320,7 +322,7 @@ fn reuse_mail(session: &str, now: i64) -> Mail {
 fn read_access(app: &App, token: &str) -> Option<(String, i64)> {
     let claims: Claims = jwt::decode(
         token,
-        &app.keys.key(Purpose::Access),
+        app.keys.jwt_keys(Purpose::Access),
         app.config.frontend_url.as_str(),
         "billhook",
     )?;

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use super::{
     App,
     email::Email,
-    keys::{self, Purpose},
+    keys::{self, Keys, Purpose},
     session::{self, Tokens},
 };
 use crate::{
@@ -193,12 +193,30 @@ pub async fn enter_code(
 
 /// The token of a link. It is derived, so that the outbox need not hold it.
 pub fn token(app: &App, id: &str) -> String {
-    keys::encode(&app.keys.mac(Purpose::Link, id))
+    token_by(&app.keys, id)
 }
 
 /// The 8 digits of a sign-in.
 pub fn code(app: &App, id: &str) -> String {
-    let mac = app.keys.mac(Purpose::Code, id);
+    code_by(&app.keys, id)
+}
+
+/// Token and code of a sign-in that may have been asked for before the secret was changed. Nothing when
+/// its secret is not known any more.
+pub fn token_and_code(app: &App, row: &SignIn) -> Option<(String, String)> {
+    app.keys.each().find_map(|keys| {
+        let token = token_by(&keys, &row.id);
+        let is_its = keys::sha256_hex(&token) == row.token_hash;
+        is_its.then(|| (token, code_by(&keys, &row.id)))
+    })
+}
+
+fn token_by(keys: &Keys, id: &str) -> String {
+    keys::encode(&keys.mac(Purpose::Link, id))
+}
+
+fn code_by(keys: &Keys, id: &str) -> String {
+    let mac = keys.mac(Purpose::Code, id);
     let number = mac[..8]
         .iter()
         .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));

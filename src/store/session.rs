@@ -156,3 +156,46 @@ pub async fn expire(tx: &mut Tx, limits: Limits, now: i64) -> Result<Vec<String>
         .fetch_all(connection)
         .await)
 }
+
+/// The principal's own live sessions, the one that was used last first.
+pub async fn of(tx: &mut Tx, principal: &Principal, limits: Limits) -> Result<Vec<Session>> {
+    const SQL: &str = "SELECT * FROM session
+        WHERE email = $1 AND ended_at IS NULL AND created_at > $2 AND active_at > $3
+        ORDER BY active_at DESC, id";
+    on!(tx, connection => sqlx::query_as(SQL)
+        .bind(principal.email())
+        .bind(limits.began_after)
+        .bind(limits.active_after)
+        .fetch_all(connection)
+        .await)
+}
+
+/// Ends a session if it is one of the principal's own. False when it is not, or has ended before.
+pub async fn end_of(tx: &mut Tx, principal: &Principal, id: &str, now: i64) -> Result<bool> {
+    const SQL: &str = "UPDATE session SET ended_at = $3
+        WHERE id = $1 AND email = $2 AND ended_at IS NULL";
+    let rows = on!(tx, connection => sqlx::query(SQL)
+        .bind(id)
+        .bind(principal.email())
+        .bind(now)
+        .execute(connection)
+        .await?
+        .rows_affected());
+    Ok(rows == 1)
+}
+
+/// Ends all sessions of the principal's address.
+pub async fn end_all(tx: &mut Tx, principal: &Principal, now: i64) -> Result<u64> {
+    end_of_address(tx, principal.email(), now).await
+}
+
+/// Ends all sessions of an address, for the operator, and says how many there were.
+pub async fn end_of_address(tx: &mut Tx, email: &str, now: i64) -> Result<u64> {
+    const SQL: &str = "UPDATE session SET ended_at = $2 WHERE email = $1 AND ended_at IS NULL";
+    Ok(on!(tx, connection => sqlx::query(SQL)
+        .bind(email)
+        .bind(now)
+        .execute(connection)
+        .await?
+        .rows_affected()))
+}

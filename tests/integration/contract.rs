@@ -42,6 +42,7 @@ on_both_engines!(
     sign_ins_are_read_counted_and_used_once,
     sessions_rotate_and_end,
     sessions_beyond_their_limits_end,
+    a_principal_sees_and_ends_its_own_sessions,
     mails_are_claimed_by_one_and_retried,
     a_transaction_that_fails_leaves_nothing,
     reopening_keeps_everything,
@@ -1001,6 +1002,50 @@ async fn sessions_beyond_their_limits_end(engine: Engine) {
         futures::future::join_all(ends).await,
         [Some(100), Some(100), None, Some(5)]
     );
+}
+
+async fn a_principal_sees_and_ends_its_own_sessions(engine: Engine) {
+    let store = open(engine).await;
+    let ada = principal(&store, "ada@example.com").await;
+    for row in [
+        dated("ses_1", "ada@example.com", 11, 21),
+        dated("ses_2", "ada@example.com", 11, 22),
+        dated("ses_old", "ada@example.com", 10, 22),
+        dated("ses_idle", "ada@example.com", 11, 20),
+        Session {
+            ended_at: Some(30),
+            ..dated("ses_ended", "ada@example.com", 11, 21)
+        },
+        dated("ses_of_bob", "bob@example.com", 11, 21),
+    ] {
+        run!(&store, tx => session::insert(tx, &row));
+    }
+    let list = || {
+        let (store, ada) = (store.clone(), ada.clone());
+        async move {
+            let rows = run!(&store, tx => session::of(tx, &ada, limits(10, 20)));
+            rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(list().await, [ada.session(), "ses_2", "ses_1"]);
+    for (id, ends) in [("ses_2", true), ("ses_2", false), ("ses_of_bob", false)] {
+        let ada = ada.clone();
+        let ended = run!(&store, tx => session::end_of(tx, &ada, id, 40));
+        assert_eq!(ended, ends, "{id}");
+    }
+    let ended = run!(&store, tx => session::find(tx, "ses_2")).unwrap();
+    assert_eq!(ended.ended_at, Some(40));
+    assert_eq!(list().await, [ada.session(), "ses_1"]);
+    let all = ada.clone();
+    assert_eq!(run!(&store, tx => session::end_all(tx, &all, 50)), 4);
+    assert_eq!(list().await, Vec::<String>::new());
+    let kept = run!(&store, tx => session::find(tx, "ses_ended")).unwrap();
+    assert_eq!(kept.ended_at, Some(30));
+    let bob = "bob@example.com";
+    assert_eq!(run!(&store, tx => session::end_of_address(tx, bob, 60)), 1);
+    assert_eq!(run!(&store, tx => session::end_of_address(tx, bob, 61)), 0);
+    let of_bob = run!(&store, tx => session::find(tx, "ses_of_bob")).unwrap();
+    assert_eq!(of_bob.ended_at, Some(60));
 }
 
 async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
