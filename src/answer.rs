@@ -106,6 +106,16 @@ pub fn signed_in(app: &App, tokens: &Tokens) {
     see_other("/billing");
 }
 
+/// Takes every cookie back, and goes to the start.
+pub fn signed_out(app: &App) {
+    use cookies::Name::{Access, Browser, Link, Refresh};
+    for name in [Access, Refresh, Browser, Link] {
+        set_cookie(&cookies::clear(&app.config, name));
+    }
+    forget_everything();
+    see_other("/");
+}
+
 /// Asks the browser to drop what it has kept of our pages, the back button's copies included.
 pub fn forget_everything() {
     if let Some(options) = use_context::<ResponseOptions>() {

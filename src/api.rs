@@ -36,10 +36,14 @@ pub async fn ask_link(email: String) -> Result<(), ApiError> {
 /// Signs in with the code from the mail, in the browser that asked for it.
 #[server(prefix = "/api", endpoint = "enter_code")]
 pub async fn enter_code(code: String) -> Result<(), ApiError> {
-    use crate::{answer, cookies, domain::sign_in};
+    use crate::{
+        answer, cookies,
+        domain::{browser::words, sign_in},
+    };
     let app = answer::app()?;
-    let browser = cookies::read(&answer::headers(), &app.config, cookies::Name::Browser);
-    let tokens = sign_in::enter_code(&app, &code, browser.as_deref())
+    let headers = answer::headers();
+    let browser = cookies::read(&headers, &app.config, cookies::Name::Browser);
+    let tokens = sign_in::enter_code(&app, &code, browser.as_deref(), &words(&headers))
         .await
         .map_err(answer::unavailable)?;
     match tokens {
@@ -53,12 +57,15 @@ pub async fn enter_code(code: String) -> Result<(), ApiError> {
 /// Signs in with the link that was opened in this browser. Nothing but this uses a link up.
 #[server(prefix = "/api", endpoint = "confirm_link")]
 pub async fn confirm_link() -> Result<(), ApiError> {
-    use crate::{answer, cookies, domain::sign_in};
+    use crate::{
+        answer, cookies,
+        domain::{browser::words, sign_in},
+    };
     let app = answer::app()?;
     let headers = answer::headers();
     let token = cookies::read(&headers, &app.config, cookies::Name::Link).unwrap_or_default();
     let browser = cookies::read(&headers, &app.config, cookies::Name::Browser);
-    let tokens = sign_in::confirm(&app, &token, browser.as_deref())
+    let tokens = sign_in::confirm(&app, &token, browser.as_deref(), &words(&headers))
         .await
         .map_err(answer::unavailable)?;
     match tokens {
@@ -72,19 +79,52 @@ pub async fn confirm_link() -> Result<(), ApiError> {
 /// Ends the session in the database and removes every cookie.
 #[server(prefix = "/api", endpoint = "sign_out")]
 pub async fn sign_out() -> Result<(), ApiError> {
-    use crate::{answer, cookies, domain::session};
+    use crate::{answer, domain::session};
     let app = answer::app()?;
     if let Ok(principal) = answer::principal() {
         session::end(&app, &principal)
             .await
             .map_err(answer::unavailable)?;
     }
-    use cookies::Name::{Access, Browser, Link, Refresh};
-    for name in [Access, Refresh, Browser, Link] {
-        answer::set_cookie(&cookies::clear(&app.config, name));
+    answer::signed_out(&app);
+    Ok(())
+}
+
+/// Ends one of the address's own sessions: `handle` is its name on the page of devices.
+#[server(prefix = "/api", endpoint = "end_session")]
+pub async fn end_session(handle: String) -> Result<(), ApiError> {
+    use crate::{
+        answer,
+        domain::devices::{self, Ended},
+    };
+    let app = answer::app()?;
+    let principal = match answer::principal() {
+        Ok(principal) => principal,
+        Err(error) => return answer::refuse(error),
+    };
+    match devices::end_one(&app, &principal, &handle)
+        .await
+        .map_err(answer::unavailable)?
+    {
+        Ended::This => answer::signed_out(&app),
+        Ended::Other => answer::see_other("/devices"),
     }
-    answer::forget_everything();
-    answer::see_other("/");
+    Ok(())
+}
+
+/// Ends every session of the address, in this browser too.
+#[server(prefix = "/api", endpoint = "sign_out_everywhere")]
+pub async fn sign_out_everywhere() -> Result<(), ApiError> {
+    use crate::{answer, domain::devices};
+    let app = answer::app()?;
+    let principal = match answer::principal() {
+        Ok(principal) => principal,
+        Err(error) => return answer::refuse(error),
+    };
+    devices::end_all(&app, &principal)
+        .await
+        .map_err(answer::unavailable)?;
+    answer::signed_out(&app);
     Ok(())
 }
 

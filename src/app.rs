@@ -9,7 +9,8 @@ use leptos_router::{
 };
 
 use crate::pages::{
-    billing::Billing, check::Check, confirm::Confirm, email_form::EmailForm, not_found::NotFound,
+    billing::Billing, check::Check, confirm::Confirm, devices::Devices, email_form::EmailForm,
+    not_found::NotFound,
 };
 
 /// The document around a page.
@@ -46,6 +47,7 @@ fn App() -> impl IntoView {
                 <Route path=(StaticSegment("sign-in"), StaticSegment("check")) view=Check ssr=SsrMode::Async/>
                 <Route path=(StaticSegment("sign-in"), StaticSegment("confirm")) view=Confirm ssr=SsrMode::Async/>
                 <Route path=StaticSegment("billing") view=Billing ssr=SsrMode::Async/>
+                <Route path=StaticSegment("devices") view=Devices ssr=SsrMode::Async/>
             </Routes>
         </Router>
     }

@@ -37,10 +37,10 @@ impl Name {
     }
 
     /// Seconds that a browser keeps it.
-    fn lifetime(self) -> i64 {
+    fn lifetime(self, config: &Config) -> i64 {
         match self {
             Name::Access => session::ACCESS_LIFETIME,
-            Name::Refresh => session::ABSOLUTE_LIFETIME,
+            Name::Refresh => config.session_hours * 60 * 60,
             Name::Browser | Name::Link => sign_in::LIFETIME,
         }
     }
@@ -61,7 +61,7 @@ pub fn read(headers: &HeaderMap, config: &Config, name: Name) -> Option<String> 
 
 /// A `Set-Cookie` line.
 pub fn set(config: &Config, name: Name, value: &str) -> String {
-    build(config, name, value, name.lifetime())
+    build(config, name, value, name.lifetime(config))
 }
 
 /// A `Set-Cookie` line that removes the cookie.

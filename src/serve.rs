@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    config::{self, Config},
+    config::{self, Config, Secret},
     domain::{
         App, billing,
         changes::Changes,
+        expiry,
         inbox::Inbox,
         keys::Keys,
         mode, outbox, purge, sweep,
@@ -76,7 +77,10 @@ pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, 
     let changes = Changes::default();
     let livemode = config.livemode();
     Ok(App {
-        keys: Keys::new(config.session_secret.expose()),
+        keys: Keys::new(
+            config.session_secret.expose(),
+            config.session_secrets_previous.iter().map(Secret::expose),
+        ),
         inbox: Inbox::start(store.clone(), clock.clone(), livemode, changes.clone()),
         portal_budget: billing::budget(clock.clone()),
         config: Arc::new(config),
@@ -102,6 +106,7 @@ pub async fn run(
     let worker = tokio::spawn(worker::run(app.clone(), stop.clone()));
     let sweep = tokio::spawn(sweep::run(app.clone(), stop.clone()));
     let purge = tokio::spawn(purge::run(app.clone(), stop.clone()));
+    let expiry = tokio::spawn(expiry::run(app.clone(), stop.clone()));
     let store = app.store.clone();
     // Open streams end when connections are no longer taken, not before.
     let closing = CancellationToken::new();
@@ -119,7 +124,7 @@ pub async fn run(
     }
     // They end by the same token; a panic in them was logged.
     let end = async {
-        let _ = tokio::join!(outbox, worker, sweep, purge);
+        let _ = tokio::join!(outbox, worker, sweep, purge, expiry);
         store.close().await;
     };
     if tokio::time::timeout(LAST_WORDS, end).await.is_err() {

@@ -10,7 +10,7 @@ export class Watch {
   violations = 0;
   private readonly allowed = [
     // Chromium tells that it did what our sign-out asked for.
-    /^console info: Clear-Site-Data header on '[^']*\/api\/sign_out': Cleared data types/,
+    /^console info: Clear-Site-Data header on '[^']*\/api\/(sign_out|sign_out_everywhere|end_session)': Cleared data types/,
     // A test types faster than a page moves the focus to its message.
     /^console info: Autofocus processing was blocked because a document already has a focused element/,
   ];

@@ -27,11 +27,16 @@ pub struct Config {
     pub stripe_webhook_secrets: Vec<Secret>,
     pub stripe_api_base: Url,
     pub session_secret: Secret,
+    pub session_secrets_previous: Vec<Secret>,
     pub smtp_url: Secret,
     pub mail_from: lettre::message::Mailbox,
     pub portal_hosts: Vec<String>,
     pub app_name: String,
     pub event_retention_days: i64,
+    /// Minutes without a request after which a session is over.
+    pub session_idle_minutes: i64,
+    /// Hours after which everybody signs in again, however busy.
+    pub session_hours: i64,
     /// `billhook dev`: mail is shown in the browser and Stripe is the stand-in.
     pub dev: bool,
 }

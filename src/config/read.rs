@@ -66,6 +66,17 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
         "at least 32 random bytes of your own, such as `openssl rand -hex 32` prints",
         |text| (is_strong(text) && is_safe(text)).then(|| Secret::new(text)),
     );
+    let session_secrets_previous = reader.optional(
+        "SESSION_SECRET_PREVIOUS",
+        "earlier values of SESSION_SECRET, separated by commas",
+        |text| {
+            let secrets: Vec<_> = text.split(',').map(str::trim).collect();
+            secrets
+                .iter()
+                .all(|secret| is_strong(secret))
+                .then(|| secrets.into_iter().map(Secret::new).collect::<Vec<_>>())
+        },
+    );
     let smtp_url = reader.parsed(
         "SMTP_URL",
         "smtps://user:password@host or smtp://user:password@host:587?tls=required, as mails hold what \
@@ -103,6 +114,18 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
         "a number of days from 1 to 3650",
         |text| text.parse().ok().filter(|days| (1..=3650).contains(days)),
     );
+    let session_idle_minutes = reader.parsed(
+        "SESSION_IDLE_MINUTES",
+        "a number of minutes from 5 to 1440",
+        |text| {
+            text.parse()
+                .ok()
+                .filter(|minutes| (5..=1440).contains(minutes))
+        },
+    );
+    let session_hours = reader.parsed("SESSION_HOURS", "a number of hours from 1 to 720", |text| {
+        text.parse().ok().filter(|hours| (1..=720).contains(hours))
+    });
     match (
         bind,
         frontend_url,
@@ -115,6 +138,8 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
         mail_from,
         app_name,
         event_retention_days,
+        session_idle_minutes,
+        session_hours,
         reader.faults.is_empty(),
     ) {
         (
@@ -129,6 +154,8 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             Some(mail_from),
             Some(app_name),
             Some(event_retention_days),
+            Some(session_idle_minutes),
+            Some(session_hours),
             true,
         ) => Ok(Config {
             bind,
@@ -138,11 +165,14 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             stripe_webhook_secrets,
             stripe_api_base,
             session_secret,
+            session_secrets_previous: session_secrets_previous.unwrap_or_default(),
             smtp_url,
             mail_from,
             portal_hosts: portal_hosts.unwrap_or_default(),
             app_name,
             event_retention_days,
+            session_idle_minutes,
+            session_hours,
             dev: false,
         }),
         _ => Err(reader.faults),
@@ -211,6 +241,11 @@ mod tests {
                 "SESSION_SECRET",
                 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
             ),
+            ("SESSION_SECRET_PREVIOUS", "too short"),
+            (
+                "SESSION_SECRET_PREVIOUS",
+                "0123456789abcdef0123456789abcdef, ",
+            ),
             ("STRIPE_API_KEY", "pk_live_x"),
             ("STRIPE_API_KEY", "rk_live_…"),
             ("STRIPE_API_KEY", "rk_live_"),
@@ -231,6 +266,10 @@ mod tests {
             ("DATABASE_URL", "mysql://x"),
             ("EVENT_RETENTION_DAYS", "0"),
             ("EVENT_RETENTION_DAYS", "a week"),
+            ("SESSION_IDLE_MINUTES", "4"),
+            ("SESSION_IDLE_MINUTES", "1441"),
+            ("SESSION_HOURS", "0"),
+            ("SESSION_HOURS", "-24"),
         ] {
             let mut settings = good();
             settings.insert(name.to_owned(), value.to_owned());

@@ -30,7 +30,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "SESSION_SECRET",
         default: "",
-        about: "At least 32 random bytes, for instance from `openssl rand -hex 32`. Changing it signs everybody out.",
+        about: "At least 32 random bytes, for instance from `openssl rand -hex 32`. Changing it signs everybody out, unless the old one is kept in `SESSION_SECRET_PREVIOUS`.",
     },
     Setting {
         name: "SMTP_URL",
@@ -66,6 +66,21 @@ pub const SETTINGS: &[Setting] = &[
         name: "EVENT_RETENTION_DAYS",
         default: "30",
         about: "How many days the payloads of events are kept, 1 to 3650. Their ids are kept for ever.",
+    },
+    Setting {
+        name: "SESSION_SECRET_PREVIOUS",
+        default: "none",
+        about: "Earlier values of `SESSION_SECRET`, separated by commas: sessions, links and codes made with them still work. Take them out after as many hours as `SESSION_HOURS` says; what is made with them counts for nothing from then on.",
+    },
+    Setting {
+        name: "SESSION_IDLE_MINUTES",
+        default: "30",
+        about: "How many minutes without a request end a session, 5 to 1440. A page that is open and not touched counts as none.",
+    },
+    Setting {
+        name: "SESSION_HOURS",
+        default: "24",
+        about: "After how many hours everybody signs in again, however busy, 1 to 720.",
     },
     Setting {
         name: "PORTAL_HOSTS",

@@ -1,19 +1,26 @@
-//! The asking browser in words, for the mail: rough, and only what cannot mislead. Nothing of the
+//! A browser in words, for mails and for the list of signed-in devices: rough, and only what cannot mislead. Nothing of the
 //! header itself is passed on.
 
 use axum::http::{HeaderMap, header};
 
 /// "It was asked for from Firefox on Linux.", or nothing where the browser is not known.
 pub fn sentence(headers: &HeaderMap) -> String {
-    let agent = headers
-        .get(header::USER_AGENT)
-        .and_then(|value| value.to_str().ok());
-    describe(agent.unwrap_or_default()).map_or_else(String::new, |words| {
-        format!("It was asked for from {words}.")
-    })
+    match words(headers) {
+        words if words.is_empty() => words,
+        words => format!("It was asked for from {words}."),
+    }
 }
 
-/// `Firefox on Linux`. Order matters: most browsers also claim to be others.
+/// `Firefox on Linux`, or nothing where the browser is not known.
+pub fn words(headers: &HeaderMap) -> String {
+    headers
+        .get(header::USER_AGENT)
+        .and_then(|value| value.to_str().ok())
+        .and_then(describe)
+        .unwrap_or_default()
+}
+
+/// Order matters: most browsers also claim to be others.
 fn describe(agent: &str) -> Option<String> {
     let named = |list: &[(&str, &'static str)]| {
         list.iter()

@@ -2,6 +2,7 @@
 //! cryptography is plugged in here from hmac and sha2, which leaves RSA and elliptic curves out of
 //! the program.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation,
@@ -16,6 +17,23 @@ use signature::{Signer, Verifier};
 pub const LEEWAY: i64 = 5;
 /// RFC 9068, 2.1: says what the token is, so that no other JWT passes for it.
 const TYPE: &str = "at+jwt";
+/// No token of ours has near this many bytes.
+const LONGEST: usize = 2048;
+
+/// A key, and the name by which tokens say that it signed them.
+#[derive(Clone)]
+pub struct Key {
+    pub id: String,
+    pub bytes: [u8; 32],
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Key")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
 
 static HS256: CryptoProvider = CryptoProvider {
     signer_factory: |algorithm, key| match algorithm {
@@ -30,31 +48,49 @@ static HS256: CryptoProvider = CryptoProvider {
 };
 
 /// The token of `claims`, or an empty text, which no check lets through, if it cannot be made.
-pub fn encode(claims: &impl Serialize, key: &[u8]) -> String {
+pub fn encode(claims: &impl Serialize, key: &Key) -> String {
     install();
-    let header = Header {
-        typ: Some(TYPE.to_owned()),
-        ..Header::new(Algorithm::HS256)
-    };
-    jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(key)).unwrap_or_default()
+    let secret = EncodingKey::from_secret(&key.bytes);
+    jsonwebtoken::encode(&header(key), claims, &secret).unwrap_or_default()
 }
 
 /// The claims of `token`, if signature, algorithm, type, issuer and audience are right and it has
 /// an expiry. Whether that has passed is for the caller, who has the clock.
+///
+/// Nothing of a header is obeyed or even read: it is the one that we write, to the letter, for one of
+/// the keys, or the token is none of ours.
 pub fn decode<C: DeserializeOwned + Clone>(
     token: &str,
-    key: &[u8],
+    keys: impl IntoIterator<Item = Key>,
     issuer: &str,
     audience: &str,
 ) -> Option<C> {
     install();
+    let (head, _) = token.split_once('.').filter(|_| token.len() <= LONGEST)?;
+    let key = keys
+        .into_iter()
+        .find(|key| encoded_header(key).as_deref() == Some(head))?;
     let mut validation = Validation::new(Algorithm::HS256);
     validation.set_issuer(&[issuer]);
     validation.set_audience(&[audience]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     validation.validate_exp = false;
-    let token = jsonwebtoken::decode(token, &DecodingKey::from_secret(key), &validation).ok()?;
-    (token.header.typ.as_deref() == Some(TYPE)).then_some(token.claims)
+    let secret = DecodingKey::from_secret(&key.bytes);
+    let token = jsonwebtoken::decode(token, &secret, &validation).ok()?;
+    Some(token.claims)
+}
+
+fn header(key: &Key) -> Header {
+    Header {
+        typ: Some(TYPE.to_owned()),
+        kid: Some(key.id.clone()),
+        ..Header::new(Algorithm::HS256)
+    }
+}
+
+fn encoded_header(key: &Key) -> Option<String> {
+    let json = serde_json::to_vec(&header(key)).ok()?;
+    Some(URL_SAFE_NO_PAD.encode(json))
 }
 
 fn install() {

@@ -1,10 +1,13 @@
 //! Every key of the server, derived from `SESSION_SECRET`, one per purpose, so that a value made
-//! for one purpose is worth nothing for another.
+//! for one purpose is worth nothing for another. What was made with an earlier secret is still taken
+//! while `SESSION_SECRET_PREVIOUS` names that; nothing is made with it any more.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+
+use super::jwt;
 
 /// What a key is for.
 #[derive(Clone, Copy, Debug)]
@@ -21,11 +24,23 @@ pub enum Purpose {
     CodeHash,
     /// Hashes addresses for the audit log.
     Audit,
+    /// Names a session on a page.
+    Handle,
 }
 
-/// The server's secret. Its `Debug` shows nothing.
+/// The server's secrets, the present one and those before it. Its `Debug` shows nothing.
 #[derive(Clone)]
-pub struct Keys(Hkdf<Sha256>);
+pub struct Keys {
+    present: Secret,
+    previous: Vec<Secret>,
+}
+
+#[derive(Clone)]
+struct Secret {
+    /// Tells secrets apart, and nothing about them.
+    id: String,
+    hkdf: Hkdf<Sha256>,
+}
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -34,42 +49,100 @@ impl std::fmt::Debug for Keys {
 }
 
 impl Keys {
-    pub fn new(session_secret: &str) -> Keys {
-        Keys(Hkdf::new(None, session_secret.as_bytes()))
+    pub fn new<'a>(session_secret: &str, previous: impl IntoIterator<Item = &'a str>) -> Keys {
+        Keys {
+            present: Secret::new(session_secret),
+            previous: previous.into_iter().map(Secret::new).collect(),
+        }
     }
 
     /// The 256-bit key of one purpose (RFC 5869).
     pub fn key(&self, purpose: Purpose) -> [u8; 32] {
-        let label: &[u8] = match purpose {
+        self.present.key(purpose)
+    }
+
+    /// The key that signs tokens.
+    pub fn signing_key(&self, purpose: Purpose) -> jwt::Key {
+        self.present.jwt_key(purpose)
+    }
+
+    /// The keys whose tokens are taken.
+    pub fn jwt_keys(&self, purpose: Purpose) -> impl Iterator<Item = jwt::Key> + '_ {
+        self.secrets().map(move |secret| secret.jwt_key(purpose))
+    }
+
+    /// HMAC-SHA256 of `message`.
+    pub fn mac(&self, purpose: Purpose, message: &str) -> [u8; 32] {
+        self.present.mac(purpose, message)
+    }
+
+    /// Whether `tag` is the MAC of `message`, in constant time.
+    pub fn verify(&self, purpose: Purpose, message: &str, tag: &[u8]) -> bool {
+        self.secrets().any(|secret| {
+            let hmac = secret.hmac(purpose, message);
+            hmac.verify_slice(tag).is_ok()
+        })
+    }
+
+    /// Each secret alone, the present one first: for what was made with one of them.
+    pub fn each(&self) -> impl Iterator<Item = Keys> + '_ {
+        self.secrets().map(|secret| Keys {
+            present: secret.clone(),
+            previous: Vec::new(),
+        })
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        std::iter::once(&self.present).chain(&self.previous)
+    }
+}
+
+impl Secret {
+    fn new(text: &str) -> Secret {
+        let mut secret = Secret {
+            id: String::new(),
+            hkdf: Hkdf::new(None, text.as_bytes()),
+        };
+        secret.id = hex::encode(&secret.expand(b"billhook key id")[..4]);
+        secret
+    }
+
+    fn key(&self, purpose: Purpose) -> [u8; 32] {
+        self.expand(match purpose {
             Purpose::Access => b"billhook access token",
             Purpose::Refresh => b"billhook refresh token",
             Purpose::Link => b"billhook sign-in link",
             Purpose::Code => b"billhook sign-in code",
             Purpose::CodeHash => b"billhook sign-in code hash",
             Purpose::Audit => b"billhook audit log",
-        };
-        let mut key = [0; 32];
-        // Expanding fails above 8,160 bytes only, and this is 32.
-        if self.0.expand(label, &mut key).is_err() {
-            key = Sha256::digest(label).into();
+            Purpose::Handle => b"billhook session handle",
+        })
+    }
+
+    fn jwt_key(&self, purpose: Purpose) -> jwt::Key {
+        jwt::Key {
+            id: self.id.clone(),
+            bytes: self.key(purpose),
         }
-        key
     }
 
-    /// HMAC-SHA256 of `message`.
-    pub fn mac(&self, purpose: Purpose, message: &str) -> [u8; 32] {
+    fn mac(&self, purpose: Purpose, message: &str) -> [u8; 32] {
         self.hmac(purpose, message).finalize().into_bytes().into()
-    }
-
-    /// Whether `tag` is the MAC of `message`, in constant time.
-    pub fn verify(&self, purpose: Purpose, message: &str, tag: &[u8]) -> bool {
-        self.hmac(purpose, message).verify_slice(tag).is_ok()
     }
 
     fn hmac(&self, purpose: Purpose, message: &str) -> Hmac<Sha256> {
         let mut mac = hmac_sha256(&self.key(purpose));
         mac.update(message.as_bytes());
         mac
+    }
+
+    fn expand(&self, label: &[u8]) -> [u8; 32] {
+        let mut key = [0; 32];
+        // Expanding fails above 8,160 bytes only, and this is 32.
+        if self.hkdf.expand(label, &mut key).is_err() {
+            key = Sha256::digest(label).into();
+        }
+        key
     }
 }
 

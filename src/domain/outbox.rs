@@ -1,5 +1,5 @@
-//! Sends the mails of the outbox, one at a time, again after a failure, and never after the link in
-//! them has expired.
+//! Sends the mails of the outbox, one at a time, again after a failure, and never after they are of no
+//! more use: after the link in them has expired, or a day after a session ended by reuse.
 
 use std::time::Duration;
 
@@ -8,12 +8,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{App, sign_in};
 use crate::{
-    mail::SignInMail,
-    store::{self, outbox::Mail, sign_in::SignIn},
+    mail::{Letter, ReuseMail, SignInMail},
+    store::{self, Tx, outbox::Mail, session::Session, sign_in::SignIn},
 };
 
 /// Seconds after which a mail whose sender has died is tried by another.
 const LEASE: i64 = 60;
+/// Seconds that a mail about a reuse is tried.
+const REUSE_LIFETIME: i64 = 24 * 60 * 60;
 /// Nobody tells us of mails that other processes queue, so we look this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -34,6 +36,7 @@ pub async fn run(app: App, stop: CancellationToken) {
 /// Handles one mail that is due. False when there is none.
 pub async fn step(app: &App) -> store::Result<bool> {
     let now = app.clock.now();
+    let for_letter = app.clone();
     let claimed = app
         .store
         .write(move |tx| {
@@ -41,23 +44,19 @@ pub async fn step(app: &App) -> store::Result<bool> {
                 let Some(mail) = store::outbox::claim(tx, now, now + LEASE).await? else {
                     return Ok(None);
                 };
-                let sign_in = store::sign_in::by_id(tx, &mail.sign_in_id).await?;
-                Ok(Some((mail, sign_in)))
+                let letter = letter(&for_letter, tx, &mail, now).await?;
+                Ok(Some((mail, letter)))
             }
             .boxed()
         })
         .await?;
-    let Some((mail, sign_in)) = claimed else {
+    let Some((mail, letter)) = claimed else {
         return Ok(false);
     };
-    let live = sign_in.filter(|row| row.used_at.is_none() && row.expires_at > now);
-    let sent = match live {
-        Some(sign_in) => app.mailer.send(compose(app, &mail, &sign_in)).await,
+    let sent = match letter {
+        Some(letter) => app.mailer.send(letter).await,
         None => {
-            tracing::warn!(
-                mail = mail.id,
-                "a mail is dropped: its link is used or has expired"
-            );
+            tracing::warn!(mail = mail.id, "a mail is dropped: it is of no more use");
             return drop_mail(app, mail.id).await.map(|()| true);
         }
     };
@@ -83,17 +82,47 @@ pub async fn step(app: &App) -> store::Result<bool> {
     Ok(true)
 }
 
-fn compose(app: &App, mail: &Mail, sign_in: &SignIn) -> SignInMail {
-    SignInMail {
+/// What the mail says, if it is still of use.
+async fn letter(app: &App, tx: &mut Tx, mail: &Mail, now: i64) -> store::Result<Option<Letter>> {
+    match (mail.kind.as_str(), &mail.sign_in_id, &mail.session_id) {
+        (Mail::SIGN_IN, Some(id), _) => {
+            let sign_in = store::sign_in::by_id(tx, id).await?;
+            let live = sign_in.filter(|row| row.used_at.is_none() && row.expires_at > now);
+            Ok(live
+                .and_then(|row| about_sign_in(app, mail, &row))
+                .map(Letter::SignIn))
+        }
+        (Mail::REUSE, _, Some(id)) => {
+            let session = store::session::find(tx, id).await?;
+            let until = |row: &Session| row.ended_at.map(|ended_at| ended_at + REUSE_LIFETIME);
+            let recent = session.filter(|row| until(row).is_some_and(|until| now < until));
+            Ok(recent.map(|row| Letter::Reuse(about_reuse(app, mail, row))))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn about_sign_in(app: &App, mail: &Mail, sign_in: &SignIn) -> Option<SignInMail> {
+    let (token, code) = sign_in::token_and_code(app, sign_in)?;
+    Some(SignInMail {
         id: mail.id.clone(),
         to: sign_in.email.clone(),
-        link: app.config.url(&format!(
-            "/sign-in/link?token={}",
-            sign_in::token(app, &sign_in.id)
-        )),
-        code: sign_in::code(app, &sign_in.id),
+        link: app.config.url(&format!("/sign-in/link?token={token}")),
+        code,
         minutes: sign_in::LIFETIME / 60,
         asked_from: mail.asked_from.clone(),
+    })
+}
+
+fn about_reuse(app: &App, mail: &Mail, session: Session) -> ReuseMail {
+    ReuseMail {
+        id: mail.id.clone(),
+        to: session.email,
+        browser: match session.browser {
+            words if words.is_empty() => "a browser that we cannot name".to_owned(),
+            words => words,
+        },
+        start: app.config.url("/"),
     }
 }
 

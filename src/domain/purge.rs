@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::{FutureExt, future::BoxFuture};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, session::ABSOLUTE_LIFETIME};
+use super::App;
 use crate::store::{self, Tx};
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -83,9 +83,9 @@ pub async fn purge(app: &App) -> store::Result<Purged> {
     })
     .await?;
     let ended_before = now - SESSIONS_FOR;
+    let lifetime = app.config.session_hours * 60 * 60;
     let sessions = until_none(app, move |tx| {
-        async move { store::session::purge(tx, ended_before, ABSOLUTE_LIFETIME, MOST).await }
-            .boxed()
+        async move { store::session::purge(tx, ended_before, lifetime, MOST).await }.boxed()
     })
     .await?;
     Ok(Purged {

@@ -76,7 +76,9 @@ pub async fn ask(
     };
     let mail = Mail {
         id: clock::new_id("mail"),
-        sign_in_id: row.id.clone(),
+        kind: Mail::SIGN_IN.to_owned(),
+        sign_in_id: Some(row.id.clone()),
+        session_id: None,
         asked_from: asked_from.to_owned(),
         attempts: 0,
         due_at: now,
@@ -137,11 +139,13 @@ pub async fn look(app: &App, token: &str, browser: Option<&str>) -> store::Resul
     })
 }
 
-/// Uses a link. Of any number of parallel calls exactly one gets a session.
+/// Uses a link. Of any number of parallel calls exactly one gets a session. `words` describe the
+/// browser.
 pub async fn confirm(
     app: &App,
     token: &str,
     browser: Option<&str>,
+    words: &str,
 ) -> store::Result<Result<Tokens, Refusal>> {
     let (hash, now) = (keys::sha256_hex(token), app.clock.now());
     let row = app
@@ -154,7 +158,7 @@ pub async fn confirm(
             .once_for(&row.id)
     });
     match usable(row, browser, now) {
-        Ok(row) => Ok(consume(app, row).await?.ok_or(Refusal::Spent)),
+        Ok(row) => Ok(consume(app, row, words).await?.ok_or(Refusal::Spent)),
         Err(refusal) => {
             // Using a link twice is no attack.
             if let (Refusal::OtherBrowser, Some(entry)) = (refusal, tried) {
@@ -170,6 +174,7 @@ pub async fn enter_code(
     app: &App,
     typed: &str,
     browser: Option<&str>,
+    words: &str,
 ) -> store::Result<Result<Tokens, Refusal>> {
     let Some(browser) = browser else {
         return Ok(Err(Refusal::Spent));
@@ -199,7 +204,7 @@ pub async fn enter_code(
     let tries_left = open.iter().any(|row| row.attempts < MOST_TRIES);
     let hit = hit.and_then(|place| open.into_iter().nth(place));
     match hit {
-        Some(row) => Ok(consume(app, row).await?.ok_or(Refusal::Spent)),
+        Some(row) => Ok(consume(app, row, words).await?.ok_or(Refusal::Spent)),
         None if tries_left => Ok(Err(Refusal::WrongCode)),
         None => Ok(Err(Refusal::Spent)),
     }
@@ -207,12 +212,30 @@ pub async fn enter_code(
 
 /// The token of a link. It is derived, so that the outbox need not hold it.
 pub fn token(app: &App, id: &str) -> String {
-    keys::encode(&app.keys.mac(Purpose::Link, id))
+    token_by(&app.keys, id)
 }
 
 /// The 8 digits of a sign-in.
 pub fn code(app: &App, id: &str) -> String {
-    let mac = app.keys.mac(Purpose::Code, id);
+    code_by(&app.keys, id)
+}
+
+/// Token and code of a sign-in that may have been asked for before the secret was changed. Nothing when
+/// its secret is not known any more.
+pub fn token_and_code(app: &App, row: &SignIn) -> Option<(String, String)> {
+    app.keys.each().find_map(|keys| {
+        let token = token_by(&keys, &row.id);
+        let is_its = keys::sha256_hex(&token) == row.token_hash;
+        is_its.then(|| (token, code_by(&keys, &row.id)))
+    })
+}
+
+fn token_by(keys: &Keys, id: &str) -> String {
+    keys::encode(&keys.mac(Purpose::Link, id))
+}
+
+fn code_by(keys: &Keys, id: &str) -> String {
+    let mac = keys.mac(Purpose::Code, id);
     let number = mac[..8]
         .iter()
         .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
@@ -240,10 +263,10 @@ fn usable(row: Option<SignIn>, browser: Option<&str>, now: i64) -> Result<SignIn
     }
 }
 
-async fn consume(app: &App, row: SignIn) -> store::Result<Option<Tokens>> {
+async fn consume(app: &App, row: SignIn, words: &str) -> store::Result<Option<Tokens>> {
     let now = app.clock.now();
-    let masked = super::email::mask(&row.email);
     let entry = audit::entry(&app.keys, now, What::SignedIn, &row.email).about(&row.id);
+    let (masked, words) = (super::email::mask(&row.email), words.to_owned());
     let session = app
         .store
         .write(move |tx| {
@@ -255,7 +278,7 @@ async fn consume(app: &App, row: SignIn) -> store::Result<Option<Tokens>> {
                     return Ok(None);
                 };
                 store::sign_in::end_all(tx, &email, now).await?;
-                let session = session::new(email, now);
+                let session = session::new(email, &words, now);
                 store::session::insert(tx, &session).await?;
                 store::audit::insert(tx, &entry.with_session(&session.id)).await?;
                 Ok(Some(session))

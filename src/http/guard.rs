@@ -41,7 +41,13 @@ pub async fn layer(
     let access = cookies::read(request.headers(), config, Name::Access);
     let refresh = cookies::read(request.headers(), config, Name::Refresh);
     let had_cookies = access.is_some() || refresh.is_some();
-    let identity = session::identify(&site.app, access.as_deref(), refresh.as_deref()).await;
+    let (access, refresh) = (access.as_deref(), refresh.as_deref());
+    let identity = if route.as_str() == live::ROUTE {
+        // The browser comes back for it for as long as a page is open.
+        session::peek(&site.app, access, refresh).await
+    } else {
+        session::identify(&site.app, access, refresh).await
+    };
     let (principal, tokens) = match identity {
         Ok(Identity::Known(principal)) => (Some(principal), None),
         Ok(Identity::Renewed(principal, tokens)) => (Some(principal), Some(tokens)),

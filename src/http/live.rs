@@ -2,8 +2,9 @@
 //! whole list as JSON: at once, so that nothing is missed between page and stream, and after each
 //! change. `signed-out` says that the session is over.
 //!
-//! The stream ends when the access token that opened it would have: the browser comes back by
-//! itself, and passes the guard again.
+//! The stream ends after as long as an access token lives: the browser comes back by itself, and passes
+//! the guard again. An open page is no use of the session, so one that nobody touches is told at the
+//! idle limit that it is over.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -31,6 +32,8 @@ use crate::{
     store::Principal,
 };
 
+pub const ROUTE: &str = "/billing/live";
+
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub async fn stream(
@@ -49,6 +52,7 @@ pub async fn stream(
         app: site.app.clone(),
         principal,
         is_new: true,
+        seconds_left: 0,
     };
     answer(stream::unfold(Some(page), next).take_until(Box::pin(end)))
 }
@@ -78,17 +82,29 @@ struct Page {
     principal: Principal,
     changes: Receiver<Change>,
     is_new: bool,
+    /// Until its session reaches a limit, as it was when last looked at.
+    seconds_left: i64,
 }
 
 /// The list at once, then after each change. When the database does not answer, the stream ends:
 /// the browser comes back, and gets the list then.
 async fn next(page: Option<Page>) -> Option<(Result<Event, Infallible>, Option<Page>)> {
     let mut page = page?;
-    if !std::mem::take(&mut page.is_new) {
-        page.wait_for_change().await?;
-    }
-    if !session::is_live(&page.app, &page.principal).await.ok()? {
-        return Some((Ok(over()), None));
+    let mut is_due = std::mem::take(&mut page.is_new);
+    loop {
+        if !is_due {
+            is_due = page.wait_for_change().await?;
+        }
+        match session::seconds_left(&page.app, &page.principal)
+            .await
+            .ok()?
+        {
+            Some(seconds) => page.seconds_left = seconds,
+            None => return Some((Ok(over()), None)),
+        }
+        if is_due {
+            break;
+        }
     }
     let list = billing::customers(&page.app, &page.principal).await.ok()?;
     let event = Event::default().event("customers").json_data(list).ok()?;
@@ -96,21 +112,29 @@ async fn next(page: Option<Page>) -> Option<(Result<Event, Infallible>, Option<P
 }
 
 impl Page {
-    /// `None` when the program is ending.
-    async fn wait_for_change(&mut self) -> Option<()> {
-        loop {
-            match self.changes.recv().await {
-                Ok(change) if !change.concerns(self.principal.email()) => {}
-                // After a lag some were missed; one of them may have been ours.
-                Ok(_) | Err(RecvError::Lagged(_)) => break,
-                Err(RecvError::Closed) => return None,
+    /// True after a change, false when the session may be over, `None` when the program is ending.
+    async fn wait_for_change(&mut self) -> Option<bool> {
+        let limit = Duration::from_secs(self.seconds_left.max(1).unsigned_abs());
+        let change = async {
+            loop {
+                match self.changes.recv().await {
+                    Ok(change) if !change.concerns(self.principal.email()) => {}
+                    // After a lag some were missed; one of them may have been ours.
+                    Ok(_) | Err(RecvError::Lagged(_)) => return Some(true),
+                    Err(RecvError::Closed) => return None,
+                }
             }
-        }
+        };
+        let is_changed = tokio::time::timeout(limit, change)
+            .await
+            .unwrap_or(Some(false))?;
         // The list that is read next holds these already.
-        while !matches!(
-            self.changes.try_recv(),
-            Err(TryRecvError::Empty | TryRecvError::Closed)
-        ) {}
-        Some(())
+        while is_changed
+            && !matches!(
+                self.changes.try_recv(),
+                Err(TryRecvError::Empty | TryRecvError::Closed)
+            )
+        {}
+        Some(is_changed)
     }
 }

@@ -1,5 +1,5 @@
-//! Mail: what is sent and how. There is one kind, the sign-in mail, as text and as HTML that say
-//! the same.
+//! Mail: what is sent and how. There are two kinds, the sign-in mail and the one after a reuse, each
+//! as text and as HTML that say the same.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,6 +9,33 @@ use lettre::{
 };
 
 use crate::model::escape;
+
+/// A mail of either kind.
+#[derive(Clone, Debug)]
+pub enum Letter {
+    SignIn(SignInMail),
+    Reuse(ReuseMail),
+}
+
+/// What a mail says after a copy of a session's tokens was used.
+#[derive(Clone)]
+pub struct ReuseMail {
+    /// The local part of its Message-ID, the same on every try.
+    pub id: String,
+    pub to: String,
+    /// The browser that signed in, in words.
+    pub browser: String,
+    /// Where to sign in again.
+    pub start: String,
+}
+
+impl std::fmt::Debug for ReuseMail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReuseMail")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
 
 /// What a sign-in mail says.
 #[derive(Clone)]
@@ -97,7 +124,7 @@ impl Mailer {
     }
 
     /// Sends the mail, or keeps it.
-    pub async fn send(&self, mail: SignInMail) -> Result<(), Error> {
+    pub async fn send(&self, mail: Letter) -> Result<(), Error> {
         match self {
             Mailer::Smtp {
                 transport,
@@ -112,10 +139,10 @@ impl Mailer {
                 clock,
             } => {
                 let kept = KeptMail {
-                    subject: subject(app_name),
+                    subject: subject(&mail, app_name),
                     text: text(&mail, app_name),
                     html: html(&mail, app_name),
-                    to: mail.to,
+                    to: mail.to().to_owned(),
                     at: clock.now(),
                 };
                 let mut mails = mails
@@ -130,14 +157,43 @@ impl Mailer {
     }
 }
 
-fn message(mail: &SignInMail, from: &Mailbox, app_name: &str) -> Result<Message, Error> {
+impl Letter {
+    fn id(&self) -> &str {
+        match self {
+            Letter::SignIn(mail) => &mail.id,
+            Letter::Reuse(mail) => &mail.id,
+        }
+    }
+
+    fn to(&self) -> &str {
+        match self {
+            Letter::SignIn(mail) => &mail.to,
+            Letter::Reuse(mail) => &mail.to,
+        }
+    }
+
+    /// The value of one of its template's blanks.
+    fn value(&self, name: &str) -> Option<String> {
+        match (self, name) {
+            (Letter::SignIn(mail), "link") => Some(mail.link.clone()),
+            (Letter::SignIn(mail), "code") => Some(spaced(&mail.code)),
+            (Letter::SignIn(mail), "minutes") => Some(mail.minutes.to_string()),
+            (Letter::SignIn(mail), "asked_from") => Some(mail.asked_from.clone()),
+            (Letter::Reuse(mail), "browser") => Some(mail.browser.clone()),
+            (Letter::Reuse(mail), "start") => Some(mail.start.clone()),
+            _ => None,
+        }
+    }
+}
+
+fn message(mail: &Letter, from: &Mailbox, app_name: &str) -> Result<Message, Error> {
     let problem = |error: &dyn std::fmt::Display| Error::Message(error.to_string());
-    let to: lettre::Address = mail.to.parse().map_err(|error| problem(&error))?;
+    let to: lettre::Address = mail.to().parse().map_err(|error| problem(&error))?;
     Message::builder()
         .from(from.clone())
         .to(Mailbox::new(None, to))
-        .subject(subject(app_name))
-        .message_id(Some(format!("<{}@{}>", mail.id, from.email.domain())))
+        .subject(subject(mail, app_name))
+        .message_id(Some(format!("<{}@{}>", mail.id(), from.email.domain())))
         .multipart(MultiPart::alternative_plain_html(
             text(mail, app_name),
             html(mail, app_name),
@@ -145,31 +201,40 @@ fn message(mail: &SignInMail, from: &Mailbox, app_name: &str) -> Result<Message,
         .map_err(|error| problem(&error))
 }
 
-fn subject(app_name: &str) -> String {
-    format!("Sign in to {app_name} billing")
+fn subject(mail: &Letter, app_name: &str) -> String {
+    match mail {
+        Letter::SignIn(_) => format!("Sign in to {app_name} billing"),
+        Letter::Reuse(_) => format!("You were signed out of {app_name} billing"),
+    }
 }
 
-fn text(mail: &SignInMail, app_name: &str) -> String {
-    fill(include_str!("sign_in.txt"), mail, app_name, str::to_owned)
+fn text(mail: &Letter, app_name: &str) -> String {
+    let template = match mail {
+        Letter::SignIn(_) => include_str!("sign_in.txt"),
+        Letter::Reuse(_) => include_str!("reuse.txt"),
+    };
+    fill(template, mail, app_name, str::to_owned)
 }
 
-fn html(mail: &SignInMail, app_name: &str) -> String {
-    fill(include_str!("sign_in.html"), mail, app_name, escape)
+fn html(mail: &Letter, app_name: &str) -> String {
+    let template = match mail {
+        Letter::SignIn(_) => include_str!("sign_in.html"),
+        Letter::Reuse(_) => include_str!("reuse.html"),
+    };
+    fill(template, mail, app_name, escape)
 }
 
 /// Puts the values into a template. In one pass, so that a value with braces in it stays a value.
-fn fill(template: &str, mail: &SignInMail, app_name: &str, escape: fn(&str) -> String) -> String {
+fn fill(template: &str, mail: &Letter, app_name: &str, escape: fn(&str) -> String) -> String {
     let mut filled = String::with_capacity(template.len() + 512);
     let mut rest = template;
     while let Some((before, name, after)) = next_name(rest) {
         filled.push_str(before);
         let value = match name {
             "app_name" => app_name.to_owned(),
-            "link" => mail.link.clone(),
-            "code" => spaced(&mail.code),
-            "minutes" => mail.minutes.to_string(),
-            "asked_from" => mail.asked_from.clone(),
-            other => format!("{{{{{other}}}}}"),
+            name => mail
+                .value(name)
+                .unwrap_or_else(|| format!("{{{{{name}}}}}")),
         };
         filled.push_str(&escape(&value));
         rest = after;
@@ -195,15 +260,40 @@ fn spaced(code: &str) -> String {
 mod tests {
     use super::*;
 
-    fn mail() -> SignInMail {
-        SignInMail {
+    fn mail() -> Letter {
+        Letter::SignIn(SignInMail {
             id: "mail_1".to_owned(),
             to: "ada@example.com".to_owned(),
             link: "https://billing.example.com/sign-in/link?token=abc".to_owned(),
             code: "12345678".to_owned(),
             minutes: 10,
             asked_from: "It was asked for from {{link}} <Firefox>.".to_owned(),
+        })
+    }
+
+    #[test]
+    fn the_mail_after_a_reuse_says_the_same_twice_and_leaves_no_blank_unfilled() {
+        let mail = Letter::Reuse(ReuseMail {
+            id: "mail_2".to_owned(),
+            to: "ada@example.com".to_owned(),
+            browser: "Firefox on Linux".to_owned(),
+            start: "https://billing.example.com/".to_owned(),
+        });
+        for body in [text(&mail, "Northwind"), html(&mail, "Northwind")] {
+            for words in [
+                "Firefox on Linux",
+                "https://billing.example.com/",
+                "Northwind",
+            ] {
+                assert!(body.contains(words), "{words}: {body}");
+            }
+            assert!(!body.contains("{{"), "{body}");
         }
+        assert_eq!(
+            subject(&mail, "Northwind"),
+            "You were signed out of Northwind billing"
+        );
+        assert!(!format!("{mail:?}").contains("ada@"));
     }
 
     #[test]

@@ -48,9 +48,12 @@ pub fn Head(app_name: String, dev: bool, address: Option<String>) -> impl IntoVi
                     .map(|address| {
                         view! {
                             <p class="who">{format!("Signed in as {address}")}</p>
-                            <form method="post" action="/api/sign_out">
-                                <button class="button quiet">"Sign out"</button>
-                            </form>
+                            <div class="own">
+                                <a class="button quiet" href="/devices">"Devices"</a>
+                                <form method="post" action="/api/sign_out">
+                                    <button class="button quiet">"Sign out"</button>
+                                </form>
+                            </div>
                         }
                     })}
             </div>

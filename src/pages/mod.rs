@@ -4,6 +4,7 @@
 pub mod billing;
 pub mod check;
 pub mod confirm;
+pub mod devices;
 pub mod email_form;
 pub mod frame;
 pub mod message;

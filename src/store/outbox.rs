@@ -7,7 +7,12 @@ use super::{Result, Tx, on};
 pub struct Mail {
     /// Also the local part of the mail's Message-ID, so that a second try is the same mail.
     pub id: String,
-    pub sign_in_id: String,
+    /// [`Mail::SIGN_IN`] or [`Mail::REUSE`].
+    pub kind: String,
+    /// What a mail of the first kind is about.
+    pub sign_in_id: Option<String>,
+    /// What one of the second kind is about.
+    pub session_id: Option<String>,
     /// The asking browser in words, for the person who reads the mail.
     pub asked_from: String,
     pub attempts: i64,
@@ -16,12 +21,22 @@ pub struct Mail {
     pub sent_at: Option<i64>,
 }
 
+impl Mail {
+    /// The link and the code of a sign-in.
+    pub const SIGN_IN: &str = "sign_in";
+    /// A copy of a session's tokens was used, and the session ended.
+    pub const REUSE: &str = "reuse";
+}
+
 pub async fn insert(tx: &mut Tx, mail: &Mail) -> Result<()> {
-    const SQL: &str = "INSERT INTO outbox (id, sign_in_id, asked_from, attempts, due_at, sent_at)
-        VALUES ($1, $2, $3, $4, $5, $6)";
+    const SQL: &str = "INSERT INTO outbox
+            (id, kind, sign_in_id, session_id, asked_from, attempts, due_at, sent_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     on!(tx, connection => sqlx::query(SQL)
         .bind(&mail.id)
+        .bind(&mail.kind)
         .bind(&mail.sign_in_id)
+        .bind(&mail.session_id)
         .bind(&mail.asked_from)
         .bind(mail.attempts)
         .bind(mail.due_at)

@@ -35,26 +35,43 @@ pub struct Session {
     pub email: String,
     /// Which refresh token is the present one, counted from 1.
     pub generation: i64,
+    /// The one that the present one was made from. Those between the two were lost on the way.
+    pub parent_generation: i64,
     /// The newest generation that has come back from the browser.
     pub seen_generation: i64,
     /// When `generation` last grew.
     pub rotated_at: i64,
+    /// When the browser was last heard of, to the minute.
+    pub active_at: i64,
     pub created_at: i64,
     pub ended_at: Option<i64>,
+    /// The browser in words, or nothing.
+    pub browser: String,
+}
+
+/// Sessions live that began after the one time and were used after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub began_after: i64,
+    pub active_after: i64,
 }
 
 pub async fn insert(tx: &mut Tx, row: &Session) -> Result<()> {
     const SQL: &str = "INSERT INTO session
-            (id, email, generation, seen_generation, rotated_at, created_at, ended_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+            (id, email, generation, parent_generation, seen_generation, rotated_at, active_at,
+             created_at, ended_at, browser)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     on!(tx, connection => sqlx::query(SQL)
         .bind(&row.id)
         .bind(&row.email)
         .bind(row.generation)
+        .bind(row.parent_generation)
         .bind(row.seen_generation)
         .bind(row.rotated_at)
+        .bind(row.active_at)
         .bind(row.created_at)
         .bind(row.ended_at)
+        .bind(&row.browser)
         .execute(connection)
         .await
         .map(drop))
@@ -65,35 +82,41 @@ pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<Session>> {
     on!(tx, connection => sqlx::query_as(SQL).bind(id).fetch_optional(connection).await)
 }
 
-/// The principal of a session that has not ended and began after `began_after`.
+/// The principal of a session that has not ended and is within its limits.
 pub async fn principal(
     tx: &mut Tx,
     id: &str,
-    began_after: i64,
+    limits: Limits,
     livemode: bool,
 ) -> Result<Option<(Principal, Session)>> {
     let session = find(tx, id).await?;
-    Ok(session
-        .filter(|row| row.ended_at.is_none() && row.created_at > began_after)
-        .map(|row| {
-            (
-                Principal {
-                    email: row.email.clone(),
-                    session: row.id.clone(),
-                    livemode,
-                },
-                row,
-            )
-        }))
+    let is_live = |row: &Session| {
+        row.ended_at.is_none()
+            && row.created_at > limits.began_after
+            && row.active_at > limits.active_after
+    };
+    Ok(session.filter(is_live).map(|row| {
+        (
+            Principal {
+                email: row.email.clone(),
+                session: row.id.clone(),
+                livemode,
+            },
+            row,
+        )
+    }))
 }
 
-/// Moves the session from `generation` to the next. False when another request was faster.
-pub async fn rotate(tx: &mut Tx, id: &str, generation: i64, now: i64) -> Result<bool> {
-    const SQL: &str = "UPDATE session SET generation = generation + 1, rotated_at = $3
+/// Moves the session from `generation` to the next, which is made from `parent`. False when another
+/// request was faster.
+pub async fn rotate(tx: &mut Tx, id: &str, generation: i64, parent: i64, now: i64) -> Result<bool> {
+    const SQL: &str = "UPDATE session
+        SET generation = generation + 1, parent_generation = $3, rotated_at = $4
         WHERE id = $1 AND generation = $2 AND ended_at IS NULL";
     let rows = on!(tx, connection => sqlx::query(SQL)
         .bind(id)
         .bind(generation)
+        .bind(parent)
         .bind(now)
         .execute(connection)
         .await?
@@ -101,13 +124,16 @@ pub async fn rotate(tx: &mut Tx, id: &str, generation: i64, now: i64) -> Result<
     Ok(rows == 1)
 }
 
-/// Records that tokens of `generation` have come back from the browser.
-pub async fn seen(tx: &mut Tx, id: &str, generation: i64) -> Result<()> {
-    const SQL: &str = "UPDATE session SET seen_generation = $2
-        WHERE id = $1 AND seen_generation < $2";
+/// Records that tokens of `generation` have come back from the browser, now.
+pub async fn seen(tx: &mut Tx, id: &str, generation: i64, now: i64) -> Result<()> {
+    const SQL: &str = "UPDATE session
+        SET seen_generation = CASE WHEN seen_generation < $2 THEN $2 ELSE seen_generation END,
+            active_at = CASE WHEN active_at < $3 THEN $3 ELSE active_at END
+        WHERE id = $1";
     on!(tx, connection => sqlx::query(SQL)
         .bind(id)
         .bind(generation)
+        .bind(now)
         .execute(connection)
         .await
         .map(drop))
@@ -127,6 +153,62 @@ pub async fn purge(tx: &mut Tx, before: i64, lifetime: i64, most: i64) -> Result
         .bind(before)
         .bind(lifetime)
         .bind(most)
+        .execute(connection)
+        .await?
+        .rows_affected()))
+}
+
+/// Ends every session that is beyond its limits, and returns whose they were.
+pub async fn expire(tx: &mut Tx, limits: Limits, now: i64) -> Result<Vec<String>> {
+    const SQL: &str = "UPDATE session SET ended_at = $3
+        WHERE ended_at IS NULL AND (created_at <= $1 OR active_at <= $2)
+        RETURNING email";
+    on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(limits.began_after)
+        .bind(limits.active_after)
+        .bind(now)
+        .fetch_all(connection)
+        .await)
+}
+
+/// The principal's own live sessions, the one that was used last first.
+pub async fn of(tx: &mut Tx, principal: &Principal, limits: Limits) -> Result<Vec<Session>> {
+    const SQL: &str = "SELECT * FROM session
+        WHERE email = $1 AND ended_at IS NULL AND created_at > $2 AND active_at > $3
+        ORDER BY active_at DESC, id";
+    on!(tx, connection => sqlx::query_as(SQL)
+        .bind(principal.email())
+        .bind(limits.began_after)
+        .bind(limits.active_after)
+        .fetch_all(connection)
+        .await)
+}
+
+/// Ends a session if it is one of the principal's own. False when it is not, or has ended before.
+pub async fn end_of(tx: &mut Tx, principal: &Principal, id: &str, now: i64) -> Result<bool> {
+    const SQL: &str = "UPDATE session SET ended_at = $3
+        WHERE id = $1 AND email = $2 AND ended_at IS NULL";
+    let rows = on!(tx, connection => sqlx::query(SQL)
+        .bind(id)
+        .bind(principal.email())
+        .bind(now)
+        .execute(connection)
+        .await?
+        .rows_affected());
+    Ok(rows == 1)
+}
+
+/// Ends all sessions of the principal's address.
+pub async fn end_all(tx: &mut Tx, principal: &Principal, now: i64) -> Result<u64> {
+    end_of_address(tx, principal.email(), now).await
+}
+
+/// Ends all sessions of an address, for the operator, and says how many there were.
+pub async fn end_of_address(tx: &mut Tx, email: &str, now: i64) -> Result<u64> {
+    const SQL: &str = "UPDATE session SET ended_at = $2 WHERE email = $1 AND ended_at IS NULL";
+    Ok(on!(tx, connection => sqlx::query(SQL)
+        .bind(email)
+        .bind(now)
         .execute(connection)
         .await?
         .rows_affected()))

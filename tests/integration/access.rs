@@ -32,6 +32,7 @@ const MATRIX: &[(&str, &str, &str, &str)] = &[
     ),
     ("GET", "/billing", "303 > /", "200"),
     ("GET", "/billing/live", "303 > /", "200"),
+    ("GET", "/devices", "303 > /", "200"),
     ("POST", "/api/ask_link", "400", "400"),
     ("POST", "/api/enter_code", "400", "400"),
     (
@@ -43,6 +44,8 @@ const MATRIX: &[(&str, &str, &str, &str)] = &[
     ("POST", "/api/customers", "303 > /", "303 > /billing"),
     ("POST", "/api/open_portal", "303 > /", "400"),
     ("POST", "/api/sign_out", "303 > /", "303 > /"),
+    ("POST", "/api/end_session", "303 > /", "400"),
+    ("POST", "/api/sign_out_everywhere", "303 > /", "303 > /"),
     ("GET", "/up", "200", "200"),
     ("GET", "/ready", "200", "200"),
     ("POST", "/webhooks/stripe", "400", "400"),

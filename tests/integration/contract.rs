@@ -46,6 +46,8 @@ on_both_engines!(
     sessions_rotate_and_end,
     the_audit_log_is_written_and_listed,
     what_has_had_its_time_is_purged,
+    sessions_beyond_their_limits_end,
+    a_principal_sees_and_ends_its_own_sessions,
     mails_are_claimed_by_one_and_retried,
     a_transaction_that_fails_leaves_nothing,
     reopening_keeps_everything,
@@ -88,19 +90,29 @@ fn full_customer(id: &str, email: &str) -> Customer {
     }
 }
 
+fn limits(began_after: i64, active_after: i64) -> session::Limits {
+    session::Limits {
+        began_after,
+        active_after,
+    }
+}
+
 async fn principal(store: &Store, email: &str) -> store::Principal {
     let row = Session {
         id: billhook::clock::new_id("ses"),
         email: email.to_owned(),
         generation: 1,
+        parent_generation: 0,
         seen_generation: 0,
         rotated_at: 100,
+        active_at: 100,
         created_at: 100,
         ended_at: None,
+        browser: String::new(),
     };
     let id = row.id.clone();
     run!(store, tx => session::insert(tx, &row));
-    run!(store, tx => session::principal(tx, &id, 0, false))
+    run!(store, tx => session::principal(tx, &id, limits(0, 0), false))
         .unwrap()
         .0
 }
@@ -951,10 +963,13 @@ async fn sessions_rotate_and_end(engine: Engine) {
         id: "ses_1".to_owned(),
         email: "ada@example.com".to_owned(),
         generation: 4,
+        parent_generation: 2,
         seen_generation: 3,
         rotated_at: 20,
+        active_at: 15,
         created_at: 10,
         ended_at: None,
+        browser: "Firefox on Linux".to_owned(),
     };
     let row = written.clone();
     run!(&store, tx => session::insert(tx, &row));
@@ -963,31 +978,34 @@ async fn sessions_rotate_and_end(engine: Engine) {
         Some(written.clone())
     );
     assert!(
-        !run!(&store, tx => session::rotate(tx, "ses_1", 3, 30)),
+        !run!(&store, tx => session::rotate(tx, "ses_1", 3, 2, 30)),
         "not the present one"
     );
-    assert!(run!(&store, tx => session::rotate(tx, "ses_1", 4, 30)));
-    run!(&store, tx => session::seen(tx, "ses_1", 5));
-    run!(&store, tx => session::seen(tx, "ses_1", 4));
+    assert!(run!(&store, tx => session::rotate(tx, "ses_1", 4, 3, 30)));
+    run!(&store, tx => session::seen(tx, "ses_1", 5, 31));
+    run!(&store, tx => session::seen(tx, "ses_1", 4, 30));
     let rotated = Session {
         generation: 5,
+        parent_generation: 3,
         seen_generation: 5,
         rotated_at: 30,
+        active_at: 31,
         ..written
     };
     assert_eq!(
         run!(&store, tx => session::find(tx, "ses_1")),
         Some(rotated)
     );
-    let (principal, _) = run!(&store, tx => session::principal(tx, "ses_1", 9, true)).unwrap();
+    let found = run!(&store, tx => session::principal(tx, "ses_1", limits(9, 30), true));
+    let (principal, _) = found.unwrap();
     assert_eq!(
         (principal.email(), principal.session(), principal.livemode()),
         ("ada@example.com", "ses_1", 1)
     );
-    assert!(
-        run!(&store, tx => session::principal(tx, "ses_1", 10, true)).is_none(),
-        "too old"
-    );
+    for passed in [limits(10, 30), limits(9, 31)] {
+        let found = run!(&store, tx => session::principal(tx, "ses_1", passed, true));
+        assert!(found.is_none(), "{passed:?}");
+    }
     run!(&store, tx => session::end(tx, "ses_1", 40));
     run!(&store, tx => session::end(tx, "ses_1", 50));
     assert_eq!(
@@ -996,9 +1014,10 @@ async fn sessions_rotate_and_end(engine: Engine) {
             .ended_at,
         Some(40)
     );
-    assert!(run!(&store, tx => session::principal(tx, "ses_1", 0, true)).is_none());
+    let found = run!(&store, tx => session::principal(tx, "ses_1", limits(0, 0), true));
+    assert!(found.is_none());
     assert!(
-        !run!(&store, tx => session::rotate(tx, "ses_1", 5, 60)),
+        !run!(&store, tx => session::rotate(tx, "ses_1", 5, 5, 60)),
         "ended"
     );
 }
@@ -1020,20 +1039,17 @@ async fn what_has_had_its_time_is_purged(engine: Engine) {
         };
         let mail = Mail {
             id: format!("mail_{id}"),
-            sign_in_id: of_sign_in.id.clone(),
+            kind: Mail::SIGN_IN.to_owned(),
+            sign_in_id: Some(of_sign_in.id.clone()),
+            session_id: None,
             asked_from: String::new(),
             attempts: 0,
             due_at: 10,
             sent_at: None,
         };
         let of_session = Session {
-            id: format!("ses_{id}"),
-            email: "ada@example.com".to_owned(),
-            generation: 1,
-            seen_generation: 0,
-            rotated_at: 1,
-            created_at: 1,
             ended_at,
+            ..dated(&format!("ses_{id}"), "ada@example.com", 1, 1)
         };
         run!(&store, tx => async {
             sign_in::insert(tx, &of_sign_in).await?;
@@ -1138,6 +1154,92 @@ async fn the_audit_log_is_written_and_listed(engine: Engine) {
     }
 }
 
+/// A session that began and was last used at these times.
+fn dated(id: &str, email: &str, created_at: i64, active_at: i64) -> Session {
+    Session {
+        id: id.to_owned(),
+        email: email.to_owned(),
+        generation: 1,
+        parent_generation: 0,
+        seen_generation: 1,
+        rotated_at: created_at,
+        active_at,
+        created_at,
+        ended_at: None,
+        browser: String::new(),
+    }
+}
+
+async fn sessions_beyond_their_limits_end(engine: Engine) {
+    let store = open(engine).await;
+    for row in [
+        dated("ses_old", "old@example.com", 10, 99),
+        dated("ses_idle", "idle@example.com", 50, 20),
+        dated("ses_live", "live@example.com", 11, 21),
+        Session {
+            ended_at: Some(5),
+            ..dated("ses_ended", "ended@example.com", 1, 1)
+        },
+    ] {
+        run!(&store, tx => session::insert(tx, &row));
+    }
+    let mut ended = run!(&store, tx => session::expire(tx, limits(10, 20), 100));
+    ended.sort();
+    assert_eq!(ended, ["idle@example.com", "old@example.com"]);
+    let ends = ["ses_old", "ses_idle", "ses_live", "ses_ended"].map(|id| {
+        let store = store.clone();
+        async move { run!(&store, tx => session::find(tx, id)).unwrap().ended_at }
+    });
+    assert_eq!(
+        futures::future::join_all(ends).await,
+        [Some(100), Some(100), None, Some(5)]
+    );
+}
+
+async fn a_principal_sees_and_ends_its_own_sessions(engine: Engine) {
+    let store = open(engine).await;
+    let ada = principal(&store, "ada@example.com").await;
+    for row in [
+        dated("ses_1", "ada@example.com", 11, 21),
+        dated("ses_2", "ada@example.com", 11, 22),
+        dated("ses_old", "ada@example.com", 10, 22),
+        dated("ses_idle", "ada@example.com", 11, 20),
+        Session {
+            ended_at: Some(30),
+            ..dated("ses_ended", "ada@example.com", 11, 21)
+        },
+        dated("ses_of_bob", "bob@example.com", 11, 21),
+    ] {
+        run!(&store, tx => session::insert(tx, &row));
+    }
+    let list = || {
+        let (store, ada) = (store.clone(), ada.clone());
+        async move {
+            let rows = run!(&store, tx => session::of(tx, &ada, limits(10, 20)));
+            rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(list().await, [ada.session(), "ses_2", "ses_1"]);
+    for (id, ends) in [("ses_2", true), ("ses_2", false), ("ses_of_bob", false)] {
+        let ada = ada.clone();
+        let ended = run!(&store, tx => session::end_of(tx, &ada, id, 40));
+        assert_eq!(ended, ends, "{id}");
+    }
+    let ended = run!(&store, tx => session::find(tx, "ses_2")).unwrap();
+    assert_eq!(ended.ended_at, Some(40));
+    assert_eq!(list().await, [ada.session(), "ses_1"]);
+    let all = ada.clone();
+    assert_eq!(run!(&store, tx => session::end_all(tx, &all, 50)), 4);
+    assert_eq!(list().await, Vec::<String>::new());
+    let kept = run!(&store, tx => session::find(tx, "ses_ended")).unwrap();
+    assert_eq!(kept.ended_at, Some(30));
+    let bob = "bob@example.com";
+    assert_eq!(run!(&store, tx => session::end_of_address(tx, bob, 60)), 1);
+    assert_eq!(run!(&store, tx => session::end_of_address(tx, bob, 61)), 0);
+    let of_bob = run!(&store, tx => session::find(tx, "ses_of_bob")).unwrap();
+    assert_eq!(of_bob.ended_at, Some(60));
+}
+
 async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
     let store = open(engine).await;
     let sign_in_row = SignIn {
@@ -1154,7 +1256,9 @@ async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
     run!(&store, tx => sign_in::insert(tx, &sign_in_row));
     let written = Mail {
         id: "mail_1".to_owned(),
-        sign_in_id: "sgn_1".to_owned(),
+        kind: Mail::SIGN_IN.to_owned(),
+        sign_in_id: Some("sgn_1".to_owned()),
+        session_id: None,
         asked_from: "Firefox".to_owned(),
         attempts: 0,
         due_at: 10,
@@ -1197,6 +1301,24 @@ async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
     assert!(dump(&store, "outbox").await.contains("31"));
     run!(&store, tx => outbox::drop_mail(tx, "mail_1"));
     assert_eq!(dump(&store, "outbox").await, "");
+    let session_row = dated("ses_1", "ada@example.com", 1, 1);
+    run!(&store, tx => session::insert(tx, &session_row));
+    let about_session = Mail {
+        kind: Mail::REUSE.to_owned(),
+        sign_in_id: None,
+        session_id: Some("ses_1".to_owned()),
+        ..written
+    };
+    let row = about_session.clone();
+    run!(&store, tx => outbox::insert(tx, &row));
+    assert_eq!(
+        run!(&store, tx => outbox::claim(tx, 10, 60)),
+        Some(Mail {
+            attempts: 1,
+            due_at: 60,
+            ..about_session
+        })
+    );
 }
 
 async fn customers_are_gone_through_in_order(engine: Engine) {

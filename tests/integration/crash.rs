@@ -18,7 +18,7 @@ use crate::{
 on_both_engines!(checklist_44_what_was_answered_200_survives_kill_9);
 
 /// Starts `billhook serve` and waits for the line that says where.
-fn start(database_url: &str) -> (Running, String) {
+pub fn start(database_url: &str) -> (Running, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_billhook"))
         .arg("serve")
         .env_clear()
@@ -44,11 +44,11 @@ fn start(database_url: &str) -> (Running, String) {
         .split(',')
         .next()
         .unwrap();
-    (Running(child), format!("http://{address}/webhooks/stripe"))
+    (Running(child), format!("http://{address}"))
 }
 
 /// The program; killed with SIGKILL when this goes, however the test ends.
-struct Running(Child);
+pub struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -62,6 +62,7 @@ async fn checklist_44_what_was_answered_200_survives_kill_9(engine: Engine) {
     let acknowledged = Arc::new(Mutex::new(Vec::<(String, String)>::new()));
     for round in 0..5 {
         let (running, url) = start(&database_url);
+        let url = format!("{url}/webhooks/stripe");
         // An error means that another test has chosen before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().build().unwrap();

@@ -109,12 +109,19 @@ impl TestApp {
         Browser {
             app: self,
             cookies: BTreeMap::new(),
+            agent: "",
         }
     }
 
     /// A browser that has signed in as `address`.
     pub async fn signed_in(&self, address: &str) -> Browser<'_> {
+        self.signed_in_from(address, "").await
+    }
+
+    /// The same, with this User-Agent.
+    pub async fn signed_in_from(&self, address: &str, agent: &'static str) -> Browser<'_> {
         let mut browser = self.browser();
+        browser.agent = agent;
         self.ask(&mut browser, address).await;
         let token = self.link_token(address).await;
         browser.get(&format!("/sign-in/link?token={token}")).await;
@@ -254,6 +261,7 @@ impl TestApp {
 pub struct Browser<'a> {
     app: &'a TestApp,
     pub cookies: BTreeMap<String, String>,
+    agent: &'static str,
 }
 
 impl Browser<'_> {
@@ -292,7 +300,8 @@ impl Browser<'_> {
             .http
             .request(method.parse().unwrap(), format!("{}{path}", self.app.url))
             .header(header::ACCEPT, "text/html,application/xhtml+xml")
-            .header("Sec-Fetch-Site", "same-origin");
+            .header("Sec-Fetch-Site", "same-origin")
+            .header(header::USER_AGENT, self.agent);
         if !self.cookies.is_empty() {
             let pairs = self
                 .cookies

@@ -1,20 +1,39 @@
 //! Access and refresh tokens: renewal, reuse, limits, sign-out.
 
-use futures::future::join_all;
+use std::{collections::BTreeSet, sync::Arc};
+
+use billhook::{
+    domain::{expiry, session},
+    mail::KeptMail,
+    store::{self, outbox::Mail, session::Session},
+};
+use futures::{FutureExt, future::join_all};
+use reqwest::Response;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
-    engines::{Engine, on_both_engines},
-    helpers::{assert_redirect, set_cookies, spawn_app},
+    crash::start,
+    engines::{Engine, database_url, on_both_engines},
+    helpers::{
+        Browser, TestApp, assert_redirect, eventually, set_cookies, spawn_app, spawn_app_with,
+    },
 };
 
 on_both_engines!(
     checklist_15_cookies_are_for_our_server_alone,
     an_expired_access_token_is_renewed_before_the_page,
-    twenty_tabs_renew_at_once,
-    a_lost_answer_may_be_asked_again,
-    a_refresh_token_that_was_used_ends_the_session,
-    idle_and_absolute_limits_hold,
-    signing_out_ends_the_session_in_the_database,
+    checklist_18_twenty_tabs_renew_at_once,
+    checklist_19_a_lost_answer_may_be_asked_again,
+    checklist_19_a_child_that_was_lost_and_replaced_is_a_copy,
+    checklist_19_reuse_ends_the_session_and_its_owner_is_told,
+    checklist_19_a_mail_about_a_reuse_is_dropped_after_a_day,
+    checklist_20_two_processes_never_have_two_live_branches,
+    checklist_21_a_kill_after_the_rotation_signs_nobody_out,
+    checklist_23_idle_and_absolute_limits_hold,
+    checklist_23_a_clock_set_back_revives_nothing,
+    checklist_23_an_open_page_that_nobody_touches_idles_out,
+    checklist_23_the_limits_are_settings,
+    checklist_22_signing_out_ends_the_session_in_the_database,
     forged_tokens_are_nobody,
 );
 
@@ -74,7 +93,7 @@ async fn an_expired_access_token_is_renewed_before_the_page(engine: Engine) {
     assert_eq!(browser.get("/billing").await.status(), 200, "and they work");
 }
 
-async fn twenty_tabs_renew_at_once(engine: Engine) {
+async fn checklist_18_twenty_tabs_renew_at_once(engine: Engine) {
     let app = spawn_app(engine).await;
     let browser = app.signed_in("ada@example.com").await;
     app.clock.advance(6 * 60);
@@ -92,7 +111,7 @@ async fn twenty_tabs_renew_at_once(engine: Engine) {
     assert_ne!(refresh[0], browser.cookies["billhook_refresh"]);
 }
 
-async fn a_lost_answer_may_be_asked_again(engine: Engine) {
+async fn checklist_19_a_lost_answer_may_be_asked_again(engine: Engine) {
     let app = spawn_app(engine).await;
     let mut browser = app.signed_in("ada@example.com").await;
     browser.get("/billing").await;
@@ -111,11 +130,48 @@ async fn a_lost_answer_may_be_asked_again(engine: Engine) {
     );
 }
 
-async fn a_refresh_token_that_was_used_ends_the_session(engine: Engine) {
+/// The session's row, by a browser's cookies.
+async fn row_of(app: &TestApp, browser: &Browser<'_>) -> Session {
+    let refresh = &browser.cookies["billhook_refresh"];
+    let id = refresh.split('.').next().unwrap().to_owned();
+    let found = app
+        .app
+        .store
+        .read(move |tx| async move { store::session::find(tx, &id).await }.boxed());
+    found.await.unwrap().unwrap()
+}
+
+fn mails_about_reuse(app: &TestApp, address: &str) -> Vec<KeptMail> {
+    let mut mails = app.mails_to(address);
+    mails.retain(|mail| mail.subject.starts_with("You were signed out of Northwind"));
+    mails
+}
+
+async fn checklist_19_a_child_that_was_lost_and_replaced_is_a_copy(engine: Engine) {
+    let app = spawn_app(engine).await;
+    for (address, later) in [("ada@example.com", 0), ("bob@example.com", 60)] {
+        let mut owner = app.signed_in(address).await;
+        let old = owner.cookies.clone();
+        app.clock.advance(6 * 60);
+        assert_eq!(owner.get("/billing").await.status(), 200);
+        let lost = std::mem::replace(&mut owner.cookies, old);
+        app.clock.advance(60);
+        assert_eq!(owner.get("/billing").await.status(), 200, "a lost answer");
+        app.clock.advance(later);
+        let mut thief = app.browser();
+        thief.cookies = lost;
+        assert_redirect(&thief.get("/billing").await, "/");
+        assert!(row_of(&app, &owner).await.ended_at.is_some());
+        assert_redirect(&owner.get("/billing").await, "/");
+    }
+}
+
+async fn checklist_19_reuse_ends_the_session_and_its_owner_is_told(engine: Engine) {
     let app = spawn_app(engine).await;
     let mut owner = app.signed_in("ada@example.com").await;
     let mut thief = app.browser();
     thief.cookies = owner.cookies.clone();
+    let copy = owner.cookies.clone();
     app.clock.advance(6 * 60);
     owner.get("/billing").await;
     owner.get("/billing").await;
@@ -127,9 +183,163 @@ async fn a_refresh_token_that_was_used_ends_the_session(engine: Engine) {
         "worthless cookies are taken back: {:?}",
         owner.cookies
     );
+    let mail = eventually(|| async { mails_about_reuse(&app, "ada@example.com").pop() }).await;
+    for body in [&mail.text, &mail.html] {
+        assert!(body.contains(&format!("{}/", app.url)), "{body}");
+        assert!(!body.contains("token="), "{body}");
+    }
+    // Once: the copy is nothing any more.
+    thief.cookies = copy;
+    assert_redirect(&thief.get("/billing").await, "/");
+    app.ask(&mut app.browser(), "ada@example.com").await;
+    assert_eq!(mails_about_reuse(&app, "ada@example.com").len(), 1);
 }
 
-async fn idle_and_absolute_limits_hold(engine: Engine) {
+async fn checklist_19_a_mail_about_a_reuse_is_dropped_after_a_day(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let now = app.clock.now();
+    for (address, ended_at) in [
+        ("ada@example.com", now - 86_400),
+        ("bob@example.com", now - 86_000),
+    ] {
+        let row = Session {
+            ended_at: Some(ended_at),
+            ..session::new(address.to_owned(), "", ended_at - 100)
+        };
+        let mail = Mail {
+            id: format!("mail_to_{}", &address[..3]),
+            kind: Mail::REUSE.to_owned(),
+            sign_in_id: None,
+            session_id: Some(row.id.clone()),
+            asked_from: String::new(),
+            attempts: 0,
+            due_at: now,
+            sent_at: None,
+        };
+        let written = app.app.store.write(move |tx| {
+            async move {
+                store::session::insert(tx, &row).await?;
+                store::outbox::insert(tx, &mail).await
+            }
+            .boxed()
+        });
+        written.await.unwrap();
+    }
+    eventually(|| async {
+        let left = crate::contract::dump(&app.app.store, "outbox").await;
+        (!left.contains("mail_to_ada")).then_some(())
+    })
+    .await;
+    eventually(|| async { mails_about_reuse(&app, "bob@example.com").pop() }).await;
+    assert!(mails_about_reuse(&app, "ada@example.com").is_empty());
+}
+
+/// A second process on the same database, with the same address, secret and clock.
+async fn second_process(first: &TestApp, database_url: &str) -> TestApp {
+    spawn_app_with(database_url, |app| {
+        let mut config = (*app.config).clone();
+        config.frontend_url = first.app.config.frontend_url.clone();
+        app.config = Arc::new(config);
+        app.clock = first.clock.clone();
+    })
+    .await
+}
+
+async fn checklist_20_two_processes_never_have_two_live_branches(engine: Engine) {
+    let database_url = database_url(engine).await;
+    let one = spawn_app_with(&database_url, |_| {}).await;
+    // Before there is a second one that could send the mail.
+    let first = one.signed_in("ada@example.com").await;
+    let two = second_process(&one, &database_url).await;
+    one.clock.advance(6 * 60);
+    let requests = (0..64).map(|number| {
+        let mut tab = if number % 2 == 0 { &one } else { &two }.browser();
+        tab.cookies = first.cookies.clone();
+        async move {
+            assert_eq!(tab.get("/billing").await.status(), 200);
+            tab.cookies["billhook_refresh"].clone()
+        }
+    });
+    let children: BTreeSet<_> = join_all(requests).await.into_iter().collect();
+    assert_eq!(children.len(), 1, "{children:?}");
+    assert_eq!(row_of(&one, &first).await.generation, 2, "one rotation");
+
+    // Both have the same child now. They use it in turn, each at a process of its own.
+    let mut victim = one.browser();
+    let mut thief = two.browser();
+    for browser in [&mut victim, &mut thief] {
+        let child = children.first().unwrap().clone();
+        browser.cookies.insert("billhook_refresh".to_owned(), child);
+    }
+    for _ in 0..4 {
+        one.clock.advance(6 * 60);
+        assert_eq!(victim.get("/billing").await.status(), 200);
+        assert_eq!(thief.get("/billing").await.status(), 200);
+        let held = [&victim, &thief].map(|browser| &browser.cookies["billhook_refresh"]);
+        assert_eq!(held[0], held[1], "two branches");
+    }
+    // Whoever is late holds a used token, and ends it for both.
+    one.clock.advance(6 * 60);
+    assert_eq!(victim.get("/billing").await.status(), 200);
+    assert_eq!(victim.get("/billing").await.status(), 200);
+    one.clock.advance(11);
+    assert_redirect(&thief.get("/billing").await, "/");
+    assert_redirect(&victim.get("/billing").await, "/");
+}
+
+async fn checklist_21_a_kill_after_the_rotation_signs_nobody_out(engine: Engine) {
+    let database_url = database_url(engine).await;
+    let app = spawn_app_with(&database_url, |_| {}).await;
+    let mut browser = app.signed_in("ada@example.com").await;
+    let refresh = browser.cookies["billhook_refresh"].clone();
+    for killed in 1..=3 {
+        let (running, url) = start(&database_url);
+        let address = url.strip_prefix("http://").unwrap().to_owned();
+        // A browser that never hears the answer, from a program that is killed when it has committed.
+        let mut unheard = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!(
+            "GET /billing HTTP/1.1\r\nhost: 127.0.0.1:3000\r\naccept: text/html\r\n\
+             cookie: billhook_refresh={refresh}\r\n\r\n"
+        );
+        unheard.write_all(request.as_bytes()).await.unwrap();
+        if killed == 1 {
+            eventually(|| async { (row_of(&app, &browser).await.generation == 2).then_some(()) })
+                .await;
+        } else {
+            // The same child once more: nothing changes that could be waited for.
+            let mut byte = [0];
+            unheard.read_exact(&mut byte).await.unwrap();
+        }
+        drop(running);
+        drop(unheard);
+    }
+    let (_running, url) = start(&database_url);
+    let retry = app
+        .http
+        .get(format!("{url}/billing"))
+        .header("host", "127.0.0.1:3000")
+        .header("accept", "text/html")
+        .header("cookie", format!("billhook_refresh={refresh}"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(retry.status(), 200);
+    assert_eq!(row_of(&app, &browser).await.generation, 2, "one rotation");
+    for line in set_cookies(&retry) {
+        let (name, rest) = line.split_once('=').unwrap();
+        let value = rest.split(';').next().unwrap().to_owned();
+        browser.cookies.insert(name.to_owned(), value);
+    }
+    app.clock.advance(6 * 60);
+    assert_eq!(
+        browser.get("/billing").await.status(),
+        200,
+        "and it goes on"
+    );
+    assert_eq!(row_of(&app, &browser).await.generation, 3);
+}
+
+async fn checklist_23_idle_and_absolute_limits_hold(engine: Engine) {
     let app = spawn_app(engine).await;
     let mut idle = app.signed_in("ada@example.com").await;
     app.clock.advance(31 * 60);
@@ -143,7 +353,87 @@ async fn idle_and_absolute_limits_hold(engine: Engine) {
     assert_redirect(&busy.get("/billing").await, "/");
 }
 
-async fn signing_out_ends_the_session_in_the_database(engine: Engine) {
+async fn checklist_23_a_clock_set_back_revives_nothing(engine: Engine) {
+    let app = spawn_app(engine).await;
+    // Nobody asks any more: the program itself notices.
+    let mut idle = app.signed_in("ada@example.com").await;
+    app.clock.advance(30 * 60);
+    assert_eq!(expiry::expire(&app.app).await.unwrap(), 1);
+    app.clock.advance(-30 * 60);
+    assert_redirect(&idle.get("/billing").await, "/");
+    // The absolute limit is met with an access token that would still do.
+    let mut busy = app.signed_in("bob@example.com").await;
+    for _ in 0..24 * 3 - 1 {
+        app.clock.advance(20 * 60);
+        assert_eq!(busy.get("/billing").await.status(), 200);
+    }
+    app.clock.advance(16 * 60);
+    assert_eq!(busy.get("/billing").await.status(), 200);
+    let mut copy = app.browser();
+    copy.cookies = busy.cookies.clone();
+    app.clock.advance(4 * 60);
+    assert_redirect(&busy.get("/billing").await, "/");
+    app.clock.advance(-60);
+    assert_redirect(&copy.get("/billing").await, "/");
+}
+
+/// Reads an open stream until it holds `wanted`.
+async fn read_until(stream: &mut Response, wanted: &str) -> String {
+    let mut text = String::new();
+    while !text.contains(wanted) {
+        let chunk = stream.chunk().await.unwrap();
+        let chunk = chunk.unwrap_or_else(|| panic!("the stream ended without {wanted}: {text}"));
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    text
+}
+
+async fn checklist_23_an_open_page_that_nobody_touches_idles_out(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let mut browser = app.signed_in("ada@example.com").await;
+    let before = browser.cookies.clone();
+    // The browser comes back for its stream every five minutes.
+    for _ in 0..5 {
+        app.clock.advance(5 * 60 + 6);
+        let mut stream = browser.get("/billing/live").await;
+        assert_eq!(stream.status(), 200);
+        read_until(&mut stream, "event: customers").await;
+        assert!(set_cookies(&stream).is_empty(), "nothing is renewed");
+    }
+    assert_eq!(browser.cookies, before);
+    app.clock.advance(30 * 60 - 5 * (5 * 60 + 6) - 3);
+    let mut stream = browser.get("/billing/live").await;
+    read_until(&mut stream, "event: customers").await;
+    read_until(&mut stream, "event: signed-out").await;
+    assert!(row_of(&app, &browser).await.ended_at.is_some());
+    assert_redirect(&browser.get("/billing").await, "/");
+}
+
+async fn checklist_23_the_limits_are_settings(engine: Engine) {
+    let app = spawn_app_with(&database_url(engine).await, |app| {
+        let mut config = (*app.config).clone();
+        config.session_idle_minutes = 60;
+        config.session_hours = 2;
+        app.config = Arc::new(config);
+    })
+    .await;
+    let mut idle = app.signed_in("ada@example.com").await;
+    let mut busy = app.signed_in("bob@example.com").await;
+    app.clock.advance(59 * 60);
+    let renewed = busy.get("/billing").await;
+    let refresh = set_cookies(&renewed)
+        .into_iter()
+        .find(|line| line.starts_with("billhook_refresh="));
+    assert!(refresh.unwrap().contains("Max-Age=7200"));
+    app.clock.advance(60);
+    assert_redirect(&idle.get("/billing").await, "/");
+    app.clock.advance(58 * 60);
+    assert_eq!(busy.get("/billing").await.status(), 200);
+    app.clock.advance(2 * 60);
+    assert_redirect(&busy.get("/billing").await, "/");
+}
+
+async fn checklist_22_signing_out_ends_the_session_in_the_database(engine: Engine) {
     let app = spawn_app(engine).await;
     let mut browser = app.signed_in("ada@example.com").await;
     let mut copy = app.browser();

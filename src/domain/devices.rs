@@ -1,0 +1,101 @@
+//! The browsers in which an address is signed in, and signing them out.
+
+use futures::FutureExt;
+
+use super::{
+    App,
+    changes::Change,
+    email::Email,
+    keys::{Keys, Purpose},
+    session,
+};
+use crate::store::{self, Principal};
+
+/// A browser that is signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Names the session on a page. It is not the session's id, which stays here.
+    pub handle: String,
+    /// In words, or nothing where it is not known.
+    pub browser: String,
+    /// Whether it is the one that asks.
+    pub is_this: bool,
+    /// Seconds since it signed in.
+    pub age: i64,
+    /// Seconds since it was last used, to the minute.
+    pub unused: i64,
+}
+
+/// What became of a session that was to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was the one that asked.
+    This,
+    /// It was another, or there is none of that name any more.
+    Other,
+}
+
+/// The principal's own devices, this one first.
+pub async fn list(app: &App, principal: &Principal) -> store::Result<Vec<Device>> {
+    let now = app.clock.now();
+    let mut devices: Vec<_> = sessions(app, principal)
+        .await?
+        .into_iter()
+        .map(|row| Device {
+            handle: handle(&app.keys, &row.id),
+            is_this: row.id == principal.session(),
+            age: (now - row.created_at).max(0),
+            unused: (now - row.active_at).max(0),
+            browser: row.browser,
+        })
+        .collect();
+    devices.sort_by_key(|device| !device.is_this);
+    Ok(devices)
+}
+
+/// Ends the session of that handle, if it is one of the principal's own.
+pub async fn end_one(app: &App, principal: &Principal, wanted: &str) -> store::Result<Ended> {
+    let rows = sessions(app, principal).await?;
+    let Some(row) = rows
+        .into_iter()
+        .find(|row| handle(&app.keys, &row.id) == wanted)
+    else {
+        return Ok(Ended::Other);
+    };
+    let is_this = row.id == principal.session();
+    let (of, now) = (principal.clone(), app.clock.now());
+    app.store
+        .write(move |tx| async move { store::session::end_of(tx, &of, &row.id, now).await }.boxed())
+        .await?;
+    app.changes.tell(Change::Of(principal.email().to_owned()));
+    Ok(if is_this { Ended::This } else { Ended::Other })
+}
+
+/// Ends every session of the principal's address, this one too.
+pub async fn end_all(app: &App, principal: &Principal) -> store::Result<()> {
+    let (of, now) = (principal.clone(), app.clock.now());
+    app.store
+        .write(move |tx| async move { store::session::end_all(tx, &of, now).await }.boxed())
+        .await?;
+    app.changes.tell(Change::Of(principal.email().to_owned()));
+    Ok(())
+}
+
+/// Ends every session of an address, for the operator, and says how many there were.
+pub async fn end_of_address(app: &App, address: &Email) -> store::Result<u64> {
+    let (of, now) = (address.as_str().to_owned(), app.clock.now());
+    app.store
+        .write(move |tx| async move { store::session::end_of_address(tx, &of, now).await }.boxed())
+        .await
+}
+
+async fn sessions(app: &App, principal: &Principal) -> store::Result<Vec<store::session::Session>> {
+    let (of, limits) = (principal.clone(), session::limits(app, app.clock.now()));
+    app.store
+        .read(move |tx| async move { store::session::of(tx, &of, limits).await }.boxed())
+        .await
+}
+
+fn handle(keys: &Keys, session: &str) -> String {
+    hex::encode(&keys.mac(Purpose::Handle, session)[..8])
+}

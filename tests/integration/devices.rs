@@ -1,0 +1,138 @@
+//! The list of signed-in devices: whose it is, and signing out one of them and all.
+
+use std::time::Duration;
+
+use billhook::store;
+use futures::FutureExt;
+use reqwest::header;
+
+use crate::{
+    engines::{Engine, on_both_engines},
+    helpers::{Browser, assert_redirect, spawn_app},
+};
+
+on_both_engines!(
+    checklist_22_one_device_signs_another_out,
+    checklist_22_signing_out_everywhere_ends_all_of_the_address,
+    devices_are_those_that_are_live,
+);
+
+const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+const SAFARI: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X) AppleWebKit/605.1.15 \
+     (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1";
+
+async fn page(browser: &mut Browser<'_>) -> String {
+    let answer = browser.get("/devices").await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store");
+    answer.text().await.unwrap()
+}
+
+/// The handles on the page, in their order.
+fn handles(page: &str) -> Vec<String> {
+    let parts = page.split("name=\"handle\" value=\"").skip(1);
+    parts
+        .map(|part| part.split('"').next().unwrap().to_owned())
+        .collect()
+}
+
+async fn checklist_22_one_device_signs_another_out(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let mut laptop = app.signed_in_from("ada@example.com", FIREFOX).await;
+    app.clock.advance(60 * 60 - 31 * 60);
+    let mut phone = app.signed_in_from("ada@example.com", SAFARI).await;
+    let mut bob = app.signed_in("bob@example.com").await;
+
+    let seen = page(&mut laptop).await;
+    assert_eq!(seen.matches("This device").count(), 1, "{seen}");
+    for words in ["Firefox on Linux", "Safari on an iPhone", "29 minutes ago"] {
+        assert!(seen.contains(words), "{words}: {seen}");
+    }
+    assert!(!seen.contains("bob@example.com") && !seen.contains("ses_"));
+    let listed = handles(&seen);
+    let of_bob = handles(&page(&mut bob).await);
+    assert_eq!((listed.len(), of_bob.len()), (2, 1));
+    assert!(!listed.contains(&of_bob[0]));
+
+    // Another's handle and an unknown one do nothing, and are answered alike.
+    let answer = bob
+        .post("/api/end_session", &[("handle", &listed[0])])
+        .await;
+    assert_redirect(&answer, "/devices");
+    for handle in [of_bob[0].as_str(), "0123456789abcdef", ""] {
+        let answer = laptop.post("/api/end_session", &[("handle", handle)]).await;
+        assert_redirect(&answer, "/devices");
+    }
+    for browser in [&mut laptop, &mut phone, &mut bob] {
+        assert_eq!(browser.get("/billing").await.status(), 200);
+    }
+
+    let answer = laptop
+        .post("/api/end_session", &[("handle", &listed[1])])
+        .await;
+    assert_redirect(&answer, "/devices");
+    assert_redirect(&phone.get("/billing").await, "/");
+    assert_eq!(handles(&page(&mut laptop).await), listed[..1]);
+
+    let mut copy = app.browser();
+    copy.cookies = laptop.cookies.clone();
+    let answer = laptop
+        .post("/api/end_session", &[("handle", &listed[0])])
+        .await;
+    assert_redirect(&answer, "/");
+    assert!(laptop.cookies.is_empty(), "{:?}", laptop.cookies);
+    assert!(answer.headers().contains_key("clear-site-data"));
+    assert_redirect(&copy.get("/devices").await, "/");
+    assert_eq!(bob.get("/billing").await.status(), 200);
+}
+
+async fn checklist_22_signing_out_everywhere_ends_all_of_the_address(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let mut here = app.signed_in("ada@example.com").await;
+    let mut there = app.signed_in("ada@example.com").await;
+    let mut bob = app.signed_in("bob@example.com").await;
+    let mut stream = there.get("/billing/live").await;
+    let answer = here.post("/api/sign_out_everywhere", &[]).await;
+    assert_redirect(&answer, "/");
+    assert!(here.cookies.is_empty(), "{:?}", here.cookies);
+    assert!(answer.headers().contains_key("clear-site-data"));
+    // Its open page is told at once.
+    let mut text = String::new();
+    while !text.contains("signed-out") {
+        let chunk = tokio::time::timeout(Duration::from_secs(10), stream.chunk());
+        let chunk = chunk.await.unwrap().unwrap().expect("it is told");
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    let refused = there
+        .post(
+            "/api/open_portal",
+            &[("customer", "cus_1"), ("flow", "home")],
+        )
+        .await;
+    assert_redirect(&refused, "/");
+    assert_eq!(bob.get("/billing").await.status(), 200);
+}
+
+async fn devices_are_those_that_are_live(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let mut ada = app.signed_in("ada@example.com").await;
+    app.signed_in("ada@example.com").await;
+    let mut signed_out = app.signed_in("ada@example.com").await;
+    signed_out.post("/api/sign_out", &[]).await;
+    assert_eq!(handles(&page(&mut ada).await).len(), 2);
+    app.clock.advance(29 * 60);
+    let seen = page(&mut ada).await;
+    assert!(seen.contains("A browser that we cannot name"), "{seen}");
+    assert_eq!(handles(&seen).len(), 2);
+    app.clock.advance(2 * 60);
+    assert_eq!(handles(&page(&mut ada).await).len(), 1, "one is idle");
+    // The row of a session says when it was used, to the minute.
+    let id = ada.cookies["billhook_refresh"].split('.').next();
+    let id = id.unwrap().to_owned();
+    let row = app
+        .app
+        .store
+        .read(move |tx| async move { store::session::find(tx, &id).await }.boxed());
+    let row = row.await.unwrap().unwrap();
+    assert!(app.clock.now() - row.active_at < 180, "{row:?}");
+}
