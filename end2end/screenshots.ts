@@ -99,6 +99,7 @@ test('billing: none and one', async ({ page, shop }, info) => {
 });
 
 test('billing: three, focus, pending, failed, offline, print', async ({ page, context, shop, watch }, info) => {
+  watch.allow(/status of 503/);
   await shop.customer({ name: 'Ada Lovelace' });
   const engines = await shop.customer({ name: 'Analytical Engines Ltd' });
   await shop.customer({ description: 'Till 4, summer market' });
@@ -140,7 +141,8 @@ test('billing without JavaScript', async ({ otherBrowser, shop }, info) => {
   await picture(page, info, 'billing-three-nojs');
 });
 
-test('billing: a subscription, focus, pending, failed, print', async ({ page, shop }, info) => {
+test('billing: a subscription, focus, pending, failed, print', async ({ page, shop, watch }, info) => {
+  watch.allow(/status of 503/);
   const price = await sell('Pro');
   const customer = await shop.customer({ name: 'Ada Lovelace', ...withCard });
   await subscribe(customer, price, { items: [{ price, quantity: 3 }] });

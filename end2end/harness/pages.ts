@@ -17,6 +17,8 @@ export const texts = {
   wrongCode: 'That code is not right. Check the newest mail and try again.',
   spentCode: 'That code has been used, has expired or was tried too often. Ask for a new one.',
   failed: 'Stripe did not answer, so the portal could not be opened. Nothing was changed. Try again in a moment.',
+  notSetUp:
+    'This shop’s billing is not fully set up, so the portal could not be opened. We are sorry. The shop can see why; trying again does not help until they have mended it.',
   opening: 'Opening the portal…',
 };
 

@@ -50,6 +50,11 @@ export async function callsAbout(text: string): Promise<Recorded[]> {
   return calls.filter(({ path, query, form }) => JSON.stringify([path, query, form]).includes(text));
 }
 
+/** Those of them that make a portal session. Each click also reads the customer. */
+export async function sessionsOf(customer: string): Promise<Recorded[]> {
+  return (await callsAbout(customer)).filter(({ path }) => path === '/v1/billing_portal/sessions');
+}
+
 /** A form as pairs again; a name that came twice holds a list. */
 export function pairs(form: Recorded['form']): [string, string][] {
   return Object.entries(form).flatMap(([name, values]) => [values].flat().map((value): [string, string] => [name, value]));

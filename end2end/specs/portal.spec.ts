@@ -4,12 +4,14 @@
 import type { APIResponse } from '@playwright/test';
 import { card, holdForms, manage, onPortal, signIn, styled, texts, title } from '../harness/pages.ts';
 import { openPortal } from '../harness/portal.ts';
-import { callsAbout, fault, stripe } from '../harness/sandbox.ts';
+import { callsAbout, fault, sessionsOf, stripe } from '../harness/sandbox.ts';
 import { seen } from '../harness/seen.ts';
 import { stack } from '../harness/stack.ts';
 import { expect, test } from '../harness/test.ts';
 
 const sessions = '/v1/billing_portal/sessions';
+/** What the console says of a list that tells of a failed click. */
+const told = /status of 503/;
 
 test('the payment method has a way of its own', async ({ page, shop }) => {
   const home = await shop.customer({ name: 'Home' });
@@ -17,8 +19,7 @@ test('the payment method has a way of its own', async ({ page, shop }) => {
   await card(page, 'Home').getByRole('button', { name: 'Payment method', exact: true }).click();
   await onPortal(page);
   await expect(page.getByRole('heading', { name: 'Update your card' })).toBeVisible();
-  const [call] = await callsAbout(home.id);
-  expect(call?.path).toBe(sessions);
+  const [call] = await sessionsOf(home.id);
   expect(JSON.stringify(call?.form)).toContain('payment_method_update');
 });
 
@@ -28,7 +29,7 @@ test('invoices have a way of their own', async ({ page, shop }) => {
   await card(page, 'Home').getByRole('button', { name: 'Invoices', exact: true }).click();
   await onPortal(page);
   await expect(page.getByRole('heading', { name: 'Invoices' })).toBeVisible();
-  expect(await callsAbout(home.id)).toHaveLength(1);
+  expect(await sessionsOf(home.id)).toHaveLength(1);
 });
 
 test('checklist 35: the way to the portal is a redirect that nobody keeps', async ({ page, shop }) => {
@@ -43,7 +44,7 @@ test('checklist 35: the way to the portal is a redirect that nobody keeps', asyn
   expect(await answer.text()).not.toContain('/p/session/');
   // A new one each time: none is kept for later.
   expect((await openPortal(page, home.id)).headers()['location']).not.toBe(location);
-  const [call] = await callsAbout(home.id);
+  const [call] = await sessionsOf(home.id);
   expect(JSON.stringify(call?.form)).toContain(`${stack().app}/billing`);
 });
 
@@ -81,7 +82,13 @@ test('a made-up way into the portal is refused', async ({ page, shop }) => {
   expect(answer.status()).not.toBe(500);
 });
 
-test('a customer that fails says so beside its card, and the others still open', async ({ page, shop, looksRight }) => {
+test('checklist 38: a customer that fails says so beside its card, and the others still open', async ({
+  page,
+  shop,
+  watch,
+  looksRight,
+}) => {
+  watch.allow(told);
   const broken = await shop.customer({ name: 'Broken' });
   await shop.customer({ name: 'Working' });
   await signIn(page, shop.address);
@@ -104,24 +111,33 @@ test('a customer that fails says so beside its card, and the others still open',
   await onPortal(page);
 });
 
-for (const status of [401, 402, 429]) {
-  test(`checklist 38: Stripe answering ${status} is no dead end`, async ({ page, shop, baseURL }) => {
+for (const [status, words] of [
+  [401, texts.notSetUp],
+  [402, texts.failed],
+  [403, texts.notSetUp],
+  [409, texts.failed],
+  [429, texts.failed],
+] as const) {
+  test(`checklist 38: Stripe answering ${status} is no dead end`, async ({ page, shop, watch, baseURL }) => {
+    watch.allow(told);
     const broken = await shop.customer({ name: 'Broken' });
     await signIn(page, shop.address);
     await fault({ path: sessions, match: broken.id, status });
     await manage(page, 'Broken').click();
-    await expect(page.getByRole('alert')).toBeVisible();
+    await expect(page.getByRole('alert')).toHaveText(words);
     expect(page.url().startsWith(`${baseURL}/billing`)).toBe(true);
   });
 }
 
-test('checklist 38: Stripe not answering at all is told within eight seconds', async ({ page, shop }) => {
+test('checklist 38: Stripe not answering at all is told within eight seconds', async ({ page, shop, watch }) => {
+  watch.allow(told);
   const broken = await shop.customer({ name: 'Broken' });
   await signIn(page, shop.address);
   await fault({ path: sessions, match: broken.id, hang: true });
   const from = Date.now();
   await manage(page, 'Broken').click();
   await expect(page.getByRole('alert')).toContainText(texts.failed);
+  // The page that tells it is loaded within that, too.
   expect(Date.now() - from).toBeLessThan(10_000);
 });
 
@@ -130,7 +146,8 @@ for (const [what, address] of [
   ['another host in disguise', 'http://127.0.0.1@evil.example.org/p/session/test_elsewhere'],
   ['no web address', 'javascript:alert(1)'],
 ] as const) {
-  test(`checklist 36: a portal address on ${what} is refused`, async ({ page, shop, baseURL }) => {
+  test(`checklist 36: a portal address on ${what} is refused`, async ({ page, shop, watch, baseURL }) => {
+    watch.allow(told);
     const home = await shop.customer({ name: 'Home' });
     await signIn(page, shop.address);
     await fault({ path: sessions, match: home.id, portal_url: address });
@@ -143,12 +160,27 @@ for (const [what, address] of [
   });
 }
 
-test('a customer whom Stripe no longer knows opens nothing', async ({ page, shop }) => {
+test('checklist 33: a customer whom Stripe no longer has opens nothing', async ({ page, shop }) => {
   const home = await shop.customer({ name: 'Home' });
   await signIn(page, shop.address);
   await stripe().customers.del(home.id);
   const answer = await openPortal(page, home.id);
-  expect(answer.headers()['location'] ?? '').not.toContain(stack().sandbox);
+  expect(answer.status()).toBe(404);
+  expect(await answer.text()).toContain(texts.missing);
+});
+
+test('checklist 39: more than ten clicks a minute are asked to wait', async ({ page, shop, watch }) => {
+  watch.allow(/status of 429/);
+  const home = await shop.customer({ name: 'Home' });
+  await signIn(page, shop.address);
+  const wait = async (): Promise<number> => Number((await openPortal(page, home.id)).headers()['retry-after'] ?? 0);
+  for (let clicks = 0; clicks < 9; clicks += 1) expect(await wait()).toBe(0);
+  // One comes back every six seconds; on a slow machine that may be now.
+  await expect.poll(wait, { intervals: [200] }).toBeGreaterThan(3);
+  await manage(page, 'Home').click();
+  await expect(title(page)).toHaveText('A short pause, please');
+  await page.getByRole('link', { name: 'Try again' }).click();
+  await expect(card(page, 'Home')).toBeVisible();
 });
 
 test('the way back from the portal finds a list that works', async ({ page, shop }) => {

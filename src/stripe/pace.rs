@@ -23,6 +23,8 @@ const AT_ONCE: NonZeroU32 = NonZeroU32::new(2).unwrap();
 #[derive(Debug)]
 pub struct Pace {
     limiter: DefaultDirectRateLimiter,
+    /// Whoever is next: first come, first served.
+    next: tokio::sync::Mutex<()>,
     circuit: Circuit,
     /// Asked for by `Retry-After`. An answer to another request does not end it.
     asked_until: Mutex<Option<Instant>>,
@@ -42,6 +44,7 @@ impl Pace {
     pub fn new(per_second: NonZeroU32) -> Pace {
         Pace {
             limiter: RateLimiter::direct(Quota::per_second(per_second).allow_burst(AT_ONCE)),
+            next: tokio::sync::Mutex::default(),
             circuit: Circuit::default(),
             asked_until: Mutex::default(),
         }
@@ -49,11 +52,12 @@ impl Pace {
 
     /// Returns when it is this request's turn.
     pub async fn turn(&self) {
-        self.limiter.until_ready().await;
+        self.turns(NonZeroU32::MIN).await;
     }
 
     /// Returns when it is the turn of so many requests side by side, two at most.
     pub async fn turns(&self, requests: NonZeroU32) {
+        let _next = self.next.lock().await;
         // It fails for more than may ever go at once.
         let _ = self.limiter.until_n_ready(requests.min(AT_ONCE)).await;
     }

@@ -20,7 +20,6 @@ use crate::{
 };
 
 on_both_engines!(
-    checklist_38_every_fault_is_answered_in_time_and_troubles_nobody_else,
     checklist_38_after_five_failures_stripe_is_left_alone,
     checklist_38_a_lost_answer_is_asked_for_under_the_same_key,
     checklist_39_ten_clicks_a_minute_and_each_link_works,
@@ -109,16 +108,19 @@ fn faults() -> Vec<(&'static str, Value, &'static str, usize)> {
     ]
 }
 
-async fn checklist_38_every_fault_is_answered_in_time_and_troubles_nobody_else(engine: Engine) {
+/// On one engine: the database plays no part in it, and so many programs at once would need more
+/// connections than a Postgres has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checklist_38_every_fault_is_answered_in_time_and_troubles_nobody_else() {
     let rows = faults()
         .into_iter()
-        .map(|(what, fault, problem, tries)| one_fault(engine, what, fault, problem, tries));
+        .map(|(what, fault, problem, tries)| one_fault(what, fault, problem, tries));
     // Side by side: most of them are waiting.
     futures::future::join_all(rows).await;
 }
 
-async fn one_fault(engine: Engine, what: &str, fault: Value, problem: &str, expected: usize) {
-    let app = spawn_app_with(&database_url(engine).await, |app| {
+async fn one_fault(what: &str, fault: Value, problem: &str, expected: usize) {
+    let app = spawn_app_with(&database_url(Engine::Sqlite).await, |app| {
         if fault.is_null() {
             let nowhere = Url::parse("https://stripe.invalid").unwrap();
             let key = Secret::new("sk_test_billhook");
@@ -264,7 +266,7 @@ async fn checklist_39_many_clicks_stay_within_the_accounts_budget(engine: Engine
     let mut browsers = Vec::new();
     for _ in 0..2 {
         let browser = app.signed_in("ada@example.com").await;
-        for _ in 0..8 {
+        for _ in 0..6 {
             let mut tab = app.browser();
             tab.cookies = browser.cookies.clone();
             browsers.push(tab);
@@ -275,9 +277,9 @@ async fn checklist_39_many_clicks_stay_within_the_accounts_budget(engine: Engine
     for answer in futures::future::join_all(clicks).await {
         assert!(location(&answer).starts_with(&app.stripe_url), "{answer:?}");
     }
-    // 32 calls, two at once and then 20 a second.
+    // 24 calls, two at once and then 20 a second.
     assert!(
-        began.elapsed() >= Duration::from_millis(1_450),
+        began.elapsed() >= Duration::from_millis(1_050),
         "{:?}",
         began.elapsed()
     );

@@ -45,6 +45,36 @@ async fn a_truncated_answer_ends_before_its_announced_length() {
 }
 
 #[tokio::test]
+async fn an_answer_can_be_lost_and_can_drip() {
+    let stripe = Sandbox::empty().await;
+    let lost = json!({ "path": "/v1/customers", "reset": true, "times": 1 });
+    stripe.order("faults", lost).await;
+    let request = stripe.http.post(format!("{}/v1/customers", stripe.url));
+    let request = request
+        .bearer_auth("sk_test_billhook")
+        .form(&[("name", "Made")]);
+    assert!(request.send().await.is_err(), "not even a status came");
+    let list = stripe.get("/v1/customers").await;
+    assert_eq!(
+        list["data"][0]["name"], "Made",
+        "the request was carried out"
+    );
+
+    let drip = json!({ "path": "/v1/customers", "drip_ms": 1, "times": 1 });
+    stripe.order("faults", drip).await;
+    let began = Instant::now();
+    let answer = stripe.send("GET", "/v1/customers", &[]).await;
+    let begun = began.elapsed();
+    let dripped = answer.bytes().await.unwrap();
+    let least = Duration::from_millis(dripped.len() as u64 / 2);
+    assert!(
+        begun < least && began.elapsed() > least,
+        "the head comes at once, and the rest slowly"
+    );
+    assert_eq!(serde_json::from_slice::<Value>(&dripped).unwrap(), list);
+}
+
+#[tokio::test]
 async fn requests_beyond_the_rate_are_refused_without_a_time_to_come_back() {
     let stripe = Sandbox::empty().await;
     stripe.order("rate", json!({ "per_second": 5 })).await;
