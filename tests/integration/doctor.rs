@@ -1,16 +1,18 @@
 //! `billhook doctor`: everything right, then one thing after the other made wrong.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use billhook::{
     clock::Clock,
-    config::Config,
+    config::{self, Config},
     domain::mirror::EVENTS,
     operator::doctor::{self, Finding, State},
+    serve,
     store::progress,
 };
 use futures::FutureExt;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     engines::{Engine, database_url, on_both_engines},
@@ -218,7 +220,7 @@ async fn checklist_40_key_endpoint_and_database_are_of_one_mode(engine: Engine) 
     let mut other = settings(&app);
     other.insert("STRIPE_API_KEY".to_owned(), "rk_live_canary".to_owned());
     other.insert("BIND".to_owned(), "127.0.0.1:0".to_owned());
-    for command in ["serve", "import"] {
+    for command in ["sweep", "import"] {
         let output = run_with(&other, &[command]).await;
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{command}: {errors}");
@@ -228,6 +230,13 @@ async fn checklist_40_key_endpoint_and_database_are_of_one_mode(engine: Engine) 
         );
         assert!(!errors.contains("canary"));
     }
+    let start = async |settings: &HashMap<String, String>| {
+        let config = config::read(settings).unwrap();
+        serve::serve(config, CancellationToken::new()).await
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(10), start(&other)).await;
+    let says = refused.expect("it does not serve").unwrap_err().to_string();
+    assert!(says.contains("holds data of test mode"), "{says}");
     // And the other way round, in a database of its own.
     let store = &app.app.store;
     let write = store.write(|tx| progress::set(tx, "livemode", "live", 1).boxed());
@@ -237,7 +246,7 @@ async fn checklist_40_key_endpoint_and_database_are_of_one_mode(engine: Engine) 
         said.contains("the database and the webhook endpoint are of live mode"),
         "{said}"
     );
-    let output = run_with(&settings(&app), &["serve"]).await;
+    let output = run_with(&settings(&app), &["sweep"]).await;
     assert!(String::from_utf8_lossy(&output.stderr).contains("holds data of live mode"));
 }
 
