@@ -2,7 +2,7 @@
 
 use std::{path::Path, str::FromStr, time::Duration};
 
-use rustix::fs::{Access, NFS_SUPER_MAGIC, access, statfs, statvfs};
+use rustix::fs::{Access, FsWord, NFS_SUPER_MAGIC, access, statfs, statvfs};
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::Finding;
@@ -20,7 +20,7 @@ const LITTLE: u64 = 500;
 /// A file of many gigabytes takes longer to be read through than anybody waits.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Network file systems besides NFS: CIFS, SMB 2 and 9p.
-const OTHER_NETWORKS: [u32; 3] = [0xFF53_4D42, 0xFE53_4D42, 0x0102_1997];
+const OTHER_NETWORKS: [FsWord; 3] = [0xFF53_4D42, 0xFE53_4D42, 0x0102_1997];
 
 /// What was found, and which of Stripe's worlds the database is of, if it is of one.
 pub async fn examine(around: &Around, clock: &Clock) -> (Vec<Finding>, Option<bool>) {
@@ -129,8 +129,8 @@ fn place(file: &Path) -> Vec<Finding> {
         return findings;
     };
     let is_remote = statfs(folder).is_ok_and(|system| {
-        let magic = u32::try_from(i64::from(system.f_type) & 0xFFFF_FFFF).unwrap_or_default();
-        i64::from(system.f_type) == i64::from(NFS_SUPER_MAGIC) || OTHER_NETWORKS.contains(&magic)
+        let kind = system.f_type & 0xFFFF_FFFF;
+        kind == NFS_SUPER_MAGIC || OTHER_NETWORKS.contains(&kind)
     });
     if is_remote {
         findings.push(Finding::failure(

@@ -87,7 +87,7 @@ fn told(error: &Option<smtp::Error>) -> Finding {
             "Use smtps:// (port 465), or another port: 587 is for STARTTLS.",
         );
     }
-    if error.is_tls() || causes.contains("certificate") {
+    if error.is_tls() || causes.contains("tls handshake") || causes.contains("certificate") {
         return failure(
             format!("TLS with the mail server failed: {causes}."),
             "The host in SMTP_URL must be the name in the server's certificate, and that must be of a known \
@@ -110,8 +110,14 @@ fn told(error: &Option<smtp::Error>) -> Finding {
 /// The words of the program and of the system, none of the server's.
 fn causes(error: &smtp::Error) -> String {
     let first: &dyn std::error::Error = error;
-    let all = std::iter::successors(first.source(), |error| error.source());
-    let all: Vec<_> = all.map(|cause| plain(&cause.to_string())).collect();
+    let sources = std::iter::successors(first.source(), |error| error.source());
+    let mut all: Vec<String> = Vec::new();
+    for cause in sources.map(|cause| plain(&cause.to_string())) {
+        // Some say themselves what is behind them.
+        if !all.last().is_some_and(|last| last.contains(&cause)) {
+            all.push(cause);
+        }
+    }
     if all.is_empty() {
         "no reason is known".to_owned()
     } else {

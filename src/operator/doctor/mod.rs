@@ -114,7 +114,7 @@ pub async fn examine(settings: &HashMap<String, String>, clock: &Clock) -> Vec<F
     findings.extend(key::reached(&answers));
     if answers.is_refused() {
         let says = "not looked at: Stripe did not answer the key";
-        findings.extend(["mode", "endpoint"].map(|check| Finding::skipped(check, says)));
+        findings.extend(["key", "mode", "endpoint"].map(|check| Finding::skipped(check, says)));
         return findings;
     }
     findings.extend(key::rights(config, &answers));

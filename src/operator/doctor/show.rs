@@ -4,7 +4,7 @@ use super::{Finding, State};
 use crate::operator::text::plain;
 
 /// As wide as lines may be.
-const WIDTH: usize = 100;
+const WIDTH: usize = 80;
 
 /// The whole page. Without colours it has no marks either: words alone, for logs and mails.
 pub fn page(findings: &[Finding], has_color: bool) -> String {
