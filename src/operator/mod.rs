@@ -1,6 +1,8 @@
-//! The operator's commands: importing, looking at events, replaying them. They work on the same
+//! The operator's commands: importing, looking at events, replaying them, signing an
+//! address out. They work on the same
 //! database as a server that runs, and beside it.
 
+mod account;
 mod events;
 mod import;
 mod text;
@@ -16,6 +18,7 @@ use crate::{
     say, serve,
 };
 
+pub use account::Account;
 pub use events::Events;
 pub use import::Import;
 
@@ -37,6 +40,8 @@ pub enum Command {
     Sweep(Form),
     /// Delete the payloads of events that are older than EVENT_RETENTION_DAYS
     Purge(Form),
+    /// Sign an address out
+    Account(Account),
 }
 
 /// Runs one of them. What went wrong is for the operator to read, a line each.
@@ -51,6 +56,7 @@ pub async fn run(
         Command::Events(events) => unless(&stop, events.run(&app)).await,
         Command::Sweep(form) => unless(&stop, sweep_now(&app, form)).await,
         Command::Purge(form) => unless(&stop, purge_now(&app, form)).await,
+        Command::Account(account) => unless(&stop, account.run(&app)).await,
     };
     app.store.close().await;
     result
