@@ -98,6 +98,14 @@ test('billing: none and one', async ({ page, shop }, info) => {
   await picture(page, info, 'billing-one');
 });
 
+test('devices', async ({ page, shop, otherBrowser }, info) => {
+  const second = await (await otherBrowser()).newPage();
+  await signIn(second, shop.address);
+  await signIn(page, shop.address);
+  await page.goto('/devices');
+  await picture(page, info, 'devices');
+});
+
 test('billing: three, focus, pending, failed, offline, print', async ({ page, context, shop, watch }, info) => {
   watch.allow(/status of 503/);
   await shop.customer({ name: 'Ada Lovelace' });

@@ -35,11 +35,32 @@ impl Change {
 pub struct Gathered {
     changes: BTreeSet<Change>,
     customers: BTreeSet<String>,
+    left: BTreeSet<String>,
 }
 
 impl Gathered {
+    /// Adds whoever is shown this row or was shown what it was before.
+    pub fn note_change<M: Mirrored>(&mut self, before: Option<&M>, row: &M) {
+        self.note(row);
+        let Some(before) = before else {
+            return;
+        };
+        self.note(before);
+        if let Shown::ToAddress(address) = before.shown() {
+            let stays = row.deleted_at().is_none() && row.shown() == before.shown();
+            if !stays {
+                self.left.insert(address.to_owned());
+            }
+        }
+    }
+
+    /// The addresses that something has left. They may have more of the kind.
+    pub fn take_left(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.left)
+    }
+
     /// Adds whoever is shown this row.
-    pub fn note<M: Mirrored>(&mut self, row: &M) {
+    fn note<M: Mirrored>(&mut self, row: &M) {
         match row.shown() {
             Shown::ToAddress(address) => {
                 self.changes.insert(Change::Of(address.to_owned()));

@@ -1,5 +1,7 @@
 //! The browsers in which an address is signed in, and signing them out.
 
+use std::collections::BTreeSet;
+
 use futures::FutureExt;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
     keys::{Keys, Purpose},
     session,
 };
-use crate::store::{self, Principal};
+use crate::store::{self, Principal, Tx};
 
 /// A browser that is signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +89,18 @@ pub async fn end_of_address(app: &App, address: &Email) -> store::Result<u64> {
     app.store
         .write(move |tx| async move { store::session::end_of_address(tx, &of, now).await }.boxed())
         .await
+}
+
+/// Ends the sessions of those addresses that have no customer any more, in the transaction that took it
+/// from them. Usually there is no such address, and the database is not asked.
+pub async fn end_orphans(
+    tx: &mut Tx,
+    left: &BTreeSet<String>,
+    livemode: bool,
+    now: i64,
+) -> store::Result<()> {
+    let left: Vec<_> = left.iter().map(String::as_str).collect();
+    store::session::end_orphans(tx, &left, livemode, now).await
 }
 
 async fn sessions(app: &App, principal: &Principal) -> store::Result<Vec<store::session::Session>> {

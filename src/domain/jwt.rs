@@ -23,8 +23,21 @@ const LONGEST: usize = 2048;
 /// A key, and the name by which tokens say that it signed them.
 #[derive(Clone)]
 pub struct Key {
-    pub id: String,
-    pub bytes: [u8; 32],
+    id: String,
+    bytes: [u8; 32],
+    /// The header of its tokens, as it stands in them.
+    head: String,
+}
+
+impl Key {
+    pub fn new(id: &str, bytes: [u8; 32]) -> Key {
+        let json = serde_json::to_vec(&header(id)).unwrap_or_default();
+        Key {
+            id: id.to_owned(),
+            bytes,
+            head: URL_SAFE_NO_PAD.encode(json),
+        }
+    }
 }
 
 impl std::fmt::Debug for Key {
@@ -51,7 +64,7 @@ static HS256: CryptoProvider = CryptoProvider {
 pub fn encode(claims: &impl Serialize, key: &Key) -> String {
     install();
     let secret = EncodingKey::from_secret(&key.bytes);
-    jsonwebtoken::encode(&header(key), claims, &secret).unwrap_or_default()
+    jsonwebtoken::encode(&header(&key.id), claims, &secret).unwrap_or_default()
 }
 
 /// The claims of `token`, if signature, algorithm, type, issuer and audience are right and it has
@@ -59,17 +72,15 @@ pub fn encode(claims: &impl Serialize, key: &Key) -> String {
 ///
 /// Nothing of a header is obeyed or even read: it is the one that we write, to the letter, for one of
 /// the keys, or the token is none of ours.
-pub fn decode<C: DeserializeOwned + Clone>(
+pub fn decode<'k, C: DeserializeOwned + Clone>(
     token: &str,
-    keys: impl IntoIterator<Item = Key>,
+    keys: impl IntoIterator<Item = &'k Key>,
     issuer: &str,
     audience: &str,
 ) -> Option<C> {
     install();
     let (head, _) = token.split_once('.').filter(|_| token.len() <= LONGEST)?;
-    let key = keys
-        .into_iter()
-        .find(|key| encoded_header(key).as_deref() == Some(head))?;
+    let key = keys.into_iter().find(|key| key.head == head)?;
     let mut validation = Validation::new(Algorithm::HS256);
     validation.set_issuer(&[issuer]);
     validation.set_audience(&[audience]);
@@ -80,17 +91,12 @@ pub fn decode<C: DeserializeOwned + Clone>(
     Some(token.claims)
 }
 
-fn header(key: &Key) -> Header {
+fn header(id: &str) -> Header {
     Header {
         typ: Some(TYPE.to_owned()),
-        kid: Some(key.id.clone()),
+        kid: Some(id.to_owned()),
         ..Header::new(Algorithm::HS256)
     }
-}
-
-fn encoded_header(key: &Key) -> Option<String> {
-    let json = serde_json::to_vec(&header(key)).ok()?;
-    Some(URL_SAFE_NO_PAD.encode(json))
 }
 
 fn install() {

@@ -37,9 +37,10 @@ pub struct Keys {
 
 #[derive(Clone)]
 struct Secret {
-    /// Tells secrets apart, and nothing about them.
-    id: String,
     hkdf: Hkdf<Sha256>,
+    /// Needed for nearly every request, so it is made once. Its name tells secrets apart, and says
+    /// nothing about them.
+    access: jwt::Key,
 }
 
 impl std::fmt::Debug for Keys {
@@ -61,14 +62,14 @@ impl Keys {
         self.present.key(purpose)
     }
 
-    /// The key that signs tokens.
-    pub fn signing_key(&self, purpose: Purpose) -> jwt::Key {
-        self.present.jwt_key(purpose)
+    /// The key that signs access tokens.
+    pub fn signing_key(&self) -> &jwt::Key {
+        &self.present.access
     }
 
-    /// The keys whose tokens are taken.
-    pub fn jwt_keys(&self, purpose: Purpose) -> impl Iterator<Item = jwt::Key> + '_ {
-        self.secrets().map(move |secret| secret.jwt_key(purpose))
+    /// The keys whose access tokens are taken.
+    pub fn access_keys(&self) -> impl Iterator<Item = &jwt::Key> {
+        self.secrets().map(|secret| &secret.access)
     }
 
     /// HMAC-SHA256 of `message`.
@@ -99,31 +100,23 @@ impl Keys {
 
 impl Secret {
     fn new(text: &str) -> Secret {
-        let mut secret = Secret {
-            id: String::new(),
-            hkdf: Hkdf::new(None, text.as_bytes()),
-        };
-        secret.id = hex::encode(&secret.expand(b"billhook key id")[..4]);
-        secret
+        let hkdf = Hkdf::new(None, text.as_bytes());
+        let id = hex::encode(&expand(&hkdf, b"billhook key id")[..4]);
+        let access = jwt::Key::new(&id, expand(&hkdf, ACCESS));
+        Secret { hkdf, access }
     }
 
     fn key(&self, purpose: Purpose) -> [u8; 32] {
-        self.expand(match purpose {
-            Purpose::Access => b"billhook access token",
+        let label: &[u8] = match purpose {
+            Purpose::Access => ACCESS,
             Purpose::Refresh => b"billhook refresh token",
             Purpose::Link => b"billhook sign-in link",
             Purpose::Code => b"billhook sign-in code",
             Purpose::CodeHash => b"billhook sign-in code hash",
             Purpose::Audit => b"billhook audit log",
             Purpose::Handle => b"billhook session handle",
-        })
-    }
-
-    fn jwt_key(&self, purpose: Purpose) -> jwt::Key {
-        jwt::Key {
-            id: self.id.clone(),
-            bytes: self.key(purpose),
-        }
+        };
+        expand(&self.hkdf, label)
     }
 
     fn mac(&self, purpose: Purpose, message: &str) -> [u8; 32] {
@@ -135,15 +128,17 @@ impl Secret {
         mac.update(message.as_bytes());
         mac
     }
+}
 
-    fn expand(&self, label: &[u8]) -> [u8; 32] {
-        let mut key = [0; 32];
-        // Expanding fails above 8,160 bytes only, and this is 32.
-        if self.hkdf.expand(label, &mut key).is_err() {
-            key = Sha256::digest(label).into();
-        }
-        key
+const ACCESS: &[u8] = b"billhook access token";
+
+fn expand(hkdf: &Hkdf<Sha256>, label: &[u8]) -> [u8; 32] {
+    let mut key = [0; 32];
+    // Expanding fails above 8,160 bytes only, and this is 32.
+    if hkdf.expand(label, &mut key).is_err() {
+        key = Sha256::digest(label).into();
     }
+    key
 }
 
 /// An HMAC with a key of any length.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{
     App,
     changes::{Change, Gathered},
+    devices,
     mirror::{Kind, Mirrored, Sightings, with_noun},
 };
 use crate::{
@@ -99,6 +100,8 @@ pub fn list_of(kind: Kind) -> &'static str {
 pub struct Written {
     /// Whose pages changed.
     pub changed: BTreeSet<Change>,
+    /// The addresses that a customer has left.
+    pub left: BTreeSet<String>,
     /// The ids of objects that could not be read, or what they are where they have none.
     pub unreadable: Vec<String>,
 }
@@ -135,8 +138,8 @@ pub async fn write(
                 ),
             }
         }
-        for row in write_news(tx, rows).await? {
-            gathered.note(&row);
+        for (before, row) in write_news(tx, rows).await? {
+            gathered.note_change(before.as_ref(), &row);
         }
     });
     let (mut prices, mut methods) = (Vec::new(), Vec::new());
@@ -149,6 +152,7 @@ pub async fn write(
     let methods = methods.into_iter().map(|row| row.stamped(stamp, as_of));
     write_news(tx, prices.collect()).await?;
     write_news(tx, methods.collect()).await?;
+    written.left = gathered.take_left();
     written.changed = gathered.resolve(tx).await?;
     Ok(written)
 }
@@ -162,14 +166,14 @@ fn read<M: Mirrored>(object: &Value, as_of: i64, livemode: bool) -> Option<M> {
     Some(row.stamped(livemode.into(), as_of))
 }
 
-/// Writes those of the rows that are newer than what is there, and returns them.
-async fn write_news<M: Mirrored>(tx: &mut Tx, rows: Vec<M>) -> store::Result<Vec<M>> {
+/// Writes those of the rows that are newer than what is there, and returns them, each with what it was.
+async fn write_news<M: Mirrored>(tx: &mut Tx, rows: Vec<M>) -> store::Result<Vec<(Option<M>, M)>> {
     let rows: BTreeMap<String, M> = rows
         .into_iter()
         .map(|row| (row.id().to_owned(), row))
         .collect();
     let ids: Vec<_> = rows.keys().map(String::as_str).collect();
-    let present: BTreeMap<_, _> = M::load(tx, &ids)
+    let mut present: BTreeMap<_, _> = M::load(tx, &ids)
         .await?
         .into_iter()
         .map(|row| (row.id().to_owned(), row))
@@ -186,12 +190,15 @@ async fn write_news<M: Mirrored>(tx: &mut Tx, rows: Vec<M>) -> store::Result<Vec
     };
     let news: Vec<_> = rows.into_values().filter(is_news).map(completed).collect();
     M::save(tx, &news.iter().collect::<Vec<_>>()).await?;
-    Ok(news)
+    Ok(news
+        .into_iter()
+        .map(|row| (present.remove(row.id()), row))
+        .collect())
 }
 
 /// Writes what was read in a transaction of its own, and tells the pages.
 pub async fn keep(app: &App, fetched: Fetched) -> store::Result<()> {
-    let livemode = app.config.livemode();
+    let (livemode, now) = (app.config.livemode(), app.clock.now());
     let written = app
         .store
         .write(move |tx| {
@@ -203,7 +210,9 @@ pub async fn keep(app: &App, fetched: Fetched) -> store::Result<()> {
                 } = fetched;
                 let objects = [object];
                 lock(tx, &objects).await?;
-                write(tx, kind, &objects, as_of, livemode).await
+                let written = write(tx, kind, &objects, as_of, livemode).await?;
+                devices::end_orphans(tx, &written.left, livemode, now).await?;
+                Ok(written)
             }
             .boxed()
         })

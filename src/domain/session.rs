@@ -97,7 +97,7 @@ pub fn tokens(app: &App, session: &str, generation: i64) -> Tokens {
     let body = format!("{session}.{generation}");
     let tag = keys::encode(&app.keys.mac(Purpose::Refresh, &body));
     Tokens {
-        access: jwt::encode(&claims, &app.keys.signing_key(Purpose::Access)),
+        access: jwt::encode(&claims, app.keys.signing_key()),
         refresh: format!("{body}.{tag}"),
     }
 }
@@ -333,7 +333,7 @@ fn reuse_mail(session: &str, now: i64) -> Mail {
 fn read_access(app: &App, token: &str) -> Option<(String, i64)> {
     let claims: Claims = jwt::decode(
         token,
-        app.keys.jwt_keys(Purpose::Access),
+        app.keys.access_keys(),
         app.config.frontend_url.as_str(),
         "billhook",
     )?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     changes::{Change, Gathered},
+    devices,
     mirror::{self, Kind, Mirrored, Sightings, with_noun},
     order::{self, Decision},
 };
@@ -51,6 +52,8 @@ pub struct Received {
     pub changed: BTreeSet<Change>,
     /// The objects of which several events of one second were put in order.
     pub tied: BTreeSet<String>,
+    /// The addresses that a customer has left.
+    pub left: BTreeSet<String>,
 }
 
 /// Stores the events and applies them, in the caller's transaction: a few statements for all of
@@ -95,6 +98,7 @@ pub async fn receive(
         .chain(applied.tied.iter().map(String::as_str))
         .collect();
     store::event::hurry(tx, &late, now).await?;
+    devices::end_orphans(tx, &applied.left, livemode, now).await?;
     for outcome in [Outcome::Stale, Outcome::Ignored, Outcome::Pending] {
         let ids: Vec<_> = stored
             .iter()
@@ -173,8 +177,10 @@ pub async fn apply(
         with_noun!(kind, Noun => work.apply::<Noun>(tx, &events).await?);
     }
     put_sightings(tx, events, &work.outcomes).await?;
+    let left = work.gathered.take_left();
     Ok(Received {
         outcomes: work.outcomes,
+        left,
         changed: work.gathered.resolve(tx).await?,
         tied: work.tied,
     })
@@ -261,10 +267,7 @@ impl Work {
             .collect();
         M::save(tx, &changed).await?;
         for row in changed {
-            self.gathered.note(row);
-            if let Some(before) = before.get(row.id()) {
-                self.gathered.note(before);
-            }
+            self.gathered.note_change(before.get(row.id()), row);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use reqwest::StatusCode;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    App,
+    App, devices,
     mirror::Kind,
     refetch::{self, Fetched},
     sync::{self, Doubt, Outcome},
@@ -191,6 +191,7 @@ async fn settle(app: &App, events: Vec<Event>, doubt: Doubt) -> store::Result<Ve
                 sync::lock(tx, &events, livemode).await?;
                 let all: Vec<_> = events.iter().collect();
                 let received = sync::apply(tx, &all, livemode, doubt).await?;
+                devices::end_orphans(tx, &received.left, livemode, now).await?;
                 for outcome in [Outcome::Applied, Outcome::Stale, Outcome::Ignored] {
                     let ids: Vec<_> = events
                         .iter()

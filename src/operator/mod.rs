@@ -1,6 +1,7 @@
-//! The operator's commands: looking whether all is well, importing, looking at events, replaying them. They work on the same
-//! database as a server that runs, and beside it.
+//! The operator's commands: looking whether all is well, importing, looking at events, replaying
+//! them, signing an address out. They work on the same database as a server that runs, and beside it.
 
+mod account;
 mod audit;
 pub mod doctor;
 mod events;
@@ -18,6 +19,7 @@ use crate::{
     say, serve,
 };
 
+pub use account::Account;
 pub use audit::Audit;
 pub use events::Events;
 pub use import::Import;
@@ -52,6 +54,8 @@ pub enum Command {
     /// Delete what has had its time: payloads of events after EVENT_RETENTION_DAYS, sign-ins, sessions.
     /// Shows how much of them there is; does it with --yes
     Purge(Purge),
+    /// Sign an address out
+    Account(Account),
 }
 
 /// Runs one of them. What went wrong is for the operator to read, a line each.
@@ -67,6 +71,7 @@ pub async fn run(
         Command::Audit(audit) => unless(&stop, audit.run(&app)).await,
         Command::Sweep(form) => unless(&stop, sweep_now(&app, form)).await,
         Command::Purge(purge) => unless(&stop, purge.run(&app)).await,
+        Command::Account(account) => unless(&stop, account.run(&app)).await,
     };
     app.store.close().await;
     result

@@ -1,6 +1,10 @@
 //! Signed-in browsers, and the only way to a [`Principal`].
 
-use super::{Result, Tx, on};
+use super::{
+    Result, Tx,
+    many::{self, Cell},
+    on,
+};
 
 /// Who this request is: a verified address with a live session. There is no other way to make one
 /// than [`principal`], which reads the session, so a function that takes a `Principal` cannot be
@@ -212,4 +216,21 @@ pub async fn end_of_address(tx: &mut Tx, email: &str, now: i64) -> Result<u64> {
         .execute(connection)
         .await?
         .rows_affected()))
+}
+
+/// Ends the sessions of those of the addresses that have no live customer of that mode.
+pub async fn end_orphans(tx: &mut Tx, emails: &[&str], livemode: bool, now: i64) -> Result<()> {
+    let values = [Cell::from(now), Cell::from(i64::from(livemode))];
+    many::change(tx, emails, values, |among, [now, livemode]| {
+        format!(
+            "UPDATE session SET ended_at = {now}
+            WHERE ended_at IS NULL
+              AND NOT EXISTS (SELECT 1 FROM customer
+                              WHERE email_normalised = session.email AND livemode = {livemode}
+                                AND deleted_at IS NULL)
+              AND email {among}"
+        )
+    })
+    .await
+    .map(drop)
 }

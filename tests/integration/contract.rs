@@ -48,6 +48,7 @@ on_both_engines!(
     what_has_had_its_time_is_purged,
     sessions_beyond_their_limits_end,
     a_principal_sees_and_ends_its_own_sessions,
+    sessions_without_a_customer_are_ended,
     mails_are_claimed_by_one_and_retried,
     a_transaction_that_fails_leaves_nothing,
     reopening_keeps_everything,
@@ -1238,6 +1239,37 @@ async fn a_principal_sees_and_ends_its_own_sessions(engine: Engine) {
     assert_eq!(run!(&store, tx => session::end_of_address(tx, bob, 61)), 0);
     let of_bob = run!(&store, tx => session::find(tx, "ses_of_bob")).unwrap();
     assert_eq!(of_bob.ended_at, Some(60));
+}
+
+async fn sessions_without_a_customer_are_ended(engine: Engine) {
+    let store = open(engine).await;
+    let customers = [
+        full_customer("cus_kept", "kept@example.com"),
+        Customer {
+            deleted_at: Some(1),
+            ..full_customer("cus_gone", "gone@example.com")
+        },
+        Customer {
+            livemode: 1,
+            ..full_customer("cus_live", "live@example.com")
+        },
+    ];
+    run!(&store, tx => row::put_all(tx, &customers.iter().collect::<Vec<_>>()));
+    let names = ["kept", "gone", "live", "other"];
+    for name in names {
+        let row = dated(&format!("ses_{name}"), &format!("{name}@example.com"), 1, 1);
+        run!(&store, tx => session::insert(tx, &row));
+    }
+    let left = ["kept@example.com", "gone@example.com", "live@example.com"];
+    run!(&store, tx => session::end_orphans(tx, &left, false, 40));
+    run!(&store, tx => session::end_orphans(tx, &[], false, 50));
+    let mut ends = Vec::new();
+    for name in names {
+        let id = format!("ses_{name}");
+        let row = run!(&store, tx => session::find(tx, &id));
+        ends.push(row.unwrap().ended_at);
+    }
+    assert_eq!(ends, [None, Some(40), Some(40), None]);
 }
 
 async fn mails_are_claimed_by_one_and_retried(engine: Engine) {

@@ -5,15 +5,19 @@ use std::time::Duration;
 use billhook::store;
 use futures::FutureExt;
 use reqwest::header;
+use serde_json::Value;
 
 use crate::{
     engines::{Engine, on_both_engines},
-    helpers::{Browser, assert_redirect, spawn_app},
+    helpers::{Browser, assert_redirect, customer_object, event, spawn_app},
+    operator::said,
 };
 
 on_both_engines!(
     checklist_22_one_device_signs_another_out,
     checklist_22_signing_out_everywhere_ends_all_of_the_address,
+    checklist_22_the_operator_signs_an_address_out,
+    checklist_22_an_address_that_leaves_stripe_is_signed_out,
     devices_are_those_that_are_live,
 );
 
@@ -110,6 +114,45 @@ async fn checklist_22_signing_out_everywhere_ends_all_of_the_address(engine: Eng
         )
         .await;
     assert_redirect(&refused, "/");
+    assert_eq!(bob.get("/billing").await.status(), 200);
+}
+
+async fn checklist_22_the_operator_signs_an_address_out(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let mut ada = app.signed_in("ada@example.com").await;
+    let mut bob = app.signed_in("bob@example.com").await;
+    let sign_out = ["account", "sign-out", " Ada@Example.com "];
+    assert_eq!(said(&app, &sign_out).await, "1 sessions ended\n");
+    assert_redirect(&ada.get("/billing").await, "/");
+    assert_eq!(bob.get("/billing").await.status(), 200);
+    let again = ["account", "sign-out", "ada@example.com", "--json"];
+    assert_eq!(said(&app, &again).await, "{\"sessions_ended\":0}\n");
+}
+
+async fn checklist_22_an_address_that_leaves_stripe_is_signed_out(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let one = app.customer("ada@example.com", "One").await;
+    let two = app.customer("ada@example.com", "Two").await;
+    let mut ada = app.signed_in("ada@example.com").await;
+    // Whoever never had a customer here is none of this.
+    let mut bob = app.signed_in("bob@example.com").await;
+    let deliver = async |r#type: &str, id: &str, email: &str| {
+        let object = customer_object(id, email, "Ada");
+        let event = event(r#type, 1_700_000_001, object, Value::Null);
+        assert_eq!(app.deliver(&event).await.status(), 200);
+    };
+    deliver("customer.updated", &one, "ada@example.com").await;
+    deliver("customer.deleted", &one, "ada@example.com").await;
+    assert_eq!(ada.get("/billing").await.status(), 200, "one is left");
+    let mut stream = ada.get("/billing/live").await;
+    deliver("customer.updated", &two, "ada@example.net").await;
+    assert_redirect(&ada.get("/billing").await, "/");
+    let mut text = String::new();
+    while !text.contains("signed-out") {
+        let chunk = tokio::time::timeout(Duration::from_secs(10), stream.chunk());
+        let chunk = chunk.await.unwrap().unwrap().expect("it is told");
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
     assert_eq!(bob.get("/billing").await.status(), 200);
 }
 

@@ -34,7 +34,7 @@ on_both_engines!(
     checklist_23_an_open_page_that_nobody_touches_idles_out,
     checklist_23_the_limits_are_settings,
     checklist_22_signing_out_ends_the_session_in_the_database,
-    forged_tokens_are_nobody,
+    checklist_17_forged_tokens_are_nobody,
 );
 
 /// checklist 15
@@ -447,7 +447,7 @@ async fn checklist_22_signing_out_ends_the_session_in_the_database(engine: Engin
     assert_redirect(&app.browser().post("/api/sign_out", &[]).await, "/");
 }
 
-async fn forged_tokens_are_nobody(engine: Engine) {
+async fn checklist_17_forged_tokens_are_nobody(engine: Engine) {
     let app = spawn_app(engine).await;
     let browser = app.signed_in("ada@example.com").await;
     let access = browser.cookies["billhook_access"].clone();

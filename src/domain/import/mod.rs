@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use ranges::{BEGINNING, Left, Range};
 
 use super::{
-    App,
+    App, devices,
     mirror::Kind,
     refetch::{self, Fetched, Written},
     sweep,
@@ -292,6 +292,7 @@ async fn keep(
         async move {
             refetch::lock(tx, &objects).await?;
             let written = refetch::write(tx, kind, &objects, as_of, livemode).await?;
+            devices::end_orphans(tx, &written.left, livemode, now).await?;
             if let Some(left) = left {
                 store::progress::set(tx, &name, &left, now).await?;
             }
@@ -302,6 +303,7 @@ async fn keep(
     let Written {
         changed,
         unreadable,
+        ..
     } = work.await?;
     app.changes.tell_all(changed);
     let list = refetch::list_of(kind);

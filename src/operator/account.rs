@@ -1,0 +1,47 @@
+//! `billhook account`: what an operator does for one address.
+
+use clap::{Args, Subcommand};
+
+use super::{Form, told};
+use crate::{
+    domain::{App, devices, email::Email},
+    say,
+};
+
+#[derive(Args, Debug)]
+pub struct Account {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// Sign an address out everywhere
+    SignOut {
+        address: String,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+impl Account {
+    pub async fn run(self, app: &App) -> Result<(), Vec<String>> {
+        match self.act {
+            Act::SignOut { address, form } => sign_out(app, &address, form).await,
+        }
+    }
+}
+
+async fn sign_out(app: &App, address: &str, form: Form) -> Result<(), Vec<String>> {
+    let email = Email::parse(address)
+        .ok_or_else(|| told(&"that is not an e-mail address; nothing was done"))?;
+    let count = devices::end_of_address(app, &email)
+        .await
+        .map_err(|error| told(&error))?;
+    say(&if form.json {
+        serde_json::json!({ "sessions_ended": count }).to_string()
+    } else {
+        format!("{count} sessions ended")
+    });
+    Ok(())
+}
