@@ -6,6 +6,7 @@ mod settings;
 
 use std::{fmt, net::SocketAddr};
 
+use ipnet::IpNet;
 use url::{Host, Url};
 
 pub use environment::{environment, leptos_from_environment, log_filter, site_root};
@@ -26,6 +27,9 @@ pub struct Config {
     pub smtp_url: Secret,
     pub mail_from: lettre::message::Mailbox,
     pub portal_hosts: Vec<String>,
+    /// Whose word about a client's address is taken.
+    pub trusted_proxies: Vec<IpNet>,
+    pub mails_per_hour: i64,
     pub app_name: String,
     pub event_retention_days: i64,
     /// `billhook dev`: mail is shown in the browser and Stripe is the stand-in.

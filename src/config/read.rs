@@ -1,7 +1,8 @@
 //! From texts to a [`Config`], or to everything that is wrong with them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::IpAddr};
 
+use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::{Config, SETTINGS, Secret, is_loopback};
@@ -98,6 +99,16 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
         "a number of days from 1 to 3650",
         |text| text.parse().ok().filter(|days| (1..=3650).contains(days)),
     );
+    let trusted_proxies = reader.parsed(
+        "TRUSTED_PROXIES",
+        "addresses or networks separated by commas, such as 10.0.0.0/8, but not everybody's (/0); or none",
+        networks,
+    );
+    let mails_per_hour = reader.parsed("MAILS_PER_HOUR", "a number from 1 to 1000000", |text| {
+        text.parse()
+            .ok()
+            .filter(|mails| (1..=1_000_000).contains(mails))
+    });
     match (
         bind,
         frontend_url,
@@ -110,6 +121,8 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
         mail_from,
         app_name,
         event_retention_days,
+        trusted_proxies,
+        mails_per_hour,
         reader.faults.is_empty(),
     ) {
         (
@@ -124,6 +137,8 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             Some(mail_from),
             Some(app_name),
             Some(event_retention_days),
+            Some(trusted_proxies),
+            Some(mails_per_hour),
             true,
         ) => Ok(Config {
             bind,
@@ -138,6 +153,8 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             portal_hosts: portal_hosts.unwrap_or_default(),
             app_name,
             event_retention_days,
+            trusted_proxies,
+            mails_per_hour,
             dev: false,
         }),
         _ => Err(reader.faults),
@@ -189,6 +206,18 @@ impl Reader<'_> {
             .contains_key(name)
             .then(|| self.parsed(name, wants, parse))?
     }
+}
+
+fn networks(text: &str) -> Option<Vec<IpNet>> {
+    if text == "none" {
+        return Some(Vec::new());
+    }
+    let network = |text: &str| {
+        let address = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
+        let network: IpNet = text.parse().ok().or_else(|| address(text))?;
+        (network.prefix_len() > 0).then_some(network)
+    };
+    text.split(',').map(str::trim).map(network).collect()
 }
 
 fn frontend(text: &str) -> Option<Url> {
@@ -286,6 +315,10 @@ mod tests {
             ("DATABASE_URL", "mysql://x"),
             ("EVENT_RETENTION_DAYS", "0"),
             ("EVENT_RETENTION_DAYS", "a week"),
+            ("TRUSTED_PROXIES", "0.0.0.0/0"),
+            ("TRUSTED_PROXIES", "10.0.0.0/8,::/0"),
+            ("TRUSTED_PROXIES", "proxy.example.com"),
+            ("MAILS_PER_HOUR", "0"),
         ] {
             let mut settings = good();
             settings.insert(name.to_owned(), value.to_owned());

@@ -19,6 +19,10 @@ pub enum Purpose {
     Code,
     /// Hashes codes for the database.
     CodeHash,
+    /// Hashes addresses as names of allowances.
+    Allowance,
+    /// Proves that a browser signed in with an address before.
+    Device,
 }
 
 /// The server's secret. Its `Debug` shows nothing.
@@ -44,6 +48,8 @@ impl Keys {
             Purpose::Link => b"billhook sign-in link",
             Purpose::Code => b"billhook sign-in code",
             Purpose::CodeHash => b"billhook sign-in code hash",
+            Purpose::Allowance => b"billhook allowance of an address",
+            Purpose::Device => b"billhook device",
         };
         let mut key = [0; 32];
         // Expanding fails above 8,160 bytes only, and this is 32.

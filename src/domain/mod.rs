@@ -10,6 +10,7 @@ pub mod import;
 pub mod inbox;
 pub mod jwt;
 pub mod keys;
+pub mod limits;
 pub mod mirror;
 pub mod money;
 mod order;
@@ -42,6 +43,8 @@ pub struct App {
     pub changes: changes::Changes,
     /// What the key may not read, as far as it was tried.
     pub permissions: worker::Permissions,
+    /// How often each client may ask and try.
+    pub clients: limits::Clients,
     /// Wakes the worker that sends mail.
     pub outbox_due: Arc<Notify>,
 }

@@ -1,5 +1,5 @@
-//! Deletes what has had its time: payloads of events. Their ids stay for ever, so that a late
-//! duplicate is still known.
+//! Deletes what has had its time: payloads of events, and allowances that are whole again. The ids
+//! of events stay for ever, so that a late duplicate is still known.
 
 use std::time::Duration;
 
@@ -22,11 +22,21 @@ pub async fn run(app: App, stop: CancellationToken) {
             Ok(count) => tracing::info!(count, "payloads of old events deleted"),
             Err(error) => tracing::error!(%error, "old events could not be purged"),
         }
+        if let Err(error) = forget_allowances(&app).await {
+            tracing::error!(%error, "old allowances could not be forgotten");
+        }
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
     }
+}
+
+async fn forget_allowances(app: &App) -> store::Result<()> {
+    let now = app.clock.now() * 1000;
+    app.store
+        .write(move |tx| async move { store::allowance::purge(tx, now).await }.boxed())
+        .await
 }
 
 /// Deletes the payloads whose time is over, and says how many there were.

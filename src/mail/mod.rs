@@ -41,6 +41,8 @@ pub enum Error {
     Message(String),
     #[error("the mail server did not take it: {0}")]
     Smtp(#[from] lettre::transport::smtp::Error),
+    #[error("the mail server took too long")]
+    TooLate,
 }
 
 impl Error {
@@ -49,6 +51,7 @@ impl Error {
         match self {
             Error::Message(_) => true,
             Error::Smtp(error) => error.is_permanent(),
+            Error::TooLate => false,
         }
     }
 }

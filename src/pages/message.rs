@@ -20,6 +20,8 @@ pub enum Message {
     BadForm,
     /// The request was for another host than `FRONTEND_URL`'s.
     WrongHost,
+    /// This client asks or tries more often than people do.
+    TooOften,
     /// The database or Stripe did not answer.
     Fault,
     /// Something of ours broke; the id is in the log too.
@@ -39,6 +41,7 @@ pub fn document(config: &Config, message: Message) -> String {
                     Message::NotFound => view! { <NothingHere/> }.into_any(),
                     Message::BadForm => view! { <BadForm/> }.into_any(),
                     Message::WrongHost => view! { <WrongHost frontend_url/> }.into_any(),
+                    Message::TooOften => view! { <TooOften/> }.into_any(),
                     Message::Fault => view! { <FaultOfOurs retry="/billing"/> }.into_any(),
                     Message::Broken(id) => view! { <Broken id/> }.into_any(),
                 }}
@@ -68,6 +71,7 @@ impl Message {
             Message::NotFound => "No such page",
             Message::BadForm => "Form not accepted",
             Message::WrongHost => "Another address",
+            Message::TooOften => "A moment, please",
             Message::Fault | Message::Broken(_) => "That did not work",
         }
     }
@@ -116,12 +120,24 @@ fn BadForm() -> impl IntoView {
     }
 }
 
+#[component]
+fn TooOften() -> impl IntoView {
+    view! {
+        <h1>"A moment, please"</h1>
+        <p class="lede">
+            "More sign-ins were tried from your network than we allow at once. Nothing was changed. Wait a minute and try again; a mail that you have already is still good."
+        </p>
+        <a class="button primary" href="/">"Go to the start"</a>
+    }
+}
+
 /// The document as an answer, with the status that it stands for.
 pub fn response(config: &Config, message: Message) -> Response {
     let status = match message {
         Message::NotFound => StatusCode::NOT_FOUND,
         Message::BadForm => StatusCode::BAD_REQUEST,
         Message::WrongHost => StatusCode::MISDIRECTED_REQUEST,
+        Message::TooOften => StatusCode::TOO_MANY_REQUESTS,
         Message::Fault => StatusCode::SERVICE_UNAVAILABLE,
         Message::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };

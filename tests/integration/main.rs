@@ -18,6 +18,8 @@ mod entitlements;
 mod helpers;
 mod hostile;
 mod leases;
+mod limits;
+mod mails;
 mod nouns;
 mod operator;
 mod ordering;
