@@ -52,6 +52,12 @@ start_postgres() {
 
 rust_tests() { cargo test --profile quick --no-default-features --features ssr; }
 
+# Delays, with nothing else about.
+timing_tests() {
+    cargo test --profile quick --no-default-features --features ssr --test integration -- \
+        --ignored --test-threads=1 timing::
+}
+
 browser_tests() { npm --prefix end2end test; }
 
 # count WORD: how many tests the logs say passed or failed: cargo in "test result:" lines, the others in lines such as
@@ -88,6 +94,7 @@ if part build target/build.log scripts/build.sh --quick --if-changed; then
     export BILLHOOK_BIN=$root/target/quick/billhook CHROMIUM PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
     start_postgres
     tests rust rust_tests || true
+    tests timing timing_tests || true
     tests end2end browser_tests || true
 fi
 finish

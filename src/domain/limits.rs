@@ -61,6 +61,7 @@ impl From<Ipv6Addr> for Client {
 }
 
 /// The allowance that a question for a mail is taken from.
+#[derive(Debug)]
 pub struct Allowance {
     pub name: String,
     pub rate: Rate,

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_has_one_recipient_and_a_stable_id() {
+    fn checklist_14_the_message_has_one_recipient_and_a_stable_id() {
         let from: Mailbox = "Northwind <billing@example.com>".parse().unwrap();
         let message = message(&mail(), &from, "Northwind").unwrap();
         assert_eq!(message.envelope().to().len(), 1);
@@ -240,5 +240,20 @@ mod tests {
             formatted.contains("Message-ID: <mail_1@example.com>"),
             "{formatted}"
         );
+        assert_eq!(formatted.matches("\r\nTo: ").count(), 1, "{formatted}");
+        for trick in [
+            "ada@example.com\r\nBcc: eve@example.org",
+            "ada@example.com, eve@example.org",
+            "Ada <ada@example.com>",
+        ] {
+            let mail = SignInMail {
+                to: trick.to_owned(),
+                ..mail()
+            };
+            assert!(
+                super::message(&mail, &from, "Northwind").is_err(),
+                "{trick}"
+            );
+        }
     }
 }

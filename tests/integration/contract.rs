@@ -68,7 +68,7 @@ macro_rules! run {
     };
 }
 
-fn full_customer(id: &str, email: &str) -> Customer {
+pub fn full_customer(id: &str, email: &str) -> Customer {
     Customer {
         id: id.to_owned(),
         email: Some(email.to_owned()),
@@ -591,6 +591,22 @@ async fn a_principal_sees_its_own_live_customers_of_its_mode(engine: Engine) {
     for row in rows {
         run!(&store, tx => row::put_all(tx, &[&row]));
     }
+    for (email, livemode, expected) in [
+        ("ada@example.com", false, true),
+        ("ada@example.com", true, true),
+        ("bob@example.com", false, true),
+        ("bob@example.com", true, false),
+        ("eve@example.com", false, false),
+    ] {
+        let found = run!(&store, tx => customer::exists(tx, email, livemode));
+        assert_eq!(found, expected, "{email} {livemode}");
+    }
+    let gone = Customer {
+        deleted_at: Some(1),
+        ..full_customer("cus_5", "bob@example.com")
+    };
+    run!(&store, tx => row::put_all(tx, &[&gone]));
+    assert!(!run!(&store, tx => customer::exists(tx, "bob@example.com", false)));
     let principal = principal(&store, "ada@example.com").await;
     let me = principal.clone();
     let list = store.read_as(&principal, move |tx| {
@@ -848,9 +864,13 @@ async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
         ("ada@example.com", "browser", 100, 5, 0, (0, 0, 0)),
         ("ada@example.com", "browser", 99, 0, 0, (0, 0, 0)),
     ] {
-        let count = run!(&store, tx => sign_in::count_live(tx, email, browser, now, most_tries, just_now));
+        let count =
+            run!(&store, tx => sign_in::count_live(tx, email, browser, now, most_tries, just_now));
         let count = (count.of_address, count.of_browser, count.asked_just_now);
-        assert_eq!(count, live, "{email} {browser} {now} {most_tries} {just_now}");
+        assert_eq!(
+            count, live,
+            "{email} {browser} {now} {most_tries} {just_now}"
+        );
     }
     run!(&store, tx => sign_in::rebind(tx, "browser", "renamed", 100));
     let newest = run!(&store, tx => sign_in::newest_of_browser(tx, "renamed", 50));
@@ -990,7 +1010,10 @@ async fn the_oldest_sign_in_of_strangers_is_ended(engine: Engine) {
         let row = run!(&store, tx => sign_in::by_id(tx, id));
         assert_eq!(row.unwrap().used_at, Some(used_at));
     }
-    assert!(!end("ada@example.com", 52).await, "the device's is not ended");
+    assert!(
+        !end("ada@example.com", 52).await,
+        "the device's is not ended"
+    );
 }
 
 async fn allowances_come_back_evenly(engine: Engine) {
@@ -1032,9 +1055,7 @@ async fn allowances_come_back_evenly(engine: Engine) {
     assert!(take("eve", begin, nothing).await && take("eve", begin, nothing).await);
     let parallel = (0..10).map(|_| {
         let store = store.clone();
-        tokio::spawn(
-            async move { run!(&store, tx => allowance::take(tx, "many", begin, rate)) },
-        )
+        tokio::spawn(async move { run!(&store, tx => allowance::take(tx, "many", begin, rate)) })
     });
     let mut taken = 0;
     for one in parallel.collect::<Vec<_>>() {

@@ -265,7 +265,13 @@ impl TestApp {
     pub async fn dump(&self) -> String {
         let mut dump = String::new();
         for table in [
-            "customer", "event", "sign_in", "session", "outbox", "progress", "allowance",
+            "customer",
+            "event",
+            "sign_in",
+            "session",
+            "outbox",
+            "progress",
+            "allowance",
         ] {
             dump.push_str(&crate::contract::dump(&self.app.store, table).await);
         }

@@ -34,5 +34,7 @@ mod sessions;
 mod shapes;
 mod sign_in;
 mod silence;
+mod strangers;
+mod timing;
 mod webhook;
 mod worker;
