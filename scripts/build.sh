@@ -27,7 +27,7 @@ stamp=$folder/built
 changed() {
     local sources=() name
     [ -x "$folder/billhook" ] && [ -d "$folder/site" ] && [ -e "$stamp" ] || return 0
-    for name in src style public migrations build.rs .cargo Cargo.toml Cargo.lock build-tools/package-lock.json scripts/build.sh build-tools/compress.mjs; do
+    for name in src style public migrations build.rs .cargo Cargo.toml Cargo.lock build-tools/package-lock.json scripts/build.sh scripts/sbom.mjs build-tools/compress.mjs; do
         [ ! -e "$root/$name" ] || sources+=("$root/$name")
     done
     [ -n "$(find "${sources[@]}" -newer "$stamp" -print -quit)" ]
@@ -59,6 +59,9 @@ make_site() {
         node "$root/build-tools/compress.mjs" "$made"
 }
 
+# Beside the program, what it is made of (CycloneDX).
+list_parts() { node "$root/scripts/sbom.mjs" "$folder/billhook.cdx.json"; }
+
 make_server() { cargo build --profile "$profile" --bin billhook --no-default-features --features ssr; }
 
 # The old site stays whole until the new one is, for a server that may be running from it.
@@ -87,6 +90,9 @@ say "Billhook for the browser${often/8/4}"
 slowly "Billhook for the browser" make_site || fail_with_log "Billhook for the browser did not build"
 say "Billhook for the server$often"
 slowly "Billhook for the server" make_server || fail_with_log "Billhook for the server did not build"
+if [ "$profile" = release ]; then
+    list_parts >>"$log" 2>&1 || fail_with_log "the list of what the program is made of could not be written"
+fi
 place_site
 mv "$stamp.new" "$stamp"
-[ "$profile" = quick ] || say "target/release/billhook, with target/release/site beside it"
+[ "$profile" = quick ] || say "target/release/billhook, with target/release/site beside it, and what it is made of in billhook.cdx.json"

@@ -12,6 +12,13 @@ cd "$root"
 cargo fmt --check
 cargo clippy --no-default-features --features ssr --all-targets -- -D warnings
 cargo clippy --no-default-features --features hydrate --lib --target wasm32-unknown-unknown -- -D warnings
+if have cargo-deny; then
+    # The advisories are a repository at GitHub.
+    cargo deny check licenses bans sources
+    cargo deny check advisories || say "the advisories found something, or could not be fetched"
+else
+    say "cargo-deny is not installed, so only the tests look at licences and sources, and nobody at advisories"
+fi
 if have shellcheck; then
     shellcheck -x scripts/*.sh .ci/run
 else

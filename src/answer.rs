@@ -60,6 +60,13 @@ pub fn set_status(status: StatusCode) {
     }
 }
 
+/// Says after how many seconds it is worth trying again.
+pub fn retry_after(seconds: u64) {
+    if let Some(options) = use_context::<ResponseOptions>() {
+        options.insert_header(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+}
+
 /// Adds a `Set-Cookie` line.
 pub fn set_cookie(line: &str) {
     if let (Some(options), Ok(value)) = (
@@ -76,7 +83,8 @@ pub fn refuse<T>(error: ApiError) -> Result<T, ApiError> {
         ApiError::SignedOut => StatusCode::UNAUTHORIZED,
         ApiError::NotFound => StatusCode::NOT_FOUND,
         ApiError::BadRequest => StatusCode::BAD_REQUEST,
-        ApiError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ApiError::Unavailable | ApiError::NotSetUp => StatusCode::SERVICE_UNAVAILABLE,
+        ApiError::TooMany => StatusCode::TOO_MANY_REQUESTS,
     });
     Err(error)
 }

@@ -116,7 +116,11 @@ pub async fn open_portal(
     flow: String,
     #[server(default)] subscription: Option<String>,
 ) -> Result<(), ApiError> {
-    use crate::{answer, domain::billing, model::Flow};
+    use crate::{
+        answer,
+        domain::billing::{self, Refusal},
+        model::Flow,
+    };
     let app = answer::app()?;
     let principal = match answer::principal() {
         Ok(principal) => principal,
@@ -127,16 +131,17 @@ pub async fn open_portal(
     };
     match billing::open_portal(&app, &principal, &customer, flow).await {
         Ok(url) => answer::see_other(url.expose()),
-        Err(ApiError::Unavailable) => {
+        Err(Refusal::TooMany(wait)) => {
+            answer::retry_after(wait);
+            return answer::refuse(ApiError::TooMany);
+        }
+        Err(Refusal::Told(error @ (ApiError::Unavailable | ApiError::NotSetUp))) => {
             let query = form_urlencoded::Serializer::new(String::new())
-                .extend_pairs([
-                    ("problem", ApiError::Unavailable.code()),
-                    ("customer", &customer),
-                ])
+                .extend_pairs([("problem", error.code()), ("customer", &customer)])
                 .finish();
             answer::see_other(&format!("/billing?{query}"));
         }
-        Err(error) => return answer::refuse(error),
+        Err(Refusal::Told(error)) => return answer::refuse(error),
     }
     Ok(())
 }

@@ -3,10 +3,10 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicI64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use rand::Rng;
@@ -28,6 +28,13 @@ impl Clock {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX) + self.moved.load(Ordering::Relaxed)
+    }
+
+    /// Time since some beginning, which goes on whatever becomes of the system's clock.
+    pub fn steady(&self) -> Duration {
+        static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let moved = self.moved.load(Ordering::Relaxed).try_into();
+        BEGINNING.elapsed() + Duration::from_secs(moved.unwrap_or_default())
     }
 
     /// Moves the clock on (or back). For tests.
@@ -60,7 +67,7 @@ pub fn new_id(prefix: &str) -> String {
 
 /// A pause of that length, a quarter more or less, so that those who failed together do not come
 /// back together.
-pub fn jittered(pause: std::time::Duration) -> std::time::Duration {
+pub fn jittered(pause: Duration) -> Duration {
     let chance = f64::from(random_bytes()[0]) / 255.0;
     pause.mul_f64(0.75 + chance / 2.0)
 }

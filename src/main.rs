@@ -9,7 +9,11 @@ use clap::{Parser, Subcommand};
 ///
 /// Settings are read from the environment and from a file `.env`; `billhook config` lists them.
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "To try it: `billhook dev`. Before customers come, and when something is wrong: `billhook doctor`."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -29,6 +33,12 @@ enum Command {
     Sandbox(SandboxArgs),
     /// Print the table of settings
     Config,
+    /// Look at settings, database, clock, mail server, Stripe key and webhook endpoint, and say what
+    /// to do about what is wrong
+    ///
+    /// Changes nothing and prints no secret; works with settings that keep the server from starting,
+    /// and beside one that runs. Exits with 1 when something is wrong. Warnings alone do not count.
+    Doctor(operator::Form),
     #[command(flatten)]
     Operator(operator::Command),
 }
@@ -60,7 +70,7 @@ fn main() -> ExitCode {
     // The trial's terminal shows what to do next, a command's its answer; every event would bury that.
     let is_for_a_person = matches!(
         cli.command,
-        Some(Command::Dev { .. } | Command::Operator(_))
+        Some(Command::Dev { .. } | Command::Doctor(_) | Command::Operator(_))
     );
     let log = config::log_filter(if is_for_a_person {
         "warn"
@@ -109,6 +119,10 @@ async fn run(command: Command) -> Result<(), Vec<String>> {
             say(config::table().trim_end());
             Ok(())
         }
+        Command::Doctor(form) => tokio::select! {
+            () = stop.cancelled() => Err(vec!["billhook: stopped".to_owned()]),
+            result = operator::doctor::run(form) => result,
+        },
         Command::Operator(command) => {
             let settings = config::environment().map_err(with_advice)?;
             let config = config::read(&settings).map_err(with_advice)?;

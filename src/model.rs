@@ -94,6 +94,10 @@ pub enum ApiError {
     BadRequest,
     /// Stripe or the database did not answer. Trying again is safe.
     Unavailable,
+    /// The shop's key may not do this: its operator has to mend that.
+    NotSetUp,
+    /// Too often in a short time.
+    TooMany,
 }
 
 impl ApiError {
@@ -104,6 +108,8 @@ impl ApiError {
             ApiError::NotFound => "not-found",
             ApiError::BadRequest => "bad-request",
             ApiError::Unavailable => "unavailable",
+            ApiError::NotSetUp => "not-set-up",
+            ApiError::TooMany => "too-many",
         }
     }
 }

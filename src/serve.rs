@@ -12,12 +12,12 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     domain::{
-        App,
+        App, billing,
         changes::Changes,
         inbox::Inbox,
         keys::Keys,
         limits::Clients,
-        outbox, purge, sweep,
+        mode, outbox, purge, sweep,
         worker::{self, Permissions},
     },
     http::{self, Site},
@@ -39,6 +39,14 @@ pub enum Error {
     Listen(SocketAddr, io::Error),
     #[error("the database cannot be used: {0}")]
     Store(#[from] store::Error),
+    #[error(
+        "the database at DATABASE_URL holds data of {database} mode, and STRIPE_API_KEY is of {key} mode. \
+         Use a key of {database} mode, or another database: the two are never mixed"
+    )]
+    Mode {
+        key: &'static str,
+        database: &'static str,
+    },
     #[error("{0}")]
     Mail(#[from] mail::Error),
     #[error("{0}")]
@@ -53,6 +61,14 @@ pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, 
     let _ = rustls::crypto::ring::default_provider().install_default();
     make_folder_of(config.database_url.expose())?;
     let store = Store::connect(config.database_url.expose()).await?;
+    let database = mode::settle(&store, config.livemode(), clock.now()).await?;
+    if database != config.livemode() {
+        store.close().await;
+        return Err(Error::Mode {
+            key: mode::word(config.livemode()),
+            database: mode::word(database),
+        });
+    }
     let stripe = stripe::Client::new(
         config.stripe_api_base.clone(),
         config.stripe_api_key.clone(),
@@ -63,6 +79,7 @@ pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, 
     Ok(App {
         keys: Keys::new(config.session_secret.expose()),
         inbox: Inbox::start(store.clone(), clock.clone(), livemode, changes.clone()),
+        portal_budget: billing::budget(clock.clone()),
         config: Arc::new(config),
         clients: Clients::new(clock.clone()),
         clock,

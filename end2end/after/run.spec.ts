@@ -14,8 +14,7 @@ import { expect, test } from '../harness/test.ts';
 // In this order: the first makes the requests and secrets that the others look for, even when they run alone.
 test.describe.configure({ mode: 'default' });
 
-// checklist 34
-test('a page with fifty customers makes no call to Stripe', async ({ page, shop }) => {
+test('checklist 34: a page with fifty customers makes no call to Stripe', async ({ page, shop }) => {
   const made: string[] = [];
   for (let index = 0; index < 50; index += 1) {
     made.push((await stripe().customers.create({ email: shop.address, name: `Branch ${index}` })).id);
@@ -79,8 +78,7 @@ function holds(text: string, secret: string): boolean {
   return new RegExp(`(?<![0-9A-Za-z.])${secret}(?![0-9A-Za-z])`).test(text);
 }
 
-// checklist 35
-test('no log holds a secret', () => {
+test('checklist 35: no log holds a secret', () => {
   const { logs, apiKey, webhookSecrets, sessionSecret } = stack();
   const seen = everythingSeen();
   expect(seen.length, 'a token, a code and a portal address at least').toBeGreaterThanOrEqual(3);
@@ -92,8 +90,7 @@ test('no log holds a secret', () => {
   expect(found).toEqual([]);
 });
 
-// checklist 2, 35
-test('nothing in the database signs anybody in or opens a portal', () => {
+test('checklist 2, 35: nothing in the database signs anybody in or opens a portal', () => {
   const texts = everyText();
   expect(texts.length).toBeGreaterThan(20);
   const dump = texts.join('\n');

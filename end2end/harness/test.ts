@@ -47,7 +47,7 @@ export const test = base.extend<Fixtures>({
   },
 
   context: async ({ context, watch }, use) => {
-    watch.attach(context);
+    await watch.attach(context);
     await use(context);
   },
 
@@ -60,7 +60,7 @@ export const test = base.extend<Fixtures>({
         ...options,
       });
       contexts.push(context);
-      watch.attach(context);
+      await watch.attach(context);
       return context;
     });
     for (const context of contexts) await context.close();

@@ -1,11 +1,13 @@
-// What no test may see in any browser: a console message, a script error, a refused or failed request, or a request to
-// somebody else's server. A test that provokes one on purpose says so with `allow`.
+// What no test may see in any browser: a console message, a script error, a refused or failed request, a request to
+// somebody else's server, or anything that the Content-Security-Policy forbids. A test that provokes one on purpose says so with `allow`.
 
 import type { BrowserContext, Page } from '@playwright/test';
 import { stack } from './stack.ts';
 
 export class Watch {
   readonly problems: string[] = [];
+  /** How often the Content-Security-Policy was broken. */
+  violations = 0;
   private readonly allowed = [
     // Chromium tells that it did what our sign-out asked for.
     /^console info: Clear-Site-Data header on '[^']*\/api\/sign_out': Cleared data types/,
@@ -18,7 +20,17 @@ export class Watch {
     this.allowed.push(message);
   }
 
-  attach(context: BrowserContext): void {
+  async attach(context: BrowserContext): Promise<void> {
+    await context.exposeBinding('violated', (_, what: string) => {
+      this.violations += 1;
+      this.report(`policy violation: ${what}`);
+    });
+    await context.addInitScript(() => {
+      const report = (window as unknown as { violated(what: string): void }).violated;
+      document.addEventListener('securitypolicyviolation', ({ effectiveDirective, blockedURI }) => {
+        report(`${effectiveDirective} ${blockedURI}`);
+      });
+    });
     for (const page of context.pages()) this.attachPage(page);
     context.on('page', (page) => this.attachPage(page));
     context.on('request', (request) => {

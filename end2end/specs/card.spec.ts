@@ -265,8 +265,7 @@ test('no portal opens for a subscription that is not offered', async ({ page, sh
   expect(await portalsOf(customer)).toEqual([]);
 });
 
-// checklist 27
-test('no portal opens for the subscription of another customer', async ({ page, shop }) => {
+test('checklist 27: no portal opens for the subscription of another customer', async ({ page, shop }) => {
   const price = await sell('Pro');
   const mine = await shop.customer({ name: 'Mine', ...withCard });
   const other = await shop.customer({ name: 'Mine too', ...withCard });

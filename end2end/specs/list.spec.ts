@@ -46,8 +46,7 @@ test('names are text, whatever is in them', async ({ page, shop, looksRight }) =
   await looksRight(page);
 });
 
-// checklist 26
-test('addresses that differ only in case are one person, a plus sign makes another', async ({ page, shop }) => {
+test('checklist 26: addresses that differ only in case are one person, a plus sign makes another', async ({ page, shop }) => {
   await shop.customer({ email: `Grace.${shop.mark}@Example.com`, name: 'Written large' });
   await shop.customer({ email: `grace.${shop.mark}@example.com`, name: 'Written small' });
   await shop.customer({ email: `grace.${shop.mark}+shop@example.com`, name: 'Tagged' });
@@ -57,7 +56,7 @@ test('addresses that differ only in case are one person, a plus sign makes anoth
   await expect(card(page, 'Written small')).toBeVisible();
 });
 
-test('a deleted customer is not shown', async ({ page, shop }) => {
+test('checklist 26: a deleted customer is not shown', async ({ page, shop }) => {
   await shop.customer({ name: 'Kept' });
   const gone = await shop.customer({ name: 'Gone' });
   await stripe().customers.del(gone.id);
@@ -68,8 +67,7 @@ test('a deleted customer is not shown', async ({ page, shop }) => {
   await expect(page.getByText(gone.id)).toHaveCount(0);
 });
 
-// checklist 34
-test('a page full of customers asks Stripe nothing', async ({ page, shop, looksRight }) => {
+test('checklist 34: a page full of customers asks Stripe nothing', async ({ page, shop, looksRight }) => {
   const ids: string[] = [];
   for (let index = 0; index < 12; index += 1) ids.push((await shop.customer({ name: `Branch ${index}` })).id);
   await signIn(page, shop.address);

@@ -31,8 +31,7 @@ test('invoices have a way of their own', async ({ page, shop }) => {
   expect(await callsAbout(home.id)).toHaveLength(1);
 });
 
-// checklist 35
-test('the way to the portal is a redirect that nobody keeps', async ({ page, shop }) => {
+test('checklist 35: the way to the portal is a redirect that nobody keeps', async ({ page, shop }) => {
   const home = await shop.customer({ name: 'Home' });
   await signIn(page, shop.address);
   const answer = await openPortal(page, home.id);
@@ -48,8 +47,7 @@ test('the way to the portal is a redirect that nobody keeps', async ({ page, sho
   expect(JSON.stringify(call?.form)).toContain(`${stack().app}/billing`);
 });
 
-// checklist 27
-test('the customer of somebody else is as good as none', async ({ page, shop }) => {
+test('checklist 27: the customer of somebody else is as good as none', async ({ page, shop }) => {
   const foreign = await shop.customer({ email: `bob.${shop.mark}@example.com`, name: 'Foreign' });
   await shop.customer({ name: 'Mine' });
   await signIn(page, shop.address);
@@ -65,8 +63,7 @@ test('the customer of somebody else is as good as none', async ({ page, shop }) 
   expect(await callsAbout(unknown)).toEqual([]);
 });
 
-// checklist 34
-test('nothing but a click makes a portal session', async ({ page, shop }) => {
+test('checklist 34: nothing but a click makes a portal session', async ({ page, shop }) => {
   const home = await shop.customer({ name: 'Home' });
   await signIn(page, shop.address);
   const asked = await page.request.get(`/api/open_portal?customer=${home.id}&flow=home`, { maxRedirects: 0 });
@@ -108,7 +105,7 @@ test('a customer that fails says so beside its card, and the others still open',
 });
 
 for (const status of [401, 402, 429]) {
-  test(`Stripe answering ${status} is no dead end`, async ({ page, shop, baseURL }) => {
+  test(`checklist 38: Stripe answering ${status} is no dead end`, async ({ page, shop, baseURL }) => {
     const broken = await shop.customer({ name: 'Broken' });
     await signIn(page, shop.address);
     await fault({ path: sessions, match: broken.id, status });
@@ -118,8 +115,7 @@ for (const status of [401, 402, 429]) {
   });
 }
 
-// checklist 38, in part
-test('Stripe not answering at all is told within eight seconds', async ({ page, shop }) => {
+test('checklist 38: Stripe not answering at all is told within eight seconds', async ({ page, shop }) => {
   const broken = await shop.customer({ name: 'Broken' });
   await signIn(page, shop.address);
   await fault({ path: sessions, match: broken.id, hang: true });
@@ -129,13 +125,12 @@ test('Stripe not answering at all is told within eight seconds', async ({ page, 
   expect(Date.now() - from).toBeLessThan(10_000);
 });
 
-// checklist 36
 for (const [what, address] of [
   ['another host', 'http://evil.example.org/p/session/test_elsewhere'],
   ['another host in disguise', 'http://127.0.0.1@evil.example.org/p/session/test_elsewhere'],
   ['no web address', 'javascript:alert(1)'],
 ] as const) {
-  test(`a portal address on ${what} is refused`, async ({ page, shop, baseURL }) => {
+  test(`checklist 36: a portal address on ${what} is refused`, async ({ page, shop, baseURL }) => {
     const home = await shop.customer({ name: 'Home' });
     await signIn(page, shop.address);
     await fault({ path: sessions, match: home.id, portal_url: address });

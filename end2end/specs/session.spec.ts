@@ -6,8 +6,7 @@ import { seen } from '../harness/seen.ts';
 import { stack } from '../harness/stack.ts';
 import { expect, test } from '../harness/test.ts';
 
-// checklist 15
-test('cookies are out of reach of scripts and of other sites, and no token is anywhere else', async ({
+test('checklist 15: cookies are out of reach of scripts and of other sites, and no token is anywhere else', async ({
   page,
   context,
   shop,
@@ -54,7 +53,7 @@ test('whoever is signed in is led past the form', async ({ page, shop, baseURL }
   await expect(page).toHaveURL(`${baseURL}/billing`);
 });
 
-test('sign-in replaces whatever cookies were there before', async ({ page, context, shop, baseURL }) => {
+test('checklist 16: sign-in replaces whatever cookies were there before', async ({ page, context, shop, baseURL }) => {
   await shop.customer({ name: 'Home' });
   await signIn(page, shop.address);
   const names = (await context.cookies()).map(({ name }) => name);
@@ -68,8 +67,7 @@ test('sign-in replaces whatever cookies were there before', async ({ page, conte
   expect(kept).toEqual([]);
 });
 
-// checklist 22, in part
-test('signing out ends the session for the back button and for copied cookies', async ({
+test('checklist 22: signing out ends the session for the back button and for copied cookies', async ({
   page,
   context,
   shop,

@@ -57,7 +57,7 @@ test('a wrong code says so, in words, with the focus where it helps; the right o
   await expect(page).toHaveURL(`${baseURL}/billing`);
 });
 
-test('five wrong codes end the attempt, for the right code and for the link', async ({
+test('checklist 9: five wrong codes end the attempt, for the right code and for the link', async ({
   page,
   shop,
   baseURL,

@@ -97,7 +97,7 @@ test('a used link says so and offers a new one', async ({ page, shop, baseURL, l
   await expect(page).toHaveURL(`${baseURL}/`);
 });
 
-test('a link pressed twice signs in once', async ({ page, context, shop, baseURL }) => {
+test('checklist 6: a link pressed twice signs in once', async ({ page, context, shop, baseURL }) => {
   await ask(page, shop.address);
   const { link } = await signInMail(shop.address);
   await page.goto(link);
@@ -114,7 +114,7 @@ test('a link pressed twice signs in once', async ({ page, context, shop, baseURL
   expect(after.filter((value) => !session.includes(value))).toEqual([]);
 });
 
-test('after ten minutes link and code are dead', async ({ page, shop, baseURL, looksRight }) => {
+test('checklist 7: after ten minutes link and code are dead', async ({ page, shop, baseURL, looksRight }) => {
   await ask(page, shop.address);
   const mail = await signInMail(shop.address);
   expect(expireSignIns(shop.address)).toBe(1);

@@ -58,6 +58,17 @@ pub fn log_filter(default: &str) -> tracing_subscriber::EnvFilter {
     tracing_subscriber::EnvFilter::new(wanted)
 }
 
+/// Whether what is printed may be coloured: on a terminal, unless `NO_COLOR` asks for none.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+pub fn has_color() -> bool {
+    use std::io::IsTerminal;
+    let is_unwanted = std::env::var("NO_COLOR").is_ok_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !is_unwanted
+}
+
 /// What `cargo leptos watch` sets up: its folder, and the page's reloading.
 #[expect(
     clippy::disallowed_methods,

@@ -1,7 +1,10 @@
 //! The environment, read once and checked completely.
 
+mod around;
+mod checks;
 mod environment;
 mod read;
+mod reader;
 mod settings;
 
 use std::{fmt, net::SocketAddr};
@@ -9,7 +12,8 @@ use std::{fmt, net::SocketAddr};
 use ipnet::IpNet;
 use url::{Host, Url};
 
-pub use environment::{environment, leptos_from_environment, log_filter, site_root};
+pub use around::{Around, read_around};
+pub use environment::{environment, has_color, leptos_from_environment, log_filter, site_root};
 pub use read::read;
 pub use settings::{SETTINGS, Setting, table};
 

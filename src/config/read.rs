@@ -5,15 +5,17 @@ use std::{collections::HashMap, net::IpAddr};
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use super::{Config, SETTINGS, Secret, is_loopback};
+use super::{
+    Config, Secret,
+    checks::{frontend, is_key, is_known, is_private_smtp, is_strong},
+    is_loopback,
+    reader::Reader,
+};
 
 /// Reads all settings, or says everything that is wrong with them, one line each. No line repeats
 /// a value, which might be a secret in the wrong place.
 pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>> {
-    let mut reader = Reader {
-        environment,
-        faults: Vec::new(),
-    };
+    let mut reader = Reader::new(environment);
     let bind = reader.parsed(
         "BIND",
         "an address and port, such as 127.0.0.1:3000",
@@ -24,6 +26,9 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
         "an address without a path: https://…, or http:// on a loopback address",
         frontend,
     );
+    // Trials on one machine may use the secrets of the documentation; what others reach may not.
+    let is_trial = frontend_url.as_ref().is_some_and(is_loopback);
+    let is_safe = |secret: &str| is_trial || !is_known(secret);
     let database_url = reader.parsed("DATABASE_URL", "sqlite://… or postgres://…", |text| {
         let known = ["sqlite://", "postgres://", "postgresql://"];
         known
@@ -49,26 +54,27 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
     );
     let stripe_webhook_secrets = reader.parsed(
         "STRIPE_WEBHOOK_SECRET",
-        "one or more whsec_…, separated by commas, without white space inside",
+        "one or more whsec_… of your own, separated by commas, without white space inside",
         |text| {
             let secrets: Vec<_> = text.split(',').map(str::trim).collect();
             secrets
                 .iter()
-                .all(|secret| is_key(secret, "whsec_"))
+                .all(|secret| is_key(secret, "whsec_") && is_safe(secret))
                 .then(|| secrets.into_iter().map(Secret::new).collect::<Vec<_>>())
         },
     );
     let session_secret = reader.parsed(
         "SESSION_SECRET",
-        "at least 32 random bytes, such as `openssl rand -hex 32` prints",
-        |text| is_strong(text).then(|| Secret::new(text)),
+        "at least 32 random bytes of your own, such as `openssl rand -hex 32` prints",
+        |text| (is_strong(text) && is_safe(text)).then(|| Secret::new(text)),
     );
     let smtp_url = reader.parsed(
         "SMTP_URL",
-        "smtps://user:password@host or smtp://host:port",
+        "smtps://user:password@host or smtp://user:password@host:587?tls=required, as mails hold what \
+         signs in; without TLS only a server on this machine, smtp://127.0.0.1",
         |text| {
             let url = Url::parse(text).ok()?;
-            (matches!(url.scheme(), "smtp" | "smtps") && url.has_host()).then(|| Secret::new(text))
+            (url.has_host() && is_private_smtp(&url)).then(|| Secret::new(text))
         },
     );
     let mail_from = reader.parsed(
@@ -161,53 +167,6 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
     }
 }
 
-struct Reader<'e> {
-    environment: &'e HashMap<String, String>,
-    faults: Vec<String>,
-}
-
-impl Reader<'_> {
-    /// The setting or its default, parsed. What is missing or wrong goes to the faults.
-    fn parsed<T>(
-        &mut self,
-        name: &str,
-        wants: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
-        let default = SETTINGS
-            .iter()
-            .find(|setting| setting.name == name)
-            .map(|setting| setting.default);
-        let text = self
-            .environment
-            .get(name)
-            .map(String::as_str)
-            .or(default.filter(|text| !text.is_empty()));
-        let Some(text) = text else {
-            self.faults
-                .push(format!("{name} is missing. It must be {wants}."));
-            return None;
-        };
-        let value = parse(text.trim());
-        if value.is_none() {
-            self.faults
-                .push(format!("{name} cannot be used. It must be {wants}."));
-        }
-        value
-    }
-
-    fn optional<T>(
-        &mut self,
-        name: &str,
-        wants: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
-        self.environment
-            .contains_key(name)
-            .then(|| self.parsed(name, wants, parse))?
-    }
-}
-
 fn networks(text: &str) -> Option<Vec<IpNet>> {
     if text == "none" {
         return Some(Vec::new());
@@ -220,37 +179,16 @@ fn networks(text: &str) -> Option<Vec<IpNet>> {
     text.split(',').map(str::trim).map(network).collect()
 }
 
-fn frontend(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let plain = url.path() == "/" && url.query().is_none() && url.username().is_empty();
-    let safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
-    (plain && safe).then_some(url)
-}
-
-/// Whether it is more than a beginning, and not the example's `rk_live_…`.
-fn is_key(text: &str, kind: &str) -> bool {
-    text.strip_prefix(kind)
-        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic()))
-}
-
-/// 32 bytes or more that are not one letter over and over.
-fn is_strong(secret: &str) -> bool {
-    let mut letters: Vec<_> = secret.bytes().collect();
-    letters.sort_unstable();
-    letters.dedup();
-    secret.len() >= 32 && letters.len() >= 8
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::SETTINGS, *};
 
     fn good() -> HashMap<String, String> {
         [
             ("FRONTEND_URL", "https://billing.example.com"),
             ("STRIPE_API_KEY", "rk_test_billhook"),
             ("STRIPE_WEBHOOK_SECRET", "whsec_test_one, whsec_test_two"),
-            ("SESSION_SECRET", "0123456789abcdef0123456789abcdef"),
+            ("SESSION_SECRET", "9e2b7c51d80f4a36b1c4e7f02d5a8893"),
             ("SMTP_URL", "smtp://127.0.0.1:1025"),
             ("MAIL_FROM", "Northwind <billing@example.com>"),
         ]
@@ -293,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_or_unsafe_settings_are_refused() {
+    fn checklist_70_weak_or_unsafe_settings_are_refused() {
         for (name, value) in [
             ("FRONTEND_URL", "http://billing.example.com"),
             ("FRONTEND_URL", "https://billing.example.com/shop"),
@@ -310,7 +248,15 @@ mod tests {
             ("STRIPE_API_BASE", "http://api.example.com"),
             ("STRIPE_WEBHOOK_SECRET", "whsec_one,,whsec_two"),
             ("STRIPE_WEBHOOK_SECRET", "whsec_a whsec_b"),
+            ("SESSION_SECRET", "a test secret of more than 32 bytes"),
+            ("SESSION_SECRET", "0123456789abcdef0123456789abcdef"),
+            ("STRIPE_WEBHOOK_SECRET", "whsec_one,whsec_test_billhook"),
             ("SMTP_URL", "http://mail.example.com"),
+            ("SMTP_URL", "smtp://mail.example.com"),
+            ("SMTP_URL", "smtp://user:password@mail.example.com:25"),
+            ("SMTP_URL", "smtp://mail.example.com:587?tls=opportunistic"),
+            ("SMTP_URL", "smtp://mail.example.com:587?tls=none"),
+            ("SMTP_URL", "smtp://127.0.0.1.example.com"),
             ("PORTAL_HOSTS", "https://pay.example.com"),
             ("DATABASE_URL", "mysql://x"),
             ("EVENT_RETENTION_DAYS", "0"),
@@ -333,6 +279,20 @@ mod tests {
             "FRONTEND_URL".to_owned(),
             "http://127.0.0.1:3000".to_owned(),
         );
+        local.insert(
+            "SESSION_SECRET".to_owned(),
+            "a test secret of more than 32 bytes".to_owned(),
+        );
         assert!(!read(&local).unwrap().is_https());
+        for private in [
+            "smtps://mail.example.com",
+            "smtp://mail.example.com:587?tls=required",
+            "smtp://localhost",
+            "smtp://[::1]:1025",
+        ] {
+            let mut settings = good();
+            settings.insert("SMTP_URL".to_owned(), private.to_owned());
+            assert!(read(&settings).is_ok(), "{private}");
+        }
     }
 }

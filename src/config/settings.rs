@@ -35,7 +35,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "SMTP_URL",
         default: "",
-        about: "Where mail is handed in: `smtps://user:password@host` (TLS), `smtp://user:password@host:587?tls=required` (STARTTLS) or `smtp://localhost` (neither).",
+        about: "Where mail is handed in: `smtps://user:password@host` (TLS), `smtp://user:password@host:587?tls=required` (STARTTLS) or, for a server on the same machine alone, `smtp://localhost` (neither).",
     },
     Setting {
         name: "MAIL_FROM",

@@ -1,14 +1,42 @@
 //! What a customer sees and opens: the list of their records, and Stripe's portal for one of them.
 
+use std::{
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
+
 use futures::FutureExt;
+use governor::Quota;
 use reqwest::StatusCode;
 
-use super::{App, cards};
-use crate::{
-    model::{ApiError, CustomerView, Flow},
-    store::{self, Principal},
-    stripe::client::PortalUrl,
+use super::{
+    App,
+    budget::Budget,
+    cards,
+    changes::Change,
+    mirror::{Kind, Noun},
+    refetch::{self, Fetched},
 };
+use crate::{
+    clock::Clock,
+    model::{ApiError, CustomerView, Flow},
+    store::{self, Principal, customer::Customer},
+    stripe::{
+        client::{self, PortalUrl},
+        json,
+    },
+};
+
+/// A click is answered within this, whatever Stripe and the database do.
+const LONGEST: Duration = Duration::from_millis(7_500);
+/// Of it, until Stripe's answers have to be there.
+const FOR_STRIPE: Duration = Duration::from_millis(7_250);
+/// Portal sessions that one session may open in a minute.
+const A_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
+/// The calls of a click.
+const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
+/// After this an answer of Stripe's is newer than a row that was just written.
+const SECONDS_ARE_OVER: Duration = Duration::from_secs(4);
 
 /// Every customer record under the principal's address. Stripe is not asked.
 pub async fn customers(app: &App, principal: &Principal) -> store::Result<Vec<CustomerView>> {
@@ -25,6 +53,26 @@ pub async fn customers(app: &App, principal: &Principal) -> store::Result<Vec<Cu
         .await
 }
 
+/// The portal sessions that a session may open.
+pub fn budget(clock: Clock) -> Budget<String> {
+    Budget::new(Quota::per_minute(A_MINUTE), clock)
+}
+
+/// Why no portal was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// What the visitor may be told.
+    Told(ApiError),
+    /// Too many in a short time; after so many seconds there may be another.
+    TooMany(u64),
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Refusal {
+        Refusal::Told(error)
+    }
+}
+
 /// Opens Stripe's portal for the customer `id`, if it is the principal's. Somebody else's is
 /// answered like one that does not exist, and without asking Stripe.
 pub async fn open_portal(
@@ -32,19 +80,101 @@ pub async fn open_portal(
     principal: &Principal,
     id: &str,
     flow: Flow,
-) -> Result<PortalUrl, ApiError> {
+) -> Result<PortalUrl, Refusal> {
+    let deadline = Instant::now() + FOR_STRIPE;
+    let opening = open(app, principal, id, &flow, deadline);
+    tokio::time::timeout(LONGEST, opening)
+        .await
+        .unwrap_or_else(|_| {
+            tracing::error!(
+                session = principal.session(),
+                "opening the portal took too long and was given up"
+            );
+            Err(ApiError::Unavailable.into())
+        })
+}
+
+async fn open(
+    app: &App,
+    principal: &Principal,
+    id: &str,
+    flow: &Flow,
+    deadline: Instant,
+) -> Result<PortalUrl, Refusal> {
+    let Some(customer) = owned(app, principal, id, flow).await? else {
+        tracing::warn!(
+            session = principal.session(),
+            "portal refused: not this address's customer, or not offered for it"
+        );
+        return Err(ApiError::NotFound.into());
+    };
+    app.portal_budget
+        .spend(&principal.session().to_owned())
+        .map_err(|wait| {
+            tracing::warn!(
+                session = principal.session(),
+                "portal refused: too many clicks"
+            );
+            Refusal::TooMany(wait)
+        })?;
+    let return_url = app.config.url("/billing");
+    let make = |flow| {
+        app.stripe
+            .create_portal_session(&customer.id, &return_url, flow, deadline)
+    };
+    let looks = app.permissions.may_read(Kind::Customer, app.clock.now());
+    let calls = if looks { TWO } else { NonZeroU32::MIN };
+    app.stripe.admit(calls).await.map_err(failed(&customer))?;
+    // Side by side: it is quicker, and of whoever is refused the session is dropped here.
+    let (made, is_theirs) = tokio::join!(make(flow), async {
+        if looks {
+            is_still_theirs(app, principal, &customer, deadline).await
+        } else {
+            Ok(true)
+        }
+    });
+    if !is_theirs? {
+        return Err(ApiError::NotFound.into());
+    }
+    let made = match made {
+        // What the portal's settings do not allow cannot be known before; its first page always is.
+        Err(error) if *flow != Flow::Home && error.status() == Some(StatusCode::BAD_REQUEST) => {
+            tracing::warn!(%error, ?flow, "the portal is opened at its first page instead");
+            app.stripe
+                .admit(NonZeroU32::MIN)
+                .await
+                .map_err(failed(&customer))?;
+            make(&Flow::Home).await
+        }
+        made => made,
+    };
+    let url = made.map_err(failed(&customer))?;
+    tracing::info!(
+        session = principal.session(),
+        customer = customer.id,
+        "portal opened"
+    );
+    Ok(url)
+}
+
+/// The principal's customer of that id, if it is offered that way into the portal.
+async fn owned(
+    app: &App,
+    principal: &Principal,
+    id: &str,
+    flow: &Flow,
+) -> Result<Option<Customer>, ApiError> {
     if !is_id(id) {
-        return Err(ApiError::NotFound);
+        return Ok(None);
     }
     let (whose, wanted) = (principal.clone(), id.to_owned());
-    let (asked, now) = (flow.clone(), app.clock.now());
-    let customer = app
-        .store
+    let (flow, now) = (flow.clone(), app.clock.now());
+    app.store
         .read_as(principal, move |tx| {
             async move {
                 let customer = store::customer::owned(tx, &whose, &wanted).await?;
                 match customer {
-                    Some(customer) if cards::offers(tx, &customer, &asked, now).await? => {
+                    Some(customer) if cards::offers(tx, &customer, &flow, now).await? => {
                         Ok(Some(customer))
                     }
                     _ => Ok(None),
@@ -56,40 +186,121 @@ pub async fn open_portal(
         .map_err(|error| {
             tracing::error!(%error, "the customer of a portal session could not be looked up");
             ApiError::Unavailable
-        })?;
-    let Some(customer) = customer else {
-        tracing::warn!(
-            session = principal.session(),
-            "portal refused: not this address's customer, or not offered for it"
-        );
-        return Err(ApiError::NotFound);
-    };
-    let return_url = app.config.url("/billing");
-    let open = |flow| {
-        app.stripe
-            .create_portal_session(&customer.id, &return_url, flow)
-    };
-    let opened = match open(&flow).await {
-        // What the portal's settings do not allow cannot be known before; its first page always is.
-        Err(error) if flow != Flow::Home && error.status() == Some(StatusCode::BAD_REQUEST) => {
-            tracing::warn!(%error, ?flow, "the portal is opened at its first page instead");
-            open(&Flow::Home).await
-        }
-        opened => opened,
-    };
-    match opened {
-        Ok(url) => {
-            tracing::info!(
-                session = principal.session(),
-                customer = customer.id,
-                "portal opened"
+        })
+}
+
+/// Asks Stripe whether the customer is still the principal's: the news of a change may not have come
+/// yet. If not, our row is mended. A key that may not read cannot know, and the row counts.
+async fn is_still_theirs(
+    app: &App,
+    principal: &Principal,
+    customer: &Customer,
+    deadline: Instant,
+) -> Result<bool, ApiError> {
+    let path = format!("v1/{}/{}", refetch::list_of(Kind::Customer), customer.id);
+    let answer = match app.stripe.read_by(&path, deadline).await {
+        Ok(answer) => answer,
+        Err(error) if error.is_not_allowed() => {
+            tracing::warn!(
+                permission = error.permission(),
+                "the key may not read customers: a change at Stripe counts for the portal when its event comes"
             );
-            Ok(url)
+            app.permissions.refuse(Kind::Customer, app.clock.now());
+            return Ok(true);
         }
-        Err(error) => {
+        // Stripe remembers whom it has deleted. Whom it does not know is of another account or mode,
+        // which is no reason to forget them.
+        Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {
+            tracing::error!(
+                customer = customer.id,
+                "portal refused: Stripe does not know this customer; is STRIPE_API_KEY of the account that the events come from?"
+            );
+            return Ok(false);
+        }
+        Err(error) => return Err(failed(customer)(error)),
+    };
+    let is_deleted = json::flag(&answer.body, "deleted");
+    let is_theirs = match Customer::read(&answer.body) {
+        Some(now) => now.email_normalised.as_deref() == Some(principal.email()),
+        None if is_deleted => false,
+        None => return Err(failed(customer)(client::Error::Unreadable)),
+    };
+    if is_theirs && !is_deleted {
+        return Ok(true);
+    }
+    tracing::warn!(
+        session = principal.session(),
+        customer = customer.id,
+        "portal refused: at Stripe the customer is not this address's any more"
+    );
+    let fetched = Fetched {
+        kind: Kind::Customer,
+        object: answer.body,
+        as_of: answer.as_of,
+    };
+    // A task of its own, which goes on should the time be up.
+    let mending = tokio::spawn(mend(app.clone(), customer.clone(), fetched));
+    if mending.await.is_err() {
+        tracing::error!(customer = customer.id, "the mirror could not be mended");
+    }
+    Ok(false)
+}
+
+/// Writes a customer as Stripe has it now. A row of the same seconds stays, by the ordering rule; that
+/// one is read again when they are over.
+async fn mend(app: App, customer: Customer, fetched: Fetched) {
+    let is_deleted = json::flag(&fetched.object, "deleted");
+    let is_news = is_deleted || customer.stripe_at < fetched.as_of;
+    keep(&app, &customer.id, fetched).await;
+    // What was written is shown to somebody else, or to nobody.
+    let shown = customer.email_normalised.clone().map(Change::Of);
+    app.changes.tell_all(shown.clone());
+    if is_news {
+        return;
+    }
+    tokio::spawn(async move {
+        tokio::time::sleep(SECONDS_ARE_OVER).await;
+        match refetch::fetch(&app.stripe, Kind::Customer, &customer.id).await {
+            Ok(fetched) => {
+                keep(&app, &customer.id, fetched).await;
+                app.changes.tell_all(shown);
+            }
+            Err(error) => {
+                tracing::warn!(%error, customer = customer.id, "its event has to mend the mirror");
+            }
+        }
+    });
+}
+
+async fn keep(app: &App, id: &str, fetched: Fetched) {
+    if let Err(error) = refetch::keep(app, fetched).await {
+        tracing::error!(%error, customer = id, "the mirror could not be mended");
+    }
+}
+
+/// Logs why Stripe opened no portal for a customer, and makes of it what they may be told.
+fn failed(customer: &Customer) -> impl Fn(client::Error) -> ApiError {
+    move |error| {
+        if !error.is_about_key() {
             tracing::error!(%error, customer = customer.id, "the portal could not be opened");
-            Err(ApiError::Unavailable)
+            return ApiError::Unavailable;
         }
+        // Not what Stripe says with it, which names parts of the key.
+        let status = error.status().map(|status| status.as_u16());
+        match error.permission() {
+            Some(permission) => tracing::error!(
+                alarm = "stripe-key",
+                status,
+                permission,
+                "STRIPE_API_KEY lacks a permission: in Stripe's dashboard, Developers > API keys, add it to the key"
+            ),
+            None => tracing::error!(
+                alarm = "stripe-key",
+                status,
+                "Stripe refuses STRIPE_API_KEY: see in Stripe's dashboard, Developers > API keys, whether it was rolled or has expired, and whether it has \"Customer portal: Write\""
+            ),
+        }
+        ApiError::NotSetUp
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Purpose {
     Allowance,
     /// Proves that a browser signed in with an address before.
     Device,
+    /// Hashes addresses for the audit log.
+    Audit,
 }
 
 /// The server's secret. Its `Debug` shows nothing.
@@ -50,6 +52,7 @@ impl Keys {
             Purpose::CodeHash => b"billhook sign-in code hash",
             Purpose::Allowance => b"billhook allowance of an address",
             Purpose::Device => b"billhook device",
+            Purpose::Audit => b"billhook audit log",
         };
         let mut key = [0; 32];
         // Expanding fails above 8,160 bytes only, and this is 32.

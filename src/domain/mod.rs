@@ -1,8 +1,10 @@
 //! What Billhook does, apart from how it is asked: signing in, sessions, the list, the portal, and
 //! keeping the mirror true. One file each. [`App`] is what they all work with.
 
+pub mod audit;
 pub mod billing;
 pub mod browser;
+pub mod budget;
 mod cards;
 pub mod changes;
 pub mod email;
@@ -12,6 +14,7 @@ pub mod jwt;
 pub mod keys;
 pub mod limits;
 pub mod mirror;
+pub mod mode;
 pub mod money;
 mod order;
 pub mod outbox;
@@ -45,6 +48,8 @@ pub struct App {
     pub permissions: worker::Permissions,
     /// How often each client may ask and try.
     pub clients: limits::Clients,
+    /// Portal sessions that a session may still open.
+    pub portal_budget: budget::Budget<String>,
     /// Wakes the worker that sends mail.
     pub outbox_due: Arc<Notify>,
 }

@@ -1,26 +1,50 @@
-//! Deletes what has had its time: payloads of events, and allowances that are whole again. The ids
-//! of events stay for ever, so that a late duplicate is still known.
+//! Deletes what has had its time: payloads of events, sign-ins with their mails, ended sessions, and
+//! allowances that are whole again. The ids of events stay for ever, so that a late duplicate is
+//! still known, and so does the audit log.
 
 use std::time::Duration;
 
-use futures::FutureExt;
+use futures::{FutureExt, future::BoxFuture};
 use tokio_util::sync::CancellationToken;
 
-use super::App;
-use crate::store;
+use super::{App, session::ABSOLUTE_LIFETIME};
+use crate::store::{self, Tx};
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
 /// So many at once, so that nobody waits long for the writer.
 const MOST: i64 = 1000;
 const DAY: i64 = 24 * 60 * 60;
+/// Seconds that a sign-in and its mail are kept after they have expired, to answer "no mail came".
+const SIGN_INS_FOR: i64 = DAY;
+/// Seconds that a session is kept after its end.
+const SESSIONS_FOR: i64 = 30 * DAY;
+
+/// How much was deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    pub payloads: u64,
+    pub sign_ins: u64,
+    pub sessions: u64,
+}
 
 /// Purges now and then every hour, until `stop`.
 pub async fn run(app: App, stop: CancellationToken) {
     loop {
         match purge(&app).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "payloads of old events deleted"),
-            Err(error) => tracing::error!(%error, "old events could not be purged"),
+            Ok(Purged {
+                payloads,
+                sign_ins,
+                sessions,
+            }) if payloads + sign_ins + sessions > 0 => {
+                tracing::info!(
+                    payloads,
+                    sign_ins,
+                    sessions,
+                    "what has had its time is deleted"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "what has had its time could not be deleted"),
         }
         if let Err(error) = forget_allowances(&app).await {
             tracing::error!(%error, "old allowances could not be forgotten");
@@ -39,18 +63,59 @@ async fn forget_allowances(app: &App) -> store::Result<()> {
         .await
 }
 
-/// Deletes the payloads whose time is over, and says how many there were.
-pub async fn purge(app: &App) -> store::Result<u64> {
-    let before = app.clock.now() - app.config.event_retention_days * DAY;
+/// How many payloads there are whose time is over.
+pub async fn due(app: &App) -> store::Result<i64> {
+    let before = before(app);
+    app.store
+        .read(move |tx| async move { store::event::purgeable(tx, before).await }.boxed())
+        .await
+}
+
+fn before(app: &App) -> i64 {
+    app.clock.now() - app.config.event_retention_days * DAY
+}
+
+/// Deletes everything whose time is over.
+pub async fn purge(app: &App) -> store::Result<Purged> {
+    let now = app.clock.now();
+    let received_before = before(app);
+    let payloads = until_none(app, move |tx| {
+        async move { store::event::purge(tx, received_before, MOST).await }.boxed()
+    })
+    .await?;
+    // Mails first: each refers to its sign-in.
+    let expired_before = now - SIGN_INS_FOR;
+    until_none(app, move |tx| {
+        async move { store::outbox::purge(tx, expired_before, MOST).await }.boxed()
+    })
+    .await?;
+    let sign_ins = until_none(app, move |tx| {
+        async move { store::sign_in::purge(tx, expired_before, MOST).await }.boxed()
+    })
+    .await?;
+    let ended_before = now - SESSIONS_FOR;
+    let sessions = until_none(app, move |tx| {
+        async move { store::session::purge(tx, ended_before, ABSOLUTE_LIFETIME, MOST).await }
+            .boxed()
+    })
+    .await?;
+    Ok(Purged {
+        payloads,
+        sign_ins,
+        sessions,
+    })
+}
+
+/// Deletes some, each time in a transaction of its own, until there are none, and counts them.
+async fn until_none(
+    app: &App,
+    some: impl for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, store::Result<u64>> + Copy + Send + 'static,
+) -> store::Result<u64> {
     let mut count = 0;
     loop {
-        let some = app
-            .store
-            .write(move |tx| async move { store::event::purge(tx, before, MOST).await }.boxed())
-            .await?;
-        if some == 0 {
-            return Ok(count);
+        match app.store.write(some).await? {
+            0 => return Ok(count),
+            more => count += more,
         }
-        count += some;
     }
 }

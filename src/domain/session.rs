@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     App,
+    audit::{self, What},
     changes::Change,
     jwt,
     keys::{self, Purpose},
@@ -108,8 +109,15 @@ pub async fn identify(
 /// Ends a session in the database. Its tokens are worth nothing from then on.
 pub async fn end(app: &App, principal: &Principal) -> store::Result<()> {
     let (id, now) = (principal.session().to_owned(), app.clock.now());
+    let entry = audit::of(app, principal, What::SignedOut);
     app.store
-        .write(move |tx| async move { store::session::end(tx, &id, now).await }.boxed())
+        .write(move |tx| {
+            async move {
+                store::session::end(tx, &id, now).await?;
+                store::audit::insert(tx, &entry).await
+            }
+            .boxed()
+        })
         .await?;
     // Its other open pages find out.
     app.changes.tell(Change::Of(principal.email().to_owned()));

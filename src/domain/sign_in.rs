@@ -8,8 +8,9 @@ use futures::FutureExt;
 
 use super::{
     App,
+    audit::{self, What},
     email::Email,
-    keys::{self, Purpose},
+    keys::{self, Keys, Purpose},
     limits,
     session::{self, Tokens},
 };
@@ -41,7 +42,8 @@ pub enum Refusal {
 /// Why a link is not good for anything here.
 enum Unusable {
     Spent,
-    OtherBrowser(SignIn),
+    /// It was asked for in another browser, for this address (masked).
+    OtherBrowser(String),
 }
 
 /// What a link is good for in the browser that shows it.
@@ -110,6 +112,7 @@ pub async fn ask(
         sent_at: None,
     };
     let masked = email.masked();
+    let entry = audit::entry(&app.keys, now, What::Asked, email.as_str()).about(&row.id);
     app.store
         .write(move |tx| {
             async move {
@@ -144,6 +147,7 @@ pub async fn ask(
                 row.used_at = refused.then_some(now);
                 store::sign_in::insert(tx, &row).await?;
                 store::outbox::insert(tx, &mail).await?;
+                store::audit::insert(tx, &entry).await?;
                 if refused {
                     tracing::info!(
                         email = masked,
@@ -180,7 +184,7 @@ pub async fn look(app: &App, token: &str, browser: Option<&str>) -> store::Resul
         .await?;
     Ok(match usable(row, browser, now) {
         Ok(row) => Link::Ready(super::email::mask(&row.email)),
-        Err(Unusable::OtherBrowser(row)) => Link::Elsewhere(super::email::mask(&row.email)),
+        Err(Unusable::OtherBrowser(masked)) => Link::Elsewhere(masked),
         Err(Unusable::Spent) => Link::Spent,
     })
 }
@@ -196,9 +200,20 @@ pub async fn confirm(
         .store
         .read(move |tx| async move { store::sign_in::by_token(tx, &hash).await }.boxed())
         .await?;
+    let tried = row.as_ref().map(|row| {
+        audit::entry(&app.keys, now, What::LinkFailed, &row.email)
+            .about(&row.id)
+            .once_for(&row.id)
+    });
     match usable(row, browser, now) {
         Ok(row) => consume(app, row).await,
-        Err(_) => Ok(None),
+        Err(unusable) => {
+            // Using a link twice is no attack.
+            if let (Unusable::OtherBrowser(_), Some(entry)) = (unusable, tried) {
+                audit::note(app, entry);
+            }
+            Ok(None)
+        }
     }
 }
 
@@ -212,24 +227,29 @@ pub async fn enter_code(
         return Ok(Err(Refusal::Spent));
     };
     let (hash, now) = (keys::sha256_hex(browser), app.clock.now());
-    // A transaction of its own: the try is counted before anything is compared.
-    let open = app
+    let code: String = typed.chars().filter(char::is_ascii_digit).collect();
+    let keys = app.keys.clone();
+    // A transaction of its own: the try is counted, and a wrong one written down, before anybody is
+    // told how it went.
+    let (open, hit) = app
         .store
         .write(move |tx| {
-            async move { store::sign_in::count_try(tx, &hash, now, MOST_TRIES).await }.boxed()
+            async move {
+                let open = store::sign_in::count_try(tx, &hash, now, MOST_TRIES).await?;
+                let hit = open.iter().position(|row| is_code_of(&keys, row, &code));
+                if hit.is_none() {
+                    for row in &open {
+                        let entry = audit::entry(&keys, now, What::CodeFailed, &row.email);
+                        store::audit::insert(tx, &entry.about(&row.id)).await?;
+                    }
+                }
+                Ok((open, hit))
+            }
+            .boxed()
         })
         .await?;
-    if open.is_empty() {
-        return Ok(Err(Refusal::Spent));
-    }
-    let code: String = typed.chars().filter(char::is_ascii_digit).collect();
     let tries_left = open.iter().any(|row| row.attempts < MOST_TRIES);
-    let hit = open.into_iter().find(|row| {
-        hex::decode(&row.code_hash).is_ok_and(|tag| {
-            app.keys
-                .verify(Purpose::CodeHash, &format!("{}.{code}", row.id), &tag)
-        })
-    });
+    let hit = hit.and_then(|place| open.into_iter().nth(place));
     match hit {
         Some(row) => Ok(consume(app, row).await?.ok_or(Refusal::Spent)),
         None if tries_left => Ok(Err(Refusal::WrongCode)),
@@ -256,6 +276,11 @@ pub fn is_token(value: &str) -> bool {
     value.len() == 43 && keys::decode(value).is_some_and(|bytes| bytes.len() == 32)
 }
 
+fn is_code_of(keys: &Keys, row: &SignIn, code: &str) -> bool {
+    hex::decode(&row.code_hash)
+        .is_ok_and(|tag| keys.verify(Purpose::CodeHash, &format!("{}.{code}", row.id), &tag))
+}
+
 fn usable(row: Option<SignIn>, browser: Option<&str>, now: i64) -> Result<SignIn, Unusable> {
     // Too many wrong codes end the link with them.
     let is_open =
@@ -263,7 +288,7 @@ fn usable(row: Option<SignIn>, browser: Option<&str>, now: i64) -> Result<SignIn
     let row = row.filter(is_open).ok_or(Unusable::Spent)?;
     match browser {
         Some(value) if keys::sha256_hex(value) == row.browser_hash => Ok(row),
-        _ => Err(Unusable::OtherBrowser(row)),
+        _ => Err(Unusable::OtherBrowser(super::email::mask(&row.email))),
     }
 }
 
@@ -271,6 +296,7 @@ async fn consume(app: &App, row: SignIn) -> store::Result<Option<Entry>> {
     let now = app.clock.now();
     let device = limits::new_device(app, &row.email);
     let masked = super::email::mask(&row.email);
+    let entry = audit::entry(&app.keys, now, What::SignedIn, &row.email).about(&row.id);
     let session = app
         .store
         .write(move |tx| {
@@ -284,6 +310,7 @@ async fn consume(app: &App, row: SignIn) -> store::Result<Option<Entry>> {
                 store::sign_in::end_all(tx, &email, now).await?;
                 let session = session::new(email, now);
                 store::session::insert(tx, &session).await?;
+                store::audit::insert(tx, &entry.with_session(&session.id)).await?;
                 Ok(Some(session))
             }
             .boxed()

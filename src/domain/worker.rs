@@ -51,11 +51,11 @@ const TOO_FAR_AHEAD: i64 = 60;
 pub struct Permissions(Arc<Mutex<BTreeMap<Kind, i64>>>);
 
 impl Permissions {
-    fn may_read(&self, kind: Kind, now: i64) -> bool {
+    pub(super) fn may_read(&self, kind: Kind, now: i64) -> bool {
         self.lock().get(&kind).is_none_or(|again| *again <= now)
     }
 
-    fn refuse(&self, kind: Kind, now: i64) {
+    pub(super) fn refuse(&self, kind: Kind, now: i64) {
         self.lock().insert(kind, now + NOT_ALLOWED_FOR);
     }
 

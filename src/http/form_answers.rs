@@ -38,18 +38,21 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
         return Redirect::to("/billing").into_response();
     }
     let is_error = status.is_client_error() || status.is_server_error();
-    // Whoever asks too often has been given a page already.
-    if !is_form || !is_error || status == StatusCode::TOO_MANY_REQUESTS {
+    if !is_form || !is_error {
         return response;
     }
     let message = match status {
         StatusCode::NOT_FOUND => Message::NotFound,
+        StatusCode::TOO_MANY_REQUESTS => Message::TooMany,
         status if status.is_server_error() => Message::Fault,
         _ => Message::BadForm,
     };
     let mut page = message::response(&site.app.config, message);
     if status.is_client_error() {
         *page.status_mut() = status;
+    }
+    if let Some(wait) = response.headers().get(header::RETRY_AFTER) {
+        page.headers_mut().insert(header::RETRY_AFTER, wait.clone());
     }
     // The guard may have renewed the session on the way.
     for line in response.headers().get_all(header::SET_COOKIE) {

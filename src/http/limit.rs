@@ -31,7 +31,7 @@ pub async fn layer(
         Err(seconds) if request.method() == Method::POST => {
             // Anybody can bring this about, so it must not fill a log that is kept.
             tracing::debug!(?client, "a client asks too often");
-            let mut response = message::response(&site.app.config, Message::TooOften);
+            let mut response = message::response(&site.app.config, Message::TooMany);
             let seconds = HeaderValue::from(seconds);
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
             response

@@ -26,9 +26,9 @@ pub async fn open(State(site): State<Site>, RawQuery(query): RawQuery) -> Respon
         // The page then says that this link does not work.
         None => cookies::clear(config, Name::Link),
     };
-    let headers = AppendHeaders([
-        (header::SET_COOKIE, line),
-        (header::REFERRER_POLICY, "no-referrer".to_owned()),
-    ]);
-    (headers, Redirect::to("/sign-in/confirm")).into_response()
+    (
+        AppendHeaders([(header::SET_COOKIE, line)]),
+        Redirect::to("/sign-in/confirm"),
+    )
+        .into_response()
 }

@@ -20,11 +20,11 @@ const OF_CUSTOMER: [Flow; 3] = [
 const CHANGE_PLAN: Flow = ("change_plan", "Change plan");
 const CANCEL: Flow = ("cancel", "Cancel");
 
-/// `failed`: the portal of this customer could not be opened just now.
+/// `failed`: what to say of its portal, which could not be opened just now.
 #[component]
 pub fn Card(
     customer: CustomerView,
-    failed: bool,
+    failed: Option<String>,
     pending: RwSignal<Option<Pending>>,
     live: RwSignal<bool>,
 ) -> impl IntoView {
@@ -93,10 +93,10 @@ pub fn Card(
             {subscriptions}
             <Buttons of=id.clone() customer=id.clone() flows=OF_CUSTOMER.to_vec() about=name_id.clone() pending/>
             {failed
-                .then(|| {
+                .map(|words| {
                     view! {
                         <p class="problem" role="alert" tabindex="-1" autofocus>
-                            "Stripe did not answer, so the portal could not be opened. Nothing was changed. Try again in a moment."
+                            {words}
                         </p>
                     }
                 })}

@@ -11,13 +11,13 @@ use crate::model::CustomerView;
 /// From how many entries on a filter helps.
 const FILTER_FROM: usize = 6;
 
-/// `failed` is the customer whose portal could not be opened just now.
+/// `failed` is the customer whose portal could not be opened just now, and what to say of it.
 #[island]
 pub fn CustomerList(
     customers: Vec<CustomerView>,
     address: String,
     app_name: String,
-    failed: Option<String>,
+    failed: Option<(String, String)>,
 ) -> impl IntoView {
     let customers = RwSignal::new(customers);
     let filter = RwSignal::new(String::new());
@@ -93,7 +93,10 @@ pub fn CustomerList(
         <div class="cards">
             <For each=shown key=CustomerView::clone let:customer>
                 <Card
-                    failed=failed.as_deref() == Some(customer.id.as_str())
+                    failed=failed
+                        .as_ref()
+                        .filter(|(id, _)| *id == customer.id)
+                        .map(|(_, words)| words.clone())
                     customer
                     pending
                     live

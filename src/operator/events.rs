@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Form,
     text::{plain, seconds, table, time},
-    told,
+    told, write_down,
 };
 use crate::{
     domain::{App, worker},
@@ -20,6 +20,8 @@ use crate::{
 
 /// Ids of at most so many failed and dead events are replayed at once.
 const MOST: i64 = 100_000;
+/// So many of them are named in the audit log.
+const NAMED: usize = 10;
 
 #[derive(Args, Debug)]
 pub struct Events {
@@ -178,6 +180,10 @@ async fn show(app: &App, id: String) -> Result<(), Vec<String>> {
 
 /// Makes them due, and does what a worker does until none of them is.
 async fn apply(app: &App, ids: Vec<String>) -> Result<(), Vec<String>> {
+    let first: Vec<_> = ids.iter().take(NAMED).map(String::as_str).collect();
+    let more = if ids.len() > NAMED { " and more" } else { "" };
+    let act = format!("replay of {}: {}{more}", ids.len(), first.join(", "));
+    write_down(app, &act).await?;
     worker::replay(&app.store, &ids, app.clock.now())
         .await
         .map_err(|error| told(&error))?;

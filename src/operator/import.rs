@@ -11,11 +11,14 @@ use clap::Args;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
-use super::{Form, text::plain, told};
+use super::{Form, text::plain, told, write_down};
 use crate::{
     domain::{
         App,
-        import::{self, NOUNS, Progress, Report},
+        import::{
+            self, NOUNS, Progress, Report,
+            lock::{LOST, Lock},
+        },
         mirror::Kind,
         refetch,
     },
@@ -67,13 +70,28 @@ impl Import {
                 .filter(|kind| self.only.contains(kind))
                 .collect()
         };
+        let stop = stop.child_token();
+        let lock = Lock::take(app, &stop).await.map_err(|error| told(&error))?;
+        let Some(lock) = lock else {
+            return Err(vec![format!(
+                "billhook: another import runs on this database, and one is enough. If it was killed, try again in {LOST} seconds"
+            )]);
+        };
         let client = app.stripe.at_rate(self.rate);
+        let names: Vec<_> = nouns.iter().copied().map(name_of).collect();
+        write_down(app, &format!("import of {}", names.join(", "))).await?;
         let mut show = Show::new(self.form);
-        let report = import::run(app, &client, &nouns, &stop, |progress| show.tell(progress))
-            .await
-            .map_err(|error| told(&error))?;
+        let result = import::run(app, &client, &nouns, &stop, |progress| show.tell(progress)).await;
+        let is_ours = lock.release(app).await;
+        let report = result.map_err(|error| told(&error))?;
         show.end(report.is_stopped);
-        conclude(&report, self.form)
+        let concluded = conclude(&report, self.form);
+        match is_ours {
+            Ok(false) => Err(vec![
+                "billhook: another import has taken over, as this one gave no sign of life for a minute".to_owned(),
+            ]),
+            _ => concluded,
+        }
     }
 }
 

@@ -1,6 +1,8 @@
-//! The operator's commands: importing, looking at events, replaying them. They work on the same
+//! The operator's commands: looking whether all is well, importing, looking at events, replaying them. They work on the same
 //! database as a server that runs, and beside it.
 
+mod audit;
+pub mod doctor;
 mod events;
 mod import;
 mod text;
@@ -11,11 +13,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::Config,
-    domain::{App, purge, sweep},
+    domain::{self, App, purge, sweep},
     mail::Mailer,
     say, serve,
 };
 
+pub use audit::Audit;
 pub use events::Events;
 pub use import::Import;
 
@@ -27,16 +30,28 @@ pub struct Form {
     pub json: bool,
 }
 
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Purge {
+    /// Do it
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    form: Form,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Read every object of Stripe's once, and go on where an earlier import stopped
     Import(Import),
     /// Look at the events that came, and replay them
     Events(Events),
+    /// Look at who did what
+    Audit(Audit),
     /// Ask Stripe for the events that never arrived
     Sweep(Form),
-    /// Delete the payloads of events that are older than EVENT_RETENTION_DAYS
-    Purge(Form),
+    /// Delete what has had its time: payloads of events after EVENT_RETENTION_DAYS, sign-ins, sessions.
+    /// Shows how much of them there is; does it with --yes
+    Purge(Purge),
 }
 
 /// Runs one of them. What went wrong is for the operator to read, a line each.
@@ -49,8 +64,9 @@ pub async fn run(
     let result = match command {
         Command::Import(import) => import.run(&app, stop).await,
         Command::Events(events) => unless(&stop, events.run(&app)).await,
+        Command::Audit(audit) => unless(&stop, audit.run(&app)).await,
         Command::Sweep(form) => unless(&stop, sweep_now(&app, form)).await,
-        Command::Purge(form) => unless(&stop, purge_now(&app, form)).await,
+        Command::Purge(purge) => unless(&stop, purge.run(&app)).await,
     };
     app.store.close().await;
     result
@@ -99,14 +115,44 @@ async fn sweep_now(app: &App, form: Form) -> Result<(), Vec<String>> {
     Ok(())
 }
 
-async fn purge_now(app: &App, form: Form) -> Result<(), Vec<String>> {
-    let count = purge::purge(app).await.map_err(|error| told(&error))?;
-    say(&if form.json {
-        serde_json::json!({ "payloads_deleted": count }).to_string()
-    } else {
-        format!("{count} payloads deleted")
-    });
-    Ok(())
+/// Writes down what is about to be done, or does not let it be done.
+async fn write_down(app: &App, act: &str) -> Result<(), Vec<String>> {
+    let entry = domain::audit::operator(app.clock.now(), act);
+    domain::audit::write(app, entry)
+        .await
+        .map_err(|error| told(&error))
+}
+
+impl Purge {
+    async fn run(self, app: &App) -> Result<(), Vec<String>> {
+        if !self.yes {
+            let count = purge::due(app).await.map_err(|error| told(&error))?;
+            say(&if self.form.json {
+                serde_json::json!({ "payloads_to_delete": count }).to_string()
+            } else {
+                format!(
+                    "{count} payloads would be deleted, and sign-ins and sessions whose time is over. Do it with --yes."
+                )
+            });
+            return Ok(());
+        }
+        write_down(app, "purge").await?;
+        let purged = purge::purge(app).await.map_err(|error| told(&error))?;
+        say(&if self.form.json {
+            serde_json::json!({
+                "payloads_deleted": purged.payloads,
+                "sign_ins_deleted": purged.sign_ins,
+                "sessions_deleted": purged.sessions,
+            })
+            .to_string()
+        } else {
+            format!(
+                "{} payloads, {} sign-ins and {} sessions deleted",
+                purged.payloads, purged.sign_ins, purged.sessions
+            )
+        });
+        Ok(())
+    }
 }
 
 fn told(error: &dyn std::fmt::Display) -> Vec<String> {

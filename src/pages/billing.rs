@@ -1,10 +1,14 @@
 //! `/billing`: every customer record of the signed-in address. The list is an island: rendered here
 //! first, live in the browser afterwards.
 
+use axum::http::StatusCode;
 use leptos::prelude::*;
 
 use super::{frame::Frame, message::FaultOfOurs};
 use crate::{answer, api, islands::CustomerList, model::ApiError};
+
+/// Seconds after which a click that failed is worth another.
+const RETRY_AFTER: u64 = 5;
 
 #[component]
 pub fn Billing() -> impl IntoView {
@@ -13,8 +17,13 @@ pub fn Billing() -> impl IntoView {
         .unwrap_or_default();
     let address = answer::principal().map(|principal| principal.email().to_owned());
     let failed = answer::query("problem")
-        .filter(|code| code == ApiError::Unavailable.code())
-        .and_then(|_| answer::query("customer"));
+        .and_then(|code| words(&code))
+        .and_then(|words| Some((answer::query("customer")?, words.to_owned())));
+    if failed.is_some() {
+        // The list is whole all the same: one that fails does not hide the others.
+        answer::set_status(StatusCode::SERVICE_UNAVAILABLE);
+        answer::retry_after(RETRY_AFTER);
+    }
     view! {
         <Frame title="Billing">
             <Suspense>{Suspend::new(async move {
@@ -35,4 +44,19 @@ pub fn Billing() -> impl IntoView {
         // Not Leptos' own tag: that also preloads the program where scripts are off.
         <script type="module" src="/islands.js" nonce=leptos::nonce::use_nonce()></script>
     }
+}
+
+/// What stands beside the customer whose portal could not be opened just now.
+fn words(code: &str) -> Option<&'static str> {
+    [ApiError::Unavailable, ApiError::NotSetUp]
+        .into_iter()
+        .find(|error| error.code() == code)
+        .map(|error| match error {
+            ApiError::NotSetUp => {
+                "This shop\u{2019}s billing is not fully set up, so the portal could not be opened. We are sorry. The shop can see why; trying again does not help until they have mended it."
+            }
+            _ => {
+                "Stripe did not answer, so the portal could not be opened. Nothing was changed. Try again in a moment."
+            }
+        })
 }

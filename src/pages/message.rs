@@ -20,12 +20,12 @@ pub enum Message {
     BadForm,
     /// The request was for another host than `FRONTEND_URL`'s.
     WrongHost,
-    /// This client asks or tries more often than people do.
-    TooOften,
     /// The database or Stripe did not answer.
     Fault,
     /// Something of ours broke; the id is in the log too.
     Broken(String),
+    /// Asked for too often.
+    TooMany,
 }
 
 /// The whole document.
@@ -41,9 +41,9 @@ pub fn document(config: &Config, message: Message) -> String {
                     Message::NotFound => view! { <NothingHere/> }.into_any(),
                     Message::BadForm => view! { <BadForm/> }.into_any(),
                     Message::WrongHost => view! { <WrongHost frontend_url/> }.into_any(),
-                    Message::TooOften => view! { <TooOften/> }.into_any(),
                     Message::Fault => view! { <FaultOfOurs retry="/billing"/> }.into_any(),
                     Message::Broken(id) => view! { <Broken id/> }.into_any(),
+                    Message::TooMany => view! { <TooMany/> }.into_any(),
                 }}
             </main>
             <Foot/>
@@ -71,8 +71,8 @@ impl Message {
             Message::NotFound => "No such page",
             Message::BadForm => "Form not accepted",
             Message::WrongHost => "Another address",
-            Message::TooOften => "A moment, please",
             Message::Fault | Message::Broken(_) => "That did not work",
+            Message::TooMany => "A short pause, please",
         }
     }
 }
@@ -93,6 +93,17 @@ fn Broken(id: String) -> impl IntoView {
         <p class="lede">
             "Something broke on our side, and it has been written down. If you ask us about it, name "
             <code>{id}</code> "."
+        </p>
+        <a class="button primary" href="/billing">"Try again"</a>
+    }
+}
+
+#[component]
+fn TooMany() -> impl IntoView {
+    view! {
+        <h1>"A short pause, please"</h1>
+        <p class="lede">
+            "That was asked for many times within a minute. Nothing was changed. Wait a moment, and try again."
         </p>
         <a class="button primary" href="/billing">"Try again"</a>
     }
@@ -120,26 +131,15 @@ fn BadForm() -> impl IntoView {
     }
 }
 
-#[component]
-fn TooOften() -> impl IntoView {
-    view! {
-        <h1>"A moment, please"</h1>
-        <p class="lede">
-            "More sign-ins were tried from your network than we allow at once. Nothing was changed. Wait a minute and try again; a mail that you have already is still good."
-        </p>
-        <a class="button primary" href="/">"Go to the start"</a>
-    }
-}
-
 /// The document as an answer, with the status that it stands for.
 pub fn response(config: &Config, message: Message) -> Response {
     let status = match message {
         Message::NotFound => StatusCode::NOT_FOUND,
         Message::BadForm => StatusCode::BAD_REQUEST,
         Message::WrongHost => StatusCode::MISDIRECTED_REQUEST,
-        Message::TooOften => StatusCode::TOO_MANY_REQUESTS,
         Message::Fault => StatusCode::SERVICE_UNAVAILABLE,
         Message::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Message::TooMany => StatusCode::TOO_MANY_REQUESTS,
     };
     (status, Html(document(config, message))).into_response()
 }

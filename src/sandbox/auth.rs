@@ -5,7 +5,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 
 use super::{error::ApiError, params::first};
 
-pub fn check(headers: &HeaderMap) -> Result<(), ApiError> {
+/// The key, if it is one.
+pub fn check(headers: &HeaderMap) -> Result<String, ApiError> {
     let header = headers
         .get("authorization")
         .and_then(|header| header.to_str().ok())
@@ -32,7 +33,7 @@ pub fn check(headers: &HeaderMap) -> Result<(), ApiError> {
             first(&key, 8)
         )));
     }
-    Ok(())
+    Ok(key)
 }
 
 /// Out of `Bearer KEY`, or out of `Basic`, where the key is the user name.

@@ -1,5 +1,5 @@
 //! The control routes under `/_sandbox/`, for tests and demos: faults, delay, rate, delivery,
-//! further webhook targets, the log of requests, and what only time or a visitor would bring
+//! keys, further webhook targets, the log of requests, and what only time or a visitor would bring
 //! about. Loopback only, so they need no key.
 
 use axum::{
@@ -20,6 +20,7 @@ use super::{
     error::Answer,
     events::Cause,
     faults::Fault,
+    keys,
     objects::cut,
     params::is_web_address,
     rate::Rate,
@@ -32,6 +33,7 @@ pub fn router() -> Router<Shared> {
         .route("/_sandbox/requests", get(requests).delete(clear_requests))
         .route("/_sandbox/faults", post(add_fault).delete(clear_faults))
         .route("/_sandbox/delay", post(set_delay))
+        .route("/_sandbox/keys", post(restrict_key))
         .route("/_sandbox/webhooks", post(add_target))
         .route("/_sandbox/rate", get(show_rate).post(set_rate))
         .route("/_sandbox/delivery", get(show_delivery).post(set_delivery))
@@ -73,6 +75,12 @@ struct Delay {
 async fn set_delay(Shelf(app): Shelf<Shared>, sent: Sent<Delay>) -> Done {
     let Json(delay) = sent.map_err(IntoResponse::into_response)?;
     app.read().delay = Duration::from_millis(delay.ms.min(60_000));
+    Ok(done())
+}
+
+async fn restrict_key(Shelf(app): Shelf<Shared>, sent: Sent<keys::Order>) -> Done {
+    let Json(order) = sent.map_err(IntoResponse::into_response)?;
+    app.read().keys.order(order).map_err(refuse)?;
     Ok(done())
 }
 

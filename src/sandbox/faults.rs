@@ -1,8 +1,10 @@
-//! Faults on order, for tests: an error, an answer that never comes or breaks off, or a portal link
-//! that leads to the wrong host.
+//! Faults on order, for tests: an error, an answer that never comes, breaks off, is lost or drips, or
+//! a portal link that leads to the wrong host.
+
+use std::time::Duration;
 
 use axum::{
-    http::StatusCode,
+    http::{HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
@@ -19,9 +21,15 @@ pub struct Fault {
     matching: Option<String>,
     status: Option<u16>,
     body: Option<String>,
+    /// Seconds, in the header `Retry-After`: Stripe sends none, a proxy may.
+    retry_after: Option<u32>,
     hang: bool,
     /// The answer breaks off in the middle.
     truncate: bool,
+    /// The request is carried out and the connection dropped before any answer.
+    reset: bool,
+    /// The answer comes byte by byte, with so many milliseconds between two.
+    drip_ms: Option<u64>,
     portal_url: Option<String>,
     /// How often; without it until the faults are cleared.
     times: Option<u32>,
@@ -32,17 +40,28 @@ pub struct Fault {
 pub enum Effect {
     Hang,
     Answer(Response),
-    /// Carry on, then send half of the answer.
-    Truncate,
+    /// Carry on, then send the answer in a bad manner.
+    Send(Manner),
     /// Carry on, but put this address into the portal session.
     PortalUrl(String),
+}
+
+/// How a real answer is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Half of it.
+    Truncated,
+    /// Nothing.
+    Lost,
+    /// Byte by byte, with this between two.
+    Dripping(Duration),
 }
 
 impl Fault {
     pub fn check(&self) -> Result<(), String> {
         match self.status {
-            Some(_) if self.truncate => {
-                Err("what is truncated is the real answer, which has its own status".to_owned())
+            Some(_) if self.manner().is_some() => {
+                Err("what is sent so is the real answer, which has its own status".to_owned())
             }
             Some(status) if StatusCode::from_u16(status).is_err() || status < 200 => {
                 Err(format!("{status} is no status of an answer"))
@@ -67,12 +86,24 @@ impl Fault {
                 .is_none_or(|text| path.contains(text) || content.contains(text))
     }
 
+    fn manner(&self) -> Option<Manner> {
+        if self.truncate {
+            return Some(Manner::Truncated);
+        }
+        if self.reset {
+            return Some(Manner::Lost);
+        }
+        self.drip_ms
+            .map(Duration::from_millis)
+            .map(Manner::Dripping)
+    }
+
     fn effect(self) -> Effect {
         if self.hang {
             return Effect::Hang;
         }
-        if self.truncate {
-            return Effect::Truncate;
+        if let Some(manner) = self.manner() {
+            return Effect::Send(manner);
         }
         if let (Some(url), None) = (self.portal_url, self.status) {
             return Effect::PortalUrl(url);
@@ -81,16 +112,24 @@ impl Fault {
             .status
             .and_then(|status| StatusCode::from_u16(status).ok())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let Some(body) = self.body else {
-            return Effect::Answer(usual(status).into_response());
+        let mut answer = match self.body {
+            None => usual(status).into_response(),
+            Some(body) => {
+                let json = body.trim_start().starts_with('{');
+                let kind = if json {
+                    "application/json"
+                } else {
+                    "text/html; charset=utf-8"
+                };
+                (status, [("content-type", kind)], body).into_response()
+            }
         };
-        let json = body.trim_start().starts_with('{');
-        let kind = if json {
-            "application/json"
-        } else {
-            "text/html; charset=utf-8"
-        };
-        Effect::Answer((status, [("content-type", kind)], body).into_response())
+        if let Some(seconds) = self.retry_after {
+            answer
+                .headers_mut()
+                .insert("retry-after", HeaderValue::from(seconds));
+        }
+        Effect::Answer(answer)
     }
 }
 

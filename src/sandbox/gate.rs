@@ -1,10 +1,10 @@
 //! What every API request passes before its handler: the log, the ordered delay and faults, the
 //! key, the form, and the idempotency key. Answers leave with Stripe's headers.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use axum::{
-    body::{Body, Bytes, HttpBody, to_bytes},
+    body::{Body, Bytes, to_bytes},
     extract::{Request, State as Shelf},
     http::{HeaderMap, HeaderValue, Method, StatusCode, request::Parts},
     middleware::Next,
@@ -18,7 +18,7 @@ use super::{
     auth, clock,
     error::ApiError,
     events::{API_VERSION, Cause},
-    faults::Effect,
+    faults::{Effect, Manner},
     idempotency::FirstAnswer,
     ids,
     params::Params,
@@ -31,10 +31,6 @@ pub const LARGEST_BODY: usize = 1024 * 1024;
 /// Where the portal link is to lead instead, by order of a fault.
 #[derive(Debug, Clone)]
 pub struct OtherPortalUrl(pub String);
-
-/// A mark on answers that are to break off, by order of a fault.
-#[derive(Debug, Clone)]
-struct Truncated;
 
 pub async fn gate(Shelf(app): Shelf<Shared>, request: Request, next: Next) -> Response {
     if !request.uri().path().starts_with("/v1/") {
@@ -51,34 +47,44 @@ pub async fn gate(Shelf(app): Shelf<Shared>, request: Request, next: Next) -> Re
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert("request-id", id);
     }
-    if answer.extensions().get::<Truncated>().is_some() {
-        truncate(answer)
-    } else {
-        answer
+    match answer.extensions().get().copied() {
+        Some(manner) => send(answer, manner).await,
+        None => answer,
     }
 }
 
-/// Announces the whole answer, sends half of it and drops the connection.
-fn truncate(answer: Response) -> Response {
-    /// Long enough for the half to leave before the connection is dropped.
+/// Announces the whole answer, sends of it what the fault lets through, and drops the connection if
+/// that is not all.
+async fn send(answer: Response, manner: Manner) -> Response {
+    /// Long enough for what was sent to leave before the connection is dropped.
     const PAUSE: Duration = Duration::from_millis(20);
     let (mut parts, body) = answer.into_parts();
-    let Some(length) = body.size_hint().exact() else {
-        return Response::from_parts(parts, body);
-    };
+    // The handlers' answers are in memory and whole, so reading one cannot fail.
+    let whole = to_bytes(body, usize::MAX).await.unwrap_or_default();
     parts
         .headers
-        .insert("content-length", HeaderValue::from(length));
-    let half = stream::once(async move {
-        // The handlers' answers are in memory and whole, so reading one cannot fail.
-        let whole = to_bytes(body, usize::MAX).await.unwrap_or_default();
-        Ok(whole.slice(..whole.len() / 2))
-    });
-    let end = stream::once(async {
-        tokio::time::sleep(PAUSE).await;
-        Err(std::io::Error::other("broken off on order"))
-    });
-    Response::from_parts(parts, Body::from_stream(half.chain(end)))
+        .insert("content-length", HeaderValue::from(whole.len()));
+    let broken = || Err(io::Error::other("broken off on order"));
+    let body = match manner {
+        Manner::Truncated => {
+            let half = whole.slice(..whole.len() / 2);
+            let end = stream::once(async move {
+                tokio::time::sleep(PAUSE).await;
+                broken()
+            });
+            Body::from_stream(stream::iter([Ok(half)]).chain(end))
+        }
+        // Before anything has left: not even the head does.
+        Manner::Lost => Body::from_stream(stream::iter([broken() as io::Result<Bytes>])),
+        Manner::Dripping(pause) => {
+            let bytes = (0..whole.len()).map(move |at| whole.slice(at..=at));
+            Body::from_stream(stream::iter(bytes).then(move |byte| async move {
+                tokio::time::sleep(pause).await;
+                io::Result::Ok(byte)
+            }))
+        }
+    };
+    Response::from_parts(parts, body)
 }
 
 /// Notes the request and its outcome.
@@ -137,9 +143,10 @@ async fn carry_out(
         .collect();
 
     let effect = app.read().fault(parts.uri.path(), &content);
-    let truncated = matches!(effect, Some(Effect::Truncate));
+    let mut manner = None;
     match effect {
-        None | Some(Effect::Truncate) => {}
+        None => {}
+        Some(Effect::Send(ordered)) => manner = Some(ordered),
         Some(Effect::Answer(answer)) => return Ok(answer),
         Some(Effect::PortalUrl(url)) => drop(parts.extensions.insert(OtherPortalUrl(url))),
         Some(Effect::Hang) => {
@@ -150,7 +157,10 @@ async fn carry_out(
             ));
         }
     }
-    auth::check(&parts.headers)?;
+    let key = auth::check(&parts.headers)?;
+    app.read()
+        .keys
+        .check(&key, &parts.method, parts.uri.path())?;
     check_content_type(&parts.headers, &body)?;
     let key = idempotency_key(&parts)?;
     parts.extensions.insert(Params::parse(&pairs)?);
@@ -170,8 +180,8 @@ async fn carry_out(
         None => next.run(request).await,
         Some(key) => once(app, id, key, &fingerprint, request, next).await?,
     };
-    if truncated {
-        answer.extensions_mut().insert(Truncated);
+    if let Some(manner) = manner {
+        answer.extensions_mut().insert(manner);
     }
     Ok(answer)
 }

@@ -15,7 +15,7 @@ use super::{
     error::ApiError,
     events, gate, invoice_payments,
     invoices::{self, items},
-    pages, payment_intents, payment_methods, portal, portal_sessions,
+    money, pages, payment_intents, payment_methods, portal, portal_sessions,
     prices::{self, plans},
     products::{self, features},
     setup_intents,
@@ -210,6 +210,9 @@ fn payments() -> Router<Shared> {
         )
         .route("/v1/checkout/sessions/{id}/expire", post(checkout::expire))
         .route("/v1/payment_pages/{id}", get(checkout::payment_page))
+        .route("/v1/refunds", get(money::none))
+        .route("/v1/charges", get(money::none))
+        .route("/v1/payouts", get(money::none))
         .route(
             "/v1/payment_pages/{id}/confirm",
             post(checkout::confirm_payment_page),

@@ -14,6 +14,7 @@ use super::{
     delivery::{Delivery, Orders},
     faults::Fault,
     idempotency::Kept,
+    keys::Keys,
     portal_sessions::PortalSession,
     rate::Rate,
     request_log::RequestLog,
@@ -64,6 +65,8 @@ pub struct State {
     pub delay: Duration,
     #[serde(skip)]
     pub kept: Kept,
+    #[serde(skip)]
+    pub keys: Keys,
     #[serde(skip)]
     pub rate: Rate,
 }

@@ -273,6 +273,13 @@ pub async fn requeue(tx: &mut Tx, ids: &[&str], now: i64) -> Result<u64> {
     .await
 }
 
+/// How many payloads `purge` would delete.
+pub async fn purgeable(tx: &mut Tx, before: i64) -> Result<i64> {
+    const SQL: &str = "SELECT COUNT(*) FROM event
+        WHERE received_at < $1 AND payload <> '' AND due_at IS NULL AND state <> 'dead'";
+    on!(tx, connection => sqlx::query_scalar(SQL).bind(before).fetch_one(connection).await)
+}
+
 /// Deletes the payloads of events that were received before that second and are done with, at most
 /// so many. Returns how many there were.
 pub async fn purge(tx: &mut Tx, before: i64, most: i64) -> Result<u64> {

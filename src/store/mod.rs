@@ -7,8 +7,10 @@
 //! both engines. Look-ups return `Option`.
 
 pub mod allowance;
+pub mod audit;
 pub mod customer;
 pub mod event;
+pub mod examine;
 pub mod many;
 pub mod mirror;
 pub mod outbox;
@@ -121,23 +123,18 @@ impl Store {
     /// tables up to date.
     pub async fn connect(url: &str) -> Result<Store> {
         let store = if url.starts_with("sqlite:") {
-            let options = sqlite_options(url)?;
-            let pool = || {
-                SqlitePoolOptions::new()
-                    .acquire_timeout(ACQUIRE_TIMEOUT)
-                    .after_release(|connection, _| is_over(connection).boxed())
-            };
-            let writer = pool()
-                .max_connections(1)
-                .connect_with(options.clone())
-                .await?;
-            let readers = pool().max_connections(8).connect_lazy_with(options);
-            let wal = Wal::start(readers.clone());
-            Store::Sqlite {
-                writer,
-                readers,
-                wal,
-            }
+            Store::pools(sqlite_options(url)?).await?
+        } else {
+            Store::open(url).await?
+        };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Connects to a database that is there, and leaves it as it is.
+    pub async fn open(url: &str) -> Result<Store> {
+        if url.starts_with("sqlite:") {
+            Store::pools(usual_options(url)?.create_if_missing(false)).await
         } else {
             // Whoever hangs in the middle of a transaction must not hold up the others for long. And
             // a plan that reads a whole table, made while that was new and empty, would be kept for
@@ -154,10 +151,27 @@ impl Store {
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .connect_with(options)
                 .await?;
-            Store::Postgres(pool)
+            Ok(Store::Postgres(pool))
+        }
+    }
+
+    async fn pools(options: SqliteConnectOptions) -> Result<Store> {
+        let pool = || {
+            SqlitePoolOptions::new()
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .after_release(|connection, _| is_over(connection).boxed())
         };
-        store.migrate().await?;
-        Ok(store)
+        let writer = pool()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await?;
+        let readers = pool().max_connections(8).connect_lazy_with(options);
+        let wal = Wal::start(readers.clone());
+        Ok(Store::Sqlite {
+            writer,
+            readers,
+            wal,
+        })
     }
 
     async fn migrate(&self) -> Result<()> {
@@ -291,10 +305,15 @@ fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
     } else {
         SqliteSynchronous::Full
     };
-    Ok(SqliteConnectOptions::from_str(url)?
+    Ok(usual_options(url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(synchronous)
+        .synchronous(synchronous))
+}
+
+/// What holds for a connection alone.
+fn usual_options(url: &str) -> Result<SqliteConnectOptions> {
+    Ok(SqliteConnectOptions::from_str(url)?
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
         .pragma("journal_size_limit", "67108864")

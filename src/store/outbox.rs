@@ -70,3 +70,17 @@ pub async fn drop_mail(tx: &mut Tx, id: &str) -> Result<()> {
     const SQL: &str = "DELETE FROM outbox WHERE id = $1";
     on!(tx, connection => sqlx::query(SQL).bind(id).execute(connection).await.map(drop))
 }
+
+/// Deletes mails, sent or not, that were sent before that second or whose sign-in expired before it,
+/// at most so many. Returns how many there were.
+pub async fn purge(tx: &mut Tx, before: i64, most: i64) -> Result<u64> {
+    const SQL: &str = "DELETE FROM outbox WHERE id IN
+        (SELECT outbox.id FROM outbox LEFT JOIN sign_in ON sign_in.id = outbox.sign_in_id
+         WHERE sign_in.expires_at < $1 OR outbox.sent_at < $1 LIMIT $2)";
+    Ok(on!(tx, connection => sqlx::query(SQL)
+        .bind(before)
+        .bind(most)
+        .execute(connection)
+        .await?
+        .rows_affected()))
+}

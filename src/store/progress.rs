@@ -37,3 +37,32 @@ pub async fn forget(tx: &mut Tx, name: &str) -> Result<()> {
     on!(tx, connection => { sqlx::query(SQL).bind(name).execute(connection).await?; });
     Ok(())
 }
+
+/// Makes the name the holder's for a while, or for a while more; `false` while it is another's, who
+/// has not let go and has said so since `lost`.
+pub async fn claim(tx: &mut Tx, name: &str, holder: &str, now: i64, lost: i64) -> Result<bool> {
+    const SQL: &str = "INSERT INTO progress (name, value, changed_at) VALUES ($1, $2, $3)
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value, changed_at = excluded.changed_at
+        WHERE progress.value = excluded.value OR progress.changed_at <= $4
+        RETURNING changed_at";
+    let claimed: Option<i64> = on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(name)
+        .bind(holder)
+        .bind(now)
+        .bind(lost)
+        .fetch_optional(connection)
+        .await?);
+    Ok(claimed.is_some())
+}
+
+/// Gives the name back, if it is still the holder's.
+pub async fn release(tx: &mut Tx, name: &str, holder: &str) -> Result<bool> {
+    const SQL: &str = "DELETE FROM progress WHERE name = $1 AND value = $2";
+    Ok(on!(tx, connection => sqlx::query(SQL)
+        .bind(name)
+        .bind(holder)
+        .execute(connection)
+        .await?
+        .rows_affected())
+        > 0)
+}

@@ -117,3 +117,17 @@ pub async fn end(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
     const SQL: &str = "UPDATE session SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
     on!(tx, connection => sqlx::query(SQL).bind(id).bind(now).execute(connection).await.map(drop))
 }
+
+/// Deletes sessions that ended before that second, or would have at the latest after `lifetime`
+/// seconds; at most so many. Returns how many there were.
+pub async fn purge(tx: &mut Tx, before: i64, lifetime: i64, most: i64) -> Result<u64> {
+    const SQL: &str = "DELETE FROM session WHERE id IN
+        (SELECT id FROM session WHERE COALESCE(ended_at, created_at + $2) < $1 LIMIT $3)";
+    Ok(on!(tx, connection => sqlx::query(SQL)
+        .bind(before)
+        .bind(lifetime)
+        .bind(most)
+        .execute(connection)
+        .await?
+        .rows_affected()))
+}

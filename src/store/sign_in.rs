@@ -177,3 +177,17 @@ pub async fn end_all(tx: &mut Tx, email: &str, now: i64) -> Result<()> {
     const SQL: &str = "UPDATE sign_in SET used_at = $2 WHERE email = $1 AND used_at IS NULL";
     on!(tx, connection => sqlx::query(SQL).bind(email).bind(now).execute(connection).await.map(drop))
 }
+
+/// Deletes sign-ins that expired before that second and whose mails are gone, at most so many.
+/// Returns how many there were.
+pub async fn purge(tx: &mut Tx, before: i64, most: i64) -> Result<u64> {
+    const SQL: &str = "DELETE FROM sign_in WHERE id IN
+        (SELECT id FROM sign_in WHERE expires_at < $1
+         AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.sign_in_id = sign_in.id) LIMIT $2)";
+    Ok(on!(tx, connection => sqlx::query(SQL)
+        .bind(before)
+        .bind(most)
+        .execute(connection)
+        .await?
+        .rows_affected()))
+}

@@ -12,7 +12,10 @@ use reqwest::{RequestBuilder, StatusCode, header};
 use serde_json::Value;
 use url::Url;
 
-use super::pace::{self, Pace};
+use super::{
+    pace::{self, Circuit, Pace},
+    words,
+};
 use crate::{config::Secret, model::Flow};
 
 /// The version of the API that requests and answers are in.
@@ -23,11 +26,13 @@ const PORTAL_HOST: &str = "billing.stripe.com";
 /// One HTTP client with time limits, and the key.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: reqwest::Client,
-    base: Url,
+    pub(super) http: reqwest::Client,
+    pub(super) base: Url,
     key: Secret,
     portal_hosts: Vec<String>,
     pub(super) pace: Arc<Pace>,
+    /// Of the calls that make something for somebody who waits.
+    pub(super) clicks: Arc<Circuit>,
 }
 
 /// Where a portal session is. Whoever has it is the customer, so it goes into one redirect and
@@ -44,8 +49,15 @@ pub enum Error {
     Refused {
         status: StatusCode,
         request_id: String,
+        /// As [`words::masked`] leaves it.
         message: String,
+        /// What the key may not, as Stripe names it: `rak_customer_read`.
+        permission: Option<String>,
     },
+    #[error("Stripe is left alone for a while, since it failed again and again")]
+    Resting,
+    #[error("too many requests wait for their turn at Stripe")]
+    Busy,
     #[error("Stripe's answer could not be read")]
     Unreadable,
     #[error("Stripe's answer leads to {0}, which is not an allowed portal; see PORTAL_HOSTS")]
@@ -68,6 +80,7 @@ impl Client {
             key,
             portal_hosts,
             pace: Arc::new(Pace::new(pace::USUAL)),
+            clicks: Arc::default(),
         })
     }
 
@@ -80,12 +93,13 @@ impl Client {
     }
 
     /// `POST /v1/billing_portal/sessions`
-    /// (<https://docs.stripe.com/api/customer_portal/sessions/create>).
+    /// (<https://docs.stripe.com/api/customer_portal/sessions/create>). To be admitted before.
     pub async fn create_portal_session(
         &self,
         customer: &str,
         return_url: &str,
         flow: &Flow,
+        deadline: Instant,
     ) -> Result<PortalUrl, Error> {
         let mut form = vec![("customer", customer), ("return_url", return_url)];
         let deep = match flow {
@@ -111,7 +125,9 @@ impl Client {
             ]);
             form.extend(subscription.map(|(name, id)| (name, id.as_str())));
         }
-        let session = self.post("v1/billing_portal/sessions", &form).await?;
+        let session = self
+            .post_by("v1/billing_portal/sessions", &form, deadline)
+            .await?;
         let url = session
             .get("url")
             .and_then(Value::as_str)
@@ -158,16 +174,6 @@ impl Client {
         crate::config::is_loopback(&self.base).then_some(&self.base)
     }
 
-    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Result<Value, Error> {
-        // Somebody is waiting for the answer, so it does not wait for its turn; the turn that it would
-        // have had is taken all the same.
-        let pace = Arc::clone(&self.pace);
-        tokio::spawn(async move { pace.turn().await });
-        let url = self.base.join(path).map_err(|_| Error::Unreadable)?;
-        let answer = self.ask(self.http.post(url).form(form)).await?;
-        Ok(answer.body)
-    }
-
     /// `GET` once, when it is its turn.
     pub(super) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Error> {
         self.pace.turn().await;
@@ -178,7 +184,7 @@ impl Client {
         self.ask(self.http.get(url)).await
     }
 
-    async fn ask(&self, request: RequestBuilder) -> Result<Answer, Error> {
+    pub(super) async fn ask(&self, request: RequestBuilder) -> Result<Answer, Error> {
         let began = Instant::now();
         let result = self.answer(request, began).await;
         self.pace
@@ -198,6 +204,10 @@ impl Client {
             let value = response.headers().get(name)?;
             value.to_str().ok().map(str::to_owned)
         };
+        let wait = text(header::RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
+        if let (false, Some(seconds)) = (status.is_success(), wait) {
+            self.pace.leave_alone(Duration::from_secs(seconds));
+        }
         let request_id = text(header::HeaderName::from_static("request-id"))
             .unwrap_or_else(|| "without an id".to_owned());
         let answered_at = text(header::DATE)
@@ -219,11 +229,12 @@ impl Client {
             });
         }
         let message = body.pointer("/error/message").and_then(Value::as_str);
-        let message = message.unwrap_or("no reason given").to_owned();
+        let message = message.unwrap_or("no reason given");
         Err(Error::Refused {
             status,
             request_id,
-            message,
+            message: words::masked(message),
+            permission: words::permission(message),
         })
     }
 }
@@ -241,7 +252,7 @@ impl Error {
     /// Whether the same request may do better later.
     pub fn is_passing(&self) -> bool {
         match self {
-            Error::Unreachable(_) | Error::Unreadable => true,
+            Error::Unreachable(_) | Error::Unreadable | Error::Resting | Error::Busy => true,
             Error::Refused { status, .. } => {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }
@@ -252,6 +263,19 @@ impl Error {
     /// Whether Stripe says that the key has no such right.
     pub fn is_not_allowed(&self) -> bool {
         self.status() == Some(StatusCode::FORBIDDEN)
+    }
+
+    /// Whether the key is to blame: Stripe does not take it, or it has no such right.
+    pub fn is_about_key(&self) -> bool {
+        self.status() == Some(StatusCode::UNAUTHORIZED) || self.is_not_allowed()
+    }
+
+    /// The right that the key has not, where Stripe names it.
+    pub fn permission(&self) -> Option<&str> {
+        match self {
+            Error::Refused { permission, .. } => permission.as_deref(),
+            _ => None,
+        }
     }
 
     /// The status that Stripe refused with.

@@ -15,12 +15,22 @@ pub const USUAL: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// Failures in a row after which Stripe is left alone for a while.
 const TOO_MANY: u32 = 5;
 const REST: Duration = Duration::from_secs(30);
+/// Whoever asks to be left alone longer than that is asked again all the same.
+const LONGEST: Duration = Duration::from_secs(5 * 60);
+/// A click makes two calls side by side. More at once would be more than the limit in a second.
+const AT_ONCE: NonZeroU32 = NonZeroU32::new(2).unwrap();
 
 #[derive(Debug)]
 pub struct Pace {
     limiter: DefaultDirectRateLimiter,
-    failures: Mutex<Failures>,
+    circuit: Circuit,
+    /// Asked for by `Retry-After`. An answer to another request does not end it.
+    asked_until: Mutex<Option<Instant>>,
 }
+
+/// Opens after failures in a row, for a while.
+#[derive(Debug, Default)]
+pub struct Circuit(Mutex<Failures>);
 
 #[derive(Debug, Default)]
 struct Failures {
@@ -31,11 +41,9 @@ struct Failures {
 impl Pace {
     pub fn new(per_second: NonZeroU32) -> Pace {
         Pace {
-            // One at a time: a burst of a whole second's worth would be twice the limit.
-            limiter: RateLimiter::direct(
-                Quota::per_second(per_second).allow_burst(NonZeroU32::MIN),
-            ),
-            failures: Mutex::default(),
+            limiter: RateLimiter::direct(Quota::per_second(per_second).allow_burst(AT_ONCE)),
+            circuit: Circuit::default(),
+            asked_until: Mutex::default(),
         }
     }
 
@@ -44,9 +52,42 @@ impl Pace {
         self.limiter.until_ready().await;
     }
 
+    /// Returns when it is the turn of so many requests side by side, two at most.
+    pub async fn turns(&self, requests: NonZeroU32) {
+        // It fails for more than may ever go at once.
+        let _ = self.limiter.until_n_ready(requests.min(AT_ONCE)).await;
+    }
+
     /// How long Stripe is to be left alone from now.
     pub fn rest(&self) -> Option<Duration> {
-        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = *self
+            .asked_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let asked = asked.map(|until| until.saturating_duration_since(Instant::now()));
+        let left = asked.max(self.circuit.rest())?;
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Leaves Stripe alone for as long as `Retry-After` says. Stripe sends none; a proxy may.
+    pub fn leave_alone(&self, wait: Duration) {
+        let mut asked = self
+            .asked_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *asked = (*asked).max(Some(Instant::now() + wait.min(LONGEST)));
+    }
+
+    /// Notes whether Stripe answered as it should.
+    pub fn note(&self, answered: bool) {
+        self.circuit.note(answered);
+    }
+}
+
+impl Circuit {
+    /// How long Stripe is to be left alone from now.
+    pub fn rest(&self) -> Option<Duration> {
+        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let left = failures
             .resting_until?
             .saturating_duration_since(Instant::now());
@@ -55,7 +96,7 @@ impl Pace {
 
     /// Notes whether Stripe answered as it should.
     pub fn note(&self, answered: bool) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if answered {
             *failures = Failures::default();
             return;
@@ -66,7 +107,7 @@ impl Pace {
             failures.resting_until = Some(Instant::now() + REST);
             tracing::error!(
                 seconds = REST.as_secs(),
-                "Stripe fails again and again; background requests rest"
+                "Stripe fails again and again, and is left alone for a while"
             );
         }
     }
@@ -80,10 +121,26 @@ mod tests {
     async fn requests_are_spread_over_time() {
         let pace = Pace::new(NonZeroU32::new(50).unwrap());
         let began = Instant::now();
-        for _ in 0..11 {
+        for _ in 0..12 {
             pace.turn().await;
         }
         assert!(began.elapsed() >= Duration::from_millis(195));
+        for _ in 0..5 {
+            pace.turns(AT_ONCE).await;
+        }
+        assert!(began.elapsed() >= Duration::from_millis(395));
+    }
+
+    #[test]
+    fn checklist_71_whoever_asks_to_be_left_alone_is() {
+        let pace = Pace::new(USUAL);
+        pace.leave_alone(Duration::from_secs(20));
+        pace.leave_alone(Duration::from_secs(1));
+        pace.note(true);
+        let rest = pace.rest().unwrap();
+        assert!(rest > Duration::from_secs(10), "{rest:?}");
+        pace.leave_alone(Duration::MAX);
+        assert!(pace.rest().unwrap() <= LONGEST);
     }
 
     #[test]

@@ -81,7 +81,8 @@ impl Client {
         }
     }
 
-    /// Several tries with growing pauses. Stripe sends no `Retry-After`.
+    /// Several tries with growing pauses. Where somebody asks for more patience by `Retry-After`, the
+    /// caller is told at once: it waits as long as [`Client::rest`] says.
     async fn patiently(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Error> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..TRIES {

@@ -4,10 +4,11 @@
 use billhook::store::{
     self, Store, Tx, allowance,
     allowance::Rate,
-    customer,
+    audit, customer,
     customer::Customer,
     event,
     event::Event,
+    examine,
     many::{self, Cell},
     mirror::{
         self, CheckoutSession, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
@@ -33,6 +34,8 @@ on_both_engines!(
     what_belongs_to_a_customer_is_found_and_hidden_from_others,
     due_events_are_claimed_by_one_and_settled,
     progress_is_kept_by_name,
+    a_name_is_one_holders_until_it_is_given_back_or_lost,
+    a_database_is_looked_at_without_a_change,
     events_are_listed_requeued_and_purged,
     a_principal_sees_its_own_live_customers_of_its_mode,
     row_level_security_hides_others_whatever_the_query,
@@ -45,6 +48,8 @@ on_both_engines!(
     the_oldest_sign_in_of_strangers_is_ended,
     allowances_come_back_evenly,
     sessions_rotate_and_end,
+    the_audit_log_is_written_and_listed,
+    what_has_had_its_time_is_purged,
     mails_are_claimed_by_one_and_retried,
     a_transaction_that_fails_leaves_nothing,
     reopening_keeps_everything,
@@ -422,6 +427,8 @@ async fn events_are_listed_requeued_and_purged(engine: Engine) {
             ("failed".to_owned(), 1)
         ]
     );
+    assert_eq!(run!(&store, tx => event::purgeable(tx, 1)), 0);
+    assert_eq!(run!(&store, tx => event::purgeable(tx, 4)), 2);
     assert_eq!(
         run!(&store, tx => event::purge(tx, 4, 9)),
         2,
@@ -466,6 +473,59 @@ async fn progress_is_kept_by_name(engine: Engine) {
         run!(&store, tx => progress::get(tx, "import")).as_deref(),
         Some("a")
     );
+}
+
+async fn a_name_is_one_holders_until_it_is_given_back_or_lost(engine: Engine) {
+    let store = open(engine).await;
+    let claim = |holder: &'static str, now: i64, lost: i64| {
+        let store = store.clone();
+        async move { run!(&store, tx => progress::claim(tx, "import", holder, now, lost)) }
+    };
+    assert!(claim("a", 100, 40).await);
+    assert!(claim("a", 110, 50).await, "a while more");
+    assert!(!claim("b", 120, 60).await);
+    assert!(!claim("b", 169, 109).await);
+    assert!(claim("b", 170, 110).await, "a is lost");
+    assert!(!claim("a", 171, 111).await);
+    assert_eq!(
+        run!(&store, tx => progress::get(tx, "import")).as_deref(),
+        Some("b")
+    );
+    assert!(!run!(&store, tx => progress::release(tx, "import", "a")));
+    assert!(run!(&store, tx => progress::release(tx, "import", "b")));
+    assert!(claim("a", 171, 111).await);
+}
+
+async fn a_database_is_looked_at_without_a_change(engine: Engine) {
+    let url = database_url(engine).await;
+    if matches!(engine, Engine::Sqlite) {
+        assert!(Store::open(&url).await.is_err(), "no file is made");
+        let file = url.strip_prefix("sqlite://").unwrap();
+        std::fs::write(file, "").unwrap();
+    }
+    let store = Store::open(&url).await.unwrap();
+    let new = examine::tables(&store).await.unwrap();
+    assert!(new.missing > 2 && new.unknown == 0, "{new:?}");
+    assert!(examine::may_make_role(&store).await.unwrap());
+    assert!(examine::rehearse(&store, 1).await.is_err(), "no table yet");
+    store.close().await;
+
+    Store::connect(&url).await.unwrap().close().await;
+    let store = Store::open(&url).await.unwrap();
+    let made = examine::tables(&store).await.unwrap();
+    assert_eq!((made.missing, made.unknown), (0, 0));
+    examine::rehearse(&store, 1).await.unwrap();
+    assert_eq!(dump(&store, "progress").await, "");
+    assert_eq!(examine::damage(&store).await.unwrap(), None);
+    let newer =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        VALUES (9999, 'newer', true, '', 0)";
+    match &store {
+        Store::Sqlite { writer, .. } => sqlx::query(newer).execute(writer).await.map(drop),
+        Store::Postgres(pool) => sqlx::query(newer).execute(pool).await.map(drop),
+    }
+    .unwrap();
+    assert_eq!(examine::tables(&store).await.unwrap().unknown, 1);
 }
 
 async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
@@ -1066,6 +1126,142 @@ async fn allowances_come_back_evenly(engine: Engine) {
     let rest = dump(&store, "allowance").await;
     assert!(rest.contains("ada") && rest.contains("many"), "{rest}");
     assert!(!rest.contains("bob") && !rest.contains("eve"), "{rest}");
+}
+
+async fn what_has_had_its_time_is_purged(engine: Engine) {
+    let store = open(engine).await;
+    for (id, expires_at, ended_at) in [("1", 99, Some(99)), ("2", 100, Some(100)), ("3", 98, None)]
+    {
+        let of_sign_in = SignIn {
+            id: format!("sgn_{id}"),
+            email: "ada@example.com".to_owned(),
+            token_hash: id.to_owned(),
+            code_hash: "c".to_owned(),
+            browser_hash: "b".to_owned(),
+            attempts: 0,
+            created_at: 1,
+            expires_at,
+            used_at: None,
+            device: None,
+        };
+        let mail = Mail {
+            id: format!("mail_{id}"),
+            sign_in_id: of_sign_in.id.clone(),
+            asked_from: String::new(),
+            attempts: 0,
+            due_at: 10,
+            sent_at: None,
+        };
+        let of_session = Session {
+            id: format!("ses_{id}"),
+            email: "ada@example.com".to_owned(),
+            generation: 1,
+            seen_generation: 0,
+            rotated_at: 1,
+            created_at: 1,
+            ended_at,
+        };
+        run!(&store, tx => async {
+            sign_in::insert(tx, &of_sign_in).await?;
+            outbox::insert(tx, &mail).await?;
+            session::insert(tx, &of_session).await
+        });
+    }
+    assert_eq!(
+        run!(&store, tx => sign_in::purge(tx, 100, 9)),
+        0,
+        "not before their mails"
+    );
+    assert_eq!(run!(&store, tx => outbox::purge(tx, 100, 1)), 1);
+    assert_eq!(run!(&store, tx => outbox::purge(tx, 100, 9)), 1);
+    assert_eq!(run!(&store, tx => sign_in::purge(tx, 100, 1)), 1);
+    assert_eq!(run!(&store, tx => sign_in::purge(tx, 100, 9)), 1);
+    assert!(run!(&store, tx => sign_in::by_id(tx, "sgn_2")).is_some());
+    run!(&store, tx => outbox::sent(tx, "mail_2", 50));
+    assert_eq!(run!(&store, tx => outbox::purge(tx, 50, 9)), 0);
+    assert_eq!(
+        run!(&store, tx => outbox::purge(tx, 51, 9)),
+        1,
+        "sent long ago"
+    );
+    // The third began at 1 and may last for 99 seconds.
+    assert_eq!(run!(&store, tx => session::purge(tx, 100, 99, 9)), 1);
+    assert_eq!(run!(&store, tx => session::purge(tx, 101, 99, 1)), 1);
+    assert_eq!(run!(&store, tx => session::purge(tx, 101, 99, 9)), 1);
+    assert_eq!(dump(&store, "session").await, "");
+}
+
+async fn the_audit_log_is_written_and_listed(engine: Engine) {
+    let store = open(engine).await;
+    let text = |text: &str| Some(text.to_owned());
+    let full = audit::Entry {
+        at: 10,
+        what: "asked".to_owned(),
+        who: text("hash"),
+        shown: text("a…a@example.com"),
+        client: text("192.0.2.1"),
+        session: text("ses_1"),
+        detail: text("sgn_1"),
+        once: text("asked sgn_1"),
+    };
+    let empty = audit::Entry {
+        at: 10,
+        what: "operator".to_owned(),
+        ..audit::Entry::default()
+    };
+    for entry in [full.clone(), full.clone(), empty.clone(), empty.clone()] {
+        run!(&store, tx => audit::insert(tx, &entry));
+    }
+    let list = |filter: audit::Filter, most| {
+        let store = store.clone();
+        async move { run!(&store, tx => audit::list(tx, &filter, most)) }
+    };
+    let all = audit::Filter::default();
+    assert_eq!(
+        list(all.clone(), 9).await,
+        [empty.clone(), empty.clone(), full.clone()],
+        "newest first, and once is once"
+    );
+    assert_eq!(list(all.clone(), 1).await, std::slice::from_ref(&empty));
+    for (filter, found) in [
+        (
+            audit::Filter {
+                what: text("asked"),
+                ..all.clone()
+            },
+            1,
+        ),
+        (
+            audit::Filter {
+                who: text("hash"),
+                ..all.clone()
+            },
+            1,
+        ),
+        (
+            audit::Filter {
+                who: text("other"),
+                ..all.clone()
+            },
+            0,
+        ),
+        (
+            audit::Filter {
+                since: Some(10),
+                ..all.clone()
+            },
+            3,
+        ),
+        (
+            audit::Filter {
+                since: Some(11),
+                ..all.clone()
+            },
+            0,
+        ),
+    ] {
+        assert_eq!(list(filter.clone(), 9).await.len(), found, "{filter:?}");
+    }
 }
 
 async fn mails_are_claimed_by_one_and_retried(engine: Engine) {

@@ -272,6 +272,7 @@ impl TestApp {
             "outbox",
             "progress",
             "allowance",
+            "audit",
         ] {
             dump.push_str(&crate::contract::dump(&self.app.store, table).await);
         }

@@ -102,7 +102,7 @@ async fn checklist_13_a_client_asks_five_times_and_then_once_a_minute(engine: En
         let seconds = answer.headers()["retry-after"].to_str().unwrap();
         assert!((1..=60).contains(&seconds.parse().unwrap()), "{seconds}");
         let page = answer.text().await.unwrap();
-        assert!(page.contains("A moment, please") && !page.contains("nobody"));
+        assert!(page.contains("A short pause, please") && !page.contains("nobody"));
     }
     let rows = contract::dump(&app.app.store, "sign_in").await;
     assert_eq!(rows.lines().count(), 5, "who is refused writes nothing");

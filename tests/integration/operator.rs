@@ -1,8 +1,8 @@
 //! The operator's commands, as the real program, beside a server on the same database.
 
-use std::process::Output;
+use std::{collections::HashMap, process::Output};
 
-use billhook::{clock::Clock, config::Config};
+use billhook::{clock::Clock, config::Config, domain::purge};
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,28 +14,43 @@ on_both_engines!(
     events_are_listed_shown_and_replayed,
     an_import_and_a_sweep_say_what_they_did,
     an_import_names_what_it_could_not_read,
-    old_payloads_are_purged_and_ids_stay,
+    checklist_67_old_payloads_are_purged_and_ids_stay,
+    checklist_68_sign_ins_and_sessions_are_purged_when_their_time_is_over,
 );
 
-/// Runs a command with the settings of the test's server.
-async fn billhook(app: &TestApp, arguments: &[&str]) -> Output {
+/// The settings of the test's server.
+pub fn environment(app: &TestApp) -> HashMap<String, String> {
     let Config {
         database_url,
         stripe_api_base,
         ..
     } = &*app.app.config;
+    [
+        ("FRONTEND_URL", "http://127.0.0.1:3000"),
+        ("DATABASE_URL", database_url.expose()),
+        ("STRIPE_API_KEY", "sk_test_billhook"),
+        ("STRIPE_API_BASE", stripe_api_base.as_str()),
+        ("STRIPE_WEBHOOK_SECRET", SECRET),
+        ("SESSION_SECRET", "a test secret of more than 32 bytes"),
+        ("SMTP_URL", "smtp://127.0.0.1:1"),
+        ("MAIL_FROM", "billing@example.com"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// Runs a command with the settings of the test's server.
+pub async fn billhook(app: &TestApp, arguments: &[&str]) -> Output {
+    run_with(&environment(app), arguments).await
+}
+
+/// Runs a command with these settings alone.
+pub async fn run_with(settings: &HashMap<String, String>, arguments: &[&str]) -> Output {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_billhook"));
     command
         .args(arguments)
         .env_clear()
-        .env("FRONTEND_URL", "http://127.0.0.1:3000")
-        .env("DATABASE_URL", database_url.expose())
-        .env("STRIPE_API_KEY", "sk_test_billhook")
-        .env("STRIPE_API_BASE", stripe_api_base.as_str())
-        .env("STRIPE_WEBHOOK_SECRET", SECRET)
-        .env("SESSION_SECRET", "a test secret of more than 32 bytes")
-        .env("SMTP_URL", "smtp://127.0.0.1:1")
-        .env("MAIL_FROM", "billing@example.com")
+        .envs(settings)
         .current_dir(std::env::temp_dir());
     let output = tokio::task::spawn_blocking(move || command.output());
     output.await.unwrap().unwrap()
@@ -213,7 +228,7 @@ async fn an_import_names_what_it_could_not_read(engine: Engine) {
     );
 }
 
-async fn old_payloads_are_purged_and_ids_stay(engine: Engine) {
+async fn checklist_67_old_payloads_are_purged_and_ids_stay(engine: Engine) {
     let app = spawn_app(engine).await;
     app.clock.advance(-40 * 24 * 60 * 60);
     let object = customer_object("cus_1", "ada@example.com", "Ada");
@@ -226,10 +241,13 @@ async fn old_payloads_are_purged_and_ids_stay(engine: Engine) {
     app.clock.advance(Clock::default().now() - app.clock.now());
     app.customer("bob@example.com", "Bob").await;
     // Unless the server was first, which does the same at its start.
-    let purged = said(&app, &["purge"]).await;
-    assert!(purged.ends_with(" payloads deleted\n"), "{purged}");
+    let purged = said(&app, &["purge", "--yes"]).await;
+    assert!(
+        purged.ends_with(" 0 sign-ins and 0 sessions deleted\n"),
+        "{purged}"
+    );
     assert_eq!(
-        objects(&app, &["purge", "--json"]).await[0]["payloads_deleted"],
+        objects(&app, &["purge", "--yes", "--json"]).await[0]["payloads_deleted"],
         0
     );
     let shown = said(&app, &["events", "show", old["id"].as_str().unwrap()]).await;
@@ -244,4 +262,35 @@ async fn old_payloads_are_purged_and_ids_stay(engine: Engine) {
     )
     .await;
     assert!(output.contains("1 cannot be replayed"), "{output}");
+}
+
+async fn checklist_68_sign_ins_and_sessions_are_purged_when_their_time_is_over(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let (hour, day) = (60 * 60, 24 * 60 * 60);
+    let mut browser = app.signed_in("ada@example.com").await;
+    browser.post("/api/sign_out", &[]).await;
+    // Nobody signs this one out.
+    app.signed_in("bob@example.com").await;
+    let left = || async {
+        let purged = purge::purge(&app.app).await.unwrap();
+        let mut left = Vec::new();
+        for table in ["sign_in", "outbox", "session"] {
+            let rows = crate::contract::dump(&app.app.store, table).await;
+            left.push(rows.lines().count());
+        }
+        (left, purged.sign_ins, purged.sessions)
+    };
+    assert_eq!(left().await, (vec![2, 2, 2], 0, 0));
+    app.clock.advance(23 * hour);
+    assert_eq!(left().await, (vec![2, 2, 2], 0, 0), "not a day yet");
+    app.clock.advance(2 * hour);
+    assert_eq!(left().await, (vec![0, 0, 2], 2, 0));
+    app.clock.advance(28 * day);
+    assert_eq!(left().await, (vec![0, 0, 2], 0, 0), "not 30 days yet");
+    app.clock.advance(day);
+    assert_eq!(left().await, (vec![0, 0, 1], 0, 1), "the one that ended");
+    app.clock.advance(day);
+    assert_eq!(left().await, (vec![0, 0, 0], 0, 1), "and that ran out");
+    let log = crate::contract::dump(&app.app.store, "audit").await;
+    assert_eq!(log.lines().count(), 5, "the audit log stays: {log}");
 }

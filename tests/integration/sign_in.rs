@@ -78,7 +78,6 @@ async fn a_code_signs_in_the_browser_that_asked(engine: Engine) {
     assert_eq!(again.get("/billing").await.status(), 200);
 }
 
-/// checklist 2
 async fn checklist_2_nothing_in_the_database_signs_in(engine: Engine) {
     let app = shop(engine).await;
     let mut browser = app.browser();
@@ -97,7 +96,6 @@ async fn checklist_2_nothing_in_the_database_signs_in(engine: Engine) {
     }
 }
 
-/// checklist 3
 async fn checklist_3_looking_at_a_link_consumes_nothing(engine: Engine) {
     let app = shop(engine).await;
     let mut browser = app.browser();
@@ -122,7 +120,6 @@ async fn checklist_3_looking_at_a_link_consumes_nothing(engine: Engine) {
     assert_redirect(&browser.post("/api/confirm_link", &[]).await, "/billing");
 }
 
-/// checklist 5
 async fn checklist_5_a_link_from_another_browser_does_not_sign_in(engine: Engine) {
     let app = shop(engine).await;
     let mut attacker = app.browser();
@@ -148,7 +145,6 @@ async fn checklist_5_a_link_from_another_browser_does_not_sign_in(engine: Engine
     assert_redirect(&victim.get("/billing").await, "/");
 }
 
-/// checklist 6
 async fn checklist_6_of_64_parallel_posts_one_signs_in(engine: Engine) {
     let app = shop(engine).await;
     let mut browser = app.browser();

@@ -3,6 +3,7 @@
 //! that a second run goes on where the first was stopped.
 
 mod entitlements;
+pub mod lock;
 mod ranges;
 mod unseen;
 

@@ -7,6 +7,7 @@
 mod checkout_session;
 mod customer;
 mod entitlements;
+mod events;
 mod invoice;
 mod payment;
 mod payment_method;
@@ -27,6 +28,7 @@ use crate::{
     stripe::{Event, json},
 };
 
+pub use events::EVENTS;
 pub use subscription::SubscriptionState;
 
 /// The nouns that are mirrored.

@@ -1,0 +1,61 @@
+//! What a setting must be to be of use, and safe.
+
+use url::{Host, Url};
+
+use super::is_loopback;
+
+/// An address without anything after the host: https, or http on this machine.
+pub fn frontend(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let plain = url.path() == "/" && url.query().is_none() && url.username().is_empty();
+    let safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+    (plain && safe).then_some(url)
+}
+
+/// Whether it is more than a beginning, and not the example's `rk_live_…`.
+pub fn is_key(text: &str, kind: &str) -> bool {
+    text.strip_prefix(kind)
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic()))
+}
+
+/// What the documentation and the tests call a secret, and what everybody therefore knows.
+const KNOWN: [&str; 6] = [
+    "a test secret of more than 32 bytes",
+    "a bench secret of more than 32 bytes",
+    "0123456789abcdef0123456789abcdef",
+    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    "whsec_test_billhook",
+    "whsec_bench_billhook",
+];
+
+/// Whether anybody could have it from the source code of Billhook.
+pub fn is_known(secret: &str) -> bool {
+    KNOWN.contains(&secret)
+}
+
+/// Whether an address of a mail server keeps passwords and mails to itself: TLS from the beginning or
+/// demanded, or a server on this machine. `tls=opportunistic` is what an attacker makes into none.
+pub fn is_private_smtp(url: &Url) -> bool {
+    // Where the scheme is unknown to it, `url` takes every host for a name.
+    let host = url.host_str().and_then(|host| Host::parse(host).ok());
+    let is_here = match host {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    let tls = url.query_pairs().find(|(name, _)| name == "tls");
+    match (url.scheme(), tls.as_ref().map(|(_, value)| value.as_ref())) {
+        ("smtps", _) | ("smtp", Some("required")) => true,
+        ("smtp", None | Some("opportunistic")) => is_here,
+        _ => false,
+    }
+}
+
+/// 32 bytes or more that are not one letter over and over.
+pub fn is_strong(secret: &str) -> bool {
+    let mut letters: Vec<_> = secret.bytes().collect();
+    letters.sort_unstable();
+    letters.dedup();
+    secret.len() >= 32 && letters.len() >= 8
+}

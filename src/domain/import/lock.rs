@@ -1,0 +1,68 @@
+//! One import at a time on one database: two would read everything twice and each take the other's
+//! notes of how far it is. Whoever imports says so every few seconds; who was killed is forgotten
+//! after a minute.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{clock, domain::App, store};
+
+const NAME: &str = "import under way";
+/// Seconds without a sign of life after which another may begin.
+pub const LOST: i64 = 60;
+const SIGN_EVERY: Duration = Duration::from_secs(10);
+
+/// Held while an import runs.
+#[derive(Debug)]
+pub struct Lock {
+    holder: String,
+    _signs_end_with_it: DropGuard,
+}
+
+impl Lock {
+    /// Takes it, unless another import has it. `lost` is cancelled should another take it over, after
+    /// this machine slept for instance.
+    pub async fn take(app: &App, lost: &CancellationToken) -> store::Result<Option<Lock>> {
+        let holder = clock::new_id("import");
+        if !claim(app, &holder).await? {
+            return Ok(None);
+        }
+        let ended = CancellationToken::new();
+        let (app, lost, mine) = (app.clone(), lost.clone(), holder.clone());
+        tokio::spawn(ended.clone().run_until_cancelled_owned(async move {
+            loop {
+                tokio::time::sleep(SIGN_EVERY).await;
+                match claim(&app, &mine).await {
+                    Ok(true) => {}
+                    Ok(false) => return lost.cancel(),
+                    Err(error) => tracing::warn!(%error, "the import could not say that it runs"),
+                }
+            }
+        }));
+        Ok(Some(Lock {
+            holder,
+            _signs_end_with_it: ended.drop_guard(),
+        }))
+    }
+
+    /// Lets the next one begin. `false` if another has taken it over.
+    pub async fn release(self, app: &App) -> store::Result<bool> {
+        let holder = self.holder.clone();
+        app.store
+            .write(move |tx| {
+                async move { store::progress::release(tx, NAME, &holder).await }.boxed()
+            })
+            .await
+    }
+}
+
+async fn claim(app: &App, holder: &str) -> store::Result<bool> {
+    let (holder, now) = (holder.to_owned(), app.clock.now());
+    app.store
+        .write(move |tx| {
+            async move { store::progress::claim(tx, NAME, &holder, now, now - LOST).await }.boxed()
+        })
+        .await
+}

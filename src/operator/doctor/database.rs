@@ -1,0 +1,203 @@
+//! The database, as it is: looked at without making or changing anything.
+
+use std::{path::Path, str::FromStr, time::Duration};
+
+use rustix::fs::{Access, NFS_SUPER_MAGIC, access, statfs, statvfs};
+use sqlx::sqlite::SqliteConnectOptions;
+
+use super::Finding;
+use crate::{
+    clock::Clock,
+    config::Around,
+    domain::mode,
+    store::{self, Store, examine},
+};
+
+const CHECK: &str = "database";
+const NEEDED: &str = "DATABASE_URL";
+/// Megabytes below which a disk is nearly full.
+const LITTLE: u64 = 500;
+/// A file of many gigabytes takes longer to be read through than anybody waits.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Network file systems besides NFS: CIFS, SMB 2 and 9p.
+const OTHER_NETWORKS: [u32; 3] = [0xFF53_4D42, 0xFE53_4D42, 0x0102_1997];
+
+/// What was found, and which of Stripe's worlds the database is of, if it is of one.
+pub async fn examine(around: &Around, clock: &Clock) -> (Vec<Finding>, Option<bool>) {
+    let Some(config) = around.with(&[NEEDED]) else {
+        let says = format!("not looked at: that needs {NEEDED}");
+        return (vec![Finding::skipped(CHECK, says)], None);
+    };
+    let url = config.database_url.expose();
+    let mut findings = Vec::new();
+    if url.starts_with("sqlite:") {
+        let Ok(options) = SqliteConnectOptions::from_str(url) else {
+            let finding = Finding::failure(
+                CHECK,
+                "DATABASE_URL cannot be read.",
+                "Write sqlite:// and a file, such as sqlite://data/billhook.db.",
+            );
+            return (vec![finding], None);
+        };
+        let file = options.get_filename();
+        findings.extend(place(file));
+        if !file.exists() {
+            findings.push(future(file));
+            return (findings, None);
+        }
+    }
+    let mut mode = None;
+    match Store::open(url).await {
+        Ok(store) => {
+            let looked = look(&store, clock, &mut findings, &mut mode).await;
+            if let Err(error) = looked {
+                findings.push(broken(&error));
+            }
+            store.close().await;
+        }
+        Err(error) => findings.push(broken(&error)),
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok(
+            CHECK,
+            "it answers, is whole, can be written, and its tables are those of this program",
+        ));
+    }
+    (findings, mode)
+}
+
+async fn look(
+    store: &Store,
+    clock: &Clock,
+    findings: &mut Vec<Finding>,
+    mode: &mut Option<bool>,
+) -> store::Result<()> {
+    if let Ok(damage) = tokio::time::timeout(PATIENCE, examine::damage(store)).await
+        && damage?.is_some()
+    {
+        findings.push(Finding::failure(
+            CHECK,
+            "The file is damaged, SQLite says.",
+            "Stop the server, put the last backup in its place, start it and run `billhook import`.",
+        ));
+        return Ok(());
+    }
+    let tables = examine::tables(store).await?;
+    if tables.unknown > 0 {
+        findings.push(Finding::failure(
+            CHECK,
+            "A newer Billhook has changed the tables; this one would not know them.",
+            "Install that version, or the backup from before it.",
+        ));
+        return Ok(());
+    }
+    if tables.missing > 0 {
+        findings.push(Finding::ok(
+            CHECK,
+            format!(
+                "it answers; `billhook serve` makes {} of its changes to the tables when it starts",
+                tables.missing
+            ),
+        ));
+        if !examine::may_make_role(store).await? {
+            findings.push(Finding::failure(
+                CHECK,
+                "The database's user may not make the role billhook_customer.",
+                "As an administrator of Postgres, run `CREATE ROLE billhook_customer NOLOGIN`, or give the \
+                 user CREATEROLE.",
+            ));
+        }
+        return Ok(());
+    }
+    *mode = mode::of(store).await?;
+    if let Err(error) = examine::rehearse(store, clock.now()).await {
+        tracing::debug!(%error, "a row could not be written");
+        findings.push(Finding::failure(
+            CHECK,
+            format!("It can be read and not written: {}", reason(&error)),
+            "Give the user that runs Billhook the right to write the file and its folder, or, with \
+             Postgres, connect to the primary as the tables' owner. See that the disk is not full.",
+        ));
+    }
+    Ok(())
+}
+
+/// Where a file is or will be: on a disk of this machine with some room.
+fn place(file: &Path) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let Some(folder) = nearest(file) else {
+        return findings;
+    };
+    let is_remote = statfs(folder).is_ok_and(|system| {
+        let magic = u32::try_from(i64::from(system.f_type) & 0xFFFF_FFFF).unwrap_or_default();
+        i64::from(system.f_type) == i64::from(NFS_SUPER_MAGIC) || OTHER_NETWORKS.contains(&magic)
+    });
+    if is_remote {
+        findings.push(Finding::failure(
+            CHECK,
+            "The file is on a network file system, where SQLite loses data.",
+            "Set DATABASE_URL to a file on a disk of this machine, or use Postgres.",
+        ));
+    }
+    let room = statvfs(folder).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) >> 20);
+    if let Ok(megabytes) = room
+        && megabytes < LITTLE
+    {
+        findings.push(Finding::warning(
+            CHECK,
+            format!("The disk has {megabytes} MB left."),
+            "Make room. When it is full, Stripe's events are refused until there is some; none is lost \
+             for three days.",
+        ));
+    }
+    findings
+}
+
+/// What will become of a file that is not there yet.
+fn future(file: &Path) -> Finding {
+    let may_write = |folder: &Path| {
+        folder.is_dir() && access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+    };
+    if nearest(file).is_some_and(may_write) {
+        return Finding::ok(
+            CHECK,
+            "its file is not there yet; `billhook serve` makes it when it starts",
+        );
+    }
+    Finding::failure(
+        CHECK,
+        "Its file is not there, and cannot be made where it would be.",
+        "Make the folder that DATABASE_URL names, and give it to the user that runs Billhook.",
+    )
+}
+
+/// The first thing above the file that exists: a folder, if all is well.
+fn nearest(file: &Path) -> Option<&Path> {
+    let folders = file.ancestors().skip(1).map(|folder| {
+        if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        }
+    });
+    folders.into_iter().find(|folder| folder.exists())
+}
+
+fn broken(error: &store::Error) -> Finding {
+    Finding::failure(
+        CHECK,
+        format!("It cannot be used: {}", reason(error)),
+        "See that DATABASE_URL is right, that the database runs and can be reached from here, and that \
+         its user and password, or the file's owner, are right.",
+    )
+}
+
+/// What the database said of it. No error of a driver holds a password or a row; the text of one
+/// about an address might.
+fn reason(error: &store::Error) -> String {
+    match error {
+        store::Error::Configuration(_) => "its address makes no sense.".to_owned(),
+        store::Error::PoolTimedOut => "it did not answer in time.".to_owned(),
+        error => format!("{error}."),
+    }
+}

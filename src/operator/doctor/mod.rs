@@ -1,0 +1,125 @@
+//! `billhook doctor`: looks at everything that a server needs, and says what to do about each thing
+//! that is wrong. It changes nothing, runs with settings that keep the server from starting, and
+//! prints no secret.
+
+mod database;
+mod endpoint;
+mod key;
+mod mail;
+mod settings;
+mod show;
+mod stripe;
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::Form;
+use crate::{clock::Clock, config, say};
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Ok,
+    /// It works, and could be better or safer.
+    Warning,
+    Failure,
+    /// It could not be looked at.
+    Skipped,
+}
+
+/// What was found about one thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    pub check: &'static str,
+    pub state: State,
+    pub says: String,
+    /// What to do about it.
+    #[serde(rename = "do")]
+    pub advice: Option<String>,
+}
+
+impl Finding {
+    fn ok(check: &'static str, says: impl Into<String>) -> Finding {
+        Finding {
+            check,
+            state: State::Ok,
+            says: says.into(),
+            advice: None,
+        }
+    }
+
+    fn warning(check: &'static str, says: impl Into<String>, advice: impl Into<String>) -> Finding {
+        Finding {
+            state: State::Warning,
+            advice: Some(advice.into()),
+            ..Finding::ok(check, says)
+        }
+    }
+
+    fn failure(check: &'static str, says: impl Into<String>, advice: impl Into<String>) -> Finding {
+        Finding {
+            state: State::Failure,
+            ..Finding::warning(check, says, advice)
+        }
+    }
+
+    fn skipped(check: &'static str, says: impl Into<String>) -> Finding {
+        Finding {
+            state: State::Skipped,
+            ..Finding::ok(check, says)
+        }
+    }
+}
+
+/// Looks, and prints what it found. An error without a line says that something is wrong.
+pub async fn run(form: Form) -> Result<(), Vec<String>> {
+    let findings = match config::environment() {
+        Ok(settings) => examine(&settings, &Clock::default()).await,
+        Err(faults) => settings::unreadable(&faults),
+    };
+    if form.json {
+        say(&serde_json::to_string(&findings).unwrap_or_default());
+    } else {
+        say(&show::page(&findings, config::has_color()));
+    }
+    if findings
+        .iter()
+        .any(|finding| finding.state == State::Failure)
+    {
+        return Err(Vec::new());
+    }
+    Ok(())
+}
+
+/// All there is to find with these settings.
+pub async fn examine(settings: &HashMap<String, String>, clock: &Clock) -> Vec<Finding> {
+    let around = config::read_around(settings);
+    let mut findings = settings::examine(&around);
+    let (database, mail, answers) = tokio::join!(
+        database::examine(&around, clock),
+        mail::examine(&around),
+        stripe::ask_all(&around, clock),
+    );
+    let (of_database, database_mode) = database;
+    findings.extend(of_database);
+    findings.extend(mail);
+    let Some((config, answers)) = around.with(&stripe::NEEDED).zip(answers) else {
+        let names = stripe::NEEDED.join(" and ");
+        let says = format!("not looked at: that needs {names}");
+        findings.extend(["stripe", "key", "endpoint"].map(|check| Finding::skipped(check, &says)));
+        return findings;
+    };
+    findings.extend(key::reached(&answers));
+    if answers.is_refused() {
+        let says = "not looked at: Stripe did not answer the key";
+        findings.extend(["mode", "endpoint"].map(|check| Finding::skipped(check, says)));
+        return findings;
+    }
+    findings.extend(key::rights(config, &answers));
+    let ours = endpoint::find(&around, &answers);
+    findings.push(key::mode(config, database_mode, ours));
+    findings.extend(endpoint::examine(&around, &answers, ours));
+    findings
+}

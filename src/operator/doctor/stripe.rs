@@ -1,0 +1,193 @@
+//! The questions to Stripe, each asked once, and their answers as they came. The usual client waits,
+//! tries again and hides what it need not know; here each answer is a finding.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use reqwest::{Method, StatusCode, header};
+use serde_json::Value;
+
+use crate::{
+    clock::Clock,
+    config::{Around, Config},
+    stripe::client::API_VERSION,
+};
+
+/// Settings without which there is nothing to ask.
+pub const NEEDED: [&str; 2] = ["STRIPE_API_KEY", "STRIPE_API_BASE"];
+/// What opens portals. Without a customer it opens none, and is refused with 400 or, where the key
+/// may not, with 403.
+pub const PORTAL: &str = "v1/billing_portal/sessions";
+pub const ENDPOINTS: &str = "v1/webhook_endpoints";
+/// What the key should be able to read.
+pub const READS: [&str; 10] = [
+    "v1/customers",
+    "v1/events",
+    "v1/products",
+    "v1/prices",
+    "v1/subscriptions",
+    "v1/invoices",
+    "v1/payment_intents",
+    "v1/payment_methods",
+    "v1/checkout/sessions",
+    "v1/entitlements/active_entitlements",
+];
+/// And what it must not be able to read.
+pub const SECRETS: [&str; 3] = ["v1/refunds", "v1/charges", "v1/payouts"];
+
+/// One answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    /// The permission that Stripe says is missing, without its `rak_`.
+    pub permission: Option<String>,
+    pub body: Value,
+}
+
+/// All answers.
+#[derive(Debug, Default)]
+pub struct Answers {
+    of: BTreeMap<&'static str, Answer>,
+    /// Why the first question had no answer at all.
+    pub unreachable: Option<String>,
+    /// Seconds that this machine's clock is ahead of Stripe's.
+    pub ahead: Option<i64>,
+}
+
+impl Answers {
+    pub fn to(&self, path: &str) -> Option<&Answer> {
+        self.of.get(path)
+    }
+
+    /// Whether Stripe could not be reached, or took nothing from this key.
+    pub fn is_refused(&self) -> bool {
+        self.of.get(READS[0]).is_none_or(Answer::is_of_no_use)
+    }
+}
+
+impl Answer {
+    /// The key lacks the permission.
+    pub fn is_not_allowed(&self) -> bool {
+        self.status == StatusCode::FORBIDDEN
+    }
+
+    /// The key may: it was done, or something else was wrong with the question.
+    pub fn is_allowed(&self) -> bool {
+        self.status.is_success()
+            || matches!(self.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND)
+    }
+
+    fn is_of_no_use(&self) -> bool {
+        !self.is_allowed() && !self.is_not_allowed()
+    }
+}
+
+/// Asks everything, unless the first answer says that it is of no use.
+pub async fn ask_all(around: &Around, clock: &Clock) -> Option<Answers> {
+    let config = around.with(&NEEDED)?;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut answers = Answers::default();
+    let http = reqwest::Client::builder()
+        .user_agent(concat!("billhook/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(5))
+        .timeout(Duration::from_secs(10))
+        .redirect(reqwest::redirect::Policy::none())
+        .build();
+    let http = match http {
+        Ok(http) => http,
+        Err(error) => {
+            answers.unreachable = Some(causes(error));
+            return Some(answers);
+        }
+    };
+    let questions = READS
+        .into_iter()
+        .chain(SECRETS)
+        .map(|path| (Method::GET, path))
+        .chain([(Method::GET, ENDPOINTS), (Method::POST, PORTAL)]);
+    for (method, path) in questions {
+        match ask(&http, config, clock, method, path, &mut answers.ahead).await {
+            Ok(answer) => {
+                answers.of.insert(path, answer);
+            }
+            Err(why) if answers.of.is_empty() => answers.unreachable = Some(why),
+            // It did answer before: what is not there was not told.
+            Err(_) => {}
+        }
+        if answers.is_refused() {
+            break;
+        }
+    }
+    Some(answers)
+}
+
+async fn ask(
+    http: &reqwest::Client,
+    config: &Config,
+    clock: &Clock,
+    method: Method,
+    path: &'static str,
+    ahead: &mut Option<i64>,
+) -> Result<Answer, String> {
+    let mut url = config
+        .stripe_api_base
+        .join(path)
+        .map_err(|error| error.to_string())?;
+    if method == Method::GET {
+        let limit = if path == ENDPOINTS { "100" } else { "1" };
+        url.query_pairs_mut().append_pair("limit", limit);
+    }
+    let began = clock.now();
+    let response = http
+        .request(method, url)
+        .bearer_auth(config.stripe_api_key.expose())
+        .header("Stripe-Version", API_VERSION)
+        .send()
+        .await
+        .map_err(causes)?;
+    let middle = began + (clock.now() - began) / 2;
+    let date = response.headers().get(header::DATE);
+    let stripes = date
+        .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
+        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+        .and_then(|since| i64::try_from(since.as_secs()).ok());
+    *ahead = ahead.or(stripes.map(|stripes| middle - stripes));
+    let status = response.status();
+    let body: Value = response.json().await.unwrap_or_default();
+    let message = body.pointer("/error/message").and_then(Value::as_str);
+    Ok(Answer {
+        status,
+        permission: message.and_then(permission),
+        body,
+    })
+}
+
+/// The name behind `rak_` in Stripe's sentence, which holds parts of the key too.
+fn permission(message: &str) -> Option<String> {
+    let (_, name) = message.split_once("'rak_")?;
+    let (name, _) = name.split_once('\'')?;
+    let is_name = |letter: char| letter.is_ascii_lowercase() || letter == '_';
+    (name.len() <= 60 && name.chars().all(is_name)).then(|| name.to_owned())
+}
+
+/// Every cause, since the first says only that something failed, and without the address.
+fn causes(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let first: &dyn std::error::Error = &error;
+    let all = std::iter::successors(Some(first), |error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_permission_is_read_and_nothing_of_the_key() {
+        let words = "The provided key 'rk_test_***abc' does not have the required permissions for this \
+                     endpoint on account 'acct_1'. Having the 'rak_customer_read' permission would allow \
+                     this request to continue.";
+        assert_eq!(permission(words).as_deref(), Some("customer_read"));
+        assert_eq!(permission("Having the 'rak_\u{1b}' permission"), None);
+        assert_eq!(permission("no"), None);
+    }
+}

@@ -1,0 +1,71 @@
+//! The audit log. It is written and read, and the database refuses everything else.
+
+use sqlx::AssertSqlSafe;
+
+use super::{Result, Tx, on};
+
+/// A row of `audit`. [`crate::domain::audit`] makes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct Entry {
+    /// Unix seconds.
+    pub at: i64,
+    pub what: String,
+    /// HMAC of the address.
+    pub who: Option<String>,
+    /// The masked address.
+    pub shown: Option<String>,
+    /// Where the request came from.
+    pub client: Option<String>,
+    pub session: Option<String>,
+    pub detail: Option<String>,
+    /// Of entries with the same value here only the first is written.
+    pub once: Option<String>,
+}
+
+pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
+    const SQL: &str = "INSERT INTO audit (at, what, who, shown, client, session, detail, once)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+    on!(tx, connection => sqlx::query(SQL)
+        .bind(entry.at)
+        .bind(&entry.what)
+        .bind(&entry.who)
+        .bind(&entry.shown)
+        .bind(&entry.client)
+        .bind(&entry.session)
+        .bind(&entry.detail)
+        .bind(&entry.once)
+        .execute(connection)
+        .await
+        .map(drop))
+}
+
+/// Which entries are listed. What is `None` does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub what: Option<String>,
+    pub who: Option<String>,
+    /// Of this unix second or later.
+    pub since: Option<i64>,
+}
+
+/// The newest entries that pass, at most so many.
+pub async fn list(tx: &mut Tx, filter: &Filter, most: i64) -> Result<Vec<Entry>> {
+    const SQL: &str = "SELECT at, what, who, shown, client, session, detail, once FROM audit
+        WHERE ($1 IS NULL OR what = $1) AND ($2 IS NULL OR who = $2) AND ($3 IS NULL OR at >= $3)
+        ORDER BY at DESC, number DESC LIMIT $4";
+    // Postgres asks for the types of values that may be NULL.
+    let sql = match tx {
+        Tx::Sqlite(_) => SQL.to_owned(),
+        Tx::Postgres(_) => SQL
+            .replace("$1", "CAST($1 AS TEXT)")
+            .replace("$2", "CAST($2 AS TEXT)")
+            .replace("$3", "CAST($3 AS BIGINT)"),
+    };
+    on!(tx, connection => sqlx::query_as(AssertSqlSafe(sql))
+        .bind(&filter.what)
+        .bind(&filter.who)
+        .bind(filter.since)
+        .bind(most)
+        .fetch_all(connection)
+        .await)
+}

@@ -1,0 +1,91 @@
+//! What can be asked of a database without changing it, for `billhook doctor`.
+
+use std::collections::BTreeSet;
+
+use futures::FutureExt;
+use sqlx::migrate::Migrator;
+
+use super::{Error, Result, Store, progress};
+
+/// The tables against those of this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tables {
+    /// Migrations that the program has and the database has not.
+    pub missing: usize,
+    /// Migrations that only the database has: a newer program made them.
+    pub unknown: usize,
+}
+
+/// How far its tables are.
+pub async fn tables(store: &Store) -> Result<Tables> {
+    const EXISTS: [&str; 2] = [
+        "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'",
+        "SELECT COUNT(to_regclass('_sqlx_migrations'))",
+    ];
+    const APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success";
+    let [in_sqlite, in_postgres] = EXISTS;
+    let (known, applied): (Migrator, Vec<i64>) = match store {
+        Store::Sqlite { readers, .. } => {
+            let exists: i64 = sqlx::query_scalar(in_sqlite).fetch_one(readers).await?;
+            let applied = match exists {
+                0 => Vec::new(),
+                _ => sqlx::query_scalar(APPLIED).fetch_all(readers).await?,
+            };
+            (sqlx::migrate!("migrations/sqlite"), applied)
+        }
+        Store::Postgres(pool) => {
+            let exists: i64 = sqlx::query_scalar(in_postgres).fetch_one(pool).await?;
+            let applied = match exists {
+                0 => Vec::new(),
+                _ => sqlx::query_scalar(APPLIED).fetch_all(pool).await?,
+            };
+            (sqlx::migrate!("migrations/postgres"), applied)
+        }
+    };
+    let known: BTreeSet<i64> = known.iter().map(|migration| migration.version).collect();
+    let applied: BTreeSet<i64> = applied.into_iter().collect();
+    Ok(Tables {
+        missing: known.difference(&applied).count(),
+        unknown: applied.difference(&known).count(),
+    })
+}
+
+/// Whether it can be written: a row is, and taken back.
+pub async fn rehearse(store: &Store, now: i64) -> Result<()> {
+    let write = store.write(move |tx| {
+        async move {
+            progress::set(tx, "doctor", "", now).await?;
+            // Work that ends in an error is not committed.
+            Err::<(), _>(Error::RowNotFound)
+        }
+        .boxed()
+    });
+    match write.await {
+        Err(Error::RowNotFound) => Ok(()),
+        other => other,
+    }
+}
+
+/// The first thing that SQLite finds wrong with its file. Postgres looks after its own.
+pub async fn damage(store: &Store) -> Result<Option<String>> {
+    let Store::Sqlite { readers, .. } = store else {
+        return Ok(None);
+    };
+    let said: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(readers)
+        .await?;
+    Ok(Some(said).filter(|said| said != "ok"))
+}
+
+/// Whether the role that row-level security needs is there, or can be made. SQLite needs none.
+pub async fn may_make_role(store: &Store) -> Result<bool> {
+    const SQL: &str = "SELECT COUNT(*) FROM pg_roles WHERE rolname = 'billhook_customer'
+        OR (rolname = current_user AND (rolcreaterole OR rolsuper))";
+    match store {
+        Store::Sqlite { .. } => Ok(true),
+        Store::Postgres(pool) => {
+            let count: i64 = sqlx::query_scalar(SQL).fetch_one(pool).await?;
+            Ok(count > 0)
+        }
+    }
+}

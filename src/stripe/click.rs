@@ -1,0 +1,95 @@
+//! Calls that somebody waits for: they end in time, are tried twice at most, and are not made at all
+//! while Stripe is left alone.
+
+use std::{
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
+
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::Value;
+
+use super::{
+    Client,
+    client::{Answer, Error},
+};
+use crate::clock;
+
+/// The longest wait for a turn.
+const LONGEST_QUEUE: Duration = Duration::from_secs(2);
+/// One try takes no longer, so that there is time for another.
+const ONE_TRY: Duration = Duration::from_millis(3_500);
+/// Between the two, more or less.
+const PAUSE: Duration = Duration::from_millis(250);
+/// With less time than this another try is of no use.
+const WORTH_A_TRY: Duration = Duration::from_secs(2);
+
+impl Client {
+    /// Waits for the turn of so many calls, which are then to be made side by side.
+    pub async fn admit(&self, calls: NonZeroU32) -> Result<(), Error> {
+        if self.pace.rest().or_else(|| self.clicks.rest()).is_some() {
+            return Err(Error::Resting);
+        }
+        tokio::time::timeout(LONGEST_QUEUE, self.pace.turns(calls))
+            .await
+            .map_err(|_| Error::Busy)
+    }
+
+    /// Reads an object for somebody who waits. Its first try is to be admitted before.
+    pub async fn read_by(&self, path: &str, deadline: Instant) -> Result<Answer, Error> {
+        let url = self.base.join(path).map_err(|_| Error::Unreadable)?;
+        self.twice(deadline, |_| self.http.get(url.clone())).await
+    }
+
+    /// Makes something for somebody who waits. Its first try is to be admitted before.
+    pub(super) async fn post_by(
+        &self,
+        path: &str,
+        form: &[(&str, &str)],
+        deadline: Instant,
+    ) -> Result<Value, Error> {
+        let url = self.base.join(path).map_err(|_| Error::Unreadable)?;
+        let result = self
+            .twice(deadline, |key| {
+                let request = self.http.post(url.clone()).form(form);
+                request.header("Idempotency-Key", key)
+            })
+            .await;
+        // Counted apart from the reads: where those still succeed they would hide it.
+        self.clicks
+            .note(!result.as_ref().is_err_and(Error::is_passing));
+        result.map(|answer| answer.body)
+    }
+
+    async fn twice(
+        &self,
+        deadline: Instant,
+        request: impl Fn(&str) -> RequestBuilder,
+    ) -> Result<Answer, Error> {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let once = |key: &str| self.ask(request(key).timeout(left().min(ONE_TRY)));
+        let mut key = clock::new_id("click");
+        let pause = clock::jittered(PAUSE);
+        match once(&key).await {
+            Err(error) if may_pass_at_once(&error) && left() >= pause + WORTH_A_TRY => {
+                tracing::debug!(%error, "asking Stripe once more");
+                // What was answered would be answered alike under the same key; what was not may
+                // have been done (<https://docs.stripe.com/api/idempotent_requests>).
+                if error.status().is_some() {
+                    key = clock::new_id("click");
+                }
+            }
+            result => return result,
+        }
+        tokio::time::sleep(pause).await;
+        tokio::time::timeout(left(), self.admit(NonZeroU32::MIN))
+            .await
+            .map_err(|_| Error::Busy)??;
+        once(&key).await
+    }
+}
+
+/// Whether another try a moment later may do better. 409 is a lock that somebody else holds.
+fn may_pass_at_once(error: &Error) -> bool {
+    error.is_passing() || error.status() == Some(StatusCode::CONFLICT)
+}

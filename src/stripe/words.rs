@@ -1,0 +1,92 @@
+//! What Stripe says when it refuses, made fit for logs and rows. It names parts of the key and the
+//! addresses of customers.
+
+/// What stands in front of a secret.
+const SECRETS: [&str; 5] = ["sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"];
+/// What stands in front of the name of a right.
+const RIGHT: &str = "rak_";
+
+/// The same without keys and e-mail addresses.
+pub fn masked(text: &str) -> String {
+    text.split_inclusive(ends_word)
+        .map(|piece| {
+            let word = piece.strip_suffix(ends_word).unwrap_or(piece);
+            let end = &piece[word.len()..];
+            let mask = if SECRETS.iter().any(|prefix| word.contains(prefix)) {
+                "[key]"
+            } else if word.contains('@') || word.contains("%40") {
+                "[address]"
+            } else {
+                word
+            };
+            [mask, end].concat()
+        })
+        .collect()
+}
+
+/// Quotes do not: an address may hold them.
+fn ends_word(character: char) -> bool {
+    character.is_whitespace() || "<>()[]{},;:\"".contains(character)
+}
+
+/// The rights that a key has not, by the names that Stripe gives them in a refusal: *Having the
+/// 'rak_customer_read' permission would allow this request to continue.*
+pub fn permission(text: &str) -> Option<String> {
+    let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let names: Vec<_> = text
+        .split(|character| !is_name(character))
+        .filter(|word| word.starts_with(RIGHT) && (RIGHT.len() + 1..=64).contains(&word.len()))
+        .collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFUSAL: &str = "The provided key 'rk_test_*********************************qs8Kgd' does \
+        not have the required permissions for this endpoint on account 'acct_1Fake'. Having the \
+        'rak_customer_read' permission would allow this request to continue.";
+
+    #[test]
+    fn checklist_66_keys_and_addresses_are_masked_in_what_stripe_says() {
+        let told = masked(REFUSAL);
+        assert!(
+            !told.contains("rk_test") && !told.contains("qs8Kgd"),
+            "{told}"
+        );
+        assert!(
+            told.contains("does not have the required permissions"),
+            "{told}"
+        );
+        for (text, expected) in [
+            (
+                "Invalid API Key provided: sk_live_***Fake",
+                "Invalid API Key provided: [key]",
+            ),
+            ("key=rk_live_fake1;", "[key];"),
+            ("(whsec_fake)", "([key])"),
+            (
+                "Invalid email address: ada@example.com",
+                "Invalid email address: [address]",
+            ),
+            ("<o'ada@example.com>: no", "<[address]>: no"),
+            ("email=ada%40example.com ü", "[address] ü"),
+            ("No such customer: 'cus_1'", "No such customer: 'cus_1'"),
+            ("", ""),
+        ] {
+            assert_eq!(masked(text), expected);
+        }
+    }
+
+    #[test]
+    fn checklist_40_a_refusal_names_the_missing_permission() {
+        assert_eq!(permission(REFUSAL).as_deref(), Some("rak_customer_read"));
+        let two = "Having the 'rak_a_read' or 'rak_b_write' permissions would do.";
+        assert_eq!(permission(two).as_deref(), Some("rak_a_read, rak_b_write"));
+        for none in ["", "rak_", "This key may not do that.", "break_rak_x"] {
+            assert_eq!(permission(none), None, "{none}");
+        }
+        assert_eq!(permission(&format!("rak_{}", "x".repeat(100))), None);
+    }
+}
