@@ -208,13 +208,19 @@ mod tests {
             seed ^= seed << 17;
             (seed >> 16) as usize % most
         };
-        let mut text = String::new();
-        for _ in 0..next(9) {
+        // Half of them begin as addresses, and few pieces come into those.
+        let (start, pieces) = match next(2) {
+            0 => ("ada.b@shop.example.com", next(3)),
+            _ => ("", next(9)),
+        };
+        let mut letters: Vec<char> = start.chars().collect();
+        for _ in 0..pieces {
             let piece = PIECES[next(PIECES.len())];
             let times = if next(40) == 0 { next(80) } else { 1 };
-            text.push_str(&piece.repeat(times));
+            let place = next(letters.len() + 1);
+            letters.splice(place..place, piece.repeat(times).chars());
         }
-        text
+        letters.into_iter().collect()
     }
 
     proptest! {

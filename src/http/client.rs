@@ -140,7 +140,7 @@ mod tests {
             ("::1", vec!["203.0.113.9,"], Client::Unknown),
             ("::1", vec!["203.0.113.9, 256.1.1.1"], Client::Unknown),
             ("::1", vec!["[[::1]"], Client::Unknown),
-            ("::1", vec!["203.0.113.9\t\u{7f}"], Client::Unknown),
+            ("::1", vec!["203.0.113.9,\tx"], Client::Unknown),
             ("::1", vec!["10.0.0.1, 10.0.0.2"], Client::Unknown),
             ("::1", vec![&format!("192.0.2.1,{twenty}")], Client::Unknown),
         ] {
