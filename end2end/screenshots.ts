@@ -3,7 +3,7 @@
 import type { Page, TestInfo } from '@playwright/test';
 import { resolve } from 'node:path';
 import { arrived, lateIn, renew, sell, subscribe, withCard } from './harness/billing.ts';
-import { customerIds, expireSignIns } from './harness/database.ts';
+import { customerIds, expireSignIns, forgetAllowances } from './harness/database.ts';
 import { signInMail, wrongCode } from './harness/mail.ts';
 import {
   ask,
@@ -15,6 +15,7 @@ import {
   manage,
   onPortal,
   signIn,
+  signInAsNobody,
   signInButton,
   styled,
   subscription,
@@ -89,7 +90,7 @@ test('confirm', async ({ page, shop, otherBrowser }, info) => {
 });
 
 test('billing: none and one', async ({ page, shop }, info) => {
-  await signIn(page, shop.address);
+  await signInAsNobody(page, shop.address);
   await expect(title(page)).toHaveText(texts.none);
   await picture(page, info, 'billing-none');
   await shop.customer({ name: 'Ada Lovelace' });
@@ -213,12 +214,14 @@ test('billing: two subscriptions with long names, two items, other currencies', 
 });
 
 test('billing: states as in the seed', async ({ page }, info) => {
+  forgetAllowances();
   await signIn(page, 'ada@example.com');
   await awake(page);
   await picture(page, info, 'billing-seed');
 });
 
 test('billing: many, filtered, no match', async ({ page }, info) => {
+  forgetAllowances();
   await signIn(page, 'agency@example.com');
   await awake(page);
   await picture(page, info, 'billing-many');

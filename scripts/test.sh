@@ -52,6 +52,12 @@ start_postgres() {
 
 rust_tests() { cargo test --profile quick --no-default-features --features ssr; }
 
+# Delays, with nothing else about.
+timing_tests() {
+    cargo test --profile quick --no-default-features --features ssr --test integration -- \
+        --ignored --test-threads=1 timing::
+}
+
 # The table of SECURITY.md against what the logs say.
 security_table() { node scripts/security.mjs; }
 
@@ -91,6 +97,7 @@ if part build target/build.log scripts/build.sh --quick --if-changed; then
     export BILLHOOK_BIN=$root/target/quick/billhook CHROMIUM PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
     start_postgres
     tests rust rust_tests || true
+    tests timing timing_tests || true
     tests end2end browser_tests || true
     part security "scripts/security.mjs --write makes the table" security_table || true
 fi

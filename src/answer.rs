@@ -7,7 +7,7 @@ use leptos_axum::ResponseOptions;
 
 use crate::{
     cookies,
-    domain::{App, session::Tokens},
+    domain::{App, sign_in::Entry},
     model::ApiError,
     store::{self, Principal},
 };
@@ -97,10 +97,15 @@ pub fn unavailable(error: store::Error) -> ApiError {
 }
 
 /// Hands the session to the browser, takes back what the sign-in needed, and goes to the list.
-pub fn signed_in(app: &App, tokens: &Tokens) {
-    for line in cookies::session(&app.config, tokens) {
+pub fn signed_in(app: &App, entry: &Entry) {
+    for line in cookies::session(&app.config, &entry.tokens) {
         set_cookie(&line);
     }
+    set_cookie(&cookies::set(
+        &app.config,
+        cookies::Name::Device,
+        &entry.device,
+    ));
     set_cookie(&cookies::clear(&app.config, cookies::Name::Browser));
     set_cookie(&cookies::clear(&app.config, cookies::Name::Link));
     see_other("/billing");

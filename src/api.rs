@@ -11,21 +11,25 @@ use crate::model::{ApiError, CustomerView};
 pub async fn ask_link(email: String) -> Result<(), ApiError> {
     use crate::{
         answer, cookies,
-        domain::{browser, email::Email, sign_in},
+        domain::{browser, email::Email, keys, sign_in},
     };
     let app = answer::app()?;
     let headers = answer::headers();
     let Some(address) = Email::parse(&email) else {
+        // It may be somebody's address with a slip in it: histories and logs keep what is in a URL.
         let typed: String = email.chars().take(254).collect();
-        let query = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("problem", "address"), ("email", typed.as_str())])
-            .finish();
-        answer::see_other(&format!("/?{query}"));
+        let value = keys::encode(typed.as_bytes());
+        answer::set_cookie(&cookies::set(&app.config, cookies::Name::Typed, &value));
+        answer::see_other("/?problem=address");
         return Ok(());
     };
-    let cookie = cookies::read(&headers, &app.config, cookies::Name::Browser);
-    let asked_from = browser::sentence(&headers);
-    let browser = sign_in::ask(&app, &address, cookie.as_deref(), &asked_from)
+    let browser = cookies::read(&headers, &app.config, cookies::Name::Browser);
+    let device = cookies::read(&headers, &app.config, cookies::Name::Device);
+    let asking = sign_in::Asking {
+        browser: browser.as_deref(),
+        device: device.as_deref(),
+    };
+    let browser = sign_in::ask(&app, &address, asking, &browser::sentence(&headers))
         .await
         .map_err(answer::unavailable)?;
     answer::set_cookie(&cookies::set(&app.config, cookies::Name::Browser, &browser));
@@ -43,13 +47,13 @@ pub async fn enter_code(code: String) -> Result<(), ApiError> {
     let app = answer::app()?;
     let headers = answer::headers();
     let browser = cookies::read(&headers, &app.config, cookies::Name::Browser);
-    let tokens = sign_in::enter_code(&app, &code, browser.as_deref(), &words(&headers))
+    let entry = sign_in::enter_code(&app, &code, browser.as_deref(), &words(&headers))
         .await
         .map_err(answer::unavailable)?;
-    match tokens {
-        Ok(tokens) => answer::signed_in(&app, &tokens),
+    match entry {
+        Ok(entry) => answer::signed_in(&app, &entry),
         Err(sign_in::Refusal::WrongCode) => answer::see_other("/sign-in/check?problem=code"),
-        Err(_) => answer::see_other("/sign-in/check?problem=spent"),
+        Err(sign_in::Refusal::Spent) => answer::see_other("/sign-in/check?problem=spent"),
     }
     Ok(())
 }
@@ -65,18 +69,19 @@ pub async fn confirm_link() -> Result<(), ApiError> {
     let headers = answer::headers();
     let token = cookies::read(&headers, &app.config, cookies::Name::Link).unwrap_or_default();
     let browser = cookies::read(&headers, &app.config, cookies::Name::Browser);
-    let tokens = sign_in::confirm(&app, &token, browser.as_deref(), &words(&headers))
+    let entry = sign_in::confirm(&app, &token, browser.as_deref(), &words(&headers))
         .await
         .map_err(answer::unavailable)?;
-    match tokens {
-        Ok(tokens) => answer::signed_in(&app, &tokens),
+    match entry {
+        Some(entry) => answer::signed_in(&app, &entry),
         // That page says why.
-        Err(_) => answer::see_other("/sign-in/confirm"),
+        None => answer::see_other("/sign-in/confirm"),
     }
     Ok(())
 }
 
-/// Ends the session in the database and removes every cookie.
+/// Ends the session in the database and removes every cookie, but for the device's: it signs nobody in,
+/// and keeps strangers from locking its browser out.
 #[server(prefix = "/api", endpoint = "sign_out")]
 pub async fn sign_out() -> Result<(), ApiError> {
     use crate::{answer, domain::session};

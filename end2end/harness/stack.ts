@@ -90,6 +90,7 @@ export async function startStack(): Promise<() => Promise<void>> {
           SMTP_URL: `smtp://127.0.0.1:${smtpPort}`,
           MAIL_FROM: 'Northwind <billing@example.com>',
           APP_NAME: 'Northwind',
+          MAILS_PER_HOUR: '100000',
         },
         cwd: folder,
         logs,

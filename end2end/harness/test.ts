@@ -5,6 +5,7 @@ import { type BrowserContext, type BrowserContextOptions, expect, type Page, tes
 import { randomBytes } from 'node:crypto';
 import type Stripe from 'stripe';
 import { customerInBillhook } from './database.ts';
+import { newClient } from './http.ts';
 import { inspect } from './inspect.ts';
 import { stripe } from './sandbox.ts';
 import { stack } from './stack.ts';
@@ -32,6 +33,9 @@ interface Fixtures {
 }
 
 export const test = base.extend<Fixtures>({
+  // Each browser is a client of its own, as the proxy in front would say it.
+  extraHTTPHeaders: async ({}, use) => use({ 'X-Forwarded-For': newClient() }),
+
   baseURL: async ({}, use) => use(stack().app),
 
   scripts: async ({ javaScriptEnabled }, use) => use(javaScriptEnabled ?? true),
@@ -50,7 +54,11 @@ export const test = base.extend<Fixtures>({
   otherBrowser: async ({ browser, watch, baseURL }, use) => {
     const contexts: BrowserContext[] = [];
     await use(async (options = {}) => {
-      const context = await browser.newContext({ ...(baseURL === undefined ? {} : { baseURL }), ...options });
+      const context = await browser.newContext({
+        ...(baseURL === undefined ? {} : { baseURL }),
+        extraHTTPHeaders: { 'X-Forwarded-For': newClient() },
+        ...options,
+      });
       contexts.push(context);
       await watch.attach(context);
       return context;

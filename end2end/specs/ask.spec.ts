@@ -1,12 +1,12 @@
 // The first page: the address field, what it refuses, and what it remembers.
 
 import { signInMail } from '../harness/mail.ts';
-import { ask, emailField, entries, longAddress, signIn, texts, title } from '../harness/pages.ts';
+import { ask, emailField, entries, known, longAddress, signIn, texts, title } from '../harness/pages.ts';
 import { expect, test } from '../harness/test.ts';
 
 const button = 'E-mail me a sign-in link';
 
-test('a bad address is explained beside the field, and what was typed is kept', async ({ page, looksRight }) => {
+test('a bad address is explained beside the field, and what was typed is kept', async ({ page, looksRight, baseURL }) => {
   for (const typed of ['ada@', 'ada lovelace@example.com', `${'a'.repeat(65)}@example.com`]) {
     await page.goto('/');
     // What a browser itself would refuse has to be refused by the server as well.
@@ -16,6 +16,7 @@ test('a bad address is explained beside the field, and what was typed is kept', 
     await emailField(page).fill(typed);
     await page.getByRole('button', { name: button }).click();
     await expect(page.getByText(texts.badAddress)).toBeVisible();
+    await expect(page, 'an address with a slip in it is not for histories').toHaveURL(`${baseURL}/?problem=address`);
     await expect(emailField(page)).toHaveValue(typed);
     await expect(emailField(page)).toHaveAccessibleDescription(new RegExp(texts.badAddress));
     await expect(emailField(page)).toHaveAttribute('aria-invalid', 'true');
@@ -24,6 +25,7 @@ test('a bad address is explained beside the field, and what was typed is kept', 
 });
 
 test('the mistake can be mended at once', async ({ page, shop }) => {
+  await known(shop.address);
   await page.goto('/?problem=address&email=ada%40');
   await expect(emailField(page)).toHaveValue('ada@');
   await emailField(page).fill(shop.address);

@@ -1,12 +1,12 @@
 // The list of customers: who is on it, who is not, and what stands on a card.
 
 import { customerInBillhook } from '../harness/database.ts';
-import { card, entries, signIn, signOut, texts, title } from '../harness/pages.ts';
+import { card, entries, signIn, signInAsNobody, signOut, texts, title } from '../harness/pages.ts';
 import { callsAbout, stripe } from '../harness/sandbox.ts';
 import { expect, test } from '../harness/test.ts';
 
 test('an address without customers is told so kindly', async ({ page, shop, looksRight }) => {
-  await signIn(page, shop.address);
+  await signInAsNobody(page, shop.address);
   await expect(title(page)).toHaveText(texts.none);
   await expect(page.getByRole('main')).toContainText(shop.address);
   await expect(page.getByRole('article')).toHaveCount(0);

@@ -78,6 +78,9 @@ test('checklist 5: a link that somebody else asked for signs nobody in elsewhere
   await ask(page, `victim.${shop.mark}@example.org`);
   await page.goto(link);
   await expect(title(page)).toHaveText(texts.elsewhere);
+  const masked = `${shop.address.charAt(0)}…${shop.address.charAt(shop.address.indexOf('@') - 1)}@example.com`;
+  await expect(page.getByText(masked)).toBeVisible();
+  await expect(page.getByText(shop.address)).toHaveCount(0);
   await expect(signInButton(page)).toHaveCount(0);
   await page.goto('/billing');
   await expect(page).toHaveURL(`${baseURL}/`);

@@ -9,6 +9,7 @@ mod settings;
 
 use std::{fmt, net::SocketAddr};
 
+use ipnet::IpNet;
 use url::{Host, Url};
 
 pub use around::{Around, read_around};
@@ -31,6 +32,9 @@ pub struct Config {
     pub smtp_url: Secret,
     pub mail_from: lettre::message::Mailbox,
     pub portal_hosts: Vec<String>,
+    /// Whose word about a client's address is taken.
+    pub trusted_proxies: Vec<IpNet>,
+    pub mails_per_hour: i64,
     pub app_name: String,
     pub event_retention_days: i64,
     /// Minutes without a request after which a session is over.

@@ -1,12 +1,14 @@
 //! From texts to a [`Config`], or to everything that is wrong with them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::IpAddr};
 
+use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::{
-    Config, Secret, is_loopback,
+    Config, Secret,
     checks::{frontend, is_key, is_known, is_private_smtp, is_strong},
+    is_loopback,
     reader::Reader,
 };
 
@@ -126,6 +128,16 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
     let session_hours = reader.parsed("SESSION_HOURS", "a number of hours from 1 to 720", |text| {
         text.parse().ok().filter(|hours| (1..=720).contains(hours))
     });
+    let trusted_proxies = reader.parsed(
+        "TRUSTED_PROXIES",
+        "addresses or networks separated by commas, such as 10.0.0.0/8, but not everybody's (/0); or none",
+        networks,
+    );
+    let mails_per_hour = reader.parsed("MAILS_PER_HOUR", "a number from 1 to 1000000", |text| {
+        text.parse()
+            .ok()
+            .filter(|mails| (1..=1_000_000).contains(mails))
+    });
     match (
         bind,
         frontend_url,
@@ -140,6 +152,8 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
         event_retention_days,
         session_idle_minutes,
         session_hours,
+        trusted_proxies,
+        mails_per_hour,
         reader.faults.is_empty(),
     ) {
         (
@@ -156,6 +170,8 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             Some(event_retention_days),
             Some(session_idle_minutes),
             Some(session_hours),
+            Some(trusted_proxies),
+            Some(mails_per_hour),
             true,
         ) => Ok(Config {
             bind,
@@ -173,10 +189,24 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             event_retention_days,
             session_idle_minutes,
             session_hours,
+            trusted_proxies,
+            mails_per_hour,
             dev: false,
         }),
         _ => Err(reader.faults),
     }
+}
+
+fn networks(text: &str) -> Option<Vec<IpNet>> {
+    if text == "none" {
+        return Some(Vec::new());
+    }
+    let network = |text: &str| {
+        let address = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
+        let network: IpNet = text.parse().ok().or_else(|| address(text))?;
+        (network.prefix_len() > 0).then_some(network)
+    };
+    text.split(',').map(str::trim).map(network).collect()
 }
 
 #[cfg(test)]
@@ -270,6 +300,10 @@ mod tests {
             ("SESSION_IDLE_MINUTES", "1441"),
             ("SESSION_HOURS", "0"),
             ("SESSION_HOURS", "-24"),
+            ("TRUSTED_PROXIES", "0.0.0.0/0"),
+            ("TRUSTED_PROXIES", "10.0.0.0/8,::/0"),
+            ("TRUSTED_PROXIES", "proxy.example.com"),
+            ("MAILS_PER_HOUR", "0"),
         ] {
             let mut settings = good();
             settings.insert(name.to_owned(), value.to_owned());

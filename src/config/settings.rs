@@ -83,6 +83,16 @@ pub const SETTINGS: &[Setting] = &[
         about: "After how many hours everybody signs in again, however busy, 1 to 720.",
     },
     Setting {
+        name: "TRUSTED_PROXIES",
+        default: "127.0.0.0/8,::1/128",
+        about: "The reverse proxies in front, as addresses or networks separated by commas: what they say in `X-Forwarded-For` about a client's address is believed, and nobody else's word is. `none` when browsers connect directly.",
+    },
+    Setting {
+        name: "MAILS_PER_HOUR",
+        default: "30",
+        about: "How many sign-in mails may leave, refilled evenly over an hour. Those that a browser asks for with an address that it signed in with before do not count.",
+    },
+    Setting {
         name: "PORTAL_HOSTS",
         default: "none",
         about: "Hosts that portal links may lead to besides `billing.stripe.com`, separated by commas: your own domain, if you set one up at Stripe.",

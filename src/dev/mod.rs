@@ -138,6 +138,8 @@ fn config(
     let config = config::read(&settings).map_err(|faults| io::Error::other(faults.join(" ")))?;
     Ok(Config {
         dev: true,
+        // The browser is on this machine, with nothing in between.
+        trusted_proxies: Vec::new(),
         ..config
     })
 }

@@ -22,6 +22,10 @@ pub enum Purpose {
     Code,
     /// Hashes codes for the database.
     CodeHash,
+    /// Hashes addresses as names of allowances.
+    Allowance,
+    /// Proves that a browser signed in with an address before.
+    Device,
     /// Hashes addresses for the audit log.
     Audit,
     /// Names a session on a page.
@@ -113,6 +117,8 @@ impl Secret {
             Purpose::Link => b"billhook sign-in link",
             Purpose::Code => b"billhook sign-in code",
             Purpose::CodeHash => b"billhook sign-in code hash",
+            Purpose::Allowance => b"billhook allowance of an address",
+            Purpose::Device => b"billhook device",
             Purpose::Audit => b"billhook audit log",
             Purpose::Handle => b"billhook session handle",
         };

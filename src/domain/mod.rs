@@ -14,6 +14,7 @@ pub mod import;
 pub mod inbox;
 pub mod jwt;
 pub mod keys;
+pub mod limits;
 pub mod mirror;
 pub mod mode;
 pub mod money;
@@ -47,6 +48,8 @@ pub struct App {
     pub changes: changes::Changes,
     /// What the key may not read, as far as it was tried.
     pub permissions: worker::Permissions,
+    /// How often each client may ask and try.
+    pub clients: limits::Clients,
     /// Portal sessions that a session may still open.
     pub portal_budget: budget::Budget<String>,
     /// Wakes the worker that sends mail.

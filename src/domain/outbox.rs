@@ -1,19 +1,24 @@
 //! Sends the mails of the outbox, one at a time, again after a failure, and never after they are of no
-//! more use: after the link in them has expired, or a day after a session ended by reuse.
+//! more use: after the link in them has expired, or a day after a session ended by reuse. Here alone
+//! it is decided whether an address gets mail: whoever asks cannot tell.
 
 use std::time::Duration;
 
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, sign_in};
+use super::{App, limits, sign_in};
 use crate::{
-    mail::{Letter, ReuseMail, SignInMail},
+    mail::{self, Letter, ReuseMail, SignInMail},
     store::{self, Tx, outbox::Mail, session::Session, sign_in::SignIn},
 };
 
 /// Seconds after which a mail whose sender has died is tried by another.
 const LEASE: i64 = 60;
+/// Seconds of the lease in which nothing is sent any more.
+const SPARE: i64 = 5;
+/// Seconds after which a mail is looked at again that was one too many.
+const LOOK_AGAIN: i64 = 10;
 /// Seconds that a mail about a reuse is tried.
 const REUSE_LIFETIME: i64 = 24 * 60 * 60;
 /// Nobody tells us of mails that other processes queue, so we look this often.
@@ -33,10 +38,22 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
 }
 
+/// What is to be done with a mail that was claimed.
+enum Claim {
+    /// It was never to be sent, or is not to be any more: nobody is under the address, the sign-in was
+    /// refused or is used. It is settled as if it had been sent, so that no delay tells the difference.
+    Decoy(Mail),
+    /// It is of use before that second.
+    Send(Mail, Letter, i64),
+    Expired(Mail),
+    /// There are more mails than may leave now.
+    Later,
+}
+
 /// Handles one mail that is due. False when there is none.
 pub async fn step(app: &App) -> store::Result<bool> {
     let now = app.clock.now();
-    let for_letter = app.clone();
+    let judge = app.clone();
     let claimed = app
         .store
         .write(move |tx| {
@@ -44,22 +61,30 @@ pub async fn step(app: &App) -> store::Result<bool> {
                 let Some(mail) = store::outbox::claim(tx, now, now + LEASE).await? else {
                     return Ok(None);
                 };
-                let letter = letter(&for_letter, tx, &mail, now).await?;
-                Ok(Some((mail, letter)))
+                match mail.kind.as_str() {
+                    Mail::SIGN_IN => about_sign_in(&judge, tx, mail, now).await,
+                    Mail::REUSE => about_reuse(&judge, tx, mail, now).await,
+                    _ => Ok(Claim::Expired(mail)),
+                }
+                .map(Some)
             }
             .boxed()
         })
         .await?;
-    let Some((mail, letter)) = claimed else {
-        return Ok(false);
-    };
-    let sent = match letter {
-        Some(letter) => app.mailer.send(letter).await,
-        None => {
+    let (mail, sent) = match claimed {
+        None => return Ok(false),
+        Some(Claim::Later) => return Ok(true),
+        Some(Claim::Expired(mail)) => {
             tracing::warn!(mail = mail.id, "a mail is dropped: it is of no more use");
             return drop_mail(app, mail.id).await.map(|()| true);
         }
+        Some(Claim::Decoy(mail)) => (mail, Ok(())),
+        Some(Claim::Send(mail, letter, end)) => {
+            let sent = send(app, letter, end.min(now + LEASE - SPARE)).await;
+            (mail, sent)
+        }
     };
+    let now = app.clock.now();
     let delay = 1_i64 << mail.attempts.clamp(0, 6);
     app.store
         .write(move |tx| {
@@ -82,27 +107,68 @@ pub async fn step(app: &App) -> store::Result<bool> {
     Ok(true)
 }
 
-/// What the mail says, if it is still of use.
-async fn letter(app: &App, tx: &mut Tx, mail: &Mail, now: i64) -> store::Result<Option<Letter>> {
-    match (mail.kind.as_str(), &mail.sign_in_id, &mail.session_id) {
-        (Mail::SIGN_IN, Some(id), _) => {
-            let sign_in = store::sign_in::by_id(tx, id).await?;
-            let live = sign_in.filter(|row| row.used_at.is_none() && row.expires_at > now);
-            Ok(live
-                .and_then(|row| about_sign_in(app, mail, &row))
-                .map(Letter::SignIn))
-        }
-        (Mail::REUSE, _, Some(id)) => {
-            let session = store::session::find(tx, id).await?;
-            let until = |row: &Session| row.ended_at.map(|ended_at| ended_at + REUSE_LIFETIME);
-            let recent = session.filter(|row| until(row).is_some_and(|until| now < until));
-            Ok(recent.map(|row| Letter::Reuse(about_reuse(app, mail, row))))
-        }
-        _ => Ok(None),
+async fn about_sign_in(app: &App, tx: &mut Tx, mail: Mail, now: i64) -> store::Result<Claim> {
+    let sign_in = match &mail.sign_in_id {
+        Some(id) => store::sign_in::by_id(tx, id).await?,
+        None => None,
+    };
+    let Some(sign_in) = sign_in.filter(|row| row.used_at.is_none()) else {
+        return Ok(Claim::Decoy(mail));
+    };
+    if sign_in.expires_at <= now {
+        return Ok(Claim::Expired(mail));
     }
+    if !store::customer::exists(tx, &sign_in.email, app.config.livemode()).await? {
+        return Ok(Claim::Decoy(mail));
+    }
+    // The secret that it was made with may be gone.
+    let Some(letter) = sign_in_mail(app, &mail, &sign_in) else {
+        return Ok(Claim::Expired(mail));
+    };
+    // A mail that is tried again has been counted. Those that known devices ask for have limits of
+    // their own, so that a flood of others cannot hold them up.
+    let is_counted = sign_in.device.is_some() || mail.attempts > 1;
+    let rate = limits::mails(app);
+    if !is_counted && !store::allowance::take(tx, limits::MAILS, now * 1000, rate).await? {
+        tracing::warn!(mail = mail.id, "more mails than MAILS_PER_HOUR: one waits");
+        store::outbox::put_off(tx, &mail.id, now + LOOK_AGAIN).await?;
+        return Ok(Claim::Later);
+    }
+    // The clock shows whole seconds: one may be over already.
+    let end = sign_in.expires_at - 1;
+    Ok(Claim::Send(mail, Letter::SignIn(letter), end))
 }
 
-fn about_sign_in(app: &App, mail: &Mail, sign_in: &SignIn) -> Option<SignInMail> {
+async fn about_reuse(app: &App, tx: &mut Tx, mail: Mail, now: i64) -> store::Result<Claim> {
+    let session = match &mail.session_id {
+        Some(id) => store::session::find(tx, id).await?,
+        None => None,
+    };
+    let end = |row: &Session| row.ended_at.map(|ended_at| ended_at + REUSE_LIFETIME);
+    Ok(
+        match session.and_then(|row| end(&row).map(|end| (row, end))) {
+            Some((row, end)) if now < end => {
+                let letter = Letter::Reuse(reuse_mail(app, &mail, row));
+                Claim::Send(mail, letter, end)
+            }
+            _ => Claim::Expired(mail),
+        },
+    )
+}
+
+/// Hands the mail over before that second: while it is of use, and while nobody else may take it.
+/// The clock is read again, since claiming takes time when the database is slow.
+async fn send(app: &App, letter: Letter, end: i64) -> Result<(), mail::Error> {
+    let left = u64::try_from(end - app.clock.now()).unwrap_or(0);
+    if left == 0 {
+        return Err(mail::Error::TooLate);
+    }
+    tokio::time::timeout(Duration::from_secs(left), app.mailer.send(letter))
+        .await
+        .unwrap_or(Err(mail::Error::TooLate))
+}
+
+fn sign_in_mail(app: &App, mail: &Mail, sign_in: &SignIn) -> Option<SignInMail> {
     let (token, code) = sign_in::token_and_code(app, sign_in)?;
     Some(SignInMail {
         id: mail.id.clone(),
@@ -114,7 +180,7 @@ fn about_sign_in(app: &App, mail: &Mail, sign_in: &SignIn) -> Option<SignInMail>
     })
 }
 
-fn about_reuse(app: &App, mail: &Mail, session: Session) -> ReuseMail {
+fn reuse_mail(app: &App, mail: &Mail, session: Session) -> ReuseMail {
     ReuseMail {
         id: mail.id.clone(),
         to: session.email,

@@ -1,5 +1,6 @@
-//! Deletes what has had its time: payloads of events, sign-ins with their mails, ended sessions. The
-//! ids of events stay for ever, so that a late duplicate is still known, and so does the audit log.
+//! Deletes what has had its time: payloads of events, sign-ins with their mails, ended sessions, and
+//! allowances that are whole again. The ids of events stay for ever, so that a late duplicate is
+//! still known, and so does the audit log.
 
 use std::time::Duration;
 
@@ -45,11 +46,21 @@ pub async fn run(app: App, stop: CancellationToken) {
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "what has had its time could not be deleted"),
         }
+        if let Err(error) = forget_allowances(&app).await {
+            tracing::error!(%error, "old allowances could not be forgotten");
+        }
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
     }
+}
+
+async fn forget_allowances(app: &App) -> store::Result<()> {
+    let now = app.clock.now() * 1000;
+    app.store
+        .write(move |tx| async move { store::allowance::purge(tx, now).await }.boxed())
+        .await
 }
 
 /// How many payloads there are whose time is over.

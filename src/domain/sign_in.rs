@@ -11,11 +11,12 @@ use super::{
     audit::{self, What},
     email::Email,
     keys::{self, Keys, Purpose},
+    limits,
     session::{self, Tokens},
 };
 use crate::{
     clock,
-    store::{self, outbox::Mail, sign_in::SignIn},
+    store::{self, allowance::Rate, outbox::Mail, sign_in::SignIn},
 };
 
 /// How long a link and its code work, in seconds.
@@ -24,18 +25,25 @@ pub const LIFETIME: i64 = 10 * 60;
 /// and sends nothing: it must not push out those that somebody is about to use, and no browser is
 /// to try one code against many addresses.
 const MOST_LIVE: i64 = 3;
+/// Seconds before a browser gets another mail to the same address.
+const RESEND_AFTER: i64 = 60;
 /// How many codes may be tried against one sign-in.
 const MOST_TRIES: i64 = 5;
 
-/// Why a link or a code did not sign in.
+/// Why a code did not sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// Another code is needed; tries are left.
     WrongCode,
     /// Used, expired, tried too often, or never existed.
     Spent,
-    /// The link was asked for in another browser.
-    OtherBrowser,
+}
+
+/// Why a link is not good for anything here.
+enum Unusable {
+    Spent,
+    /// It was asked for in another browser, for this address (masked).
+    OtherBrowser(String),
 }
 
 /// What a link is good for in the browser that shows it.
@@ -43,22 +51,42 @@ pub enum Refusal {
 pub enum Link {
     /// It would sign in as this address (masked).
     Ready(String),
-    Refused(Refusal),
+    /// It would sign in as this address (masked), but in the browser that asked for it.
+    Elsewhere(String),
+    Spent,
 }
 
-/// Starts a sign-in: a row and a mail in one transaction. Returns the value of the cookie that
-/// marks the asking browser, which is `browser` where that is one of ours.
+/// What a sign-in gives the browser.
+#[derive(Debug)]
+pub struct Entry {
+    pub tokens: Tokens,
+    /// The value of the cookie by which the browser's own allowance is known next time.
+    pub device: String,
+}
+
+/// The cookies of the browser that asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asking<'c> {
+    pub browser: Option<&'c str>,
+    pub device: Option<&'c str>,
+}
+
+/// Starts a sign-in: a row and a mail in one transaction, whoever asks and for whatever address; the
+/// outbox decides whether the mail is sent. Returns a new value of the cookie that marks the asking
+/// browser: an old one may have been put there by somebody else.
 pub async fn ask(
     app: &App,
     email: &Email,
-    browser: Option<&str>,
+    asking: Asking<'_>,
     asked_from: &str,
 ) -> store::Result<String> {
     let now = app.clock.now();
-    let browser = match browser {
-        Some(value) if is_token(value) => value.to_owned(),
-        _ => clock::random_token(),
-    };
+    let browser = clock::random_token();
+    let browser_hash = keys::sha256_hex(&browser);
+    let old_hash = asking
+        .browser
+        .map_or_else(|| browser_hash.clone(), keys::sha256_hex);
+    let allowance = limits::allowance(app, email, asking.device);
     let id = clock::new_id("sgn");
     let mut row = SignIn {
         email: email.as_str().to_owned(),
@@ -67,11 +95,12 @@ pub async fn ask(
             app.keys
                 .mac(Purpose::CodeHash, &format!("{id}.{}", code(app, &id))),
         ),
-        browser_hash: keys::sha256_hex(&browser),
+        browser_hash,
         attempts: 0,
         created_at: now,
         expires_at: now + LIFETIME,
         used_at: None,
+        device: allowance.device,
         id,
     };
     let mail = Mail {
@@ -89,21 +118,43 @@ pub async fn ask(
     app.store
         .write(move |tx| {
             async move {
-                tx.lock(&[&row.email, &row.browser_hash]).await?;
-                let (of_address, of_browser) =
-                    store::sign_in::count_live(tx, &row.email, &row.browser_hash, now, MOST_TRIES)
-                        .await?;
-                let refused = of_address >= MOST_LIVE || of_browser >= MOST_LIVE;
+                tx.lock(&[&row.email, &old_hash]).await?;
+                store::sign_in::rebind(tx, &old_hash, &row.browser_hash, now).await?;
+                let live = store::sign_in::count_live(
+                    tx,
+                    &row.email,
+                    &row.browser_hash,
+                    now,
+                    MOST_TRIES,
+                    now - RESEND_AFTER,
+                )
+                .await?;
+                let is_known = row.device.is_some();
+                let is_full = live.of_address >= MOST_LIVE;
+                let mut refused = live.of_browser >= MOST_LIVE
+                    || live.asked_just_now > 0
+                    || (is_full && !is_known);
+                // The same statement for those who are refused anyway; it takes nothing from them.
+                let rate = match refused {
+                    true => Rate { burst: 1, pause: 0 },
+                    false => allowance.rate,
+                };
+                let now_in_millis = now * 1000;
+                refused |=
+                    !store::allowance::take(tx, &allowance.name, now_in_millis, rate).await?;
+                if is_full && !refused {
+                    // Strangers cannot lock out whoever signed in here before.
+                    refused = !store::sign_in::end_oldest_of_strangers(tx, &row.email, now).await?;
+                }
                 row.used_at = refused.then_some(now);
                 store::sign_in::insert(tx, &row).await?;
+                store::outbox::insert(tx, &mail).await?;
                 store::audit::insert(tx, &entry).await?;
                 if refused {
                     tracing::info!(
                         email = masked,
                         "sign-in asked for too often: no mail is sent"
                     );
-                } else {
-                    store::outbox::insert(tx, &mail).await?;
                 }
                 Ok(())
             }
@@ -135,18 +186,19 @@ pub async fn look(app: &App, token: &str, browser: Option<&str>) -> store::Resul
         .await?;
     Ok(match usable(row, browser, now) {
         Ok(row) => Link::Ready(super::email::mask(&row.email)),
-        Err(refusal) => Link::Refused(refusal),
+        Err(Unusable::OtherBrowser(masked)) => Link::Elsewhere(masked),
+        Err(Unusable::Spent) => Link::Spent,
     })
 }
 
-/// Uses a link. Of any number of parallel calls exactly one gets a session. `words` describe the
-/// browser.
+/// Uses a link, if this browser may. Of any number of parallel calls exactly one gets a session. `words`
+/// describe the browser.
 pub async fn confirm(
     app: &App,
     token: &str,
     browser: Option<&str>,
     words: &str,
-) -> store::Result<Result<Tokens, Refusal>> {
+) -> store::Result<Option<Entry>> {
     let (hash, now) = (keys::sha256_hex(token), app.clock.now());
     let row = app
         .store
@@ -158,13 +210,13 @@ pub async fn confirm(
             .once_for(&row.id)
     });
     match usable(row, browser, now) {
-        Ok(row) => Ok(consume(app, row, words).await?.ok_or(Refusal::Spent)),
-        Err(refusal) => {
+        Ok(row) => consume(app, row, words).await,
+        Err(unusable) => {
             // Using a link twice is no attack.
-            if let (Refusal::OtherBrowser, Some(entry)) = (refusal, tried) {
+            if let (Unusable::OtherBrowser(_), Some(entry)) = (unusable, tried) {
                 audit::note(app, entry);
             }
-            Ok(Err(refusal))
+            Ok(None)
         }
     }
 }
@@ -175,7 +227,7 @@ pub async fn enter_code(
     typed: &str,
     browser: Option<&str>,
     words: &str,
-) -> store::Result<Result<Tokens, Refusal>> {
+) -> store::Result<Result<Entry, Refusal>> {
     let Some(browser) = browser else {
         return Ok(Err(Refusal::Spent));
     };
@@ -252,19 +304,20 @@ fn is_code_of(keys: &Keys, row: &SignIn, code: &str) -> bool {
         .is_ok_and(|tag| keys.verify(Purpose::CodeHash, &format!("{}.{code}", row.id), &tag))
 }
 
-fn usable(row: Option<SignIn>, browser: Option<&str>, now: i64) -> Result<SignIn, Refusal> {
+fn usable(row: Option<SignIn>, browser: Option<&str>, now: i64) -> Result<SignIn, Unusable> {
     // Too many wrong codes end the link with them.
     let is_open =
         |row: &SignIn| row.used_at.is_none() && row.expires_at > now && row.attempts < MOST_TRIES;
-    let row = row.filter(is_open).ok_or(Refusal::Spent)?;
+    let row = row.filter(is_open).ok_or(Unusable::Spent)?;
     match browser {
         Some(value) if keys::sha256_hex(value) == row.browser_hash => Ok(row),
-        _ => Err(Refusal::OtherBrowser),
+        _ => Err(Unusable::OtherBrowser(super::email::mask(&row.email))),
     }
 }
 
-async fn consume(app: &App, row: SignIn, words: &str) -> store::Result<Option<Tokens>> {
+async fn consume(app: &App, row: SignIn, words: &str) -> store::Result<Option<Entry>> {
     let now = app.clock.now();
+    let device = limits::new_device(app, &row.email);
     let entry = audit::entry(&app.keys, now, What::SignedIn, &row.email).about(&row.id);
     let (masked, words) = (super::email::mask(&row.email), words.to_owned());
     let session = app
@@ -289,5 +342,8 @@ async fn consume(app: &App, row: SignIn, words: &str) -> store::Result<Option<To
     if let Some(session) = &session {
         tracing::info!(email = masked, session = session.id, "signed in");
     }
-    Ok(session.map(|session| session::tokens(app, &session.id, session.generation)))
+    Ok(session.map(|session| Entry {
+        tokens: session::tokens(app, &session.id, session.generation),
+        device,
+    }))
 }

@@ -1,8 +1,159 @@
-//! Who is at the other end of a connection.
+//! Who is at the other end of a connection, and for whom: proxies of ours may say so, nobody else.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+
+use axum::{
+    extract::{Request, State},
+    http::HeaderMap,
+    middleware::Next,
+    response::Response,
+};
+use ipnet::IpNet;
+
+use super::Site;
+use crate::domain::limits::Client;
 
 /// The address at the other end of the connection: a visitor's, or that of the proxy before us.
 /// Every request carries it in its extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub IpAddr);
+
+/// Proxies in a row beyond this are nobody's.
+const MOST_HOPS: usize = 20;
+
+/// Puts the [`Client`] beside the [`Peer`], for the limits.
+pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().copied();
+    let client = peer.map_or(Client::Unknown, |Peer(address)| {
+        of(address, request.headers(), &site.app.config.trusted_proxies)
+    });
+    request.extensions_mut().insert(client);
+    next.run(request).await
+}
+
+/// Who asks: the peer, or, where that is a proxy of ours, whom the proxies name. `X-Forwarded-For` is
+/// read from its end, each entry written by the proxy after it, for as long as that one is trusted:
+/// what a client writes there itself is never reached.
+pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
+    let mut current = peer.to_canonical();
+    if !is_trusted(current) {
+        return key(current);
+    }
+    let mut lines = Vec::new();
+    for line in headers.get_all("x-forwarded-for") {
+        let Ok(line) = line.to_str() else {
+            return Client::Unknown;
+        };
+        lines.push(line);
+    }
+    let entries = lines.iter().flat_map(|line| line.split(','));
+    let entries: Vec<_> = entries.map(str::trim).collect();
+    for entry in entries.iter().rev().take(MOST_HOPS) {
+        let Some(address) = read(entry) else {
+            return Client::Unknown;
+        };
+        current = address;
+        if !is_trusted(current) {
+            return key(current);
+        }
+    }
+    // Proxies all the way, or none that said anything.
+    Client::Unknown
+}
+
+fn key(address: IpAddr) -> Client {
+    match address {
+        IpAddr::V4(address) => Client::V4(address),
+        IpAddr::V6(address) => Client::from(address),
+    }
+}
+
+/// `192.0.2.1`, `192.0.2.1:8080`, `2001:db8::1` or `[2001:db8::1]:8080`.
+fn read(entry: &str) -> Option<IpAddr> {
+    let with_port = || entry.parse().ok().map(|address: SocketAddr| address.ip());
+    let in_brackets = || {
+        let inner = entry.strip_prefix('[')?.strip_suffix(']')?;
+        inner.parse().ok().map(IpAddr::V6)
+    };
+    let address = entry.parse().ok().or_else(with_port).or_else(in_brackets)?;
+    Some(address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, forwarded: &[&str]) -> Client {
+        let mut headers = HeaderMap::new();
+        for line in forwarded {
+            headers.append("x-forwarded-for", line.parse().unwrap());
+        }
+        let trusted = ["127.0.0.0/8", "::1/128", "10.0.0.0/8"].map(|net| net.parse().unwrap());
+        of(peer.parse().unwrap(), &headers, &trusted)
+    }
+
+    fn v4(address: &str) -> Client {
+        Client::V4(address.parse().unwrap())
+    }
+
+    #[test]
+    fn checklist_65_only_trusted_proxies_name_the_client() {
+        let net = Client::V6([0x2001, 0xdb8, 0, 1]);
+        let twenty = vec!["10.0.0.1"; 20].join(", ");
+        for (peer, forwarded, expected) in [
+            // Nobody's word but a proxy's.
+            ("192.0.2.1", vec![], v4("192.0.2.1")),
+            ("192.0.2.1", vec!["203.0.113.9"], v4("192.0.2.1")),
+            ("192.0.2.1", vec!["garbage"], v4("192.0.2.1")),
+            ("::ffff:192.0.2.1", vec![], v4("192.0.2.1")),
+            ("2001:db8:0:1:2:3:4:5", vec![], net),
+            // From the right: what stands further left was sent by the client.
+            ("127.0.0.1", vec!["203.0.113.9"], v4("203.0.113.9")),
+            ("::ffff:127.0.0.1", vec!["203.0.113.9"], v4("203.0.113.9")),
+            ("::1", vec!["198.51.100.7, 203.0.113.9"], v4("203.0.113.9")),
+            (
+                "::1",
+                vec!["198.51.100.7", "203.0.113.9"],
+                v4("203.0.113.9"),
+            ),
+            (
+                "::1",
+                vec!["garbage, 203.0.113.9 , 10.1.2.3"],
+                v4("203.0.113.9"),
+            ),
+            (
+                "::1",
+                vec![&format!("192.0.2.1,{}", &twenty[10..])],
+                v4("192.0.2.1"),
+            ),
+            // As proxies write them.
+            ("::1", vec!["203.0.113.9:4711"], v4("203.0.113.9")),
+            ("::1", vec!["::ffff:203.0.113.9"], v4("203.0.113.9")),
+            ("::1", vec!["2001:db8:0:1::7"], net),
+            ("::1", vec!["[2001:db8:0:1::7]"], net),
+            ("::1", vec!["[2001:db8:0:1::7]:4711"], net),
+            // Nobody can be told.
+            ("::1", vec![], Client::Unknown),
+            ("::1", vec![""], Client::Unknown),
+            ("::1", vec!["unknown"], Client::Unknown),
+            ("::1", vec!["203.0.113.9,"], Client::Unknown),
+            ("::1", vec!["203.0.113.9, 256.1.1.1"], Client::Unknown),
+            ("::1", vec!["[[::1]"], Client::Unknown),
+            ("::1", vec!["203.0.113.9,\tx"], Client::Unknown),
+            ("::1", vec!["10.0.0.1, 10.0.0.2"], Client::Unknown),
+            ("::1", vec![&format!("192.0.2.1,{twenty}")], Client::Unknown),
+        ] {
+            assert_eq!(client(peer, &forwarded), expected, "{peer} {forwarded:?}");
+        }
+        let mut headers = HeaderMap::new();
+        let bytes = axum::http::HeaderValue::from_bytes(b"203.0.113.9, \xff").unwrap();
+        headers.append("x-forwarded-for", bytes);
+        let nobody = of(
+            "::1".parse().unwrap(),
+            &headers,
+            &["::1/128".parse().unwrap()],
+        );
+        assert_eq!(nobody, Client::Unknown);
+    }
+}

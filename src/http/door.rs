@@ -93,7 +93,7 @@ mod tests {
                 "billing.example.com:80",
                 false,
             ),
-            ("https://billing.example.com", "billing.example.com:", false),
+            ("https://billing.example.com", "billing.example.com:", true),
             ("https://billing.example.com", "billing.example.com.", false),
             (
                 "https://billing.example.com",

@@ -1,47 +1,56 @@
-//! Gives forms without JavaScript an answer that a person can read. A server function that refuses
-//! would send the browser back where it came from with the error in the address, where anybody
-//! could forge it; here it becomes a page with the right status.
+//! Gives whatever calls a server function an answer with the right status, and forms without
+//! JavaScript one that a person can read. A server function that refuses would send the browser back
+//! where it came from with the error in the address, where anybody could forge it; here it becomes a
+//! page. Nothing that was sent is repeated.
 
 use axum::{
+    Json,
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
 
 use super::Site;
-use crate::pages::message::{self, Message};
+use crate::{
+    model::ApiError,
+    pages::message::{self, Message},
+};
 
 /// Server functions mark their errors with this header.
 const ERROR_MARK: &str = "serverfnerror";
 
 pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Response {
-    let accept = request
-        .headers()
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok());
-    let is_form = request.uri().path().starts_with("/api/")
-        && accept.is_some_and(|accept| accept.contains("text/html"));
-    let response = next.run(request).await;
-    let status = response.status();
-    let refused = response.headers().contains_key(ERROR_MARK) || status.is_client_error();
-    if !is_form || !(refused || status.is_server_error() || status == StatusCode::FOUND) {
-        return response;
+    if !request.uri().path().starts_with("/api/") {
+        return next.run(request).await;
     }
-    if !refused && status == StatusCode::FOUND {
+    let accept = text(request.headers(), header::ACCEPT);
+    let is_form = accept.is_some_and(|accept| accept.contains("text/html"));
+    let response = if request.method() == Method::POST && !is_plain_form(request.headers()) {
+        StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response()
+    } else {
+        next.run(request).await
+    };
+    let response = with_true_status(response);
+    let status = response.status();
+    if status == StatusCode::FOUND {
         // Ours are 303. This one is Leptos' own, to wherever the Referer says; nobody is sent there.
         return Redirect::to("/billing").into_response();
     }
-    let (message, status) = match status {
-        StatusCode::NOT_FOUND => (Message::NotFound, status),
-        StatusCode::TOO_MANY_REQUESTS => (Message::TooMany, status),
-        status if status.is_server_error() => (Message::Fault, StatusCode::SERVICE_UNAVAILABLE),
-        status if status.is_client_error() => (Message::BadForm, status),
-        // An argument was missing or unreadable: the server function itself never ran.
-        _ => (Message::BadForm, StatusCode::BAD_REQUEST),
+    let is_error = status.is_client_error() || status.is_server_error();
+    if !is_form || !is_error {
+        return response;
+    }
+    let message = match status {
+        StatusCode::NOT_FOUND => Message::NotFound,
+        StatusCode::TOO_MANY_REQUESTS => Message::TooMany,
+        status if status.is_server_error() => Message::Fault,
+        _ => Message::BadForm,
     };
     let mut page = message::response(&site.app.config, message);
-    *page.status_mut() = status;
+    if status.is_client_error() {
+        *page.status_mut() = status;
+    }
     if let Some(wait) = response.headers().get(header::RETRY_AFTER) {
         page.headers_mut().insert(header::RETRY_AFTER, wait.clone());
     }
@@ -50,4 +59,40 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
         page.headers_mut().append(header::SET_COOKIE, line.clone());
     }
     page
+}
+
+/// Our own refusals have set their status. What is left was decided by the framework: an argument was
+/// missing or unreadable, and the server function itself never ran.
+fn with_true_status(response: Response) -> Response {
+    let is_undecided = !response.status().is_client_error()
+        && response.status() != StatusCode::SERVICE_UNAVAILABLE;
+    if !is_undecided || !response.headers().contains_key(ERROR_MARK) {
+        return response;
+    }
+    let mut answer = (StatusCode::BAD_REQUEST, Json(ApiError::BadRequest)).into_response();
+    for line in response.headers().get_all(header::SET_COOKIE) {
+        answer
+            .headers_mut()
+            .append(header::SET_COOKIE, line.clone());
+    }
+    let mark = response.headers().get(ERROR_MARK).cloned();
+    if let Some(mark) = mark {
+        answer.headers_mut().insert(ERROR_MARK, mark);
+    }
+    answer
+}
+
+/// Whether the body is a plain form, or there is none that says what it is.
+fn is_plain_form(headers: &HeaderMap) -> bool {
+    let is_there = headers.contains_key(header::CONTENT_TYPE);
+    let kind = text(headers, header::CONTENT_TYPE).and_then(|value| value.split(';').next());
+    !is_there
+        || kind.is_some_and(|kind| {
+            kind.trim()
+                .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        })
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }

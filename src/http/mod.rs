@@ -7,6 +7,7 @@ pub mod door;
 pub mod form_answers;
 pub mod guard;
 pub mod headers;
+pub mod limit;
 pub mod link;
 pub mod live;
 pub mod ready;
@@ -112,6 +113,7 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
         .merge(extra)
         // Only routes that exist are guarded; all else is a public file or a 404.
         .route_layer(from_fn_with_state(site.clone(), guard::layer))
+        .route_layer(from_fn_with_state(site.clone(), limit::layer))
         .fallback(file_and_error_handler_with_context::<Site, _>(
             context, shell,
         ))
@@ -119,6 +121,7 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
             StatusCode::REQUEST_TIMEOUT,
             REQUEST_TIMEOUT,
         ))
+        .layer(from_fn_with_state(site.clone(), client::layer))
         .layer(from_fn_with_state(site.clone(), form_answers::layer))
         .layer(from_fn_with_state(site.clone(), same_site::layer))
         .layer(RequestBodyLimitLayer::new(LARGEST_FORM))

@@ -68,6 +68,8 @@ pub enum Error {
     Message(String),
     #[error("the mail server did not take it: {0}")]
     Smtp(#[from] lettre::transport::smtp::Error),
+    #[error("the mail server took too long")]
+    TooLate,
 }
 
 impl Error {
@@ -76,6 +78,7 @@ impl Error {
         match self {
             Error::Message(_) => true,
             Error::Smtp(error) => error.is_permanent(),
+            Error::TooLate => false,
         }
     }
 }
@@ -318,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_has_one_recipient_and_a_stable_id() {
+    fn checklist_14_the_message_has_one_recipient_and_a_stable_id() {
         let from: Mailbox = "Northwind <billing@example.com>".parse().unwrap();
         let message = message(&mail(), &from, "Northwind").unwrap();
         assert_eq!(message.envelope().to().len(), 1);
@@ -327,5 +330,23 @@ mod tests {
             formatted.contains("Message-ID: <mail_1@example.com>"),
             "{formatted}"
         );
+        assert_eq!(formatted.matches("\r\nTo: ").count(), 1, "{formatted}");
+        for trick in [
+            "ada@example.com\r\nBcc: eve@example.org",
+            "ada@example.com, eve@example.org",
+            "Ada <ada@example.com>",
+        ] {
+            let Letter::SignIn(usual) = mail() else {
+                panic!("a mail with a link");
+            };
+            let trick_mail = Letter::SignIn(SignInMail {
+                to: trick.to_owned(),
+                ..usual
+            });
+            assert!(
+                super::message(&trick_mail, &from, "Northwind").is_err(),
+                "{trick}"
+            );
+        }
     }
 }

@@ -18,6 +18,9 @@ pub fn Check() -> impl IntoView {
         }
         _ => None,
     });
+    let app_name = answer::app()
+        .map(|app| app.config.app_name.clone())
+        .unwrap_or_default();
     let is_over = answer::query("problem").as_deref() == Some("spent");
     view! {
         <Frame title="Check your inbox">
@@ -27,8 +30,8 @@ pub fn Check() -> impl IntoView {
                 match address {
                     Some(address) => view! {
                         <p class="lede">
-                            "A link and a code are on their way to " <strong>{address}</strong>
-                            ". They work once, for 10 minutes."
+                            "If " <strong>{address}</strong> " has an account with " {app_name.clone()}
+                            ", a link and a code are on their way. They work once, for 10 minutes."
                         </p>
                     }
                         .into_any(),

@@ -6,7 +6,7 @@ use super::{frame::Frame, message::FaultOfOurs};
 use crate::{
     answer,
     cookies::{self, Name},
-    domain::sign_in::{self, Link, Refusal},
+    domain::sign_in::{self, Link},
     model::ApiError,
 };
 
@@ -18,12 +18,12 @@ pub fn Confirm() -> impl IntoView {
                 match look().await {
                     Ok(Link::Ready(masked)) => view! { <Ready masked/> }.into_any(),
                     // A second press of the button, or the mail opened again.
-                    Ok(Link::Refused(_)) if answer::principal().is_ok() => {
+                    Ok(Link::Elsewhere(_) | Link::Spent) if answer::principal().is_ok() => {
                         answer::see_other("/billing");
                         ().into_any()
                     }
-                    Ok(Link::Refused(Refusal::OtherBrowser)) => view! { <OtherBrowser/> }.into_any(),
-                    Ok(Link::Refused(_)) => view! { <Spent/> }.into_any(),
+                    Ok(Link::Elsewhere(masked)) => view! { <OtherBrowser masked/> }.into_any(),
+                    Ok(Link::Spent) => view! { <Spent/> }.into_any(),
                     Err(_) => view! { <FaultOfOurs retry="/sign-in/confirm"/> }.into_any(),
                 }
             })}</Suspense>
@@ -57,11 +57,12 @@ fn Ready(masked: String) -> impl IntoView {
 }
 
 #[component]
-fn OtherBrowser() -> impl IntoView {
+fn OtherBrowser(masked: String) -> impl IntoView {
     view! {
         <h1>"Use the code instead"</h1>
         <p class="lede">
-            "This link was asked for in another browser. Go back to that one and type the 8-digit code from the mail there."
+            "This link, which signs in as " <strong>{masked}</strong>
+            ", was asked for in another browser. Go back to that one and type the 8-digit code from the mail there."
         </p>
         <p>"That way nobody else can sign in with a link that was forwarded to them."</p>
         <a class="button quiet" href="/">"Ask for a new link in this browser"</a>

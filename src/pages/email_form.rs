@@ -3,19 +3,25 @@
 use leptos::prelude::*;
 
 use super::frame::Frame;
-use crate::answer;
+use crate::{
+    answer,
+    cookies::{self, Name},
+    domain::keys,
+};
 
 #[component]
 pub fn EmailForm() -> impl IntoView {
     let app_name = answer::app()
         .map(|app| app.config.app_name.clone())
         .unwrap_or_default();
-    let email: String = answer::query("email")
+    let problem = answer::query("problem").is_some_and(|code| code == "address");
+    let typed = problem.then(typed).flatten();
+    let email: String = typed
+        .or_else(|| answer::query("email"))
         .unwrap_or_default()
         .chars()
         .take(254)
         .collect();
-    let problem = answer::query("problem").is_some_and(|code| code == "address");
     view! {
         <Frame title="Sign in">
             <h1>"See and manage your billing"</h1>
@@ -56,4 +62,11 @@ pub fn EmailForm() -> impl IntoView {
             </form>
         </Frame>
     }
+}
+
+/// What was typed a moment ago and is no address.
+fn typed() -> Option<String> {
+    let app = answer::app().ok()?;
+    let value = cookies::read(&answer::headers(), &app.config, Name::Typed)?;
+    String::from_utf8(keys::decode(&value)?).ok()
 }

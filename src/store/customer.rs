@@ -49,6 +49,18 @@ pub async fn owned(tx: &mut Tx, principal: &Principal, id: &str) -> Result<Optio
         .await)
 }
 
+/// Whether anybody of that mode is under the address.
+pub async fn exists(tx: &mut Tx, email: &str, livemode: bool) -> Result<bool> {
+    const SQL: &str = "SELECT id FROM customer
+        WHERE email_normalised = $1 AND livemode = $2 AND deleted_at IS NULL LIMIT 1";
+    let found: Option<String> = on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(email)
+        .bind(i64::from(livemode))
+        .fetch_optional(connection)
+        .await)?;
+    Ok(found.is_some())
+}
+
 /// The normalised addresses of these customers.
 pub async fn addresses(tx: &mut Tx, ids: &[&str]) -> Result<Vec<String>> {
     Ok(super::row::find_all::<Customer>(tx, ids)

@@ -6,6 +6,7 @@
 //! placeholders, TEXT and BIGINT columns, `ON CONFLICT` and `RETURNING`, which read the same on
 //! both engines. Look-ups return `Option`.
 
+pub mod allowance;
 pub mod audit;
 pub mod customer;
 pub mod event;

@@ -74,6 +74,12 @@ pub async fn retry_at(tx: &mut Tx, id: &str, due_at: i64) -> Result<()> {
     on!(tx, connection => sqlx::query(SQL).bind(id).bind(due_at).execute(connection).await.map(drop))
 }
 
+/// Puts a mail off that was not tried, and takes the count of the try back.
+pub async fn put_off(tx: &mut Tx, id: &str, due_at: i64) -> Result<()> {
+    const SQL: &str = "UPDATE outbox SET due_at = $2, attempts = attempts - 1 WHERE id = $1";
+    on!(tx, connection => sqlx::query(SQL).bind(id).bind(due_at).execute(connection).await.map(drop))
+}
+
 /// Gives a mail up.
 pub async fn drop_mail(tx: &mut Tx, id: &str) -> Result<()> {
     const SQL: &str = "DELETE FROM outbox WHERE id = $1";

@@ -20,12 +20,24 @@ pub struct SignIn {
     pub expires_at: i64,
     /// Set once it was used, or was not to be used from the start.
     pub used_at: Option<i64>,
+    /// SHA-256 of the device, where the browser that asked had signed in with this address before.
+    pub device: Option<String>,
+}
+
+/// How many sign-ins can still be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Live {
+    pub of_address: i64,
+    pub of_browser: i64,
+    /// Of both, and asked for a moment ago.
+    pub asked_just_now: i64,
 }
 
 pub async fn insert(tx: &mut Tx, row: &SignIn) -> Result<()> {
     const SQL: &str = "INSERT INTO sign_in
-            (id, email, token_hash, code_hash, browser_hash, attempts, created_at, expires_at, used_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+            (id, email, token_hash, code_hash, browser_hash, attempts, created_at, expires_at, used_at,
+             device)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     on!(tx, connection => sqlx::query(SQL)
         .bind(&row.id)
         .bind(&row.email)
@@ -36,21 +48,26 @@ pub async fn insert(tx: &mut Tx, row: &SignIn) -> Result<()> {
         .bind(row.created_at)
         .bind(row.expires_at)
         .bind(row.used_at)
+        .bind(&row.device)
         .execute(connection)
         .await
         .map(drop))
 }
 
 /// How many sign-ins can still be used that are of this address or were asked for in this browser.
+/// Those after `just_now` were asked for a moment ago.
 pub async fn count_live(
     tx: &mut Tx,
     email: &str,
     browser_hash: &str,
     now: i64,
     most_tries: i64,
-) -> Result<(i64, i64)> {
-    const SQL: &str = "SELECT COUNT(CASE WHEN email = $1 THEN 1 END),
-            COUNT(CASE WHEN browser_hash = $2 THEN 1 END)
+    just_now: i64,
+) -> Result<Live> {
+    const SQL: &str = "SELECT COUNT(CASE WHEN email = $1 THEN 1 END) AS of_address,
+            COUNT(CASE WHEN browser_hash = $2 THEN 1 END) AS of_browser,
+            COUNT(CASE WHEN email = $1 AND browser_hash = $2 AND created_at > $5 THEN 1 END)
+                AS asked_just_now
         FROM sign_in
         WHERE (email = $1 OR browser_hash = $2)
           AND expires_at > $3 AND used_at IS NULL AND attempts < $4";
@@ -59,8 +76,38 @@ pub async fn count_live(
         .bind(browser_hash)
         .bind(now)
         .bind(most_tries)
+        .bind(just_now)
         .fetch_one(connection)
         .await)
+}
+
+/// Gives the sign-ins of a browser that have not expired to the browser's new value.
+pub async fn rebind(tx: &mut Tx, old_hash: &str, new_hash: &str, now: i64) -> Result<()> {
+    const SQL: &str =
+        "UPDATE sign_in SET browser_hash = $2 WHERE browser_hash = $1 AND expires_at > $3";
+    on!(tx, connection => sqlx::query(SQL)
+        .bind(old_hash)
+        .bind(new_hash)
+        .bind(now)
+        .execute(connection)
+        .await
+        .map(drop))
+}
+
+/// Ends the oldest live sign-in of an address that no known device asked for. False when there is
+/// none.
+pub async fn end_oldest_of_strangers(tx: &mut Tx, email: &str, now: i64) -> Result<bool> {
+    const SQL: &str = "UPDATE sign_in SET used_at = $2
+        WHERE id = (SELECT id FROM sign_in
+                    WHERE email = $1 AND device IS NULL AND used_at IS NULL AND expires_at > $2
+                    ORDER BY created_at, id LIMIT 1)
+        RETURNING id";
+    let ended: Option<String> = on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(email)
+        .bind(now)
+        .fetch_optional(connection)
+        .await)?;
+    Ok(ended.is_some())
 }
 
 pub async fn by_id(tx: &mut Tx, id: &str) -> Result<Option<SignIn>> {

@@ -42,8 +42,11 @@ struct Failures {
 
 impl Pace {
     pub fn new(per_second: NonZeroU32) -> Pace {
+        // What may go at once goes beside the steady rate, and both together are to be the limit.
+        let steady = per_second.get().saturating_sub(AT_ONCE.get());
+        let steady = NonZeroU32::new(steady).unwrap_or(NonZeroU32::MIN);
         Pace {
-            limiter: RateLimiter::direct(Quota::per_second(per_second).allow_burst(AT_ONCE)),
+            limiter: RateLimiter::direct(Quota::per_second(steady).allow_burst(AT_ONCE)),
             next: tokio::sync::Mutex::default(),
             circuit: Circuit::default(),
             asked_until: Mutex::default(),

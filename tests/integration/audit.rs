@@ -145,6 +145,7 @@ async fn checklist_69_what_the_operator_did_is_in_the_log(engine: Engine) {
     let event: Value = serde_json::from_str(&events).unwrap();
     let id = event["id"].as_str().unwrap();
     said(&app, &["purge"]).await;
+    said(&app, &["purge", "--yes"]).await;
     said(&app, &["events", "replay", id]).await;
     said(&app, &["events", "replay", id, "--yes"]).await;
     said(&app, &["import", "--only", "products", "--rate", "200"]).await;

@@ -2,7 +2,9 @@
 //! parameter that is not bound is NULL on SQLite without a word, so nothing less will do.
 
 use billhook::store::{
-    self, Store, Tx, audit, customer,
+    self, Store, Tx, allowance,
+    allowance::Rate,
+    audit, customer,
     customer::Customer,
     event,
     event::Event,
@@ -43,6 +45,8 @@ on_both_engines!(
     statements_about_many_ids_miss_none,
     plans_made_while_a_table_is_empty_use_its_index,
     sign_ins_are_read_counted_and_used_once,
+    the_oldest_sign_in_of_strangers_is_ended,
+    allowances_come_back_evenly,
     sessions_rotate_and_end,
     the_audit_log_is_written_and_listed,
     what_has_had_its_time_is_purged,
@@ -72,7 +76,7 @@ macro_rules! run {
     };
 }
 
-fn full_customer(id: &str, email: &str) -> Customer {
+pub fn full_customer(id: &str, email: &str) -> Customer {
     Customer {
         id: id.to_owned(),
         email: Some(email.to_owned()),
@@ -631,6 +635,7 @@ async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
 async fn a_principal_sees_its_own_live_customers_of_its_mode(engine: Engine) {
     let store = open(engine).await;
     let ada = full_customer("cus_1", "ada@example.com");
+    assert!(!run!(&store, tx => customer::exists(tx, "ada@example.com", false)));
     let rows = [
         ada.clone(),
         Customer {
@@ -659,6 +664,22 @@ async fn a_principal_sees_its_own_live_customers_of_its_mode(engine: Engine) {
     for row in rows {
         run!(&store, tx => row::put_all(tx, &[&row]));
     }
+    for (email, livemode, expected) in [
+        ("ada@example.com", false, true),
+        ("ada@example.com", true, true),
+        ("bob@example.com", false, true),
+        ("bob@example.com", true, false),
+        ("eve@example.com", false, false),
+    ] {
+        let found = run!(&store, tx => customer::exists(tx, email, livemode));
+        assert_eq!(found, expected, "{email} {livemode}");
+    }
+    let gone = Customer {
+        deleted_at: Some(1),
+        ..full_customer("cus_5", "bob@example.com")
+    };
+    run!(&store, tx => row::put_all(tx, &[&gone]));
+    assert!(!run!(&store, tx => customer::exists(tx, "bob@example.com", false)));
     let principal = principal(&store, "ada@example.com").await;
     let me = principal.clone();
     let list = store.read_as(&principal, move |tx| {
@@ -881,6 +902,7 @@ async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
         created_at,
         expires_at: 100,
         used_at: None,
+        device: Some("device".to_owned()),
     };
     let (first, second) = (row("sgn_1", 1), row("sgn_2", 2));
     for row in [
@@ -907,16 +929,29 @@ async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
             .used_at,
         Some(3)
     );
-    for (email, browser, now, most_tries, live) in [
-        ("ada@example.com", "browser", 99, 5, (2, 2)),
-        ("ada@example.com", "another", 99, 5, (2, 0)),
-        ("bob@example.com", "browser", 99, 5, (0, 2)),
-        ("ada@example.com", "browser", 100, 5, (0, 0)),
-        ("ada@example.com", "browser", 99, 0, (0, 0)),
+    for (email, browser, now, most_tries, just_now, live) in [
+        ("ada@example.com", "browser", 99, 5, 0, (2, 2, 2)),
+        ("ada@example.com", "browser", 99, 5, 1, (2, 2, 1)),
+        ("ada@example.com", "another", 99, 5, 0, (2, 0, 0)),
+        ("bob@example.com", "browser", 99, 5, 0, (0, 2, 0)),
+        ("ada@example.com", "browser", 100, 5, 0, (0, 0, 0)),
+        ("ada@example.com", "browser", 99, 0, 0, (0, 0, 0)),
     ] {
-        let count = run!(&store, tx => sign_in::count_live(tx, email, browser, now, most_tries));
-        assert_eq!(count, live, "{email} {browser} {now} {most_tries}");
+        let count =
+            run!(&store, tx => sign_in::count_live(tx, email, browser, now, most_tries, just_now));
+        let count = (count.of_address, count.of_browser, count.asked_just_now);
+        assert_eq!(
+            count, live,
+            "{email} {browser} {now} {most_tries} {just_now}"
+        );
     }
+    run!(&store, tx => sign_in::rebind(tx, "browser", "renamed", 100));
+    let newest = run!(&store, tx => sign_in::newest_of_browser(tx, "renamed", 50));
+    assert_eq!(newest, None, "all have expired by then");
+    run!(&store, tx => sign_in::rebind(tx, "browser", "renamed", 50));
+    let newest = run!(&store, tx => sign_in::newest_of_browser(tx, "renamed", 50));
+    assert_eq!(newest.unwrap().id, "sgn_2");
+    run!(&store, tx => sign_in::rebind(tx, "renamed", "browser", 50));
     let newest = run!(&store, tx => sign_in::newest_of_browser(tx, "browser", 50));
     assert_eq!(newest, Some(second));
     assert_eq!(
@@ -1023,6 +1058,96 @@ async fn sessions_rotate_and_end(engine: Engine) {
     );
 }
 
+async fn the_oldest_sign_in_of_strangers_is_ended(engine: Engine) {
+    let store = open(engine).await;
+    for (id, created_at, device) in [
+        ("sgn_1", 1, Some("device".to_owned())),
+        ("sgn_2", 3, None),
+        ("sgn_3", 2, None),
+    ] {
+        let row = SignIn {
+            id: id.to_owned(),
+            email: "ada@example.com".to_owned(),
+            token_hash: id.to_owned(),
+            code_hash: "code".to_owned(),
+            browser_hash: "browser".to_owned(),
+            attempts: 0,
+            created_at,
+            expires_at: 100,
+            used_at: None,
+            device,
+        };
+        run!(&store, tx => sign_in::insert(tx, &row));
+    }
+    let end = |email: &'static str, now| {
+        let store = store.clone();
+        async move { run!(&store, tx => sign_in::end_oldest_of_strangers(tx, email, now)) }
+    };
+    assert!(!end("bob@example.com", 50).await);
+    assert!(!end("ada@example.com", 100).await, "expired");
+    for (id, used_at) in [("sgn_3", 50), ("sgn_2", 51)] {
+        assert!(end("ada@example.com", used_at).await);
+        let row = run!(&store, tx => sign_in::by_id(tx, id));
+        assert_eq!(row.unwrap().used_at, Some(used_at));
+    }
+    assert!(
+        !end("ada@example.com", 52).await,
+        "the device's is not ended"
+    );
+}
+
+async fn allowances_come_back_evenly(engine: Engine) {
+    let store = open(engine).await;
+    let rate = Rate {
+        burst: 3,
+        pause: 100,
+    };
+    let take = |name: &'static str, now, rate| {
+        let store = store.clone();
+        async move { run!(&store, tx => allowance::take(tx, name, now, rate)) }
+    };
+    let begin = 1_700_000_000_000;
+    for (after, expected) in [
+        // Three at once, and then one after each pause.
+        (0, true),
+        (0, true),
+        (0, true),
+        (0, false),
+        (99, false),
+        (100, true),
+        (100, false),
+        (199, false),
+        (250, true),
+        (299, false),
+        (300, true),
+        // Never more than three, however long nobody asks.
+        (5000, true),
+        (5000, true),
+        (5000, true),
+        (5000, false),
+        // The clock is set back.
+        (0, false),
+    ] {
+        assert_eq!(take("ada", begin + after, rate).await, expected, "{after}");
+    }
+    assert!(take("bob", begin, rate).await, "each has its own");
+    let nothing = Rate { burst: 1, pause: 0 };
+    assert!(take("eve", begin, nothing).await && take("eve", begin, nothing).await);
+    let parallel = (0..10).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { run!(&store, tx => allowance::take(tx, "many", begin, rate)) })
+    });
+    let mut taken = 0;
+    for one in parallel.collect::<Vec<_>>() {
+        taken += usize::from(one.await.unwrap());
+    }
+    assert_eq!(taken, 3);
+    run!(&store, tx => allowance::purge(tx, begin + 100));
+    let rest = dump(&store, "allowance").await;
+    assert!(rest.contains("ada") && rest.contains("many"), "{rest}");
+    assert!(!rest.contains("bob") && !rest.contains("eve"), "{rest}");
+}
+
 async fn what_has_had_its_time_is_purged(engine: Engine) {
     let store = open(engine).await;
     for (id, expires_at, ended_at) in [("1", 99, Some(99)), ("2", 100, Some(100)), ("3", 98, None)]
@@ -1037,6 +1162,7 @@ async fn what_has_had_its_time_is_purged(engine: Engine) {
             created_at: 1,
             expires_at,
             used_at: None,
+            device: None,
         };
         let mail = Mail {
             id: format!("mail_{id}"),
@@ -1284,6 +1410,7 @@ async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
         created_at: 1,
         expires_at: 100,
         used_at: None,
+        device: None,
     };
     run!(&store, tx => sign_in::insert(tx, &sign_in_row));
     let written = Mail {
@@ -1324,6 +1451,9 @@ async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
     run!(&store, tx => outbox::retry_at(tx, "mail_1", 30));
     let again = run!(&store, tx => outbox::claim(tx, 30, 90)).unwrap();
     assert_eq!((again.attempts, again.due_at), (2, 90));
+    run!(&store, tx => outbox::put_off(tx, "mail_1", 95));
+    let later = run!(&store, tx => outbox::claim(tx, 95, 120)).unwrap();
+    assert_eq!((later.attempts, later.due_at), (2, 120), "that was no try");
     run!(&store, tx => outbox::sent(tx, "mail_1", 31));
     assert_eq!(
         run!(&store, tx => outbox::claim(tx, 1000, 2000)),
@@ -1495,6 +1625,9 @@ async fn reopening_keeps_everything(engine: Engine) {
     let store = Store::connect(&url).await.unwrap();
     let found = store.read(|tx| async move { row::find::<Customer>(tx, "cus_1").await }.boxed());
     assert!(found.await.unwrap().is_some());
+    store.answers().await.unwrap();
+    store.close().await;
+    assert!(store.answers().await.is_err());
 }
 
 /// All rows of a table as text.

@@ -1,4 +1,4 @@
-//! `kill -9` of the real program while events come in: whatever was answered 200 is there.
+//! `kill -9` of the real program: whatever was answered 200 is there, and what was counted stays so.
 
 use std::{
     io::{BufRead, BufReader},
@@ -12,18 +12,24 @@ use serde_json::Value;
 
 use crate::{
     engines::{Engine, database_url, on_both_engines},
-    helpers::{SECRET, customer_object, event, sign},
+    helpers::{SECRET, customer_object, event, new_client, sign},
 };
 
-on_both_engines!(checklist_44_what_was_answered_200_survives_kill_9);
+on_both_engines!(
+    checklist_44_what_was_answered_200_survives_kill_9,
+    checklist_9_wrong_codes_are_counted_over_kill_9,
+    checklist_13_the_limit_of_an_address_survives_kill_9,
+);
 
-/// Starts `billhook serve` and waits for the line that says where.
+const FRONTEND: &str = "127.0.0.1:3000";
+
+/// Starts `billhook serve` and waits for the line that says where: an address without a path.
 pub fn start(database_url: &str) -> (Running, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_billhook"))
         .arg("serve")
         .env_clear()
         .env("BIND", "127.0.0.1:0")
-        .env("FRONTEND_URL", "http://127.0.0.1:3000")
+        .env("FRONTEND_URL", format!("http://{FRONTEND}"))
         .env("DATABASE_URL", database_url)
         .env("STRIPE_API_KEY", "rk_test_billhook")
         .env("STRIPE_WEBHOOK_SECRET", SECRET)
@@ -57,15 +63,86 @@ impl Drop for Running {
     }
 }
 
+fn client() -> reqwest::Client {
+    // An error means that another test has chosen before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    http.build().unwrap()
+}
+
+/// Posts a form of ours, and returns where it leads and the cookie that it sets.
+async fn post(url: &str, cookie: &str, name: &str, value: &str) -> (String, String) {
+    let request = client()
+        .post(url)
+        .header("host", FRONTEND)
+        .header("sec-fetch-site", "same-origin")
+        .header("x-forwarded-for", new_client())
+        .header("cookie", cookie)
+        .form(&[(name, value)]);
+    let answer = request.send().await.unwrap();
+    let text = |name: &str| {
+        let value = answer.headers().get(name).map(|value| value.to_str());
+        value.unwrap_or(Ok("")).unwrap().to_owned()
+    };
+    (text("location"), text("set-cookie"))
+}
+
+async fn checklist_9_wrong_codes_are_counted_over_kill_9(engine: Engine) {
+    let database_url = database_url(engine).await;
+    let mut cookie = String::new();
+    // The right one is another, but for a chance of one in some millions.
+    for (round, wrong) in ["00000000", "00000001", "00000002", "00000003", "00000004"]
+        .iter()
+        .enumerate()
+    {
+        let (running, url) = start(&database_url);
+        if round == 0 {
+            let ask = format!("{url}/api/ask_link");
+            cookie = post(&ask, "", "email", "ada@example.com").await.1;
+        }
+        let code = format!("{url}/api/enter_code");
+        let (location, _) = post(&code, &cookie, "code", wrong).await;
+        let over = if round < 4 { "code" } else { "spent" };
+        assert_eq!(location, format!("/sign-in/check?problem={over}"));
+        drop(running);
+    }
+    let store = Store::connect(&database_url).await.unwrap();
+    let rows = crate::contract::dump(&store, "sign_in").await;
+    assert!(rows.lines().count() == 1 && rows.contains("ada@example.com"));
+    let browser = cookie.split(['=', ';']).nth(1).unwrap();
+    let hash = billhook::domain::keys::sha256_hex(browser);
+    let row = store.read(move |tx| {
+        async move { store::sign_in::newest_of_browser(tx, &hash, 0).await }.boxed()
+    });
+    assert_eq!(row.await.unwrap().unwrap().attempts, 5);
+}
+
+async fn checklist_13_the_limit_of_an_address_survives_kill_9(engine: Engine) {
+    let database_url = database_url(engine).await;
+    for _ in 0..2 {
+        let (running, url) = start(&database_url);
+        for _ in 0..3 {
+            let ask = format!("{url}/api/ask_link");
+            let (location, _) = post(&ask, "", "email", "ada@example.com").await;
+            assert_eq!(location, "/sign-in/check");
+        }
+        drop(running);
+    }
+    let store = Store::connect(&database_url).await.unwrap();
+    let now = billhook::clock::Clock::default().now();
+    let live = store.read(move |tx| {
+        let count = store::sign_in::count_live(tx, "ada@example.com", "", now, 5, now);
+        count.boxed()
+    });
+    assert_eq!(live.await.unwrap().of_address, 3, "three of six");
+}
+
 async fn checklist_44_what_was_answered_200_survives_kill_9(engine: Engine) {
     let database_url = database_url(engine).await;
     let acknowledged = Arc::new(Mutex::new(Vec::<(String, String)>::new()));
     for round in 0..5 {
         let (running, url) = start(&database_url);
-        let url = format!("{url}/webhooks/stripe");
-        // An error means that another test has chosen before.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().build().unwrap();
+        let (http, url) = (client(), format!("{url}/webhooks/stripe"));
         let senders: Vec<_> = (0..16)
             .map(|sender| {
                 let (http, url, acknowledged) = (http.clone(), url.clone(), acknowledged.clone());

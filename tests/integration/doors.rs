@@ -86,6 +86,7 @@ async fn checklist_10_only_our_own_host_is_answered() {
 #[tokio::test]
 async fn checklist_10_links_come_from_the_settings_alone() {
     let app = spawn_app(Engine::Sqlite).await;
+    app.known("ada@example.com").await;
     let form = "email=ada%40example.com";
     let request = format!(
         "POST /api/ask_link HTTP/1.1\r\nHost: {}\r\nOrigin: {}\r\nX-Forwarded-Host: evil.example\r\n\

@@ -3,17 +3,21 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use billhook::{
     clock::{self, Clock},
     config,
-    domain::App,
+    domain::{App, email::normalise},
     mail::{KeptMail, Mailer},
-    sandbox, serve,
+    sandbox, serve, store,
 };
+use futures::FutureExt;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Response, header};
 use serde_json::{Value, json};
@@ -61,6 +65,8 @@ pub async fn spawn_app_with(database_url: &str, change: impl FnOnce(&mut App)) -
         ("SESSION_SECRET", "a test secret of more than 32 bytes"),
         ("SMTP_URL", "smtp://127.0.0.1:1"),
         ("MAIL_FROM", "Northwind <billing@example.com>"),
+        // Each test has mails enough; those about this limit set another.
+        ("MAILS_PER_HOUR", "100000"),
         ("APP_NAME", "Northwind </title><script>alert(1)</script>"),
     ];
     let settings = settings
@@ -89,6 +95,10 @@ pub async fn spawn_app_with(database_url: &str, change: impl FnOnce(&mut App)) -
         stop.clone(),
     ));
     let http = reqwest::Client::builder()
+        .default_headers(header::HeaderMap::from_iter([(
+            header::HeaderName::from_static("x-forwarded-for"),
+            new_client().parse().unwrap(),
+        )]))
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_secs(20))
         .build()
@@ -110,6 +120,18 @@ impl TestApp {
             app: self,
             cookies: BTreeMap::new(),
             agent: "",
+            client: new_client(),
+        }
+    }
+
+    /// Makes sure that somebody is under the address: to others no mail goes.
+    pub async fn known(&self, address: &str) {
+        let (email, livemode) = (normalise(address), self.app.config.livemode());
+        let found = self.app.store.read(move |tx| {
+            async move { store::customer::exists(tx, &email, livemode).await }.boxed()
+        });
+        if !found.await.unwrap() {
+            self.customer(address, "Known").await;
         }
     }
 
@@ -130,8 +152,9 @@ impl TestApp {
         browser
     }
 
-    /// Asks for a link and waits for its mail.
+    /// Asks for a link, as somebody known, and waits for its mail.
     pub async fn ask(&self, browser: &mut Browser<'_>, address: &str) {
+        self.known(address).await;
         let before = self.mails_to(address).len();
         let answer = browser.post("/api/ask_link", &[("email", address)]).await;
         assert_redirect(&answer, "/sign-in/check");
@@ -249,7 +272,14 @@ impl TestApp {
     pub async fn dump(&self) -> String {
         let mut dump = String::new();
         for table in [
-            "customer", "event", "sign_in", "session", "outbox", "progress", "audit",
+            "customer",
+            "event",
+            "sign_in",
+            "session",
+            "outbox",
+            "progress",
+            "allowance",
+            "audit",
         ] {
             dump.push_str(&crate::contract::dump(&self.app.store, table).await);
         }
@@ -262,6 +292,15 @@ pub struct Browser<'a> {
     app: &'a TestApp,
     pub cookies: BTreeMap<String, String>,
     agent: &'static str,
+    /// What the proxy in front says about where it is: no two are at the same place.
+    pub client: String,
+}
+
+/// An address that no other client has.
+pub fn new_client() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let [_, a, b, c] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    format!("10.{a}.{b}.{c}")
 }
 
 impl Browser<'_> {
@@ -285,6 +324,7 @@ impl Browser<'_> {
             .post(format!("{}{path}", self.app.url))
             .header(header::ACCEPT, "application/json")
             .header("Sec-Fetch-Site", "same-origin")
+            .header("X-Forwarded-For", &self.client)
             .header(header::COOKIE, pairs.collect::<Vec<_>>().join("; "));
         request.form::<[(&str, &str)]>(&[]).send().await.unwrap()
     }
@@ -301,7 +341,10 @@ impl Browser<'_> {
             .request(method.parse().unwrap(), format!("{}{path}", self.app.url))
             .header(header::ACCEPT, "text/html,application/xhtml+xml")
             .header("Sec-Fetch-Site", "same-origin")
-            .header(header::USER_AGENT, self.agent);
+            // As the proxy has it that several processes are behind.
+            .header(header::HOST, self.app.app.config.frontend_url.authority())
+            .header(header::USER_AGENT, self.agent)
+            .header("X-Forwarded-For", &self.client);
         if !self.cookies.is_empty() {
             let pairs = self
                 .cookies

@@ -1,0 +1,204 @@
+//! How often sign-ins may be asked for and tried. What must outlive a restart is in the database
+//! (by address, by device, and mails in all); what need not is in memory (by client).
+
+use std::{
+    hash::Hash,
+    net::{Ipv4Addr, Ipv6Addr},
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use governor::{
+    Quota, RateLimiter, clock::Clock as GovernorClock, middleware::NoOpMiddleware,
+    state::keyed::HashMapStateStore,
+};
+
+use super::{App, email::Email, keys, keys::Purpose};
+use crate::{
+    clock::{self, Clock},
+    store::allowance::Rate,
+};
+
+const MINUTE: i64 = 60 * 1000;
+/// Mails to one address that nobody known asks for: three, and then one an hour.
+const OF_ADDRESS: Rate = Rate {
+    burst: 3,
+    pause: 60 * MINUTE,
+};
+/// Mails that a browser asks for with an address that it signed in with before. They are its own:
+/// what strangers ask for does not count.
+const OF_DEVICE: Rate = Rate {
+    burst: 3,
+    pause: 10 * MINUTE,
+};
+/// The name of the allowance for mails in all.
+pub const MAILS: &str = "mails";
+
+/// Where a request came from, as far as limits go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Client {
+    V4(Ipv4Addr),
+    /// The first 64 bits: a household has them all.
+    V6([u16; 4]),
+    /// Everybody whose address cannot be told.
+    Unknown,
+}
+
+impl From<Ipv6Addr> for Client {
+    fn from(address: Ipv6Addr) -> Client {
+        match address.to_ipv4_mapped() {
+            Some(address) => Client::V4(address),
+            None => {
+                let [a, b, c, d, ..] = address.segments();
+                Client::V6([a, b, c, d])
+            }
+        }
+    }
+}
+
+/// The allowance that a question for a mail is taken from.
+#[derive(Debug)]
+pub struct Allowance {
+    pub name: String,
+    pub rate: Rate,
+    /// The hash of the device, if this is a device's.
+    pub device: Option<String>,
+}
+
+/// Whose allowance it is: the device's, if its cookie is of this address, else the address's.
+pub fn allowance(app: &App, email: &Email, device: Option<&str>) -> Allowance {
+    match device.and_then(|value| read_device(app, email, value)) {
+        Some(device) => Allowance {
+            name: format!("device:{device}"),
+            rate: OF_DEVICE,
+            device: Some(device),
+        },
+        None => Allowance {
+            name: address_name(app, email.as_str()),
+            rate: OF_ADDRESS,
+            device: None,
+        },
+    }
+}
+
+/// The name of an address's allowance, without the address.
+pub fn address_name(app: &App, email: &str) -> String {
+    let mac = app.keys.mac(Purpose::Allowance, email);
+    format!("address:{}", hex::encode(mac))
+}
+
+/// All mails together, but for those that devices ask for.
+pub fn mails(app: &App) -> Rate {
+    Rate {
+        burst: app.config.mails_per_hour,
+        pause: 60 * MINUTE / app.config.mails_per_hour,
+    }
+}
+
+/// A new value of the cookie by which a browser is known to have signed in as `email`.
+pub fn new_device(app: &App, email: &str) -> String {
+    let id = clock::random_token();
+    let mac = app.keys.mac(Purpose::Device, &format!("{id}\n{email}"));
+    format!("{id}.{}", keys::encode(&mac))
+}
+
+/// The hash of a device, if it is one and signed in as this address.
+fn read_device(app: &App, email: &Email, value: &str) -> Option<String> {
+    let (id, mac) = value.split_once('.')?;
+    let of = format!("{id}\n{}", email.as_str());
+    app.keys
+        .verify(Purpose::Device, &of, &keys::decode(mac)?)
+        .then(|| keys::sha256_hex(id))
+}
+
+/// The limits by client. A restart forgives a minute.
+#[derive(Clone, Debug)]
+pub struct Clients(Arc<Limiters>);
+
+#[derive(Debug)]
+struct Limiters {
+    /// Questions for a mail: five, and then one a minute.
+    asking: Limiter<Client>,
+    /// The same of those who cannot be told apart: one a minute.
+    asking_unknown: Limiter<()>,
+    /// Codes and links that are tried.
+    trying: Limiter<Client>,
+    clock: Clock,
+    swept_at: AtomicI64,
+}
+
+type Limiter<K> = RateLimiter<
+    K,
+    HashMapStateStore<K>,
+    OurClock,
+    NoOpMiddleware<<OurClock as GovernorClock>::Instant>,
+>;
+
+/// Our clock as governor reads one, so that tests move it.
+#[derive(Clone, Debug)]
+struct OurClock(Clock);
+
+impl GovernorClock for OurClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        Duration::from_secs(u64::try_from(self.0.now()).unwrap_or_default())
+    }
+}
+
+const ONE: NonZeroU32 = NonZeroU32::MIN;
+const FIVE: NonZeroU32 = NonZeroU32::new(5).unwrap();
+const THIRTY: NonZeroU32 = NonZeroU32::new(30).unwrap();
+
+impl Clients {
+    pub fn new(clock: Clock) -> Clients {
+        let per_minute = Quota::per_minute;
+        Clients(Arc::new(Limiters {
+            asking: limiter(per_minute(ONE).allow_burst(FIVE), &clock),
+            asking_unknown: limiter(per_minute(ONE), &clock),
+            trying: limiter(per_minute(THIRTY), &clock),
+            swept_at: AtomicI64::new(clock.now()),
+            clock,
+        }))
+    }
+
+    /// Whether the client may ask for a mail now, or how many seconds it has to wait.
+    pub fn may_ask(&self, client: Client) -> Result<(), u64> {
+        self.sweep();
+        match client {
+            Client::Unknown => check(&self.0.asking_unknown, &()),
+            known => check(&self.0.asking, &known),
+        }
+    }
+
+    /// Whether the client may try a code or a link now, or how many seconds it has to wait.
+    pub fn may_try(&self, client: Client) -> Result<(), u64> {
+        self.sweep();
+        check(&self.0.trying, &client)
+    }
+
+    /// Forgets now and then who has all of the allowance again.
+    fn sweep(&self) {
+        let now = self.0.clock.now();
+        if now - self.0.swept_at.load(Ordering::Relaxed) >= 60 {
+            self.0.swept_at.store(now, Ordering::Relaxed);
+            self.0.asking.retain_recent();
+            self.0.trying.retain_recent();
+        }
+    }
+}
+
+fn limiter<K: Hash + Eq + Clone>(quota: Quota, clock: &Clock) -> Limiter<K> {
+    RateLimiter::new(quota, HashMapStateStore::default(), OurClock(clock.clone()))
+}
+
+fn check<K: Hash + Eq + Clone>(limiter: &Limiter<K>, key: &K) -> Result<(), u64> {
+    limiter.check_key(key).map_err(|refused| {
+        let wait = refused.wait_time_from(limiter.clock().now());
+        (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+    })
+}
