@@ -7,7 +7,12 @@ use leptos_axum::ResponseOptions;
 
 use crate::{
     cookies,
-    domain::{App, sign_in::Entry},
+    domain::{
+        App,
+        browser::{self, Visitor},
+        limits::Client,
+        sign_in::Entry,
+    },
     model::ApiError,
     store::{self, Principal},
 };
@@ -29,6 +34,15 @@ pub fn headers() -> HeaderMap {
     use_context::<Parts>()
         .map(|parts| parts.headers)
         .unwrap_or_default()
+}
+
+/// Who sent the request, as far as it can be told.
+pub fn visitor() -> Visitor {
+    let client = use_context::<Parts>().and_then(|parts| parts.extensions.get::<Client>().copied());
+    Visitor {
+        browser: browser::words(&headers()),
+        client: client.map(|client| client.to_string()).unwrap_or_default(),
+    }
 }
 
 /// One value of the page's query.

@@ -11,7 +11,7 @@ use crate::model::{ApiError, CustomerView};
 pub async fn ask_link(email: String) -> Result<(), ApiError> {
     use crate::{
         answer, cookies,
-        domain::{browser, email::Email, keys, sign_in},
+        domain::{email::Email, keys, sign_in},
     };
     let app = answer::app()?;
     let headers = answer::headers();
@@ -29,7 +29,7 @@ pub async fn ask_link(email: String) -> Result<(), ApiError> {
         browser: browser.as_deref(),
         device: device.as_deref(),
     };
-    let browser = sign_in::ask(&app, &address, asking, &browser::sentence(&headers))
+    let browser = sign_in::ask(&app, &address, asking, &answer::visitor())
         .await
         .map_err(answer::unavailable)?;
     answer::set_cookie(&cookies::set(&app.config, cookies::Name::Browser, &browser));
@@ -40,14 +40,11 @@ pub async fn ask_link(email: String) -> Result<(), ApiError> {
 /// Signs in with the code from the mail, in the browser that asked for it.
 #[server(prefix = "/api", endpoint = "enter_code")]
 pub async fn enter_code(code: String) -> Result<(), ApiError> {
-    use crate::{
-        answer, cookies,
-        domain::{browser::words, sign_in},
-    };
+    use crate::{answer, cookies, domain::sign_in};
     let app = answer::app()?;
     let headers = answer::headers();
     let browser = cookies::read(&headers, &app.config, cookies::Name::Browser);
-    let entry = sign_in::enter_code(&app, &code, browser.as_deref(), &words(&headers))
+    let entry = sign_in::enter_code(&app, &code, browser.as_deref(), &answer::visitor())
         .await
         .map_err(answer::unavailable)?;
     match entry {
@@ -61,15 +58,12 @@ pub async fn enter_code(code: String) -> Result<(), ApiError> {
 /// Signs in with the link that was opened in this browser. Nothing but this uses a link up.
 #[server(prefix = "/api", endpoint = "confirm_link")]
 pub async fn confirm_link() -> Result<(), ApiError> {
-    use crate::{
-        answer, cookies,
-        domain::{browser::words, sign_in},
-    };
+    use crate::{answer, cookies, domain::sign_in};
     let app = answer::app()?;
     let headers = answer::headers();
     let token = cookies::read(&headers, &app.config, cookies::Name::Link).unwrap_or_default();
     let browser = cookies::read(&headers, &app.config, cookies::Name::Browser);
-    let entry = sign_in::confirm(&app, &token, browser.as_deref(), &words(&headers))
+    let entry = sign_in::confirm(&app, &token, browser.as_deref(), &answer::visitor())
         .await
         .map_err(answer::unavailable)?;
     match entry {

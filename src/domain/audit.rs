@@ -96,10 +96,10 @@ pub fn who(keys: &Keys, address: &str) -> String {
 }
 
 impl Entry {
-    /// Of a request from there.
+    /// Of a request from there: an address or a network, or nothing where it is not known.
     pub fn with_client(self, client: &str) -> Entry {
         Entry {
-            client: Some(client.to_owned()),
+            client: (!client.is_empty()).then(|| client.to_owned()),
             ..self
         }
     }

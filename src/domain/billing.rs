@@ -11,6 +11,7 @@ use reqwest::StatusCode;
 
 use super::{
     App,
+    audit::{self, What},
     budget::Budget,
     cards,
     changes::Change,
@@ -83,7 +84,7 @@ pub async fn open_portal(
 ) -> Result<PortalUrl, Refusal> {
     let deadline = Instant::now() + FOR_STRIPE;
     let opening = open(app, principal, id, &flow, deadline);
-    tokio::time::timeout(LONGEST, opening)
+    let opened = tokio::time::timeout(LONGEST, opening)
         .await
         .unwrap_or_else(|_| {
             tracing::error!(
@@ -91,7 +92,11 @@ pub async fn open_portal(
                 "opening the portal took too long and was given up"
             );
             Err(ApiError::Unavailable.into())
-        })
+        });
+    if matches!(opened, Err(Refusal::Told(ApiError::NotSetUp))) {
+        note_key(app, principal);
+    }
+    opened
 }
 
 async fn open(
@@ -106,6 +111,7 @@ async fn open(
             session = principal.session(),
             "portal refused: not this address's customer, or not offered for it"
         );
+        note_refusal(app, principal, id);
         return Err(ApiError::NotFound.into());
     };
     app.portal_budget
@@ -134,6 +140,7 @@ async fn open(
         }
     });
     if !is_theirs? {
+        note_refusal(app, principal, id);
         return Err(ApiError::NotFound.into());
     }
     let made = match made {
@@ -154,7 +161,23 @@ async fn open(
         customer = customer.id,
         "portal opened"
     );
+    let entry = audit::of(app, principal, What::PortalOpened);
+    audit::note(app, entry.about(&customer.id));
     Ok(url)
+}
+
+/// Once for a session, since anybody who is signed in can repeat it at will.
+fn note_refusal(app: &App, principal: &Principal, id: &str) {
+    let id: String = id.chars().take(64).collect();
+    let entry = audit::of(app, principal, What::PortalRefused);
+    audit::note(app, entry.about(&id).once_for(principal.session()));
+}
+
+/// Once a day, since every click finds out again.
+fn note_key(app: &App, principal: &Principal) {
+    let day = app.clock.now() / (24 * 60 * 60);
+    let entry = audit::of(app, principal, What::KeyRefused);
+    audit::note(app, entry.once_for(&day.to_string()));
 }
 
 /// The principal's customer of that id, if it is offered that way into the portal.

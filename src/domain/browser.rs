@@ -3,11 +3,22 @@
 
 use axum::http::{HeaderMap, header};
 
-/// "It was asked for from Firefox on Linux.", or nothing where the browser is not known.
-pub fn sentence(headers: &HeaderMap) -> String {
-    match words(headers) {
-        words if words.is_empty() => words,
-        words => format!("It was asked for from {words}."),
+/// Who asks to be signed in, for mails, the list of devices and the audit log.
+#[derive(Clone, Debug, Default)]
+pub struct Visitor {
+    /// As [`words`] has it.
+    pub browser: String,
+    /// An address or a network; empty where it is not known.
+    pub client: String,
+}
+
+impl Visitor {
+    /// "It was asked for from Firefox on Linux.", or nothing where the browser is not known.
+    pub fn sentence(&self) -> String {
+        match self.browser.as_str() {
+            "" => String::new(),
+            words => format!("It was asked for from {words}."),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use futures::FutureExt;
 
 use super::{
     App,
+    audit::{self, What},
     changes::Change,
     email::Email,
     keys::{Keys, Purpose},
@@ -65,9 +66,18 @@ pub async fn end_one(app: &App, principal: &Principal, wanted: &str) -> store::R
         return Ok(Ended::Other);
     };
     let is_this = row.id == principal.session();
+    let entry = audit::of(app, principal, What::SignedOut);
     let (of, now) = (principal.clone(), app.clock.now());
     app.store
-        .write(move |tx| async move { store::session::end_of(tx, &of, &row.id, now).await }.boxed())
+        .write(move |tx| {
+            async move {
+                if store::session::end_of(tx, &of, &row.id, now).await? {
+                    store::audit::insert(tx, &entry.about(&row.id)).await?;
+                }
+                Ok(())
+            }
+            .boxed()
+        })
         .await?;
     app.changes.tell(Change::Of(principal.email().to_owned()));
     Ok(if is_this { Ended::This } else { Ended::Other })
@@ -76,8 +86,15 @@ pub async fn end_one(app: &App, principal: &Principal, wanted: &str) -> store::R
 /// Ends every session of the principal's address, this one too.
 pub async fn end_all(app: &App, principal: &Principal) -> store::Result<()> {
     let (of, now) = (principal.clone(), app.clock.now());
+    let entry = audit::of(app, principal, What::SignedOut).about("everywhere");
     app.store
-        .write(move |tx| async move { store::session::end_all(tx, &of, now).await }.boxed())
+        .write(move |tx| {
+            async move {
+                store::session::end_all(tx, &of, now).await?;
+                store::audit::insert(tx, &entry).await
+            }
+            .boxed()
+        })
         .await?;
     app.changes.tell(Change::Of(principal.email().to_owned()));
     Ok(())

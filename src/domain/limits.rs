@@ -48,6 +48,19 @@ pub enum Client {
     Unknown,
 }
 
+impl std::fmt::Display for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Client::V4(address) => write!(f, "{address}"),
+            Client::V6([a, b, c, d]) => {
+                let network = Ipv6Addr::new(*a, *b, *c, *d, 0, 0, 0, 0);
+                write!(f, "{network}/64")
+            }
+            Client::Unknown => Ok(()),
+        }
+    }
+}
+
 impl From<Ipv6Addr> for Client {
     fn from(address: Ipv6Addr) -> Client {
         match address.to_ipv4_mapped() {

@@ -240,12 +240,10 @@ async fn by_access(app: &App, id: &str, generation: i64) -> store::Result<Option
 
 async fn by_refresh(app: &App, id: String, generation: i64) -> store::Result<Identity> {
     let now = app.clock.now();
-    let (limits, livemode) = (limits(app, now), app.config.livemode());
+    let of = app.clone();
     let renewal = app
         .store
-        .write(move |tx| {
-            async move { renew(tx, &id, generation, now, limits, livemode).await }.boxed()
-        })
+        .write(move |tx| async move { renew(tx, &of, &id, generation, now).await }.boxed())
         .await?;
     Ok(match renewal {
         Renewal::Granted(principal, generation) => {
@@ -280,14 +278,14 @@ enum Renewal {
 ///   session ends, and its owner is told by mail.
 async fn renew(
     tx: &mut Tx,
+    app: &App,
     id: &str,
     generation: i64,
     now: i64,
-    limits: Limits,
-    livemode: bool,
 ) -> store::Result<Renewal> {
     tx.lock(&[id]).await?;
-    let (principal, row) = match find(tx, id, limits, livemode).await? {
+    let found = find(tx, id, limits(app, now), app.config.livemode()).await?;
+    let (principal, row) = match found {
         (Some(live), _) => live,
         (None, is_over) => {
             if is_over {
@@ -310,6 +308,8 @@ async fn renew(
         );
         store::session::end(tx, id, now).await?;
         store::outbox::insert(tx, &reuse_mail(id, now)).await?;
+        let entry = audit::entry(&app.keys, now, What::Reuse, &row.email).with_session(id);
+        store::audit::insert(tx, &entry).await?;
         return Ok(Renewal::Reused(row.email));
     }
     store::session::seen(tx, id, generation, now).await?;

@@ -9,6 +9,7 @@ use futures::FutureExt;
 use super::{
     App,
     audit::{self, What},
+    browser::Visitor,
     email::Email,
     keys::{self, Keys, Purpose},
     limits,
@@ -78,7 +79,7 @@ pub async fn ask(
     app: &App,
     email: &Email,
     asking: Asking<'_>,
-    asked_from: &str,
+    visitor: &Visitor,
 ) -> store::Result<String> {
     let now = app.clock.now();
     let browser = clock::random_token();
@@ -108,13 +109,15 @@ pub async fn ask(
         kind: Mail::SIGN_IN.to_owned(),
         sign_in_id: Some(row.id.clone()),
         session_id: None,
-        asked_from: asked_from.to_owned(),
+        asked_from: visitor.sentence(),
         attempts: 0,
         due_at: now,
         sent_at: None,
     };
     let masked = email.masked();
-    let entry = audit::entry(&app.keys, now, What::Asked, email.as_str()).about(&row.id);
+    let entry = audit::entry(&app.keys, now, What::Asked, email.as_str())
+        .with_client(&visitor.client)
+        .about(&row.id);
     app.store
         .write(move |tx| {
             async move {
@@ -191,13 +194,13 @@ pub async fn look(app: &App, token: &str, browser: Option<&str>) -> store::Resul
     })
 }
 
-/// Uses a link, if this browser may. Of any number of parallel calls exactly one gets a session. `words`
-/// describe the browser.
+/// Uses a link, if this browser may. Of any number of parallel calls exactly one gets a session. `visitor` is
+/// who uses it.
 pub async fn confirm(
     app: &App,
     token: &str,
     browser: Option<&str>,
-    words: &str,
+    visitor: &Visitor,
 ) -> store::Result<Option<Entry>> {
     let (hash, now) = (keys::sha256_hex(token), app.clock.now());
     let row = app
@@ -206,11 +209,12 @@ pub async fn confirm(
         .await?;
     let tried = row.as_ref().map(|row| {
         audit::entry(&app.keys, now, What::LinkFailed, &row.email)
+            .with_client(&visitor.client)
             .about(&row.id)
             .once_for(&row.id)
     });
     match usable(row, browser, now) {
-        Ok(row) => consume(app, row, words).await,
+        Ok(row) => consume(app, row, visitor).await,
         Err(unusable) => {
             // Using a link twice is no attack.
             if let (Unusable::OtherBrowser(_), Some(entry)) = (unusable, tried) {
@@ -226,14 +230,14 @@ pub async fn enter_code(
     app: &App,
     typed: &str,
     browser: Option<&str>,
-    words: &str,
+    visitor: &Visitor,
 ) -> store::Result<Result<Entry, Refusal>> {
     let Some(browser) = browser else {
         return Ok(Err(Refusal::Spent));
     };
     let (hash, now) = (keys::sha256_hex(browser), app.clock.now());
     let code: String = typed.chars().filter(char::is_ascii_digit).collect();
-    let keys = app.keys.clone();
+    let (keys, client) = (app.keys.clone(), visitor.client.clone());
     // A transaction of its own: the try is counted, and a wrong one written down, before anybody is
     // told how it went.
     let (open, hit) = app
@@ -244,7 +248,8 @@ pub async fn enter_code(
                 let hit = open.iter().position(|row| is_code_of(&keys, row, &code));
                 if hit.is_none() {
                     for row in &open {
-                        let entry = audit::entry(&keys, now, What::CodeFailed, &row.email);
+                        let entry = audit::entry(&keys, now, What::CodeFailed, &row.email)
+                            .with_client(&client);
                         store::audit::insert(tx, &entry.about(&row.id)).await?;
                     }
                 }
@@ -256,7 +261,7 @@ pub async fn enter_code(
     let tries_left = open.iter().any(|row| row.attempts < MOST_TRIES);
     let hit = hit.and_then(|place| open.into_iter().nth(place));
     match hit {
-        Some(row) => Ok(consume(app, row, words).await?.ok_or(Refusal::Spent)),
+        Some(row) => Ok(consume(app, row, visitor).await?.ok_or(Refusal::Spent)),
         None if tries_left => Ok(Err(Refusal::WrongCode)),
         None => Ok(Err(Refusal::Spent)),
     }
@@ -315,11 +320,13 @@ fn usable(row: Option<SignIn>, browser: Option<&str>, now: i64) -> Result<SignIn
     }
 }
 
-async fn consume(app: &App, row: SignIn, words: &str) -> store::Result<Option<Entry>> {
+async fn consume(app: &App, row: SignIn, visitor: &Visitor) -> store::Result<Option<Entry>> {
     let now = app.clock.now();
     let device = limits::new_device(app, &row.email);
-    let entry = audit::entry(&app.keys, now, What::SignedIn, &row.email).about(&row.id);
-    let (masked, words) = (super::email::mask(&row.email), words.to_owned());
+    let entry = audit::entry(&app.keys, now, What::SignedIn, &row.email)
+        .with_client(&visitor.client)
+        .about(&row.id);
+    let (masked, words) = (super::email::mask(&row.email), visitor.browser.clone());
     let session = app
         .store
         .write(move |tx| {

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Form, told};
+use super::{Form, told, write_down};
 use crate::{
     domain::{App, devices, email::Email},
     say,
@@ -35,6 +35,7 @@ impl Account {
 async fn sign_out(app: &App, address: &str, form: Form) -> Result<(), Vec<String>> {
     let email = Email::parse(address)
         .ok_or_else(|| told(&"that is not an e-mail address; nothing was done"))?;
+    write_down(app, &format!("sign-out of {}", email.masked())).await?;
     let count = devices::end_of_address(app, &email)
         .await
         .map_err(|error| told(&error))?;

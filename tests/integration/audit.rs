@@ -16,6 +16,7 @@ use crate::{
 on_both_engines!(
     checklist_69_the_log_cannot_be_changed_or_deleted,
     checklist_69_what_people_did_is_in_the_log,
+    checklist_69_portals_copies_and_devices_are_in_the_log,
     checklist_69_what_the_operator_did_is_in_the_log,
     checklist_69_what_strangers_can_repeat_is_written_once,
 );
@@ -123,6 +124,9 @@ async fn checklist_69_what_people_did_is_in_the_log(engine: Engine) {
     assert!(sessions[0].is_string() && sessions[0] == sessions[1]);
     assert!(all[2]["detail"].is_string(), "which sign-in it was");
     assert_eq!(all[2]["detail"], all[3]["detail"]);
+    for entry in &all[1..] {
+        assert_eq!(entry["client"], browser.client, "{entry}");
+    }
     let asked = entries(&app, &["--what", "asked"]).await;
     assert_eq!(asked.len(), 2);
     assert_ne!(asked[0]["who"], asked[1]["who"]);
@@ -136,6 +140,47 @@ async fn checklist_69_what_people_did_is_in_the_log(engine: Engine) {
     assert!(shown.contains("Z  signed-out  a…a@example.com"), "{shown}");
     let none = said(&app, &["audit", "list", "--what", "reuse"]).await;
     assert_eq!(none, "no such entries\n");
+}
+
+async fn checklist_69_portals_copies_and_devices_are_in_the_log(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let mine = app.customer_at_stripe("ada@example.com").await;
+    let foreign = app.customer("bob@example.com", "Bob").await;
+    let mut again = app.signed_in("ada@example.com").await;
+    let mut ada = app.signed_in("ada@example.com").await;
+    for (customer, status) in [(&foreign, 404), (&foreign, 404), (&mine, 303)] {
+        let form = [("customer", customer.as_str()), ("flow", "home")];
+        assert_eq!(ada.post("/api/open_portal", &form).await.status(), status);
+    }
+    let mut thief = app.browser();
+    thief.cookies = ada.cookies.clone();
+    app.clock.advance(6 * 60);
+    ada.get("/billing").await;
+    ada.get("/billing").await;
+    app.clock.advance(60);
+    assert_redirect(&thief.get("/billing").await, "/");
+    assert_redirect(&again.post("/api/sign_out_everywhere", &[]).await, "/");
+
+    let of_ada = eventually(|| async {
+        let all = entries(&app, &["--who", "ada@example.com"]).await;
+        // Those of the portal are written beside the request.
+        (all.len() == 8).then_some(all)
+    })
+    .await;
+    let find = |what: &str| {
+        let mut found = of_ada.iter().filter(|entry| entry["what"] == what);
+        let entry = found.next().unwrap_or_else(|| panic!("no {what}"));
+        assert!(found.next().is_none() || what == "signed-in" || what == "asked");
+        entry.clone()
+    };
+    assert_eq!(
+        find("portal-refused")["detail"],
+        foreign,
+        "once for a session"
+    );
+    assert_eq!(find("portal-opened")["detail"], mine);
+    assert_eq!(find("portal-opened")["session"], find("reuse")["session"]);
+    assert_eq!(find("signed-out")["detail"], "everywhere");
 }
 
 async fn checklist_69_what_the_operator_did_is_in_the_log(engine: Engine) {

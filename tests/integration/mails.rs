@@ -9,7 +9,7 @@ use std::{
 };
 
 use billhook::{
-    domain::{App, email::Email, outbox, sign_in},
+    domain::{App, browser::Visitor, email::Email, outbox, sign_in},
     mail::Mailer,
     store::{Store, row},
 };
@@ -52,9 +52,14 @@ async fn ask(app: &App) {
         .write(move |tx| async move { row::put_all(tx, &[&row]).await }.boxed());
     written.await.unwrap();
     let address = Email::parse("ada@example.com").unwrap();
-    sign_in::ask(app, &address, sign_in::Asking::default(), "")
-        .await
-        .unwrap();
+    sign_in::ask(
+        app,
+        &address,
+        sign_in::Asking::default(),
+        &Visitor::default(),
+    )
+    .await
+    .unwrap();
 }
 
 /// A mail server that says nothing more once it has heard from whom a mail is. Counts those who got
