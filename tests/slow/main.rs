@@ -13,7 +13,7 @@ use std::{
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, Command, ExitCode, Stdio},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use futures::future::join_all;
@@ -204,10 +204,7 @@ async fn read(mut stream: TcpStream) -> String {
 }
 
 fn sign(body: &str) -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
+    let now = billhook::clock::Clock::default().now();
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     mac.update(format!("{now}.{body}").as_bytes());
     format!("t={now},v1={}", hex::encode(mac.finalize().into_bytes()))
