@@ -169,7 +169,7 @@ async fn checklist_69_portals_copies_and_devices_are_in_the_log(engine: Engine) 
     .await;
     let find = |what: &str| {
         let mut found = of_ada.iter().filter(|entry| entry["what"] == what);
-        let entry = found.next().unwrap_or_else(|| panic!("no {what}"));
+        let entry = found.next().expect(what);
         assert!(found.next().is_none() || what == "signed-in" || what == "asked");
         entry.clone()
     };

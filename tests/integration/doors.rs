@@ -116,7 +116,7 @@ async fn with_broken_routes(app: &TestApp, stop: &CancellationToken) -> String {
     let broken = Router::<Site>::new()
         .route(
             "/dev/mail",
-            get(|| async { None::<&str>.expect("whsec_canary") }),
+            get(|| async { std::hint::black_box(None::<&str>).expect("whsec_canary") }),
         )
         .route(
             "/dev/mail/{number}",

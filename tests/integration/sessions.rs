@@ -380,7 +380,8 @@ async fn read_until(stream: &mut Response, wanted: &str) -> String {
     let mut text = String::new();
     while !text.contains(wanted) {
         let chunk = stream.chunk().await.unwrap();
-        let chunk = chunk.unwrap_or_else(|| panic!("the stream ended without {wanted}: {text}"));
+        assert!(chunk.is_some(), "the stream ended without {wanted}: {text}");
+        let chunk = chunk.unwrap();
         text.push_str(&String::from_utf8_lossy(&chunk));
     }
     text
