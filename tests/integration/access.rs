@@ -8,7 +8,7 @@ use reqwest::header;
 
 use crate::{
     engines::{Engine, on_both_engines},
-    helpers::spawn_app,
+    helpers::{assert_redirect, spawn_app},
 };
 
 on_both_engines!(
@@ -16,6 +16,7 @@ on_both_engines!(
     checklist_12_forms_from_other_sites_are_refused,
     what_leads_nowhere_is_a_page,
     checklist_28_odd_requests_are_answered,
+    checklist_11_after_the_sign_in_there_is_one_way_to_go,
 );
 
 /// A route, what a stranger gets, and what somebody signed in gets: a status, and a redirect's
@@ -208,4 +209,92 @@ async fn checklist_28_odd_requests_are_answered(engine: Engine) {
         .get("/billing?problem=unavailable&customer=cus_nobody")
         .await;
     assert!(!page.text().await.unwrap().contains("role=\"alert\""));
+}
+
+/// There is no `next` at all: whatever a request says, the way leads to the list.
+async fn checklist_11_after_the_sign_in_there_is_one_way_to_go(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let long = format!("/{}", "x".repeat(4_000));
+    for (number, next) in [
+        "//evil.example",
+        "/\\evil.example",
+        "https:evil.example",
+        "%2f%2fevil.example",
+        "/%09/evil.example",
+        "javascript:alert(1)",
+        "/a/../..//evil.example",
+        "http://2130706433/",
+        long.as_str(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let address = format!("ada.{number}@example.com");
+        app.known(&address).await;
+        let query: String = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(["next", "return_to", "redirect_uri"].map(|name| (name, next)))
+            .finish();
+        let mut browser = app.browser();
+        let form = [("email", address.as_str()), ("next", next)];
+        let answer = browser.post(&format!("/api/ask_link?{query}"), &form).await;
+        assert_redirect(&answer, "/sign-in/check");
+        let token = app.link_token(&address).await;
+        let path = format!("/sign-in/link?token={token}&{query}");
+        assert_redirect(&browser.get(&path).await, "/sign-in/confirm");
+        let path = format!("/api/confirm_link?{query}");
+        assert_redirect(&browser.post(&path, &[("next", next)]).await, "/billing");
+        let answer = browser.get(&format!("/?{query}")).await;
+        assert_redirect(&answer, "/billing");
+    }
+}
+
+/// SQLite has no row-level security: what stands in for it is that only the store asks the database,
+/// and that it asks about customers on somebody's behalf.
+#[test]
+fn checklist_32_customers_are_asked_for_on_somebodys_behalf() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![root.clone()];
+    let mut looked_at = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let inside = path.strip_prefix(&root).unwrap().to_owned();
+            let source = std::fs::read_to_string(&path).unwrap_or_default();
+            looked_at += 1;
+            if !inside.starts_with("store") {
+                let asks = ["sqlx::query", "SELECT ", "DELETE FROM ", "INSERT INTO "];
+                let found: Vec<_> = asks.iter().filter(|ask| source.contains(*ask)).collect();
+                assert!(found.is_empty(), "{} has {found:?}", inside.display());
+            }
+        }
+    }
+    assert!(looked_at > 100, "the sources were found");
+    for (function, source) in [
+        ("list", include_str!("../../src/store/customer.rs")),
+        ("owned", include_str!("../../src/store/customer.rs")),
+        ("of", include_str!("../../src/store/session.rs")),
+        ("end_of", include_str!("../../src/store/session.rs")),
+        ("end_all", include_str!("../../src/store/session.rs")),
+    ] {
+        let start = format!("pub async fn {function}(");
+        let signature = source.split(&start).nth(1).unwrap();
+        let signature = signature.split(')').next().unwrap();
+        assert!(
+            signature.contains("principal: &Principal"),
+            "{function}({signature}"
+        );
+    }
+    // What a page shows comes from these alone.
+    let billing = include_str!("../../src/domain/billing.rs");
+    let calls: BTreeSet<_> = billing
+        .split("store::customer::")
+        .skip(1)
+        .map(|rest| rest.split('(').next().unwrap())
+        .filter(|name| !name.contains("Customer"))
+        .collect();
+    assert_eq!(calls, BTreeSet::from(["list", "owned"]));
 }
