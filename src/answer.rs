@@ -42,6 +42,9 @@ pub fn visitor() -> Visitor {
     Visitor {
         browser: browser::words(&headers()),
         client: client.map(|client| client.to_string()).unwrap_or_default(),
+        session: principal()
+            .ok()
+            .map(|principal| principal.session().to_owned()),
     }
 }
 

@@ -92,7 +92,12 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .map_err(|error| vec![format!("the program cannot start: {error}")])
-        .and_then(|runtime| runtime.block_on(run(cli.command.unwrap_or(Command::Serve))));
+        .and_then(|runtime| {
+            let result = runtime.block_on(run(cli.command.unwrap_or(Command::Serve)));
+            // A name that is still being looked up would hold up the end.
+            runtime.shutdown_background();
+            result
+        });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(lines) => {

@@ -29,7 +29,7 @@ use crate::{
 
 /// Requests in flight have this long to finish once connections are no longer taken. With the notice
 /// before it ([`http::ready`]) the server ends within 15 seconds.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(8);
 /// And then the database, which may not answer any more.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 

@@ -10,6 +10,5 @@ CREATE INDEX session_by_age ON session (created_at) WHERE ended_at IS NULL;
 
 -- Mails are of several kinds: sign_in, which is about a sign-in, and reuse, which is about a session.
 ALTER TABLE outbox ADD COLUMN kind TEXT COLLATE "C" NOT NULL DEFAULT 'sign_in';
-ALTER TABLE outbox ALTER COLUMN kind DROP DEFAULT;
 ALTER TABLE outbox ALTER COLUMN sign_in_id DROP NOT NULL;
 ALTER TABLE outbox ADD COLUMN session_id TEXT COLLATE "C" REFERENCES session (id) ON DELETE CASCADE;

@@ -8,3 +8,6 @@ CREATE INDEX allowance_by_full_at ON allowance (full_at);
 
 -- SHA-256 of the device cookie, where the browser that asked had signed in with this address before.
 ALTER TABLE sign_in ADD COLUMN device TEXT;
+
+-- A session that is deleted takes its mails with it.
+CREATE INDEX outbox_by_session ON outbox (session_id) WHERE session_id IS NOT NULL;

@@ -16,7 +16,10 @@ pub fn environment() -> Result<HashMap<String, String>, Vec<String>> {
         Err(error) if error.not_found() => Ok(HashMap::new()),
         Err(error) => Err(error),
     }
-    .map_err(|_| {
+    .map_err(|error| {
+        if matches!(&error, dotenvy::Error::Io(io) if io.kind() == std::io::ErrorKind::PermissionDenied) {
+            return vec![".env may not be read by the user that this runs as. Give it to that user: chown USER .env".to_owned()];
+        }
         vec![".env cannot be read. Each line must be NAME=value; a value with spaces goes between quotes.".to_owned()]
     })?;
     let read =

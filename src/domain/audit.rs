@@ -1,7 +1,7 @@
 //! The audit log: who did what, and when. Entries are made here and written in the transaction that
 //! does what they tell of; where there is none, [`note`] writes them beside the request.
 //!
-//! No address is in it whole. The HMAC finds all entries of an address that is known; the masked
+//! No e-mail address is in it whole. The HMAC finds all entries of an address that is known; the masked
 //! address is for reading.
 
 use futures::FutureExt;

@@ -29,9 +29,9 @@ use crate::{
 };
 
 /// A click is answered within this, whatever Stripe and the database do.
-const LONGEST: Duration = Duration::from_millis(7_500);
+const LONGEST: Duration = Duration::from_millis(7_000);
 /// Of it, until Stripe's answers have to be there.
-const FOR_STRIPE: Duration = Duration::from_millis(7_250);
+const FOR_STRIPE: Duration = Duration::from_millis(6_750);
 /// Portal sessions that one session may open in a minute.
 const A_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// The calls of a click.
@@ -223,7 +223,7 @@ async fn is_still_theirs(
     let path = format!("v1/{}/{}", refetch::list_of(Kind::Customer), customer.id);
     let answer = match app.stripe.read_by(&path, deadline).await {
         Ok(answer) => answer,
-        Err(error) if error.is_not_allowed() => {
+        Err(error) if error.lacks_right() => {
             tracing::warn!(
                 permission = error.permission(),
                 "the key may not read customers: a change at Stripe counts for the portal when its event comes"

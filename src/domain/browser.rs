@@ -10,6 +10,8 @@ pub struct Visitor {
     pub browser: String,
     /// An address or a network; empty where it is not known.
     pub client: String,
+    /// The session that this browser had, which a sign-in ends.
+    pub session: Option<String>,
 }
 
 impl Visitor {

@@ -165,7 +165,7 @@ impl GovernorClock for OurClock {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
-        Duration::from_secs(u64::try_from(self.0.now()).unwrap_or_default())
+        self.0.steady()
     }
 }
 

@@ -26,8 +26,10 @@ pub async fn settle(store: &Store, livemode: bool, now: i64) -> store::Result<bo
             if let Some(known) = store::progress::get(tx, NAME).await? {
                 return Ok(known == word(true));
             }
-            store::progress::set(tx, NAME, word(livemode), now).await?;
-            Ok(livemode)
+            // A database from before this was kept is of the world of what is in it.
+            let found = store::customer::livemode(tx).await?.unwrap_or(livemode);
+            store::progress::set(tx, NAME, word(found), now).await?;
+            Ok(found)
         }
         .boxed()
     });

@@ -58,9 +58,11 @@ pub async fn run(app: App, stop: CancellationToken) {
 
 async fn forget_allowances(app: &App) -> store::Result<()> {
     let now = app.clock.now() * 1000;
-    app.store
-        .write(move |tx| async move { store::allowance::purge(tx, now).await }.boxed())
-        .await
+    until_none(app, move |tx| {
+        async move { store::allowance::purge(tx, now, MOST).await }.boxed()
+    })
+    .await
+    .map(drop)
 }
 
 /// How many payloads there are whose time is over.

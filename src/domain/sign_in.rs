@@ -327,6 +327,7 @@ async fn consume(app: &App, row: SignIn, visitor: &Visitor) -> store::Result<Opt
         .with_client(&visitor.client)
         .about(&row.id);
     let (masked, words) = (super::email::mask(&row.email), visitor.browser.clone());
+    let before = visitor.session.clone();
     let session = app
         .store
         .write(move |tx| {
@@ -339,6 +340,10 @@ async fn consume(app: &App, row: SignIn, visitor: &Visitor) -> store::Result<Opt
                 };
                 store::sign_in::end_all(tx, &email, now).await?;
                 let session = session::new(email, &words, now);
+                if let Some(before) = &before {
+                    // Its tokens may be somebody else's too, who planted them.
+                    store::session::end(tx, before, now).await?;
+                }
                 store::session::insert(tx, &session).await?;
                 store::audit::insert(tx, &entry.with_session(&session.id)).await?;
                 Ok(Some(session))

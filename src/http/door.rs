@@ -1,6 +1,8 @@
 //! What every request must be before anything looks at it: of a method that there is, for a target
 //! of the usual form, and for the host that is ours.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, Method, StatusCode, Uri, header, uri::Authority},
@@ -27,11 +29,14 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
         return StatusCode::BAD_REQUEST.into_response();
     }
     let is_of_any_host = OF_ANY_HOST.contains(&request.uri().path());
-    let Some(host) = asked_for(request.uri(), request.headers()) else {
-        return StatusCode::BAD_REQUEST.into_response();
-    };
-    if !is_of_any_host && !is_ours(&host, &config.frontend_url) {
-        return message::response(config, Message::WrongHost);
+    if !is_of_any_host {
+        let Some(host) = asked_for(request.uri(), request.headers()) else {
+            return StatusCode::BAD_REQUEST.into_response();
+        };
+        if !is_ours(&host, &config.frontend_url) {
+            tell_operator(site.app.clock.now());
+            return message::response(config, Message::WrongHost);
+        }
     }
     if request.uri().authority().is_some() {
         // What comes after reads the origin form alone.
@@ -39,6 +44,22 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
         *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
     }
     next.run(request).await
+}
+
+/// At most once in ten minutes: anybody can ask for another host, but a proxy that does not pass ours
+/// on closes the whole site.
+fn tell_operator(now: i64) {
+    static NEXT_LINE: AtomicI64 = AtomicI64::new(0);
+    let due = NEXT_LINE.load(Ordering::Relaxed);
+    let is_ours = now >= due
+        && NEXT_LINE
+            .compare_exchange(due, now + 600, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok();
+    if is_ours {
+        tracing::warn!(
+            "a request was for another host than FRONTEND_URL's and got 421; if visitors see that, let the proxy pass the Host header on as it is"
+        );
+    }
 }
 
 /// The host of the target counts before that of the header (RFC 9112, 3.2.2). `None` when there is

@@ -35,7 +35,12 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
     let status = response.status();
     if status == StatusCode::FOUND {
         // Ours are 303. This one is Leptos' own, to wherever the Referer says; nobody is sent there.
-        return Redirect::to("/billing").into_response();
+        let mut away = Redirect::to("/billing").into_response();
+        // The guard may have renewed the session on the way.
+        for line in response.headers().get_all(header::SET_COOKIE) {
+            away.headers_mut().append(header::SET_COOKIE, line.clone());
+        }
+        return away;
     }
     let is_error = status.is_client_error() || status.is_server_error();
     if !is_form || !is_error {

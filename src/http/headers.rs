@@ -74,8 +74,6 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
     // Pages are of one person and one moment. Files of the site say when they changed.
     let is_file = headers.contains_key(header::LAST_MODIFIED);
     let cache = if is_file { "no-cache" } else { "no-store" };
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static(cache));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     response
 }

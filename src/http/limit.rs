@@ -22,13 +22,15 @@ pub async fn layer(
 ) -> Response {
     let client = request.extensions().get().copied();
     let client = client.unwrap_or(Client::Unknown);
+    // Another site can make a browser ask for anything by GET: that must not take from its allowance.
     let allowed = match route.as_str() {
+        _ if request.method() != Method::POST => Ok(()),
         "/api/ask_link" => site.app.clients.may_ask(client),
         "/api/enter_code" | "/api/confirm_link" => site.app.clients.may_try(client),
         _ => Ok(()),
     };
     match allowed {
-        Err(seconds) if request.method() == Method::POST => {
+        Err(seconds) => {
             // Anybody can bring this about, so it must not fill a log that is kept.
             tracing::debug!(?client, "a client asks too often");
             let mut response = message::response(&site.app.config, Message::TooMany);
@@ -36,6 +38,6 @@ pub async fn layer(
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
             response
         }
-        _ => next.run(request).await,
+        Ok(()) => next.run(request).await,
     }
 }

@@ -71,6 +71,8 @@ impl Import {
                 .collect()
         };
         let stop = stop.child_token();
+        let names: Vec<_> = nouns.iter().copied().map(name_of).collect();
+        write_down(app, &format!("import of {}", names.join(", "))).await?;
         let lock = Lock::take(app, &stop).await.map_err(|error| told(&error))?;
         let Some(lock) = lock else {
             return Err(vec![format!(
@@ -78,8 +80,6 @@ impl Import {
             )]);
         };
         let client = app.stripe.at_rate(self.rate);
-        let names: Vec<_> = nouns.iter().copied().map(name_of).collect();
-        write_down(app, &format!("import of {}", names.join(", "))).await?;
         let mut show = Show::new(self.form);
         let result = import::run(app, &client, &nouns, &stop, |progress| show.tell(progress)).await;
         let is_ours = lock.release(app).await;

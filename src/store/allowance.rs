@@ -13,24 +13,39 @@ pub struct Rate {
 
 /// Takes one from the allowance `name`, if there is one. Whether there was.
 pub async fn take(tx: &mut Tx, name: &str, now: i64, rate: Rate) -> Result<bool> {
+    // Beyond it is only what was taken while the clock was wrong. Where nothing is taken, nothing is mended.
+    let latest = match rate.pause {
+        0 => i64::MAX,
+        pause => now + rate.burst * pause,
+    };
     const SQL: &str = "INSERT INTO allowance (name, full_at)
         VALUES ($1, CAST($2 AS BIGINT) + CAST($3 AS BIGINT))
         ON CONFLICT (name) DO UPDATE SET full_at =
-            (CASE WHEN allowance.full_at > $2 THEN allowance.full_at ELSE $2 END) + $3
+            (CASE WHEN allowance.full_at > $2 AND allowance.full_at <= $5
+                  THEN allowance.full_at ELSE $2 END) + $3
             WHERE allowance.full_at <= CAST($2 AS BIGINT) + CAST($4 AS BIGINT)
+               OR allowance.full_at > $5
         RETURNING full_at";
     let taken: Option<i64> = on!(tx, connection => sqlx::query_scalar(SQL)
         .bind(name)
         .bind(now)
         .bind(rate.pause)
         .bind((rate.burst - 1) * rate.pause)
+        .bind(latest)
         .fetch_optional(connection)
         .await)?;
     Ok(taken.is_some())
 }
 
-/// Forgets the allowances that are whole again: a missing row says the same.
-pub async fn purge(tx: &mut Tx, now: i64) -> Result<()> {
-    const SQL: &str = "DELETE FROM allowance WHERE full_at <= $1";
-    on!(tx, connection => sqlx::query(SQL).bind(now).execute(connection).await.map(drop))
+/// Forgets the allowances that are whole again, at most so many: a missing row says the same. Returns
+/// how many there were.
+pub async fn purge(tx: &mut Tx, now: i64, most: i64) -> Result<u64> {
+    const SQL: &str = "DELETE FROM allowance WHERE name IN
+        (SELECT name FROM allowance WHERE full_at <= $1 LIMIT $2)";
+    Ok(on!(tx, connection => sqlx::query(SQL)
+        .bind(now)
+        .bind(most)
+        .execute(connection)
+        .await?
+        .rows_affected()))
 }

@@ -49,6 +49,15 @@ pub async fn owned(tx: &mut Tx, principal: &Principal, id: &str) -> Result<Optio
         .await)
 }
 
+/// Of which mode the customers are, if there are any.
+pub async fn livemode(tx: &mut Tx) -> Result<Option<bool>> {
+    const SQL: &str = "SELECT CAST(livemode AS BIGINT) FROM customer LIMIT 1";
+    let found: Option<i64> = on!(tx, connection => sqlx::query_scalar(SQL)
+        .fetch_optional(connection)
+        .await)?;
+    Ok(found.map(|livemode| livemode != 0))
+}
+
 /// Whether anybody of that mode is under the address.
 pub async fn exists(tx: &mut Tx, email: &str, livemode: bool) -> Result<bool> {
     const SQL: &str = "SELECT id FROM customer

@@ -55,6 +55,19 @@ pub async fn claim(tx: &mut Tx, name: &str, holder: &str, now: i64, lost: i64) -
     Ok(claimed.is_some())
 }
 
+/// Keeps the name the holder's for a while more, if it still is.
+pub async fn sign(tx: &mut Tx, name: &str, holder: &str, now: i64) -> Result<bool> {
+    const SQL: &str = "UPDATE progress SET changed_at = $3 WHERE name = $1 AND value = $2";
+    Ok(on!(tx, connection => sqlx::query(SQL)
+        .bind(name)
+        .bind(holder)
+        .bind(now)
+        .execute(connection)
+        .await?
+        .rows_affected())
+        > 0)
+}
+
 /// Gives the name back, if it is still the holder's.
 pub async fn release(tx: &mut Tx, name: &str, holder: &str) -> Result<bool> {
     const SQL: &str = "DELETE FROM progress WHERE name = $1 AND value = $2";

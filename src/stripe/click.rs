@@ -18,16 +18,22 @@ use crate::clock;
 /// The longest wait for a turn.
 const LONGEST_QUEUE: Duration = Duration::from_secs(2);
 /// One try takes no longer, so that there is time for another.
-const ONE_TRY: Duration = Duration::from_millis(3_500);
+const ONE_TRY: Duration = Duration::from_secs(3);
 /// Between the two, more or less.
 const PAUSE: Duration = Duration::from_millis(250);
 /// With less time than this another try is of no use.
 const WORTH_A_TRY: Duration = Duration::from_secs(2);
 
 impl Client {
-    /// Waits for the turn of so many calls, which are then to be made side by side.
+    /// Waits for the turn of so many calls, which are then to be made side by side. What fails in the
+    /// background keeps nobody from the portal; what Stripe or a proxy asked for does.
     pub async fn admit(&self, calls: NonZeroU32) -> Result<(), Error> {
-        if self.pace.rest().or_else(|| self.clicks.rest()).is_some() {
+        if self
+            .pace
+            .asked_rest()
+            .or_else(|| self.clicks.rest())
+            .is_some()
+        {
             return Err(Error::Resting);
         }
         tokio::time::timeout(LONGEST_QUEUE, self.pace.turns(calls))

@@ -265,6 +265,13 @@ impl Error {
         self.status() == Some(StatusCode::FORBIDDEN)
     }
 
+    /// The same in Stripe's own words: a 403 may also be that of a proxy on the way, which knows nothing
+    /// of rights.
+    pub fn lacks_right(&self) -> bool {
+        self.is_not_allowed()
+            && matches!(self, Error::Refused { message, .. } if message.contains("permission"))
+    }
+
     /// Whether the key is to blame: Stripe does not take it, or it has no such right.
     pub fn is_about_key(&self) -> bool {
         self.status() == Some(StatusCode::UNAUTHORIZED) || self.is_not_allowed()

@@ -42,8 +42,12 @@ struct Failures {
 
 impl Pace {
     pub fn new(per_second: NonZeroU32) -> Pace {
-        // What may go at once goes beside the steady rate, and both together are to be the limit.
-        let steady = per_second.get().saturating_sub(AT_ONCE.get());
+        // What may go at once goes beside the steady rate, and both together are to be the limit. Of a
+        // small rate, which is asked for by hand, nothing is taken.
+        let steady = match per_second.get() {
+            small @ ..10 => small,
+            rate => rate - AT_ONCE.get(),
+        };
         let steady = NonZeroU32::new(steady).unwrap_or(NonZeroU32::MIN);
         Pace {
             limiter: RateLimiter::direct(Quota::per_second(steady).allow_burst(AT_ONCE)),
@@ -67,12 +71,16 @@ impl Pace {
 
     /// How long Stripe is to be left alone from now.
     pub fn rest(&self) -> Option<Duration> {
+        self.asked_rest().max(self.circuit.rest())
+    }
+
+    /// How long Stripe, or a proxy on the way, has asked to be left alone.
+    pub fn asked_rest(&self) -> Option<Duration> {
         let asked = *self
             .asked_until
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let asked = asked.map(|until| until.saturating_duration_since(Instant::now()));
-        let left = asked.max(self.circuit.rest())?;
+        let left = asked?.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }
 

@@ -14,6 +14,7 @@ use crate::{
 };
 
 on_both_engines!(
+    checklist_13_what_other_sites_make_a_browser_ask_for_takes_nothing,
     checklist_13_an_address_gets_three_mails_and_then_one_an_hour,
     checklist_13_a_browser_gets_no_second_mail_within_a_minute,
     checklist_13_a_client_asks_five_times_and_then_once_a_minute,
@@ -238,4 +239,21 @@ async fn checklist_9_a_client_tries_thirty_codes_a_minute(engine: Engine) {
     app.clock.advance(2);
     let answer = browser.post("/api/confirm_link", &[]).await;
     assert_redirect(&answer, "/sign-in/confirm");
+}
+
+/// A picture on another page can be any address of ours: the browser asks for it by GET.
+async fn checklist_13_what_other_sites_make_a_browser_ask_for_takes_nothing(engine: Engine) {
+    let app = spawn_app(engine).await;
+    app.known("ada@example.com").await;
+    let mut browser = app.browser();
+    for path in ["/api/ask_link", "/api/enter_code", "/api/confirm_link"] {
+        for _ in 0..40 {
+            assert_eq!(
+                browser.send("GET", path, None).await.status(),
+                405,
+                "{path}"
+            );
+        }
+    }
+    app.ask(&mut browser, "ada@example.com").await;
 }

@@ -27,12 +27,15 @@ use tokio::{
 
 const HALF_HEADS: usize = 2_000;
 const HALF_BODIES: usize = 1_000;
-const VISITS: usize = 2_000;
+/// Few enough to be over before the first of the crowd is cut off.
+const VISITS: usize = 1_000;
 /// The program lets a silent connection live for 10 seconds.
 const ALL_CLOSED: Duration = Duration::from_secs(12);
 const ENDED: Duration = Duration::from_secs(15);
 /// A machine that does something else for a moment is no fault of ours.
 const ROUNDS: usize = 3;
+const NOT_NOTICED: &str = "checklist_61_a_crowd_that_says_nothing_is_not_noticed";
+const ENDS_IN_TIME: &str = "checklist_61_the_program_ends_in_time_in_a_crowd";
 const SECRET: &str = "whsec_test_billhook";
 
 fn main() -> ExitCode {
@@ -45,10 +48,11 @@ fn main() -> ExitCode {
         .skip(1)
         .filter(|argument| !argument.starts_with('-'))
         .collect();
+    let names = [NOT_NOTICED, ENDS_IN_TIME];
     if !filters.is_empty()
         && !filters
             .iter()
-            .any(|filter| "checklist_61_".contains(filter.as_str()))
+            .any(|filter| names.iter().any(|name| name.contains(filter.as_str())))
     {
         return ExitCode::SUCCESS;
     }
@@ -56,14 +60,8 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let results = [
-        (
-            "checklist_61_a_crowd_that_says_nothing_is_not_noticed",
-            runtime.block_on(not_noticed()),
-        ),
-        (
-            "checklist_61_the_program_ends_in_time_in_a_crowd",
-            runtime.block_on(ends_in_time()),
-        ),
+        (NOT_NOTICED, runtime.block_on(not_noticed())),
+        (ENDS_IN_TIME, runtime.block_on(ends_in_time())),
     ];
     let mut failed = 0;
     for (name, result) in &results {

@@ -18,7 +18,7 @@ const SIGN_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Lock {
     holder: String,
-    _signs_end_with_it: DropGuard,
+    signs_end_with_it: DropGuard,
 }
 
 impl Lock {
@@ -34,7 +34,7 @@ impl Lock {
         tokio::spawn(ended.clone().run_until_cancelled_owned(async move {
             loop {
                 tokio::time::sleep(SIGN_EVERY).await;
-                match claim(&app, &mine).await {
+                match sign(&app, &mine).await {
                     Ok(true) => {}
                     Ok(false) => return lost.cancel(),
                     Err(error) => tracing::warn!(%error, "the import could not say that it runs"),
@@ -43,13 +43,17 @@ impl Lock {
         }));
         Ok(Some(Lock {
             holder,
-            _signs_end_with_it: ended.drop_guard(),
+            signs_end_with_it: ended.drop_guard(),
         }))
     }
 
     /// Lets the next one begin. `false` if another has taken it over.
     pub async fn release(self, app: &App) -> store::Result<bool> {
-        let holder = self.holder.clone();
+        let Lock {
+            holder,
+            signs_end_with_it,
+        } = self;
+        drop(signs_end_with_it);
         app.store
             .write(move |tx| {
                 async move { store::progress::release(tx, NAME, &holder).await }.boxed()
@@ -64,5 +68,13 @@ async fn claim(app: &App, holder: &str) -> store::Result<bool> {
         .write(move |tx| {
             async move { store::progress::claim(tx, NAME, &holder, now, now - LOST).await }.boxed()
         })
+        .await
+}
+
+/// Says that the holder is still at it. Never takes what was given back.
+async fn sign(app: &App, holder: &str) -> store::Result<bool> {
+    let (holder, now) = (holder.to_owned(), app.clock.now());
+    app.store
+        .write(move |tx| async move { store::progress::sign(tx, NAME, &holder, now).await }.boxed())
         .await
 }

@@ -45,7 +45,10 @@ fn praise(url: &str) -> String {
     let has = |part: fn(&Url) -> bool| url.as_ref().is_some_and(part);
     let encrypted = if has(|url| url.scheme() == "smtps") {
         "TLS holds"
-    } else if has(|url| url.query_pairs().any(|(name, _)| name == "tls")) {
+    } else if has(|url| {
+        url.query_pairs()
+            .any(|pair| pair == ("tls".into(), "required".into()))
+    }) {
         "STARTTLS holds"
     } else {
         "it is on this machine, without TLS"
