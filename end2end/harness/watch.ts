@@ -46,7 +46,7 @@ export class Watch {
   }
 
   private attachPage(page: Page): void {
-    page.on('console', (message) => this.report(`console ${message.type()}: ${message.text()}`));
+    page.on('console', (message) => this.report(`console ${message.type()}: ${message.text()} (${message.location().url})`));
     page.on('pageerror', (error) => this.report(`script error: ${error.message}`));
   }
 

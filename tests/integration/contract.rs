@@ -496,7 +496,7 @@ async fn a_name_is_one_holders_until_it_is_given_back_or_lost(engine: Engine) {
     };
     assert!(claim("a", 100, 40).await);
     assert!(claim("a", 110, 50).await, "a while more");
-    assert!(run!(&store, tx => progress::sign(tx, "import", "a", 111)));
+    assert!(run!(&store, tx => progress::sign(tx, "import", "a", 110)));
     assert!(!run!(&store, tx => progress::sign(tx, "import", "b", 111)));
     assert!(!claim("b", 120, 60).await);
     assert!(!claim("b", 169, 109).await);
@@ -1151,10 +1151,12 @@ async fn allowances_come_back_evenly(engine: Engine) {
     }
     assert_eq!(taken, 3);
     assert_eq!(run!(&store, tx => allowance::purge(tx, begin + 100, 1)), 1);
-    assert!(run!(&store, tx => allowance::purge(tx, begin + 100, 9)) > 0);
+    while run!(&store, tx => allowance::purge(tx, begin + 100, 1)) > 0 {}
     let rest = dump(&store, "allowance").await;
-    assert!(rest.contains("ada") && rest.contains("many"), "{rest}");
-    assert!(!rest.contains("bob") && !rest.contains("eve"), "{rest}");
+    assert!(rest.contains("many"), "{rest}");
+    for whole in ["ada", "bob", "eve"] {
+        assert!(!rest.contains(whole), "{whole}: {rest}");
+    }
 }
 
 async fn what_has_had_its_time_is_purged(engine: Engine) {

@@ -103,7 +103,10 @@ async fn checklist_33_a_row_of_the_same_second_is_mended_a_moment_later(engine: 
 async fn checklist_33_a_key_that_may_not_read_goes_on_without(engine: Engine) {
     let app = spawn_app(engine).await;
     let mine = app.customer_at_stripe("ada@example.com").await;
-    let refusal = json!({ "path": "/v1/customers", "status": 403 });
+    let message = "The provided key 'rk_test_***' does not have the required permissions for this \
+        endpoint on account 'acct_1Fake'.";
+    let body = json!({ "error": { "type": "invalid_request_error", "message": message } });
+    let refusal = json!({ "path": "/v1/customers", "status": 403, "body": body.to_string() });
     app.control("POST", "faults", refusal).await;
     let mut ada = app.signed_in("ada@example.com").await;
     let read = format!("/v1/customers/{mine}");
