@@ -185,7 +185,7 @@ test('checklist 39: more than ten clicks a minute are asked to wait', async ({ p
   await expect(card(page, 'Home')).toBeVisible();
 });
 
-test('the way back from the portal finds a list that works', async ({ page, shop }) => {
+test('checklist 37: the way back from the portal finds a list that works', async ({ page, shop }) => {
   await shop.customer({ name: 'Home' });
   await signIn(page, shop.address);
   await manage(page, 'Home').click();
