@@ -20,7 +20,7 @@ const [start, end] = ['<!-- made by scripts/security.mjs -->', '<!-- until here 
 
 const demands = {
   1: 'Asking for a link tells nothing about the address, by answer or by time',
-  2: 'Nothing in the database, a backup or a log signs in',
+  2: 'Nothing in the database or a log signs in',
   3: 'Opening a link, however often, uses nothing up',
   4: 'A scanner that runs scripts and presses buttons gets no session',
   5: 'A link signs in only the browser that asked for it',
@@ -61,9 +61,9 @@ const demands = {
   63: 'Pages come alive under the content security policy',
   64: 'Every answer has its protective headers',
   65: 'A panic is one answer with an id, and forged client addresses are ignored',
-  66: 'Secrets and addresses are in no log',
-  67: 'Payloads are kept for a limited time and shown with care',
-  68: 'A person can be erased, and what has had its time is deleted',
+  66: 'No secret is in a log; keys and addresses are masked in what Stripe says',
+  67: 'Payloads are kept for a limited time (masking what is shown is missing)',
+  68: 'What has had its time is deleted (erasing a person in one step is missing)',
   69: 'Who did what is written down, and cannot be changed',
   70: 'Weak or unsafe settings are refused at the start',
   71: 'Commands can be interrupted and repeated',
