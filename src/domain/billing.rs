@@ -223,7 +223,7 @@ async fn is_still_theirs(
     let path = format!("v1/{}/{}", refetch::list_of(Kind::Customer), customer.id);
     let answer = match app.stripe.read_by(&path, deadline).await {
         Ok(answer) => answer,
-        Err(error) if error.lacks_right() => {
+        Err(error) if error.is_not_allowed() => {
             tracing::warn!(
                 permission = error.permission(),
                 "the key may not read customers: a change at Stripe counts for the portal when its event comes"

@@ -2,22 +2,14 @@
 //! (by address, by device, and mails in all); what need not is in memory (by client).
 
 use std::{
-    hash::Hash,
     net::{Ipv4Addr, Ipv6Addr},
     num::NonZeroU32,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
+    sync::Arc,
 };
 
-use governor::{
-    Quota, RateLimiter, clock::Clock as GovernorClock, middleware::NoOpMiddleware,
-    state::keyed::HashMapStateStore,
-};
+use governor::Quota;
 
-use super::{App, email::Email, keys, keys::Purpose};
+use super::{App, budget::Budget, email::Email, keys, keys::Purpose};
 use crate::{
     clock::{self, Clock},
     store::allowance::Rate,
@@ -141,32 +133,11 @@ pub struct Clients(Arc<Limiters>);
 #[derive(Debug)]
 struct Limiters {
     /// Questions for a mail: five, and then one a minute.
-    asking: Limiter<Client>,
+    asking: Budget<Client>,
     /// The same of those who cannot be told apart: one a minute.
-    asking_unknown: Limiter<()>,
+    asking_unknown: Budget<()>,
     /// Codes and links that are tried.
-    trying: Limiter<Client>,
-    clock: Clock,
-    swept_at: AtomicI64,
-}
-
-type Limiter<K> = RateLimiter<
-    K,
-    HashMapStateStore<K>,
-    OurClock,
-    NoOpMiddleware<<OurClock as GovernorClock>::Instant>,
->;
-
-/// Our clock as governor reads one, so that tests move it.
-#[derive(Clone, Debug)]
-struct OurClock(Clock);
-
-impl GovernorClock for OurClock {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.0.steady()
-    }
+    trying: Budget<Client>,
 }
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;
@@ -174,50 +145,25 @@ const FIVE: NonZeroU32 = NonZeroU32::new(5).unwrap();
 const THIRTY: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
 impl Clients {
-    pub fn new(clock: Clock) -> Clients {
-        let per_minute = Quota::per_minute;
+    pub fn new(clock: &Clock) -> Clients {
+        let asking = Quota::per_minute(ONE);
         Clients(Arc::new(Limiters {
-            asking: limiter(per_minute(ONE).allow_burst(FIVE), &clock),
-            asking_unknown: limiter(per_minute(ONE), &clock),
-            trying: limiter(per_minute(THIRTY), &clock),
-            swept_at: AtomicI64::new(clock.now()),
-            clock,
+            asking: Budget::new(asking.allow_burst(FIVE), clock.clone()),
+            asking_unknown: Budget::new(asking, clock.clone()),
+            trying: Budget::new(Quota::per_minute(THIRTY), clock.clone()),
         }))
     }
 
     /// Whether the client may ask for a mail now, or how many seconds it has to wait.
     pub fn may_ask(&self, client: Client) -> Result<(), u64> {
-        self.sweep();
         match client {
-            Client::Unknown => check(&self.0.asking_unknown, &()),
-            known => check(&self.0.asking, &known),
+            Client::Unknown => self.0.asking_unknown.spend(&()),
+            known => self.0.asking.spend(&known),
         }
     }
 
     /// Whether the client may try a code or a link now, or how many seconds it has to wait.
     pub fn may_try(&self, client: Client) -> Result<(), u64> {
-        self.sweep();
-        check(&self.0.trying, &client)
+        self.0.trying.spend(&client)
     }
-
-    /// Forgets now and then who has all of the allowance again.
-    fn sweep(&self) {
-        let now = self.0.clock.now();
-        if now - self.0.swept_at.load(Ordering::Relaxed) >= 60 {
-            self.0.swept_at.store(now, Ordering::Relaxed);
-            self.0.asking.retain_recent();
-            self.0.trying.retain_recent();
-        }
-    }
-}
-
-fn limiter<K: Hash + Eq + Clone>(quota: Quota, clock: &Clock) -> Limiter<K> {
-    RateLimiter::new(quota, HashMapStateStore::default(), OurClock(clock.clone()))
-}
-
-fn check<K: Hash + Eq + Clone>(limiter: &Limiter<K>, key: &K) -> Result<(), u64> {
-    limiter.check_key(key).map_err(|refused| {
-        let wait = refused.wait_time_from(limiter.clock().now());
-        (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
-    })
 }

@@ -1,8 +1,6 @@
 //! What every request must be before anything looks at it: of a method that there is, for a target
 //! of the usual form, and for the host that is ours.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, Method, StatusCode, Uri, header, uri::Authority},
@@ -11,7 +9,7 @@ use axum::{
 };
 use url::Url;
 
-use super::Site;
+use super::{Site, seldom::Seldom};
 use crate::pages::message::{self, Message};
 
 /// Probes ask by address, and a signature proves more than a name that proxies may rewrite.
@@ -46,18 +44,13 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
     next.run(request).await
 }
 
-/// At most once in ten minutes: anybody can ask for another host, but a proxy that does not pass ours
-/// on closes the whole site.
+/// Anybody can ask for another host, but a proxy that does not pass ours on closes the whole site.
 fn tell_operator(now: i64) {
-    static NEXT_LINE: AtomicI64 = AtomicI64::new(0);
-    let due = NEXT_LINE.load(Ordering::Relaxed);
-    let is_ours = now >= due
-        && NEXT_LINE
-            .compare_exchange(due, now + 600, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok();
-    if is_ours {
+    static MISLED: Seldom = Seldom::new(600);
+    if let Some(count) = MISLED.count(now) {
         tracing::warn!(
-            "a request was for another host than FRONTEND_URL's and got 421; if visitors see that, let the proxy pass the Host header on as it is"
+            count,
+            "requests were for another host than FRONTEND_URL's and got 421; if visitors see that, let the proxy pass the Host header on as it is"
         );
     }
 }

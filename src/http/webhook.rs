@@ -1,10 +1,7 @@
 //! `POST /webhooks/stripe`. A 200 says that the event is on disk; anything else makes Stripe send
 //! it again. Nothing is written for a body whose signature is not good.
 
-use std::{
-    sync::atomic::{AtomicI64, AtomicU64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use axum::{
     body::{Body, to_bytes},
@@ -13,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::Site;
+use super::{Site, seldom::Seldom};
 use crate::{
     domain::sync::Outcome,
     stripe::{Event, signature},
@@ -113,19 +110,10 @@ fn words(outcome: Outcome) -> &'static str {
     }
 }
 
-/// At most one line in ten seconds, with how many it stands for: anybody can send bad signatures,
-/// and nobody is to fill the disk with our log.
+/// With how many it stands for: anybody can send bad signatures.
 fn log_sometimes(now: i64, refusal: signature::Refusal) {
-    static REFUSED: AtomicU64 = AtomicU64::new(0);
-    static NEXT_LINE: AtomicI64 = AtomicI64::new(0);
-    REFUSED.fetch_add(1, Ordering::Relaxed);
-    let due = NEXT_LINE.load(Ordering::Relaxed);
-    let is_ours = now >= due
-        && NEXT_LINE
-            .compare_exchange(due, now + 10, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok();
-    if is_ours {
-        let count = REFUSED.swap(0, Ordering::Relaxed);
+    static REFUSED: Seldom = Seldom::new(10);
+    if let Some(count) = REFUSED.count(now) {
         tracing::warn!(%refusal, count, "webhooks refused");
     }
 }

@@ -138,6 +138,12 @@ fn usual(status: StatusCode) -> ApiError {
     if status == StatusCode::TOO_MANY_REQUESTS {
         return ApiError::rate_limited();
     }
+    if status == StatusCode::FORBIDDEN {
+        return ApiError::new(
+            status,
+            "The provided key does not have the required permissions for this endpoint: asked for at /_sandbox/faults.",
+        );
+    }
     ApiError::new(
         status,
         "An error on order: this answer was asked for at /_sandbox/faults.",

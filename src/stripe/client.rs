@@ -260,16 +260,12 @@ impl Error {
         }
     }
 
-    /// Whether Stripe says that the key has no such right.
+    /// Whether Stripe says that the key has no such right. A 403 may also be that of a proxy on the way,
+    /// which knows nothing of rights.
     pub fn is_not_allowed(&self) -> bool {
-        self.status() == Some(StatusCode::FORBIDDEN)
-    }
-
-    /// The same in Stripe's own words: a 403 may also be that of a proxy on the way, which knows nothing
-    /// of rights.
-    pub fn lacks_right(&self) -> bool {
-        self.is_not_allowed()
-            && matches!(self, Error::Refused { message, .. } if message.contains("permission"))
+        matches!(self, Error::Refused { status, message, permission, .. }
+            if *status == StatusCode::FORBIDDEN
+                && (permission.is_some() || message.contains("permission")))
     }
 
     /// Whether the key is to blame: Stripe does not take it, or it has no such right.
