@@ -25,8 +25,9 @@ use crate::{
 
 /// Events that are taken at once: few, so that those that come in do not wait long for the writer.
 const MOST: i64 = 64;
-/// Events that are made due in one transaction.
-const REPLAYED_AT_ONCE: usize = 512;
+/// Events that are made due in one transaction: a server beside this process waits for SQLite's lock in
+/// steps that grow, and is to find it free in the first few.
+const REPLAYED_AT_ONCE: usize = 128;
 /// Between two of them. A server beside this process finds SQLite's lock free only when it looks.
 const A_BREATH: Duration = Duration::from_millis(10);
 /// Seconds after which events whose worker has died are taken by another.

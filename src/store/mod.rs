@@ -77,6 +77,10 @@ fn cannot_work(error: &dyn DatabaseError) -> bool {
 /// 503 within 5 seconds.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// A connection that was used so short a time ago is taken to be good: to ask each time would add a round
+/// trip to every commit.
+const UNTRIED: Duration = Duration::from_secs(1);
+
 /// Nobody waits longer for a transaction, which goes on or ends by itself: when the machine of Postgres
 /// is gone, nothing else may tell.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -149,6 +153,16 @@ impl Store {
                 })
                 .max_connections(16)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
+                .test_before_acquire(false)
+                .before_acquire(|connection, seen| {
+                    async move {
+                        if seen.idle_for > UNTRIED {
+                            connection.ping().await?;
+                        }
+                        Ok(true)
+                    }
+                    .boxed()
+                })
                 .connect_with(options)
                 .await?;
             Ok(Store::Postgres(pool))
@@ -159,6 +173,8 @@ impl Store {
         let pool = || {
             SqlitePoolOptions::new()
                 .acquire_timeout(ACQUIRE_TIMEOUT)
+                // It was looked at when it came back, and a file does not hang up.
+                .test_before_acquire(false)
                 .after_release(|connection, _| is_over(connection).boxed())
         };
         let writer = pool()
