@@ -22,6 +22,7 @@ mod order;
 pub mod outbox;
 pub mod purge;
 pub mod refetch;
+pub mod room;
 pub mod session;
 pub mod sign_in;
 pub mod sweep;

@@ -3,6 +3,7 @@
 
 mod account;
 mod audit;
+mod backup;
 pub mod doctor;
 mod events;
 mod import;
@@ -21,6 +22,7 @@ use crate::{
 
 pub use account::Account;
 pub use audit::Audit;
+pub use backup::Backup;
 pub use events::Events;
 pub use import::Import;
 
@@ -54,6 +56,8 @@ pub enum Command {
     /// Delete what has had its time: payloads of events after EVENT_RETENTION_DAYS, sign-ins, sessions.
     /// Shows how much of them there is; does it with --yes
     Purge(Purge),
+    /// Copy SQLite's database, in use or not, into a file that can be put in its place
+    Backup(Backup),
     /// Sign an address out
     Account(Account),
 }
@@ -71,6 +75,7 @@ pub async fn run(
         Command::Audit(audit) => unless(&stop, audit.run(&app)).await,
         Command::Sweep(form) => unless(&stop, sweep_now(&app, form)).await,
         Command::Purge(purge) => unless(&stop, purge.run(&app)).await,
+        Command::Backup(backup) => unless(&stop, backup.run(&app)).await,
         Command::Account(account) => unless(&stop, account.run(&app)).await,
     };
     app.store.close().await;

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod customer;
 pub mod event;
 pub mod examine;
+pub mod file;
 pub mod many;
 pub mod mirror;
 pub mod outbox;
@@ -26,6 +27,7 @@ use futures::{FutureExt, future::BoxFuture};
 use sqlx::{
     ConnectOptions, Connection, Executor, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool,
     error::DatabaseError,
+    migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{
         SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
@@ -81,6 +83,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// is gone, nothing else may tell.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often, and how long apart, another process is waited for that changes the tables.
+const MIGRATION_TRIES: usize = 10;
+const MIGRATION_PAUSE: Duration = Duration::from_millis(200);
+
 /// The database. Clones share their connections.
 #[derive(Clone, Debug)]
 pub enum Store {
@@ -127,6 +133,9 @@ impl Store {
         } else {
             Store::open(url).await?
         };
+        if let Store::Sqlite { writer, .. } = &store {
+            file::check(writer, &promised()).await?;
+        }
         store.migrate().await?;
         Ok(store)
     }
@@ -176,7 +185,20 @@ impl Store {
 
     async fn migrate(&self) -> Result<()> {
         match self {
-            Store::Sqlite { writer, .. } => sqlx::migrate!("migrations/sqlite").run(writer).await?,
+            Store::Sqlite { writer, .. } => {
+                let migrator = sqlx::migrate!("migrations/sqlite");
+                // Unlike with Postgres, sqlx has no lock here: of two processes that start at once one
+                // fails, and then finds done what it wanted to do.
+                for _ in 0..MIGRATION_TRIES {
+                    match migrator.run(writer).await {
+                        Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) => {
+                            tokio::time::sleep(MIGRATION_PAUSE).await;
+                        }
+                        done => return Ok(done?),
+                    }
+                }
+                migrator.run(writer).await?;
+            }
             Store::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await?,
         }
         Ok(())
@@ -300,15 +322,28 @@ impl Tx {
 /// Durable as an acknowledgement demands: with WAL, FULL syncs at every commit, so that an event
 /// answered 200 survives a power loss.
 fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
-    let synchronous = if teeth::bites(Tooth::SynchronousOff) {
-        SqliteSynchronous::Off
-    } else {
-        SqliteSynchronous::Full
+    let synchronous = match is_full() {
+        true => SqliteSynchronous::Full,
+        false => SqliteSynchronous::Off,
     };
     Ok(usual_options(url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous))
+}
+
+fn is_full() -> bool {
+    !teeth::bites(Tooth::SynchronousOff)
+}
+
+/// What SQLite has to say of a connection that was made with [`sqlite_options`].
+fn promised() -> [(&'static str, &'static str); 4] {
+    [
+        ("journal_mode", "wal"),
+        ("synchronous", if is_full() { "2" } else { "0" }),
+        ("foreign_keys", "1"),
+        ("busy_timeout", "5000"),
+    ]
 }
 
 /// What holds for a connection alone.

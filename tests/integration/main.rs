@@ -17,6 +17,7 @@ mod devices;
 mod disk;
 mod doctor;
 mod doors;
+mod drills;
 mod engines;
 mod entitlements;
 mod helpers;

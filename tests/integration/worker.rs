@@ -22,7 +22,7 @@ use crate::{
 };
 
 on_both_engines!(
-    an_open_tie_is_settled_by_asking_stripe,
+    checklist_47_an_open_tie_is_settled_by_asking_stripe_once,
     a_key_that_may_not_read_takes_events_as_they_are,
     a_tie_with_a_purged_event_is_settled_by_asking_stripe,
     tiers_that_were_read_once_are_kept,
@@ -84,7 +84,7 @@ pub fn open_tie(id: &str, second: i64) -> [Value; 2] {
     })
 }
 
-async fn an_open_tie_is_settled_by_asking_stripe(engine: Engine) {
+async fn checklist_47_an_open_tie_is_settled_by_asking_stripe_once(engine: Engine) {
     let app = spawn_app(engine).await;
     let real = at_stripe(&app, &[("email", "ada@example.com"), ("name", "The last")]).await;
     let id = real["id"].as_str().unwrap();

@@ -1,26 +1,24 @@
 //! The database, as it is: looked at without making or changing anything.
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{path::Path, time::Duration};
 
-use rustix::fs::{Access, FsWord, NFS_SUPER_MAGIC, access, statfs, statvfs};
-use sqlx::sqlite::SqliteConnectOptions;
+use rustix::fs::{Access, access};
 
 use super::Finding;
 use crate::{
     clock::Clock,
     config::Around,
-    domain::mode,
-    store::{self, Store, examine},
+    domain::{mode, room::LITTLE},
+    store::{
+        self, Store, examine,
+        file::{self, nearest},
+    },
 };
 
 const CHECK: &str = "database";
 const NEEDED: &str = "DATABASE_URL";
-/// Megabytes below which a disk is nearly full.
-const LITTLE: u64 = 500;
 /// A file of many gigabytes takes longer to be read through than anybody waits.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Network file systems besides NFS: CIFS, SMB 2 and 9p.
-const OTHER_NETWORKS: [FsWord; 3] = [0xFF53_4D42, 0xFE53_4D42, 0x0102_1997];
 
 /// What was found, and which of Stripe's worlds the database is of, if it is of one.
 pub async fn examine(around: &Around, clock: &Clock) -> (Vec<Finding>, Option<bool>) {
@@ -31,7 +29,7 @@ pub async fn examine(around: &Around, clock: &Clock) -> (Vec<Finding>, Option<bo
     let url = config.database_url.expose();
     let mut findings = Vec::new();
     if url.starts_with("sqlite:") {
-        let Ok(options) = SqliteConnectOptions::from_str(url) else {
+        let Some(file) = file::of_url(url) else {
             let finding = Finding::failure(
                 CHECK,
                 "DATABASE_URL cannot be read.",
@@ -39,10 +37,9 @@ pub async fn examine(around: &Around, clock: &Clock) -> (Vec<Finding>, Option<bo
             );
             return (vec![finding], None);
         };
-        let file = options.get_filename();
-        findings.extend(place(file));
+        findings.extend(place(&file));
         if !file.exists() {
-            findings.push(future(file));
+            findings.push(future(&file));
             return (findings, None);
         }
     }
@@ -128,19 +125,14 @@ fn place(file: &Path) -> Vec<Finding> {
     let Some(folder) = nearest(file) else {
         return findings;
     };
-    let is_remote = statfs(folder).is_ok_and(|system| {
-        let kind = system.f_type & 0xFFFF_FFFF;
-        kind == NFS_SUPER_MAGIC || OTHER_NETWORKS.contains(&kind)
-    });
-    if is_remote {
+    if file::is_remote(folder) {
         findings.push(Finding::failure(
             CHECK,
             "The file is on a network file system, where SQLite loses data.",
             "Set DATABASE_URL to a file on a disk of this machine, or use Postgres.",
         ));
     }
-    let room = statvfs(folder).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) >> 20);
-    if let Ok(megabytes) = room
+    if let Some(megabytes) = file::room(folder)
         && megabytes < LITTLE
     {
         findings.push(Finding::warning(
@@ -169,18 +161,6 @@ fn future(file: &Path) -> Finding {
         "Its file is not there, and cannot be made where it would be.",
         "Make the folder that DATABASE_URL names, and give it to the user that runs Billhook.",
     )
-}
-
-/// The first thing above the file that exists: a folder, if all is well.
-fn nearest(file: &Path) -> Option<&Path> {
-    let folders = file.ancestors().skip(1).map(|folder| {
-        if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        }
-    });
-    folders.into_iter().find(|folder| folder.exists())
 }
 
 fn broken(error: &store::Error) -> Finding {
