@@ -295,7 +295,7 @@ async fn checklist_39_who_waits_too_long_for_a_turn_is_told() {
     let client = client.at_rate(NonZeroU32::MIN);
     let two = NonZeroU32::new(2).unwrap();
     let began = Instant::now();
-    let turns = (0..4).map(|_| client.admit(two));
+    let turns = (0..4).map(|_| client.admit("cus_1", two));
     let turns = futures::future::join_all(turns).await;
     assert!(
         began.elapsed() < Duration::from_secs(3),
