@@ -8,17 +8,20 @@
 )]
 
 mod access;
+mod apart;
 mod audit;
 mod clocks;
 mod contract;
 mod crash;
 mod crowds;
+mod deadlines;
 mod devices;
 mod disk;
 mod doctor;
 mod doors;
 mod engines;
 mod entitlements;
+mod fuzz;
 mod helpers;
 mod hostile;
 mod imports;
@@ -26,7 +29,9 @@ mod leases;
 mod limits;
 mod mail_server;
 mod mails;
+mod matrix;
 mod nouns;
+mod odd;
 mod operator;
 mod ordering;
 mod payloads;
@@ -34,6 +39,7 @@ mod poison;
 mod portal;
 mod portal_faults;
 mod portal_reads;
+mod readers;
 mod sandbox_billing;
 mod sandbox_orders;
 mod sandbox_portal;
