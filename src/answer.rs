@@ -1,6 +1,8 @@
 //! What a server function may do besides returning a value: find out who is asking, redirect, set
 //! cookies. The one place that touches Leptos' request and answer.
 
+use std::time::Instant;
+
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
@@ -13,7 +15,9 @@ use crate::{
         limits::Client,
         sign_in::Entry,
     },
+    http::deadline::Arrived,
     model::ApiError,
+    pages::message::RETRY_AFTER,
     store::{self, Principal},
 };
 
@@ -34,6 +38,13 @@ pub fn headers() -> HeaderMap {
     use_context::<Parts>()
         .map(|parts| parts.headers)
         .unwrap_or_default()
+}
+
+/// When the request came: what it may take is counted from there.
+pub fn arrived() -> Instant {
+    use_context::<Parts>()
+        .and_then(|parts| parts.extensions.get::<Arrived>().copied())
+        .map_or_else(Instant::now, |Arrived(at)| at)
 }
 
 /// Who sent the request, as far as it can be told.
@@ -110,6 +121,7 @@ pub fn refuse<T>(error: ApiError) -> Result<T, ApiError> {
 pub fn unavailable(error: store::Error) -> ApiError {
     tracing::error!(%error, "the database did not answer");
     set_status(StatusCode::SERVICE_UNAVAILABLE);
+    retry_after(RETRY_AFTER);
     ApiError::Unavailable
 }
 

@@ -163,7 +163,7 @@ pub async fn open_portal(
     let Some(flow) = Flow::parse(&flow, subscription) else {
         return answer::refuse(ApiError::BadRequest);
     };
-    match billing::open_portal(&app, &principal, &customer, flow).await {
+    match billing::open_portal(&app, &principal, &customer, flow, answer::arrived()).await {
         Ok(url) => answer::see_other(url.expose()),
         Err(Refusal::TooMany(wait)) => {
             answer::retry_after(wait);

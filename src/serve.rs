@@ -128,7 +128,13 @@ pub async fn run(
     let closing = CancellationToken::new();
     let site = Site::new(app, leptos_options(), closing.clone());
     let router = http::router(site.clone(), extra);
-    let server = http::accept::serve(listener, router, closing.clone(), GRACE);
+    let server = http::accept::serve(
+        listener,
+        router,
+        closing.clone(),
+        GRACE,
+        http::accept::PATIENCE,
+    );
     let announce = async {
         stop.cancelled().await;
         site.readiness.end().await;

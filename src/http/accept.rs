@@ -27,7 +27,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::client::Peer;
+use super::{client::Peer, patience::Impatient};
 
 /// A request's head has this long, and so has a connection between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,16 +37,20 @@ const LARGEST_HEAD: usize = 32 * 1024;
 const MOST_CONNECTIONS: u64 = 8_192;
 /// Files that stay for the database, Stripe and mail.
 const OTHER_FILES: u64 = 256;
+/// Who takes nothing of an answer for so long is gone, or up to no good.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// When no file is left, one may be free after this.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`; from then on takes no connection, and gives those that there are until
-/// `grace` is over to finish. Whether all did.
+/// `grace` is over to finish. Whether all did. `patience` is how long a peer may take nothing of its
+/// answer.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     stop: CancellationToken,
     grace: Duration,
+    patience: Duration,
 ) -> bool {
     let most = most_connections();
     let free = Arc::new(Semaphore::new(most));
@@ -82,7 +86,7 @@ pub async fn serve(
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_header_size(LARGEST_HEAD)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Impatient::new(stream, patience)), service);
         let connection = graceful.watch(connection);
         let ended = waiting.clone();
         // Held until the task is in the list: it may end before.

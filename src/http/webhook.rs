@@ -63,6 +63,7 @@ async fn accept(site: &Site, headers: &HeaderMap, body: Body) -> Result<Outcome,
     let outcome = tokio::time::timeout(STORE_TIMEOUT, app.inbox.receive(event))
         .await
         .map_err(|_| {
+            tracing::error!(event = id, "an event was not stored in time");
             (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "not stored in time, send it again\n",

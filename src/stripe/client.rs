@@ -13,7 +13,8 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    pace::{self, Circuit, Pace},
+    clicks::Clicks,
+    pace::{self, Pace},
     words,
 };
 use crate::{config::Secret, model::Flow};
@@ -32,7 +33,10 @@ pub struct Client {
     portal_hosts: Vec<String>,
     pub(super) pace: Arc<Pace>,
     /// Of the calls that make something for somebody who waits.
-    pub(super) clicks: Arc<Circuit>,
+    pub(super) clicks: Arc<Clicks>,
+    /// Of those that read something for them: where one of the two kinds still succeeds, that is not to
+    /// hide the other.
+    pub(super) looks: Arc<Clicks>,
 }
 
 /// Where a portal session is. Whoever has it is the customer, so it goes into one redirect and
@@ -81,6 +85,7 @@ impl Client {
             portal_hosts,
             pace: Arc::new(Pace::new(pace::USUAL)),
             clicks: Arc::default(),
+            looks: Arc::default(),
         })
     }
 
@@ -126,7 +131,7 @@ impl Client {
             form.extend(subscription.map(|(name, id)| (name, id.as_str())));
         }
         let session = self
-            .post_by("v1/billing_portal/sessions", &form, deadline)
+            .post_by("v1/billing_portal/sessions", &form, customer, deadline)
             .await?;
         let url = session
             .get("url")

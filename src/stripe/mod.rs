@@ -2,6 +2,7 @@
 //! read, and the few calls that are made. Knows nothing of the database.
 
 pub mod click;
+mod clicks;
 pub mod client;
 pub mod event;
 pub mod json;

@@ -13,8 +13,8 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 /// of an account's programs together (<https://docs.stripe.com/rate-limits>).
 pub const USUAL: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// Failures in a row after which Stripe is left alone for a while.
-const TOO_MANY: u32 = 5;
-const REST: Duration = Duration::from_secs(30);
+pub(super) const TOO_MANY: usize = 5;
+pub(super) const REST: Duration = Duration::from_secs(30);
 /// Whoever asks to be left alone longer than that is asked again all the same.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// A click makes two calls side by side. More at once would be more than the limit in a second.
@@ -32,11 +32,11 @@ pub struct Pace {
 
 /// Opens after failures in a row, for a while.
 #[derive(Debug, Default)]
-pub struct Circuit(Mutex<Failures>);
+struct Circuit(Mutex<Failures>);
 
 #[derive(Debug, Default)]
 struct Failures {
-    in_a_row: u32,
+    in_a_row: usize,
     resting_until: Option<Instant>,
 }
 
@@ -101,7 +101,7 @@ impl Pace {
 
 impl Circuit {
     /// How long Stripe is to be left alone from now.
-    pub fn rest(&self) -> Option<Duration> {
+    fn rest(&self) -> Option<Duration> {
         let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let left = failures
             .resting_until?
@@ -110,7 +110,7 @@ impl Circuit {
     }
 
     /// Notes whether Stripe answered as it should.
-    pub fn note(&self, answered: bool) {
+    fn note(&self, answered: bool) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if answered {
             *failures = Failures::default();
