@@ -68,16 +68,18 @@ pub struct Entry {
     pub device: String,
 }
 
-/// The cookies of the browser that asks.
+/// What the browser that asks has sent: its cookies, and the ticket of the page's form.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asking<'c> {
     pub browser: Option<&'c str>,
     pub device: Option<&'c str>,
+    pub ticket: Option<&'c str>,
 }
 
 /// Starts a sign-in: a row and a mail in one transaction, whoever asks and for whatever address; the
 /// outbox decides whether the mail is sent. Returns a new value of the cookie that marks the asking
-/// browser: an old one may have been put there by somebody else.
+/// browser: an old one may have been put there by somebody else. A form that is sent twice gets the
+/// same value twice.
 pub async fn ask(
     app: &App,
     email: &Email,
@@ -85,7 +87,7 @@ pub async fn ask(
     visitor: &Visitor,
 ) -> store::Result<String> {
     let now = app.clock.now();
-    let browser = clock::random_token();
+    let browser = mark(app, asking.ticket);
     let browser_hash = keys::sha256_hex(&browser);
     let old_hash = asking
         .browser
@@ -173,6 +175,16 @@ pub async fn ask(
         .await?;
     app.outbox_due.notify_one();
     Ok(browser)
+}
+
+/// The value that marks the asking browser. Of two clicks on one button the browser may keep either answer, so
+/// both have to say the same. A ticket is as new as the page that it was on, which others can neither
+/// read nor send; where there is none, each answer has its own value.
+fn mark(app: &App, ticket: Option<&str>) -> String {
+    match ticket.filter(|ticket| is_token(ticket)) {
+        Some(ticket) => keys::encode(&app.keys.mac(Purpose::Browser, ticket)),
+        None => clock::random_token(),
+    }
 }
 
 /// The address that a browser last asked a link for, while that sign-in has not expired.

@@ -9,6 +9,7 @@
 
 mod access;
 mod audit;
+mod clicks;
 mod clocks;
 mod contract;
 mod crash;
