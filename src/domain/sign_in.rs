@@ -19,8 +19,8 @@ use super::{
     session::{self, Tokens},
 };
 use crate::{
-    clock,
-    store::{self, allowance::Rate, outbox::Mail, sign_in::SignIn},
+    clock::{self, Clock},
+    store::{self, Tx, allowance::Rate, outbox::Mail, sign_in::SignIn},
 };
 
 /// How long a link and its code work, in seconds.
@@ -128,8 +128,8 @@ pub async fn ask(
     app.store
         .write(move |tx| {
             async move {
-                tx.lock(&[&row.email, &old_hash]).await?;
-                let time = clock.of_database(tx.clock().await?);
+                let hashes = [old_hash.as_str(), &row.browser_hash];
+                let time = lock(tx, &clock, &hashes, Some(&row.email)).await?;
                 (row.created_at, row.expires_at) = (time, time + LIFETIME);
                 mail.due_at = time;
                 store::sign_in::rebind(tx, &old_hash, &row.browser_hash, time).await?;
@@ -261,7 +261,7 @@ pub async fn enter_code(
         .store
         .write(move |tx| {
             async move {
-                let time = clock.of_database(tx.clock().await?);
+                let time = lock(tx, &clock, &[&hash], None).await?;
                 let open = store::sign_in::count_try(tx, &hash, time, MOST_TRIES).await?;
                 let hit = open.iter().position(|row| is_code_of(&keys, row, &code));
                 if hit.is_none() {
@@ -327,6 +327,26 @@ fn is_code_of(keys: &Keys, row: &SignIn, code: &str) -> bool {
         .is_ok_and(|tag| keys.verify(Purpose::CodeHash, &format!("{}.{code}", row.id), &tag))
 }
 
+/// Locks browsers, and then every address that one of them asks for and `email`, so that whoever
+/// writes a sign-in has its address to itself, and nobody waits for somebody who waits for them.
+/// Returns the time.
+async fn lock(
+    tx: &mut Tx,
+    clock: &Clock,
+    browsers: &[&str],
+    email: Option<&str>,
+) -> store::Result<i64> {
+    tx.lock(browsers).await?;
+    let time = clock.of_database(tx.clock().await?);
+    let mut addresses = Vec::new();
+    for browser in browsers {
+        addresses.extend(store::sign_in::addresses(tx, browser, time).await?);
+    }
+    let addresses = addresses.iter().map(String::as_str).chain(email);
+    tx.lock(&addresses.collect::<Vec<_>>()).await?;
+    Ok(time)
+}
+
 /// The sign-in of a token, and the time.
 async fn by_token(app: &App, token: &str) -> store::Result<(Option<SignIn>, i64)> {
     let (hash, clock) = (keys::sha256_hex(token), app.clock.clone());
@@ -364,7 +384,7 @@ async fn consume(app: &App, row: SignIn, visitor: &Visitor) -> store::Result<Opt
         .store
         .write(move |tx| {
             async move {
-                // Two links of one address used at once would otherwise wait for each other's row.
+                // As in `lock`: what is written here is of this address alone.
                 tx.lock(&[&row.email]).await?;
                 let time = clock.of_database(tx.clock().await?);
                 let used = store::sign_in::consume(tx, &row.id, &row.browser_hash, time).await?;

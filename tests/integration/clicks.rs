@@ -1,12 +1,12 @@
 //! Impatient people: a button pressed twice, and link, code and button all at once.
 
-use futures::future::join;
+use futures::future::{BoxFuture, FutureExt, join, join_all};
 use reqwest::Response;
 
 use crate::{
     contract,
     engines::{Engine, on_both_engines},
-    helpers::{Browser, TestApp, assert_redirect, set_cookies},
+    helpers::{Browser, TestApp, assert_redirect, code_in, set_cookies},
     mails::settled,
     sign_in::shop,
 };
@@ -14,6 +14,7 @@ use crate::{
 on_both_engines!(
     checklist_8_a_double_click_leaves_a_link_that_works,
     checklist_8_another_page_is_another_browser,
+    checklist_6_link_code_and_button_all_at_once_sign_in_once,
 );
 
 const ADA: &str = "ada@example.com";
@@ -131,4 +132,52 @@ async fn checklist_8_another_page_is_another_browser(engine: Engine) {
     assert!(!marks.iter().any(|line| line.contains(&tickets[0])));
     let rows = contract::dump(&app.app.store, "sign_in").await;
     assert!(!rows.contains(&tickets[0]), "{rows}");
+}
+
+async fn checklist_6_link_code_and_button_all_at_once_sign_in_once(engine: Engine) {
+    let app = shop(engine).await;
+    for round in 1..=6 {
+        app.clock.advance(24 * 60 * 60);
+        let mut browser = app.browser();
+        let ticket = ticket(&mut browser).await;
+        let before = app.mails_to(ADA).len();
+        for _ in 0..3 {
+            app.clock.advance(61);
+            let answer = ask(copy(&app, &browser), ADA, &ticket).await;
+            browser = after(&app, &browser, &[&answer]);
+        }
+        settled(&app).await;
+        let mails = app.mails_to(ADA).split_off(before);
+        assert_eq!(mails.len(), 3);
+        let mut posts: Vec<BoxFuture<'_, Response>> = Vec::new();
+        for number in 0..12 {
+            // From places of their own: the limits are not the subject.
+            let mut asking = app.browser();
+            asking.cookies.clone_from(&browser.cookies);
+            posts.push(ask(asking, ADA, &ticket).boxed());
+            let mail = &mails[number % 3];
+            let mut link = app.browser();
+            link.cookies.clone_from(&browser.cookies);
+            let token = mail.text.split("token=").nth(1).unwrap()[..43].to_owned();
+            link.cookies.insert("billhook_link".to_owned(), token);
+            posts.push(async move { link.post("/api/confirm_link", &[]).await }.boxed());
+            let mut typing = app.browser();
+            typing.cookies.clone_from(&browser.cookies);
+            let code = code_in(mail);
+            posts.push(
+                async move { typing.post("/api/enter_code", &[("code", &code)]).await }.boxed(),
+            );
+        }
+        let answers = join_all(posts).await;
+        assert!(
+            answers.iter().all(|answer| answer.status() == 303),
+            "{answers:#?}"
+        );
+        let entries = answers
+            .iter()
+            .filter(|answer| answer.headers()["location"] == "/billing");
+        assert_eq!(entries.count(), 1);
+        let sessions = contract::dump(&app.app.store, "session").await;
+        assert_eq!(sessions.lines().count(), round);
+    }
 }

@@ -954,6 +954,14 @@ async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
             "{email} {browser} {now} {most_tries} {just_now}"
         );
     }
+    for (browser, now, expected) in [
+        ("browser", 99, ["ada@example.com"].as_slice()),
+        ("browser", 100, &[]),
+        ("another", 99, &[]),
+    ] {
+        let addresses = run!(&store, tx => sign_in::addresses(tx, browser, now));
+        assert_eq!(addresses, expected, "{browser} {now}");
+    }
     run!(&store, tx => sign_in::rebind(tx, "browser", "renamed", 100));
     let newest = run!(&store, tx => sign_in::newest_of_browser(tx, "renamed", 50));
     assert_eq!(newest, None, "all have expired by then");
