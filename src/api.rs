@@ -6,9 +6,13 @@ use leptos::prelude::*;
 
 use crate::model::{ApiError, CustomerView};
 
-/// Sends a link and a code to an address. The answer is the same for every address.
+/// Sends a link and a code to an address. The answer is the same for every address. `ticket` is new on
+/// every page, so that pressing the button twice asks once.
 #[server(prefix = "/api", endpoint = "ask_link")]
-pub async fn ask_link(email: String) -> Result<(), ApiError> {
+pub async fn ask_link(
+    email: String,
+    #[server(default)] ticket: Option<String>,
+) -> Result<(), ApiError> {
     use crate::{
         answer, cookies,
         domain::{email::Email, keys, sign_in},
@@ -28,6 +32,7 @@ pub async fn ask_link(email: String) -> Result<(), ApiError> {
     let asking = sign_in::Asking {
         browser: browser.as_deref(),
         device: device.as_deref(),
+        ticket: ticket.as_deref(),
     };
     let browser = sign_in::ask(&app, &address, asking, &answer::visitor())
         .await

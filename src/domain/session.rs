@@ -307,7 +307,9 @@ async fn renew(
             "a used refresh token came again: the session is ended"
         );
         store::session::end(tx, id, now).await?;
-        store::outbox::insert(tx, &reuse_mail(id, now)).await?;
+        // The outbox goes by the database's clock.
+        let due_at = app.clock.of_database(tx.clock().await?);
+        store::outbox::insert(tx, &reuse_mail(id, due_at)).await?;
         let entry = audit::entry(&app.keys, now, What::Reuse, &row.email).with_session(id);
         store::audit::insert(tx, &entry).await?;
         return Ok(Renewal::Reused(row.email));
@@ -317,7 +319,7 @@ async fn renew(
     Ok(Renewal::Granted(principal, row.generation + 1))
 }
 
-fn reuse_mail(session: &str, now: i64) -> Mail {
+fn reuse_mail(session: &str, due_at: i64) -> Mail {
     Mail {
         id: clock::new_id("mail"),
         kind: Mail::REUSE.to_owned(),
@@ -325,7 +327,7 @@ fn reuse_mail(session: &str, now: i64) -> Mail {
         session_id: Some(session.to_owned()),
         asked_from: String::new(),
         attempts: 0,
-        due_at: now,
+        due_at,
         sent_at: None,
     }
 }

@@ -305,6 +305,23 @@ impl Tx {
         }
     }
 
+    /// The database's clock, in unix seconds: one for all processes, whatever their machines' show.
+    /// SQLite's is the machine's.
+    pub async fn clock(&mut self) -> Result<i64> {
+        match self {
+            Tx::Sqlite(tx) => {
+                const SQL: &str = "SELECT unixepoch()";
+                sqlx::query_scalar(SQL).fetch_one(&mut **tx).await
+            }
+            // Not the time at which the transaction began: it may have waited for a lock.
+            Tx::Postgres(tx) => {
+                const SQL: &str =
+                    "SELECT CAST(FLOOR(EXTRACT(EPOCH FROM clock_timestamp())) AS BIGINT)";
+                sqlx::query_scalar(SQL).fetch_one(&mut **tx).await
+            }
+        }
+    }
+
     /// Keeps other processes from writing these objects until this transaction ends. Only Postgres
     /// needs it: SQLite has one writer. They are locked in one order by everybody, so that two
     /// transactions cannot wait for each other.

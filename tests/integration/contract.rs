@@ -47,6 +47,7 @@ on_both_engines!(
     sign_ins_are_read_counted_and_used_once,
     the_oldest_sign_in_of_strangers_is_ended,
     allowances_come_back_evenly,
+    the_databases_clock_goes_on,
     sessions_rotate_and_end,
     the_audit_log_is_written_and_listed,
     what_has_had_its_time_is_purged,
@@ -953,6 +954,14 @@ async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
             "{email} {browser} {now} {most_tries} {just_now}"
         );
     }
+    for (browser, now, expected) in [
+        ("browser", 99, ["ada@example.com"].as_slice()),
+        ("browser", 100, &[]),
+        ("another", 99, &[]),
+    ] {
+        let addresses = run!(&store, tx => sign_in::addresses(tx, browser, now));
+        assert_eq!(addresses, expected, "{browser} {now}");
+    }
     run!(&store, tx => sign_in::rebind(tx, "browser", "renamed", 100));
     let newest = run!(&store, tx => sign_in::newest_of_browser(tx, "renamed", 50));
     assert_eq!(newest, None, "all have expired by then");
@@ -1102,6 +1111,28 @@ async fn the_oldest_sign_in_of_strangers_is_ended(engine: Engine) {
         !end("ada@example.com", 52).await,
         "the device's is not ended"
     );
+}
+
+async fn the_databases_clock_goes_on(engine: Engine) {
+    let store = open(engine).await;
+    let here = billhook::clock::Clock::default().now();
+    // In one transaction, while it goes on too.
+    let (first, later) = store
+        .write(|tx| {
+            async move {
+                let first = tx.clock().await?;
+                let mut later = first;
+                while later == first {
+                    later = tx.clock().await?;
+                }
+                Ok((first, later))
+            }
+            .boxed()
+        })
+        .await
+        .unwrap();
+    assert!((first - here).abs() <= 1, "{first} {here}");
+    assert_eq!(later, first + 1);
 }
 
 async fn allowances_come_back_evenly(engine: Engine) {

@@ -10,6 +10,7 @@
 mod access;
 mod apart;
 mod audit;
+mod clicks;
 mod clocks;
 mod contract;
 mod crash;
