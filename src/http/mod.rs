@@ -6,6 +6,7 @@ pub mod apart;
 pub mod client;
 pub mod deadline;
 pub mod door;
+pub mod files;
 pub mod form_answers;
 pub mod guard;
 pub mod headers;
@@ -27,7 +28,7 @@ use axum::{
     routing::{get, post},
 };
 use leptos::prelude::*;
-use leptos_axum::{LeptosRoutes, file_and_error_handler_with_context, generate_route_list};
+use leptos_axum::{LeptosRoutes, generate_route_list};
 use ready::Readiness;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
@@ -108,7 +109,7 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
                 let options = options.clone();
                 move || shell(options.clone())
             }),
-            context.clone(),
+            context,
             move || shell(options.clone()),
         )
         .route("/sign-in/link", get(link::open))
@@ -117,9 +118,7 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
         // Only routes that exist are guarded; all else is a public file or a 404.
         .route_layer(from_fn_with_state(site.clone(), guard::layer))
         .route_layer(from_fn_with_state(site.clone(), limit::layer))
-        .fallback(file_and_error_handler_with_context::<Site, _>(
-            context, shell,
-        ))
+        .fallback(files::serve)
         .layer(from_fn(apart::layer))
         .layer(from_fn_with_state(site.clone(), deadline::layer))
         .layer(from_fn_with_state(site.clone(), client::layer))

@@ -30,6 +30,13 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
 }
 
 fn is_own(headers: &HeaderMap, origin: &str) -> bool {
+    // Of two lines this layer and a proxy could mean different ones. No browser sends them.
+    if ["sec-fetch-site", header::ORIGIN.as_str()]
+        .iter()
+        .any(|name| headers.get_all(*name).iter().count() > 1)
+    {
+        return false;
+    }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     match (text("sec-fetch-site"), text(header::ORIGIN.as_str())) {
         (Some(site), _) => site == "same-origin" || site == "none",

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Form,
-    text::{plain, seconds, table, time},
+    text::{plain, plain_json, seconds, table, time},
     told, write_down,
 };
 use crate::{
@@ -174,7 +174,9 @@ async fn show(app: &App, id: String) -> Result<(), Vec<String>> {
         map.insert("payload".to_owned(), payload);
     }
     // It is an object of ours, which can always be written.
-    say(&serde_json::to_string_pretty(&shown).unwrap_or_default());
+    say(&plain_json(
+        &serde_json::to_string_pretty(&shown).unwrap_or_default(),
+    ));
     Ok(())
 }
 

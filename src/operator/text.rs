@@ -13,8 +13,27 @@ pub fn time(unix: i64) -> String {
 /// What a stranger may have written, without what moves a cursor or starts a line.
 pub fn plain(text: &str) -> String {
     text.chars()
-        .map(|letter| if letter.is_control() { '·' } else { letter })
+        .map(|letter| if is_unsafe(letter) { '·' } else { letter })
         .collect()
+}
+
+/// JSON that says the same, with such letters written as their numbers.
+pub fn plain_json(json: &str) -> String {
+    json.chars()
+        .map(|letter| match letter {
+            // The lines of JSON that is printed for people. Inside texts they are escaped already.
+            '\n' => letter.to_string(),
+            letter if is_unsafe(letter) => format!("\\u{:04x}", u32::from(letter)),
+            letter => letter.to_string(),
+        })
+        .collect()
+}
+
+/// What moves a cursor, starts a line, changes colours, or turns the order of what follows around
+/// (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
+fn is_unsafe(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Columns as wide as their widest text; the last is as wide as it likes.
@@ -57,7 +76,15 @@ mod tests {
         let rows = [["a", "bcd", "e"], ["aaa", "b", ""]];
         let rows = rows.map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(table(&rows), "a    bcd  e\naaa  b");
-        assert_eq!(plain("a\u{1b}[31m\nb"), "a·[31m·b");
+        assert_eq!(plain("a\u{1b}[31m\nb\u{202e}c\u{9b}"), "a·[31m·b·c·");
+        let json = serde_json::json!({ "name": "a\u{9b}31m\u{202e}\n€" });
+        let pretty = serde_json::to_string_pretty(&json).unwrap();
+        let printed = plain_json(&pretty);
+        assert_eq!(printed, "{\n  \"name\": \"a\\u009b31m\\u202e\\n€\"\n}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&printed).unwrap(),
+            json
+        );
         assert_eq!(time(1_804_032_000), "2027-03-03T00:00:00Z");
         assert_eq!(time(i64::MAX), "");
     }
