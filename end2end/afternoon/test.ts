@@ -25,7 +25,7 @@ export const test = specs.extend<{ street: Street }, { proxied: Proxied }>({
       const found = [`MAP ${host}:443 127.0.0.1:${https}`, `MAP ${host}:80 127.0.0.1:${http}`];
       const browser = await playwright.chromium.launch({
         executablePath,
-        args: [...args, `--host-resolver-rules=${found.join(',')}`, `--ignore-certificate-errors-spki-list=${spki}`],
+        args: [...args, '--disable-quic', `--host-resolver-rules=${found.join(',')}`, `--ignore-certificate-errors-spki-list=${spki}`],
       });
       await use(browser);
       await browser.close();
