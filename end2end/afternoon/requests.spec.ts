@@ -1,6 +1,7 @@
 // Requests that are not quite HTTP, or not quite ours: said byte by byte, through the proxy and past it. What counts is that no
 // byte of a body is ever taken for a request of its own, and that nobody gets a fault of ours for an answer.
 
+import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from 'node:http2';
 import { expect, test } from './test.ts';
 import { statuses } from './visitor.ts';
 
@@ -102,4 +103,45 @@ test('checklist 10: only our own host is answered, however the request names it'
     expect(heard, bytes).not.toContain('See and manage your billing');
     expect(heard, bytes).not.toContain('evil.example');
   }
+});
+
+/** Status and body, or nothing where the stream was refused. */
+function ask(session: ClientHttp2Session, headers: OutgoingHttpHeaders, body?: string): Promise<{ status: number; body: string } | undefined> {
+  return new Promise((resolve) => {
+    const stream = session.request(headers, { endStream: body === undefined });
+    let status = 0;
+    let heard = '';
+    stream.on('response', (answer) => (status = Number(answer[':status'])));
+    stream.on('data', (part: Buffer) => (heard += part.toString('utf8')));
+    stream.on('error', () => resolve(undefined));
+    stream.on('end', () => resolve({ status, body: heard }));
+    stream.setTimeout(5_000, () => stream.close());
+    stream.end(body);
+  });
+}
+
+test('checklist 10, 28: HTTP/2 says nothing to the program that HTTP/1.1 could not', async ({ street, proxied }) => {
+  const ours = { ':path': '/', ':authority': proxied.host };
+  const form = { ':method': 'POST', ':path': '/api/sign_out', 'content-type': 'application/x-www-form-urlencoded', origin: proxied.app };
+  const asked: [string, OutgoingHttpHeaders, string?][] = [
+    ['another host besides', { ...ours, host: 'evil.example' }],
+    ['another authority', { ...ours, ':authority': 'evil.example', host: proxied.host }],
+    ['a line end in the path', { ...ours, ':path': `/ HTTP/1.1\r\nHost: evil.example\r\n\r\n${hidden}` }],
+    ['an absolute path', { ...ours, ':path': 'https://evil.example/' }],
+    ['a path with a version', { ...ours, ':path': '/ HTTP/1.1' }],
+    ['a method with a path', { ...ours, ':method': 'GET / HTTP/1.1' }],
+    ['by http', { ...ours, ':scheme': 'http' }],
+    ['a length too short', { ...ours, ...form, 'content-length': '3' }, hidden],
+    ['a length too long', { ...ours, ...form, 'content-length': '300' }, 'abc'],
+    ['three hundred cookies', { ...ours, cookie: Array.from({ length: 300 }, (_, index) => `a${index}=b`) }],
+  ];
+  for (const [what, headers, body] of asked) {
+    const session = connect(`https://127.0.0.1:${proxied.https}`, { servername: proxied.host, ca: proxied.ca });
+    session.on('error', () => undefined);
+    const answer = await ask(session, headers, body);
+    session.destroy();
+    expect([undefined, 200, 400, 404, 502], what).toContain(answer?.status);
+    expect(answer?.body ?? '', what).not.toContain('evil.example');
+  }
+  expect((await street.get('/')).status).toBe(200);
 });

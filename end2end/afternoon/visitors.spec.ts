@@ -108,6 +108,23 @@ test('checklist 19, 20, 22: a session pulled from two sides has one end, and a c
   expect((await street.get('/billing', third)).status, 'and with it the session').toBe(303);
 });
 
+test('checklist 22, 27: nobody signs a device of somebody else out', async ({ street, shop }) => {
+  const stranger = `stranger.${shop.mark}@example.com`;
+  await shop.customer({ name: 'Home' });
+  const jar = await street.signIn(shop.address);
+  const theirs = await street.signIn(stranger);
+  const handle = /name="handle" value="([^"]+)"/.exec((await street.get('/devices', jar)).body)?.[1] ?? '';
+  expect(handle).toMatch(/^\w+$/);
+  for (const tried of [handle, handle.toUpperCase(), '', '0'.repeat(handle.length), '%', "' or ''='", 'a'.repeat(4_000)]) {
+    const answer = await street.post('/api/end_session', { handle: tried }, theirs);
+    expect([answer.status, answer.headers.location], tried).toEqual([303, '/devices']);
+  }
+  expect((await street.get('/billing', jar)).status).toBe(200);
+  // In the right hands it works.
+  expect((await street.post('/api/end_session', { handle }, jar)).headers.location).toBe('/');
+  expect((await street.get('/billing', jar)).status).toBe(303);
+});
+
 test('checklist 27, 39: another is as good as none, and of twelve clicks at once ten open a portal', async ({ street, shop }) => {
   const mine = await shop.customer({ name: 'Mine' });
   const theirs = await shop.customer({ name: 'Theirs', email: `theirs.${shop.mark}@example.com` });
