@@ -1,6 +1,6 @@
 // Who asks, as Caddy says it: limits are for one visitor, whatever that visitor says about themselves. And guesses, from many browsers.
 
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { eventRow } from '../harness/database.ts';
 import { mailsTo, signInMail, wrongCode } from '../harness/mail.ts';
 import { known } from '../harness/pages.ts';
@@ -92,7 +92,6 @@ test('checklist 14: what is no plain address gets no mail, and nobody else does'
 });
 
 test('what Stripe did not sign leaves nothing behind', async ({ street, proxied }) => {
-  const { createHmac } = await import('node:crypto');
   const id = `evt_forged_${randomBytes(6).toString('hex')}`;
   const object = { id: 'cus_forged', object: 'customer', email: 'forged@example.com' };
   const now = Math.floor(Date.now() / 1_000);

@@ -86,7 +86,7 @@ export class Street {
   }
 
   /** Says exactly these bytes and returns what comes back until the line is closed, or is quiet for `patience` ms. */
-  say(bytes: string, direct: boolean, patience = 1_500): Promise<string> {
+  say(bytes: string, direct: boolean, patience = 3_000): Promise<string> {
     const { host, https, ca } = this.proxied;
     const options = { host: '127.0.0.1', localAddress: newAddress() };
     const socket = direct
