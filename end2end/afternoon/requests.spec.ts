@@ -33,8 +33,16 @@ const smuggled: [string, string][] = [
   ['a chunk size beyond numbers', `${post}Transfer-Encoding: chunked\r\n\r\n10000000000000000f\r\nhello\r\n${empty}${hidden}`],
   ['a line feed in a chunk', `${post}Transfer-Encoding: chunked\r\n\r\n0;a=b\nc\r\n\r\n${hidden}`],
   ['a body of a GET', `GET / HTTP/1.1\r\n${host}Content-Length: ${hidden.length}\r\n\r\n${hidden}`],
-  ['a switch to a web socket', `GET /billing/live HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nContent-Length: ${hidden.length}\r\n\r\n${hidden}`],
-  ['a switch to HTTP/2', `GET / HTTP/1.1\r\n${host}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\nContent-Length: ${hidden.length}\r\n\r\n${hidden}`],
+  [
+    'a switch to a web socket',
+    `GET /billing/live HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
+      `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nContent-Length: ${hidden.length}\r\n\r\n${hidden}`,
+  ],
+  [
+    'a switch to HTTP/2',
+    `GET / HTTP/1.1\r\n${host}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n` +
+      `HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\nContent-Length: ${hidden.length}\r\n\r\n${hidden}`,
+  ],
 ];
 
 test('checklist 28: what is hidden in a body is never taken for a request', async ({ street }) => {
