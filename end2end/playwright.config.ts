@@ -41,6 +41,7 @@ export default defineConfig({
     { name: 'start', testDir: 'harness', testMatch: 'start.setup.ts', teardown: 'after' },
     { name: 'oracles', testDir: 'oracles', dependencies: ['start'] },
     ...browserProjects(),
+    { name: 'afternoon', testDir: 'afternoon', dependencies: ['start'] },
     { name: 'after', testDir: 'after', use: { viewport: viewports['1280'] } },
   ],
 });
