@@ -156,7 +156,8 @@ async fn checklist_60_a_backup_under_load_is_whole_and_catches_up() {
     deliver(&app, before).await;
     let to = path(app.app.config.database_url.expose()).with_extension("copy");
     let name = to.to_str().unwrap();
-    let (said, ()) = tokio::join!(said(&app, &["backup", name]), deliver(&app, during));
+    let backup = ["backup", name];
+    let (said, ()) = tokio::join!(said(&app, &backup), deliver(&app, during));
     assert!(said.contains("copied to"), "{said}");
     let missed = at_stripe(&app, &[("email", "ada@example.com"), ("name", "Missed")]).await;
 
