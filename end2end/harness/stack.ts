@@ -50,7 +50,8 @@ export async function startStack(): Promise<() => Promise<void>> {
     const [appPort, sandboxPort, smtpPort, mailPort] = (await freePorts(4)) as [number, number, number, number];
     const made: Stack = {
       app: `http://127.0.0.1:${appPort}`,
-      sandbox: `http://127.0.0.1:${sandboxPort}`,
+      // Another site than Billhook, as Stripe's is: else the way back would prove nothing about cookies.
+      sandbox: `http://127.0.0.2:${sandboxPort}`,
       mail: `http://127.0.0.1:${mailPort}`,
       database: join(folder, 'billhook.db'),
       apiKey: 'sk_test_billhook',
@@ -103,7 +104,7 @@ export async function startStack(): Promise<() => Promise<void>> {
         name: 'sandbox',
         program: billhook,
         args: [
-          ...['sandbox', '--bind', `127.0.0.1:${sandboxPort}`, '--seed'],
+          ...['sandbox', '--bind', `127.0.0.2:${sandboxPort}`, '--seed'],
           ...['--webhook-url', `${made.app}/webhooks/stripe`, '--webhook-secret', made.webhookSecrets[0]],
         ],
         cwd: folder,
