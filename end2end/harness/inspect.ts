@@ -1,5 +1,5 @@
-// What holds for every page in every state: axe finds nothing, nothing sticks out sideways, and whatever can be pressed is
-// large enough for a thumb.
+// What holds for every page in every state: axe finds nothing (asked in Chromium alone: it judges the markup and the colours), nothing
+// sticks out sideways, and whatever can be pressed is large enough for a thumb.
 
 import { AxeBuilder } from '@axe-core/playwright';
 import { expect, type Page } from '@playwright/test';
@@ -30,7 +30,9 @@ async function run(page: Page): Promise<string[]> {
 
 export async function inspect(page: Page, scripts: boolean): Promise<void> {
   await styled(page);
-  expect.soft(await violations(page, scripts), `axe on ${page.url()}`).toEqual([]);
+  if (page.context().browser()?.browserType().name() === 'chromium') {
+    expect.soft(await violations(page, scripts), `axe on ${page.url()}`).toEqual([]);
+  }
   const sizes = await page.evaluate(() => ({
     overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     small: [...document.querySelectorAll('button, input:not([type=hidden])')]
