@@ -94,8 +94,12 @@ export class WebKit {
     return this.evaluate<string>('return document.querySelector("h1")?.innerText ?? ""');
   }
 
-  evaluate<T>(script: string): Promise<T> {
-    return this.ask<T>('POST', `${this.session}/execute/sync`, { script, args: [] });
+  /** What the script says of the page. It is asked again where a page was just left, and so must change nothing. */
+  async evaluate<T>(script: string): Promise<T> {
+    const { value } = await until('an answer of the page', async () => ({
+      value: await this.ask<T>('POST', `${this.session}/execute/sync`, { script, args: [] }),
+    }));
+    return value;
   }
 
   /** Presses the button or link with these words on it, once it is there. */
