@@ -26,7 +26,7 @@ test('checklist 62: a script that somebody slipped into the page does not run @j
 });
 
 // Four projects have Chromium, and one has Firefox.
-test('checklist 63: the list comes to life each of a hundred times in a browser @js', async ({ page, shop, browserName }) => {
+test('checklist 63: of a hundred loads in each browser, the list comes to life at every one @js', async ({ page, shop, browserName }) => {
   test.setTimeout(180_000);
   await shop.customer({ name: 'Home' });
   await signIn(page, shop.address);

@@ -131,6 +131,7 @@ test('checklist 62: a script that somebody slipped into the page does not run in
 });
 
 test('checklist 63: the list comes to life each of 100 times in WebKit', async ({ webkit, shop }) => {
+  test.setTimeout(180_000);
   await signIn(webkit, shop);
   for (let load = 0; load < 100; load += 1) {
     await webkit.open('/billing');
