@@ -84,7 +84,8 @@ export async function newStack({ folder, logs }: Place, app?: string): Promise<S
   return {
     app: app ?? direct,
     direct,
-    sandbox: `http://127.0.0.1:${sandboxPort}`,
+    // Another site than Billhook, as Stripe's is: else the way back would prove nothing about cookies.
+    sandbox: `http://127.0.0.2:${sandboxPort}`,
     mail: `http://127.0.0.1:${mailPort}`,
     smtp: `smtp://127.0.0.1:${smtpPort}`,
     database: join(folder, 'billhook.db'),
