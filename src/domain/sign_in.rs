@@ -17,6 +17,8 @@ use super::{
 };
 use crate::{
     clock,
+    config::Secret,
+    mask::shows,
     store::{self, allowance::Rate, outbox::Mail, sign_in::SignIn},
 };
 
@@ -62,15 +64,17 @@ pub enum Link {
 pub struct Entry {
     pub tokens: Tokens,
     /// The value of the cookie by which the browser's own allowance is known next time.
-    pub device: String,
+    pub device: Secret,
 }
 
 /// The cookies of the browser that asks.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Asking<'c> {
     pub browser: Option<&'c str>,
     pub device: Option<&'c str>,
 }
+
+shows!(Asking<'c>:);
 
 /// Starts a sign-in: a row and a mail in one transaction, whoever asks and for whatever address; the
 /// outbox decides whether the mail is sent. Returns a new value of the cookie that marks the asking
@@ -279,11 +283,11 @@ pub fn code(app: &App, id: &str) -> String {
 
 /// Token and code of a sign-in that may have been asked for before the secret was changed. Nothing when
 /// its secret is not known any more.
-pub fn token_and_code(app: &App, row: &SignIn) -> Option<(String, String)> {
+pub fn token_and_code(app: &App, row: &SignIn) -> Option<(Secret, Secret)> {
     app.keys.each().find_map(|keys| {
         let token = token_by(&keys, &row.id);
         let is_its = keys::sha256_hex(&token) == row.token_hash;
-        is_its.then(|| (token, code_by(&keys, &row.id)))
+        is_its.then(|| (Secret::new(token), Secret::new(code_by(&keys, &row.id))))
     })
 }
 
@@ -356,6 +360,6 @@ async fn consume(app: &App, row: SignIn, visitor: &Visitor) -> store::Result<Opt
     }
     Ok(session.map(|session| Entry {
         tokens: session::tokens(app, &session.id, session.generation),
-        device,
+        device: Secret::new(device),
     }))
 }

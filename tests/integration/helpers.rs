@@ -179,14 +179,19 @@ impl TestApp {
 
     pub async fn link_token(&self, address: &str) -> String {
         let mail = self.mail(address).await;
-        let start = mail.text.find("token=").expect("the mail has a link") + "token=".len();
-        mail.text[start..].chars().take(43).collect()
+        let text = mail.text.expose();
+        let start = text.find("token=").expect("the mail has a link") + "token=".len();
+        text[start..].chars().take(43).collect()
     }
 
     /// The 8 digits in the newest mail to `address`.
     pub async fn code(&self, address: &str) -> String {
-        let text = self.mail(address).await.text;
-        let digits = text.lines().map(|line| line.trim().replace(' ', ""));
+        let mail = self.mail(address).await;
+        let digits = mail
+            .text
+            .expose()
+            .lines()
+            .map(|line| line.trim().replace(' ', ""));
         let mut codes =
             digits.filter(|line| line.len() == 8 && line.bytes().all(|byte| byte.is_ascii_digit()));
         codes

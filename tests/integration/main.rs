@@ -34,6 +34,7 @@ mod poison;
 mod portal;
 mod portal_faults;
 mod portal_reads;
+mod printing;
 mod sandbox_billing;
 mod sandbox_orders;
 mod sandbox_portal;
