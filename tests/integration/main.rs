@@ -9,6 +9,7 @@
 
 mod access;
 mod audit;
+mod canary;
 mod clocks;
 mod contract;
 mod crash;
@@ -34,6 +35,7 @@ mod poison;
 mod portal;
 mod portal_faults;
 mod portal_reads;
+mod post_office;
 mod printing;
 mod sandbox_billing;
 mod sandbox_orders;
