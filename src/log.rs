@@ -70,7 +70,7 @@ mod tests {
             assert!(!most.would_enable(talkative, &Level::DEBUG), "{talkative}");
             assert!(most.would_enable(talkative, &Level::INFO), "{talkative}");
         }
-        assert!(!most.would_enable("sqlx::query", &Level::INFO));
+        assert!(!most.would_enable("sqlx_core::logger", &Level::INFO));
         assert!(!most.would_enable("sqlx_postgres::options::pgpass", &Level::ERROR));
         assert!(most.would_enable("sqlx_core::pool", &Level::WARN));
         assert!(most.would_enable("billhook::domain::session", &Level::TRACE));
