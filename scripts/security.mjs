@@ -61,7 +61,7 @@ const demands = {
   63: 'Pages come alive under the content security policy',
   64: 'Every answer has its protective headers',
   65: 'A panic is one answer with an id, and forged client addresses are ignored',
-  66: 'No secret is in a log; keys and addresses are masked in what Stripe says',
+  66: 'No secret and no personal data is in a log, an error or a wrong column, whatever goes wrong; no type prints any',
   67: 'Payloads are kept for a limited time (masking what is shown is missing)',
   68: 'What has had its time is deleted (erasing a person in one step is missing)',
   69: 'Who did what is written down, and cannot be changed',

@@ -133,7 +133,7 @@ pub fn signed_in(app: &App, entry: &Entry) {
     set_cookie(&cookies::set(
         &app.config,
         cookies::Name::Device,
-        &entry.device,
+        entry.device.expose(),
     ));
     set_cookie(&cookies::clear(&app.config, cookies::Name::Browser));
     set_cookie(&cookies::clear(&app.config, cookies::Name::Link));

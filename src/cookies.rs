@@ -80,8 +80,8 @@ pub fn clear(config: &Config, name: Name) -> String {
 /// The lines for a session's two tokens.
 pub fn session(config: &Config, tokens: &Tokens) -> [String; 2] {
     [
-        set(config, Name::Access, &tokens.access),
-        set(config, Name::Refresh, &tokens.refresh),
+        set(config, Name::Access, tokens.access.expose()),
+        set(config, Name::Refresh, tokens.refresh.expose()),
     ]
 }
 

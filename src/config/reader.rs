@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 
 use super::SETTINGS;
+use crate::mask::shows;
 
-#[derive(Debug)]
 pub struct Reader<'e> {
     environment: &'e HashMap<String, String>,
     pub faults: Vec<String>,
 }
+
+// The settings hold every secret.
+shows!(Reader<'e>: faults);
 
 impl<'e> Reader<'e> {
     pub fn new(environment: &'e HashMap<String, String>) -> Reader<'e> {

@@ -182,6 +182,8 @@ async fn open(
 
 /// Once for a session, since anybody who is signed in can repeat it at will.
 fn note_refusal(app: &App, principal: &Principal, id: &str) {
+    // What else was sent may be an address, and the log keeps it for ever.
+    let id = if is_id(id) { id } else { "what is no id" };
     let id: String = id.chars().take(64).collect();
     let entry = audit::of(app, principal, What::PortalRefused);
     audit::note(app, entry.about(&id).once_for(principal.session()));

@@ -12,6 +12,7 @@ use governor::Quota;
 use super::{App, budget::Budget, email::Email, keys, keys::Purpose};
 use crate::{
     clock::{self, Clock},
+    mask::shows,
     store::allowance::Rate,
 };
 
@@ -71,13 +72,14 @@ impl From<Ipv6Addr> for Client {
 }
 
 /// The allowance that a question for a mail is taken from.
-#[derive(Debug)]
 pub struct Allowance {
     pub name: String,
     pub rate: Rate,
     /// The hash of the device, if this is a device's.
     pub device: Option<String>,
 }
+
+shows!(Allowance: rate);
 
 /// Whose allowance it is: the device's, if its cookie is of this address, else the address's.
 pub fn allowance(app: &App, email: &Email, device: Option<&str>) -> Allowance {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{App, limits, sign_in};
 use crate::{
+    config::Secret,
     mail::{self, Letter, ReuseMail, SignInMail},
     store::{self, Tx, outbox::Mail, session::Session, sign_in::SignIn},
 };
@@ -176,10 +177,11 @@ async fn send(app: &App, letter: Letter, end: Duration) -> Result<(), mail::Erro
 
 fn sign_in_mail(app: &App, mail: &Mail, sign_in: &SignIn) -> Option<SignInMail> {
     let (token, code) = sign_in::token_and_code(app, sign_in)?;
+    let path = format!("/sign-in/link?token={}", token.expose());
     Some(SignInMail {
         id: mail.id.clone(),
         to: sign_in.email.clone(),
-        link: app.config.url(&format!("/sign-in/link?token={token}")),
+        link: Secret::new(app.config.url(&path)),
         code,
         minutes: sign_in::LIFETIME / 60,
         asked_from: mail.asked_from.clone(),

@@ -13,18 +13,21 @@ use super::{
     mirror::{Kind, Mirrored, Sightings, with_noun},
 };
 use crate::{
+    mask::shows,
     store::{self, Tx},
     stripe::{Client, client, event, json},
 };
 
 /// An object as Stripe gave it, with the lists in it complete.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Fetched {
     pub kind: Kind,
     pub object: Value,
     /// See [`client::Answer::as_of`].
     pub as_of: i64,
 }
+
+shows!(Fetched: kind, as_of);
 
 /// Reads one object, with the lists in it complete. `id` is the event's `object_id`.
 pub async fn fetch(stripe: &Client, kind: Kind, id: &str) -> Result<Fetched, client::Error> {
@@ -96,7 +99,7 @@ pub fn list_of(kind: Kind) -> &'static str {
 }
 
 /// What was written of some objects.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Written {
     /// Whose pages changed.
     pub changed: BTreeSet<Change>,
@@ -105,6 +108,8 @@ pub struct Written {
     /// The ids of objects that could not be read, or what they are where they have none.
     pub unreadable: Vec<String>,
 }
+
+shows!(Written: changed, unreadable);
 
 /// Keeps other processes from writing these objects and those inside them.
 pub async fn lock(tx: &mut Tx, objects: &[Value]) -> store::Result<()> {

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     clock,
+    config::Secret,
     store::{
         self, Principal, Tx,
         outbox::Mail,
@@ -33,17 +34,11 @@ const SAME_CHILD: i64 = 10;
 /// Seconds between two notes that a session is in use: not every request is to write.
 const NOTE_EVERY: i64 = 60;
 
-/// The values of the two cookies. Its `Debug` shows neither.
-#[derive(Clone, PartialEq, Eq)]
+/// The values of the two cookies.
+#[derive(Clone, Debug)]
 pub struct Tokens {
-    pub access: String,
-    pub refresh: String,
-}
-
-impl std::fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Tokens([redacted])")
-    }
+    pub access: Secret,
+    pub refresh: Secret,
 }
 
 /// Who sent a request, by its cookies.
@@ -97,8 +92,8 @@ pub fn tokens(app: &App, session: &str, generation: i64) -> Tokens {
     let body = format!("{session}.{generation}");
     let tag = keys::encode(&app.keys.mac(Purpose::Refresh, &body));
     Tokens {
-        access: jwt::encode(&claims, app.keys.signing_key()),
-        refresh: format!("{body}.{tag}"),
+        access: Secret::new(jwt::encode(&claims, app.keys.signing_key())),
+        refresh: Secret::new(format!("{body}.{tag}")),
     }
 }
 

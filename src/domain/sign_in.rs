@@ -20,6 +20,8 @@ use super::{
 };
 use crate::{
     clock::{self, Clock},
+    config::Secret,
+    mask::shows,
     store::{self, Tx, allowance::Rate, outbox::Mail, sign_in::SignIn},
 };
 
@@ -65,16 +67,18 @@ pub enum Link {
 pub struct Entry {
     pub tokens: Tokens,
     /// The value of the cookie by which the browser's own allowance is known next time.
-    pub device: String,
+    pub device: Secret,
 }
 
 /// What the browser that asks has sent: its cookies, and the ticket of the page's form.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Asking<'c> {
     pub browser: Option<&'c str>,
     pub device: Option<&'c str>,
     pub ticket: Option<&'c str>,
 }
+
+shows!(Asking<'c>:);
 
 /// Starts a sign-in: a row and a mail in one transaction, whoever asks and for whatever address; the
 /// outbox decides whether the mail is sent. Returns a new value of the cookie that marks the asking
@@ -297,11 +301,11 @@ pub fn code(app: &App, id: &str) -> String {
 
 /// Token and code of a sign-in that may have been asked for before the secret was changed. Nothing when
 /// its secret is not known any more.
-pub fn token_and_code(app: &App, row: &SignIn) -> Option<(String, String)> {
+pub fn token_and_code(app: &App, row: &SignIn) -> Option<(Secret, Secret)> {
     app.keys.each().find_map(|keys| {
         let token = token_by(&keys, &row.id);
         let is_its = keys::sha256_hex(&token) == row.token_hash;
-        is_its.then(|| (token, code_by(&keys, &row.id)))
+        is_its.then(|| (Secret::new(token), Secret::new(code_by(&keys, &row.id))))
     })
 }
 
@@ -409,6 +413,6 @@ async fn consume(app: &App, row: SignIn, visitor: &Visitor) -> store::Result<Opt
     }
     Ok(session.map(|session| Entry {
         tokens: session::tokens(app, &session.id, session.generation),
-        device,
+        device: Secret::new(device),
     }))
 }

@@ -10,6 +10,7 @@ use super::{
     order::{self, Decision},
 };
 use crate::{
+    mask::{masked, shows},
     store::{self, Tx, row},
     stripe::Event,
     teeth::{self, Tooth},
@@ -46,7 +47,7 @@ impl Outcome {
 }
 
 /// The outcome of each event, in their order, and whose pages changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Received {
     pub outcomes: Vec<Outcome>,
     pub changed: BTreeSet<Change>,
@@ -55,6 +56,8 @@ pub struct Received {
     /// The addresses that a customer has left.
     pub left: BTreeSet<String>,
 }
+
+shows!(Received: outcomes, changed, tied);
 
 /// Stores the events and applies them, in the caller's transaction: a few statements for all of
 /// them, however many they are.
@@ -131,7 +134,7 @@ pub async fn store_failed(
 ) -> store::Result<Outcome> {
     let row = store::event::Event {
         state: Outcome::Failed.state().to_owned(),
-        error: Some(error.to_owned()),
+        error: Some(masked(error)),
         processed_at: None,
         due_at: Some(due_at),
         ..row(event, None, now)

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     clock,
+    mask::masked,
     store::{self, Store, event::Event as Row},
     stripe::Event,
 };
@@ -287,6 +288,7 @@ async fn postpone(app: &App, events: Claimed, due_at: i64) -> store::Result<()> 
 
 /// Another try later, or none if there were enough of them.
 async fn record_failure(app: &App, row: &Row, error: &str, is_final: bool) -> store::Result<()> {
+    let error = masked(error);
     let now = app.clock.now();
     let tried_for = now - row.tried_since.unwrap_or(row.received_at);
     let is_dead = is_final || row.attempts >= MOST_ATTEMPTS || tried_for >= LONGEST;
@@ -305,7 +307,7 @@ async fn record_failure(app: &App, row: &Row, error: &str, is_final: bool) -> st
             "an event failed"
         );
     }
-    let (id, error) = (row.id.clone(), error.to_owned());
+    let id = row.id.clone();
     app.store
         .write(move |tx| async move { store::event::fail(tx, &id, &error, due_at).await }.boxed())
         .await

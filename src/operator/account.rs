@@ -5,16 +5,20 @@ use clap::{Args, Subcommand};
 use super::{Form, told, write_down};
 use crate::{
     domain::{App, devices, email::Email},
+    mask::shows,
     say,
 };
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub struct Account {
     #[command(subcommand)]
     act: Act,
 }
 
-#[derive(Debug, Subcommand)]
+// What was typed holds an address.
+shows!(Account:);
+
+#[derive(Subcommand)]
 enum Act {
     /// Sign an address out everywhere
     SignOut {

@@ -15,6 +15,7 @@ use crate::{
         audit::{self, What},
         email,
     },
+    mask::shows,
     say,
     store::audit::{Entry, Filter},
 };
@@ -33,7 +34,7 @@ enum Command {
     List(List),
 }
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 struct List {
     /// Only of this kind
     #[arg(long, value_parser = What::ALL.map(What::name))]
@@ -48,6 +49,8 @@ struct List {
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
     limit: i64,
 }
+
+shows!(List: what, since, limit);
 
 impl Audit {
     pub async fn run(self, app: &App) -> Result<(), Vec<String>> {

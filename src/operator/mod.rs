@@ -17,6 +17,7 @@ use crate::{
     config::Config,
     domain::{self, App, purge, sweep},
     mail::Mailer,
+    mask::masked,
     say, serve,
 };
 
@@ -166,5 +167,5 @@ impl Purge {
 }
 
 fn told(error: &dyn std::fmt::Display) -> Vec<String> {
-    vec![format!("billhook: {error}")]
+    vec![format!("billhook: {}", masked(&error.to_string()))]
 }

@@ -7,9 +7,10 @@ use super::{
     many::{self, Cell, Table},
     on,
 };
+use crate::mask::shows;
 
 /// A row of `event`. Times are unix seconds.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Event {
     pub id: String,
     pub r#type: String,
@@ -33,6 +34,11 @@ pub struct Event {
     /// The body as it was signed; empty once its time is over.
     pub payload: String,
 }
+
+shows!(
+    Event: id, r#type, object_id, customer_id, created, livemode, state, attempts, received_at,
+    processed_at, due_at, tried_since
+);
 
 /// Those that are written when an event comes in.
 const COLUMNS: &[&str] = &[

@@ -151,7 +151,8 @@ impl Store {
             const SETTINGS: &str = "SET lock_timeout = '4s';
                 SET idle_in_transaction_session_timeout = '30s';
                 SET enable_seqscan = off; SET jit = off";
-            let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
+            let options = PgConnectOptions::from_str(url).map_err(unreadable)?;
+            let options = options.disable_statement_logging();
             let pool = PgPoolOptions::new()
                 .after_connect(|connection, _| {
                     async move { connection.execute(SETTINGS).await.map(drop) }.boxed()
@@ -365,7 +366,8 @@ fn promised() -> [(&'static str, &'static str); 4] {
 
 /// What holds for a connection alone.
 fn usual_options(url: &str) -> Result<SqliteConnectOptions> {
-    Ok(SqliteConnectOptions::from_str(url)?
+    Ok(SqliteConnectOptions::from_str(url)
+        .map_err(unreadable)?
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
         .pragma("journal_size_limit", "67108864")
@@ -388,6 +390,11 @@ async fn is_over(connection: &mut SqliteConnection) -> Result<bool> {
     // It answers after the roll-back that waits, if one does.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
+}
+
+/// Its own words repeat what was not understood, which may be a password.
+fn unreadable(_: Error) -> Error {
+    Error::Configuration("DATABASE_URL cannot be read".into())
 }
 
 async fn detached<T: Send + 'static>(

@@ -1,9 +1,10 @@
 //! Attempts to prove an inbox. Rows hold hashes only: nothing in a stolen database signs in.
 
 use super::{Result, Tx, on};
+use crate::mask::shows;
 
 /// A row of `sign_in`. Hashes are hex, times unix seconds.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct SignIn {
     pub id: String,
     /// Normalised.
@@ -23,6 +24,8 @@ pub struct SignIn {
     /// SHA-256 of the device, where the browser that asked had signed in with this address before.
     pub device: Option<String>,
 }
+
+shows!(SignIn: id, attempts, created_at, expires_at, used_at);
 
 /// How many sign-ins can still be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]

@@ -2,7 +2,6 @@
 //! time, and says what went wrong without any secret in it.
 
 use std::{
-    fmt,
     num::NonZeroU32,
     sync::Arc,
     time::{Duration, Instant},
@@ -17,7 +16,7 @@ use super::{
     pace::{self, Pace},
     words,
 };
-use crate::{config::Secret, model::Flow};
+use crate::{config::Secret, mask::shows, model::Flow};
 
 /// The version of the API that requests and answers are in.
 pub const API_VERSION: &str = "2026-10-28.endive";
@@ -40,9 +39,9 @@ pub struct Client {
 }
 
 /// Where a portal session is. Whoever has it is the customer, so it goes into one redirect and
-/// nowhere else; its `Debug` shows nothing.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PortalUrl(Url);
+/// nowhere else.
+#[derive(Clone, Debug)]
+pub struct PortalUrl(Secret);
 
 /// Why a call failed. Safe to log.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +164,7 @@ impl Client {
             .stand_in()
             .is_some_and(|base| base.origin() == url.origin());
         if plain && (at_stripe || at_stand_in) {
-            Ok(PortalUrl(url))
+            Ok(PortalUrl(Secret::new(url)))
         } else {
             Err(Error::PortalNotAllowed(format!(
                 "{}://{host}",
@@ -245,13 +244,15 @@ impl Client {
 }
 
 /// What Stripe answered.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Answer {
     pub body: Value,
     /// A Stripe second that was over when it was asked for, by the answer's `Date` and how long it
     /// took: the body holds everything that happened before that second's end. 0 where Stripe gave no date.
     pub as_of: i64,
 }
+
+shows!(Answer: as_of);
 
 impl Error {
     /// Whether the same request may do better later.
@@ -298,13 +299,7 @@ impl Error {
 impl PortalUrl {
     /// For the `Location` of the redirect.
     pub fn expose(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl fmt::Debug for PortalUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PortalUrl([redacted])")
+        self.0.expose()
     }
 }
 

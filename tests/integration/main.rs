@@ -10,6 +10,7 @@
 mod access;
 mod apart;
 mod audit;
+mod canary;
 mod clicks;
 mod clocks;
 mod contract;
@@ -41,6 +42,8 @@ mod poison;
 mod portal;
 mod portal_faults;
 mod portal_reads;
+mod post_office;
+mod printing;
 mod readers;
 mod sandbox_billing;
 mod sandbox_orders;

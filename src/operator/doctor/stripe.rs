@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::{
     clock::Clock,
     config::{Around, Config},
+    mask::shows,
     stripe::client::API_VERSION,
 };
 
@@ -35,13 +36,15 @@ pub const READS: [&str; 10] = [
 pub const SECRETS: [&str; 3] = ["v1/refunds", "v1/charges", "v1/payouts"];
 
 /// One answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Answer {
     pub status: StatusCode,
     /// The permission that Stripe says is missing, without its `rak_`.
     pub permission: Option<String>,
     pub body: Value,
 }
+
+shows!(Answer: status, permission);
 
 /// All answers.
 #[derive(Debug, Default)]
