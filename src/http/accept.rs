@@ -17,7 +17,10 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::{
+    net::sockopt::set_socket_send_buffer_size,
+    process::{Resource, getrlimit, setrlimit},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -39,6 +42,9 @@ const MOST_CONNECTIONS: u64 = 8_192;
 const OTHER_FILES: u64 = 256;
 /// Who takes nothing of an answer for so long is gone, or up to no good.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of an answer that the system keeps for a peer. It takes more only when a third of them are gone,
+/// so with as many as it would like a slow reader would look like none.
+const SEND_BUFFER: usize = 256 * 1024;
 /// When no file is left, one may be free after this.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -114,6 +120,7 @@ async fn accept(listener: &TcpListener) -> Option<(TcpStream, Peer)> {
         Ok((stream, address)) => {
             // Answers are written whole; waiting for more would only delay them.
             let _ = stream.set_nodelay(true);
+            let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER);
             Some((stream, Peer(address.ip().to_canonical())))
         }
         Err(error) if is_of_that_connection(&error) => None,

@@ -9,7 +9,7 @@ use billhook::{
 use futures::FutureExt;
 use serde_json::{Value, json};
 
-use crate::helpers::{TestApp, event};
+use crate::helpers::{Browser, TestApp, event};
 
 /// A route, the form that is sent to it, and what three people get: a stranger, Ada, whose things are in the
 /// form, and Bob, who is signed in too. A status, and a redirect's target behind `>`. To add a route, add
@@ -31,8 +31,7 @@ pub const MATRIX: &[(&str, &str, Form, [&str; 3])] = &[
     (
         "POST",
         "/api/ask_link",
-        // Nobody's, so that no mail of it is taken for one of Ada's.
-        &[("email", "eve@example.com")],
+        &[("email", "ada@example.com")],
         [CHECK, CHECK, CHECK],
     ),
     ("POST", "/api/enter_code", &[], ["400", "400", "400"]),
@@ -124,6 +123,25 @@ const CHECK: &str = "303 > /sign-in/check";
 const SPENT: &str = "303 > /sign-in/check?problem=spent";
 const PORTAL: &str = "303 > {portal}";
 
+/// A browser with a session of this address, for which no mail was sent.
+pub async fn signed_in<'a>(app: &'a TestApp, address: &str) -> Browser<'a> {
+    let row = session::new(address.to_owned(), "", app.clock.now());
+    let tokens = session::tokens(&app.app, &row.id, row.generation);
+    let insert = app
+        .app
+        .store
+        .write(move |tx| async move { store::session::insert(tx, &row).await }.boxed());
+    insert.await.unwrap();
+    let mut browser = app.browser();
+    browser.cookies = [
+        ("billhook_access", tokens.access),
+        ("billhook_refresh", tokens.refresh),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    browser
+}
+
 /// What the operator does, who has no route.
 pub const OPERATORS: &[&str] = &[
     "account", "admin", "audit", "config", "doctor", "events", "import", "migrate", "operator",
@@ -174,12 +192,7 @@ impl Things {
     /// Signs Ada in once more, somewhere else, and gives that device's name on her page.
     pub async fn another_session_of_ada(&self, app: &TestApp) -> String {
         let before = self.sessions_of_ada(app).await;
-        let row = session::new("ada@example.com".to_owned(), "", app.clock.now());
-        let insert = app
-            .app
-            .store
-            .write(move |tx| async move { store::session::insert(tx, &row).await }.boxed());
-        insert.await.unwrap();
+        signed_in(app, "ada@example.com").await;
         let after = self.sessions_of_ada(app).await;
         after.difference(&before).next().unwrap().clone()
     }

@@ -1,12 +1,10 @@
 //! Requests that nobody sane would send, made by chance, and the same again for the same seed.
 
-use billhook::{domain::session, store};
-use futures::FutureExt;
 use serde_json::{Value, json};
 
 use crate::{
     helpers::{SECRET, TestApp, new_client, sign},
-    matrix::MATRIX,
+    matrix::{MATRIX, signed_in},
 };
 
 /// SplitMix64.
@@ -274,21 +272,6 @@ fn odd_headers(chance: &mut Chance) -> Vec<u8> {
     lines
 }
 
-/// The cookies of a session that was made for this request.
-async fn cookie(app: &TestApp) -> String {
-    let row = session::new("ada@example.com".to_owned(), "", app.clock.now());
-    let tokens = session::tokens(&app.app, &row.id, 1);
-    let insert = app
-        .app
-        .store
-        .write(move |tx| async move { store::session::insert(tx, &row).await }.boxed());
-    insert.await.unwrap();
-    format!(
-        "billhook_access={}; billhook_refresh={}",
-        tokens.access, tokens.refresh
-    )
-}
-
 /// A request as it goes over the wire, whole.
 pub async fn request(app: &TestApp, chance: &mut Chance) -> Vec<u8> {
     let method = chance.one(&[
@@ -319,7 +302,10 @@ pub async fn request(app: &TestApp, chance: &mut Chance) -> Vec<u8> {
     let accept = chance.one(&["text/html", "application/json", "*/*", "text/event-stream"]);
     head.extend_from_slice(format!("Accept: {accept}\r\n").as_bytes());
     if chance.is(40) {
-        head.extend_from_slice(format!("Cookie: {}\r\n", cookie(app).await).as_bytes());
+        let browser = signed_in(app, "ada@example.com").await;
+        for (name, value) in browser.cookies {
+            head.extend_from_slice(format!("Cookie: {name}={value}\r\n").as_bytes());
+        }
     }
     head.extend(odd_headers(chance));
     let (lines, body) = if matches!(method, "GET" | "HEAD") && chance.is(90) {

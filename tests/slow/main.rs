@@ -233,7 +233,8 @@ impl Crowd {
                 crowd.streams.pop_front();
             }
         }
-        if crowd.came < 2 * crowd.streams.len() {
+        // Some places at least were taken once more.
+        if crowd.came < crowd.streams.len() + HALF_BODIES {
             return Err(format!("only {} of the crowd came", crowd.came));
         }
         Ok(crowd)
