@@ -12,7 +12,6 @@ pub mod link;
 pub mod live;
 pub mod ready;
 pub mod same_site;
-pub mod seldom;
 pub mod webhook;
 
 use std::{ops::Deref, sync::Arc, time::Duration};

@@ -1168,7 +1168,15 @@ async fn allowances_come_back_evenly(engine: Engine) {
     ] {
         assert_eq!(take("ada", begin + after, rate).await, expected, "{after}");
     }
+    let free_at = |name: &'static str| {
+        let store = store.clone();
+        async move { run!(&store, tx => allowance::free_at(tx, name, rate)) }
+    };
+    assert_eq!(free_at("bob").await, None);
     assert!(take("bob", begin, rate).await, "each has its own");
+    while take("bob", begin, rate).await {}
+    assert_eq!(free_at("bob").await, Some(begin + 100));
+    assert!(!take("bob", begin + 99, rate).await && take("bob", begin + 100, rate).await);
     let nothing = Rate { burst: 1, pause: 0 };
     assert!(take("eve", begin, nothing).await && take("eve", begin, nothing).await);
     let parallel = (0..10).map(|_| {
@@ -1184,7 +1192,8 @@ async fn allowances_come_back_evenly(engine: Engine) {
     while run!(&store, tx => allowance::purge(tx, begin + 100, 1)) > 0 {}
     let rest = dump(&store, "allowance").await;
     assert!(rest.contains("many"), "{rest}");
-    for whole in ["ada", "bob", "eve"] {
+    assert!(rest.contains("bob"), "{rest}");
+    for whole in ["ada", "eve"] {
         assert!(!rest.contains(whole), "{whole}: {rest}");
     }
 }

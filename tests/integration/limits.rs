@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use billhook::store::Store;
 use reqwest::Response;
 
 use crate::{
@@ -21,6 +22,7 @@ on_both_engines!(
     checklist_13_clients_that_cannot_be_told_apart_share_one_strict_limit,
     checklist_13_an_ipv6_network_is_one_client,
     checklist_13_mails_in_all_are_limited,
+    checklist_13_mails_beyond_the_limit_wait_for_their_turn_and_hold_up_nobody,
     checklist_13_strangers_lock_nobody_out,
     checklist_9_a_client_tries_thirty_codes_a_minute,
 );
@@ -177,6 +179,66 @@ async fn checklist_13_mails_in_all_are_limited(engine: Engine) {
     app.clock.advance(61 + 10);
     settled(&app).await;
     assert_eq!(sent().count(), 10, "one more after six minutes");
+}
+
+/// When the mails are due that have not been sent.
+async fn due(app: &TestApp) -> Vec<i64> {
+    const SQL: &str = "SELECT due_at FROM outbox WHERE sent_at IS NULL";
+    match &app.app.store {
+        Store::Sqlite { readers, .. } => sqlx::query_scalar(SQL).fetch_all(readers).await,
+        Store::Postgres(pool) => sqlx::query_scalar(SQL).fetch_all(pool).await,
+    }
+    .unwrap()
+}
+
+async fn checklist_13_mails_beyond_the_limit_wait_for_their_turn_and_hold_up_nobody(
+    engine: Engine,
+) {
+    let app = spawn_app_with(&database_url(engine).await, |app| {
+        Arc::make_mut(&mut app.config).mails_per_hour = 10;
+    })
+    .await;
+    let friend = app.signed_in("friend@example.com").await.cookies;
+    let count = 30;
+    for number in 0..count {
+        let address = format!("ada{number}@example.com");
+        app.known(&address).await;
+        assert_redirect(&ask(&mut app.browser(), &address).await, "/sign-in/check");
+    }
+    let sent = || {
+        let addresses = (0..count).map(|number| format!("ada{number}@example.com"));
+        addresses
+            .filter(|address| !app.mails_to(address).is_empty())
+            .count()
+    };
+    let now = app.clock.now();
+    // All the others wait for the one moment at which there is an allowance again, 360 seconds after the first
+    // of all was taken; until then nobody looks at them.
+    let waiting = eventually(|| async {
+        let due = due(&app).await;
+        let all_wait = due.len() == count - 9 && due.iter().all(|due_at| *due_at > now + 60);
+        all_wait.then_some(due)
+    })
+    .await;
+    let first = waiting[0];
+    assert!(
+        waiting.iter().all(|due_at| (due_at - first).abs() <= 1),
+        "{waiting:?}"
+    );
+    assert!((now + 300..=now + 361).contains(&first), "{now} {first}");
+    assert_eq!(sent(), 9);
+    // A decoy is settled meanwhile, and a known device gets its mail.
+    ask(&mut app.browser(), "nobody@example.com").await;
+    let mut again = app.browser();
+    again.cookies = friend;
+    app.clock.advance(61);
+    app.ask(&mut again, "friend@example.com").await;
+    eventually(|| async { (due(&app).await.len() == count - 9).then_some(()) }).await;
+    assert_eq!(due(&app).await, waiting, "nobody has looked at them");
+    // Then one leaves, and the others' turn would come after their links' end.
+    app.clock.advance(301);
+    settled(&app).await;
+    assert_eq!(sent(), 10);
 }
 
 async fn checklist_13_strangers_lock_nobody_out(engine: Engine) {
