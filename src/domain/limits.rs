@@ -36,12 +36,13 @@ const OF_TRIAL: Rate = Rate {
 pub const MAILS: &str = "mails";
 
 /// Where a request came from, as far as limits go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Client {
     V4(Ipv4Addr),
     /// The first 64 bits: a household has them all.
     V6([u16; 4]),
     /// Everybody whose address cannot be told.
+    #[default]
     Unknown,
 }
 
@@ -134,7 +135,8 @@ pub struct Clients(Arc<Limiters>);
 struct Limiters {
     /// Questions for a mail: five, and then one a minute.
     asking: Budget<Client>,
-    /// The same of those who cannot be told apart: one a minute.
+    /// The same of those who cannot be told apart, and in a flood of those for whom there is no room:
+    /// one a minute.
     asking_unknown: Budget<()>,
     /// Codes and links that are tried.
     trying: Budget<Client>,
@@ -156,9 +158,11 @@ impl Clients {
 
     /// Whether the client may ask for a mail now, or how many seconds it has to wait.
     pub fn may_ask(&self, client: Client) -> Result<(), u64> {
+        let asking = &self.0.asking;
         match client {
             Client::Unknown => self.0.asking_unknown.spend(&()),
-            known => self.0.asking.spend(&known),
+            known if asking.has_room_for(&known) => asking.spend(&known),
+            _ => self.0.asking_unknown.spend(&()),
         }
     }
 
