@@ -9,7 +9,12 @@ use std::{
 
 use governor::Quota;
 
-use super::{App, budget::Budget, email::Email, keys, keys::Purpose};
+use super::{
+    App,
+    budget::Budget,
+    email::Email,
+    keys::{self, Keys, Purpose},
+};
 use crate::{
     clock::{self, Clock},
     store::allowance::Rate,
@@ -76,6 +81,8 @@ impl From<Ipv6Addr> for Client {
 pub struct Allowance {
     pub name: String,
     pub rate: Rate,
+    /// Its names under the secrets before this one: what was taken then counts on.
+    pub earlier: Vec<String>,
     /// The hash of the device, if this is a device's.
     pub device: Option<String>,
 }
@@ -87,20 +94,29 @@ pub fn allowance(app: &App, email: &Email, device: Option<&str>) -> Allowance {
         Some(device) => Allowance {
             name: format!("device:{device}"),
             rate: usual(OF_DEVICE),
+            earlier: Vec::new(),
             device: Some(device),
         },
-        None => Allowance {
-            name: address_name(app, email.as_str()),
-            rate: usual(OF_ADDRESS),
-            device: None,
-        },
+        None => {
+            let mut names = address_names(&app.keys, email.as_str()).into_iter();
+            Allowance {
+                name: names.next().unwrap_or_default(),
+                rate: usual(OF_ADDRESS),
+                earlier: names.collect(),
+                device: None,
+            }
+        }
     }
 }
 
-/// The name of an address's allowance, without the address.
-pub fn address_name(app: &App, email: &str) -> String {
-    let mac = app.keys.mac(Purpose::Allowance, email);
-    format!("address:{}", hex::encode(mac))
+/// The names that an address's allowance may have, without the address: by the present secret and by
+/// those before it.
+pub fn address_names(keys: &Keys, email: &str) -> Vec<String> {
+    let name = |keys: Keys| {
+        let mac = keys.mac(Purpose::Allowance, email);
+        format!("address:{}", hex::encode(mac))
+    };
+    keys.each().map(name).collect()
 }
 
 /// All mails together, but for those that devices ask for.

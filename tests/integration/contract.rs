@@ -1177,6 +1177,22 @@ async fn allowances_come_back_evenly(engine: Engine) {
     while take("bob", begin, rate).await {}
     assert_eq!(free_at("bob").await, Some(begin + 100));
     assert!(!take("bob", begin + 99, rate).await && take("bob", begin + 100, rate).await);
+    let rename = |old: &'static str, new: &'static str| {
+        let store = store.clone();
+        async move { run!(&store, tx => allowance::rename(tx, old, new)) }
+    };
+    rename("bob", "rob").await;
+    assert_eq!(
+        (free_at("bob").await, free_at("rob").await),
+        (None, Some(begin + 200))
+    );
+    assert!(take("bob", begin, rate).await);
+    rename("rob", "bob").await;
+    assert_eq!(
+        free_at("rob").await,
+        Some(begin + 200),
+        "there is one of that name"
+    );
     let nothing = Rate { burst: 1, pause: 0 };
     assert!(take("eve", begin, nothing).await && take("eve", begin, nothing).await);
     let parallel = (0..10).map(|_| {
@@ -1192,8 +1208,8 @@ async fn allowances_come_back_evenly(engine: Engine) {
     while run!(&store, tx => allowance::purge(tx, begin + 100, 1)) > 0 {}
     let rest = dump(&store, "allowance").await;
     assert!(rest.contains("many"), "{rest}");
-    assert!(rest.contains("bob"), "{rest}");
-    for whole in ["ada", "eve"] {
+    assert!(rest.contains("rob"), "{rest}");
+    for whole in ["ada", "bob", "eve"] {
         assert!(!rest.contains(whole), "{whole}: {rest}");
     }
 }
