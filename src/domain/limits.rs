@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     clock::{self, Clock},
+    seldom::Seldom,
     store::allowance::Rate,
 };
 
@@ -156,7 +157,12 @@ struct Limiters {
     asking_unknown: Budget<()>,
     /// Codes and links that are tried.
     trying: Budget<Client>,
+    /// Questions of those who cannot be told apart, for a line in the log.
+    unknown: Seldom,
 }
+
+/// Seconds between two lines about clients that cannot be told apart.
+const TELL_EVERY: i64 = 10 * 60;
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;
 const FIVE: NonZeroU32 = NonZeroU32::new(5).unwrap();
@@ -169,6 +175,7 @@ impl Clients {
             asking: Budget::new(asking.allow_burst(FIVE), clock.clone()),
             asking_unknown: Budget::new(asking, clock.clone()),
             trying: Budget::new(Quota::per_minute(THIRTY), clock.clone()),
+            unknown: Seldom::new(TELL_EVERY),
         }))
     }
 
@@ -180,6 +187,12 @@ impl Clients {
             known if asking.has_room_for(&known) => asking.spend(&known),
             _ => self.0.asking_unknown.spend(&()),
         }
+    }
+
+    /// Counts a question of somebody who cannot be told from others. How many there were since it was last
+    /// said, if it is time to say it again.
+    pub fn count_unknown(&self, now: i64) -> Option<u64> {
+        self.0.unknown.count(now)
     }
 
     /// Whether the client may try a code or a link now, or how many seconds it has to wait.

@@ -12,6 +12,7 @@ use crate::{
         Browser, TestApp, assert_redirect, eventually, new_client, spawn_app, spawn_app_with,
     },
     mails::settled,
+    portal_faults::Log,
 };
 
 on_both_engines!(
@@ -318,4 +319,43 @@ async fn checklist_13_what_other_sites_make_a_browser_ask_for_takes_nothing(engi
         }
     }
     app.ask(&mut browser, "ada@example.com").await;
+}
+
+/// On one thread, so that all that the program logs can be heard.
+#[tokio::test]
+async fn checklist_65_a_proxy_that_names_no_visitor_is_told_to_the_operator_once_in_a_while() {
+    let log = Log::default();
+    let _heard = log.listen();
+    let app = spawn_app(Engine::Sqlite).await;
+    let lines = || log.text().matches("share one strict limit").count();
+    assert_eq!(ask_from(&app, &new_client(), 0).await.status(), 303);
+    assert_eq!(app.browser().get("/").await.status(), 200);
+    assert_eq!(lines(), 0);
+    for (seconds, client, expected) in [
+        (0, "", 1),
+        (1, "garbage", 1),
+        (300, "127.0.0.1", 1),
+        (300, "", 2),
+        (599, "", 2),
+    ] {
+        app.clock.advance(seconds);
+        ask_from(&app, client, 1).await;
+        assert_eq!(lines(), expected, "{seconds} {client}");
+    }
+    let text = log.text();
+    let told = text
+        .lines()
+        .filter(|line| line.contains("share one strict limit"));
+    let told: Vec<_> = told.collect();
+    for words in ["WARN", "127.0.0.1", "proxy_set_header", "TRUSTED_PROXIES"] {
+        assert!(told[0].contains(words), "{words}: {told:?}");
+    }
+    assert!(
+        told[0].contains("count=1") && told[1].contains("count=3"),
+        "{told:?}"
+    );
+    assert!(
+        !told.iter().any(|line| line.contains("garbage")),
+        "{told:?}"
+    );
 }

@@ -313,7 +313,24 @@ async fn checklist_39_who_waits_too_long_for_a_turn_is_told() {
 
 /// What is logged, for one thread.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Hears what this thread logs, until the guard is dropped.
+    pub fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        let writer = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl io::Write for Log {
     fn write(&mut self, some: &[u8]) -> io::Result<usize> {
@@ -330,13 +347,7 @@ impl io::Write for Log {
 #[tokio::test]
 async fn checklist_40_the_operator_is_told_which_permission_is_missing_and_the_customer_is_not() {
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _heard = tracing::subscriber::set_default(subscriber);
+    let _heard = log.listen();
     let app = spawn_app(Engine::Sqlite).await;
     let mine = app.customer_at_stripe("ada@example.com").await;
     let mut ada = app.signed_in("ada@example.com").await;
@@ -357,7 +368,7 @@ async fn checklist_40_the_operator_is_told_which_permission_is_missing_and_the_c
         !page.contains("rak_") && !page.contains("permission"),
         "{page}"
     );
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     let alarm = text
         .lines()
         .find(|line| line.contains("ERROR") && line.contains("stripe-key"))
