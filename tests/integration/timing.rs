@@ -119,19 +119,27 @@ async fn checklist_27_anothers_customer_is_refused_as_fast_as_an_unknown_one_on_
     compare_clicks(Engine::Postgres).await;
 }
 
-/// Each id is asked for once: what was looked up before might be found faster.
+/// A miss on a busy machine is measured again, as above.
 async fn compare_clicks(engine: Engine) {
     let app = spawn_app(engine).await;
+    let most = Duration::from_millis(2);
+    let first = clicks_apart(&app, "one").await;
+    if first > most {
+        let second = clicks_apart(&app, "two").await;
+        assert!(second <= most, "medians {first:?} and {second:?} apart");
+    }
+}
+
+/// How far apart the medians are. Each id is asked for once: what was looked up before might be found faster.
+async fn clicks_apart(app: &TestApp, round: &str) -> Duration {
     let mut clicks = Vec::new();
     for number in 0..CLICKS {
-        let address = format!("ada{number}@example.com");
-        let theirs = app.customer(&address, "Ada").await;
-        clicks.push((random_bytes(), 0, theirs));
+        let address = format!("ada{number}.{round}@example.com");
+        clicks.push((random_bytes(), 0, app.customer(&address, "Ada").await));
         clicks.push((random_bytes(), 1, clock::new_id("cus")));
     }
-    app.customer("bob@example.com", "Bob").await;
-    let mut bob = app.signed_in("bob@example.com").await;
-    settled(&app).await;
+    let mut bob = app.signed_in(&format!("bob.{round}@example.com")).await;
+    settled(app).await;
     clicks.sort();
     let mut delays = [const { Vec::new() }; 2];
     for (_, kind, id) in clicks {
@@ -142,8 +150,7 @@ async fn compare_clicks(engine: Engine) {
         assert_eq!(answer.status(), 404);
     }
     assert!(delays.iter().all(|delays| delays.len() == CLICKS));
-    let apart = median(&delays[0]).abs_diff(median(&delays[1]));
-    assert!(apart <= Duration::from_millis(2), "medians {apart:?} apart");
+    median(&delays[0]).abs_diff(median(&delays[1]))
 }
 
 fn median(delays: &[Duration]) -> Duration {
