@@ -169,7 +169,7 @@ pub async fn open_portal(
         return answer::refuse(ApiError::BadRequest);
     };
     match billing::open_portal(&app, &principal, &customer, flow, answer::arrived()).await {
-        Ok(url) => answer::see_other(url.expose()),
+        Ok(url) => answer::to_portal(&url),
         Err(Refusal::TooMany(wait)) => {
             answer::retry_after(wait);
             return answer::refuse(ApiError::TooMany);

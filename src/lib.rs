@@ -5,8 +5,8 @@
 //! server only, the pages too: a page without an island downloads no program.
 //!
 //! Who may use whom: `operator` → `serve`, `domain`; `http` → `pages`, `islands` → `api` → `domain` → `store`, `stripe`, `mail`,
-//! each whatever is to its right, the last three not each other. `model`, `clock`, `mask` and `config`
-//! lie below all. Nothing points back.
+//! each whatever is to its right, the last three not each other. `model`, `clock`, `mask`, `seldom` and
+//! `config` lie below all. Nothing points back.
 
 pub mod api;
 pub mod islands;
@@ -39,6 +39,8 @@ pub mod operator;
 pub mod pages;
 #[cfg(feature = "ssr")]
 pub mod sandbox;
+#[cfg(feature = "ssr")]
+mod seldom;
 #[cfg(feature = "ssr")]
 pub mod serve;
 #[cfg(feature = "ssr")]

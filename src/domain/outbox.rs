@@ -12,6 +12,7 @@ use super::{App, limits, sign_in};
 use crate::{
     config::Secret,
     mail::{self, Letter, ReuseMail, SignInMail},
+    seldom::Seldom,
     store::{self, Tx, outbox::Mail, session::Session, sign_in::SignIn},
 };
 
@@ -19,8 +20,8 @@ use crate::{
 const LEASE: i64 = 60;
 /// Seconds of the lease in which nothing is sent any more.
 const SPARE: i64 = 5;
-/// Seconds after which a mail is looked at again that was one too many.
-const LOOK_AGAIN: i64 = 10;
+/// Seconds between two warnings that mails have to wait.
+const WARN_EVERY: i64 = 10 * 60;
 /// Seconds that a mail about a reuse is tried.
 const REUSE_LIFETIME: i64 = 24 * 60 * 60;
 /// Nobody tells us of mails that other processes queue, so we look this often.
@@ -48,8 +49,10 @@ enum Claim {
     /// It is of use before that second.
     Send(Mail, Letter, i64),
     Expired(Mail),
-    /// There are more mails than may leave now.
+    /// There are more mails than may leave now: it was put off.
     Later,
+    /// There are so many more that its turn would come too late.
+    TooMany(Mail),
 }
 
 /// Handles one mail that is due. False when there is none.
@@ -79,6 +82,7 @@ pub async fn step(app: &App) -> store::Result<bool> {
     };
     let (mail, sent) = match claim {
         Claim::Later => return Ok(true),
+        Claim::TooMany(mail) => return drop_mail(app, mail.id).await.map(|()| true),
         Claim::Expired(mail) => {
             tracing::warn!(mail = mail.id, "a mail is dropped: it is of no more use");
             return drop_mail(app, mail.id).await.map(|()| true);
@@ -137,13 +141,38 @@ async fn about_sign_in(app: &App, tx: &mut Tx, mail: Mail, time: i64) -> store::
     let is_counted = sign_in.device.is_some() || mail.attempts > 1;
     let rate = limits::mails(app);
     if !is_counted && !store::allowance::take(tx, limits::MAILS, time * 1000, rate).await? {
-        tracing::warn!(mail = mail.id, "more mails than MAILS_PER_HOUR: one waits");
-        store::outbox::put_off(tx, &mail.id, time + LOOK_AGAIN).await?;
-        return Ok(Claim::Later);
+        return wait_for_turn(app, tx, mail, &sign_in, time).await;
     }
     // The clock shows whole seconds: one may be over already.
     let end = sign_in.expires_at - 1;
     Ok(Claim::Send(mail, Letter::SignIn(letter), end))
+}
+
+/// Nobody looks at the mail again before there is an allowance: decoys, and the mails of known devices,
+/// are not to stand behind it.
+async fn wait_for_turn(
+    app: &App,
+    tx: &mut Tx,
+    mail: Mail,
+    sign_in: &SignIn,
+    time: i64,
+) -> store::Result<Claim> {
+    static WAITING: Seldom = Seldom::new(WARN_EVERY);
+    if let Some(count) = WAITING.count(app.clock.now()) {
+        tracing::warn!(
+            count,
+            limit = app.config.mails_per_hour,
+            "more mails than MAILS_PER_HOUR: they wait, and are dropped where their links expire before their turn"
+        );
+    }
+    let free_at = store::allowance::free_at(tx, limits::MAILS, limits::mails(app)).await?;
+    // The first whole second of it.
+    let due_at = free_at.map_or(time, |millis| millis.div_euclid(1000)) + 1;
+    if due_at >= sign_in.expires_at {
+        return Ok(Claim::TooMany(mail));
+    }
+    store::outbox::put_off(tx, &mail.id, due_at).await?;
+    Ok(Claim::Later)
 }
 
 async fn about_reuse(app: &App, tx: &mut Tx, mail: Mail, time: i64) -> store::Result<Claim> {

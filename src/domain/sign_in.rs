@@ -156,6 +156,9 @@ pub async fn ask(
                     true => Rate { burst: 1, pause: 0 },
                     false => allowance.rate,
                 };
+                for earlier in &allowance.earlier {
+                    store::allowance::rename(tx, earlier, &allowance.name).await?;
+                }
                 refused |= !store::allowance::take(tx, &allowance.name, time * 1000, rate).await?;
                 if is_full && !refused {
                     // Strangers cannot lock out whoever signed in here before.

@@ -16,7 +16,6 @@ pub mod live;
 pub mod patience;
 pub mod ready;
 pub mod same_site;
-pub mod seldom;
 pub mod webhook;
 
 use std::{ops::Deref, sync::Arc};

@@ -10,9 +10,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Site, seldom::Seldom};
+use super::Site;
 use crate::{
     domain::sync::Outcome,
+    seldom::Seldom,
     stripe::{Event, signature},
 };
 

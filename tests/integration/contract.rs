@@ -1117,20 +1117,19 @@ async fn the_databases_clock_goes_on(engine: Engine) {
     let store = open(engine).await;
     let here = billhook::clock::Clock::default().now();
     // In one transaction, while it goes on too.
-    let (first, later) = store
-        .write(|tx| {
-            async move {
-                let first = tx.clock().await?;
-                let mut later = first;
-                while later == first {
-                    later = tx.clock().await?;
-                }
-                Ok((first, later))
+    let twice = store.write(|tx| {
+        async move {
+            let first = tx.clock().await?;
+            let mut later = first;
+            while later == first {
+                later = tx.clock().await?;
             }
-            .boxed()
-        })
-        .await
-        .unwrap();
+            Ok((first, later))
+        }
+        .boxed()
+    });
+    let twice = tokio::time::timeout(std::time::Duration::from_secs(10), twice).await;
+    let (first, later) = twice.expect("it goes on").unwrap();
     assert!((first - here).abs() <= 1, "{first} {here}");
     assert_eq!(later, first + 1);
 }
@@ -1169,7 +1168,31 @@ async fn allowances_come_back_evenly(engine: Engine) {
     ] {
         assert_eq!(take("ada", begin + after, rate).await, expected, "{after}");
     }
+    let free_at = |name: &'static str| {
+        let store = store.clone();
+        async move { run!(&store, tx => allowance::free_at(tx, name, rate)) }
+    };
+    assert_eq!(free_at("bob").await, None);
     assert!(take("bob", begin, rate).await, "each has its own");
+    while take("bob", begin, rate).await {}
+    assert_eq!(free_at("bob").await, Some(begin + 100));
+    assert!(!take("bob", begin + 99, rate).await && take("bob", begin + 100, rate).await);
+    let rename = |old: &'static str, new: &'static str| {
+        let store = store.clone();
+        async move { run!(&store, tx => allowance::rename(tx, old, new)) }
+    };
+    rename("bob", "rob").await;
+    assert_eq!(
+        (free_at("bob").await, free_at("rob").await),
+        (None, Some(begin + 200))
+    );
+    assert!(take("bob", begin, rate).await);
+    rename("rob", "bob").await;
+    assert_eq!(
+        free_at("rob").await,
+        Some(begin + 200),
+        "there is one of that name"
+    );
     let nothing = Rate { burst: 1, pause: 0 };
     assert!(take("eve", begin, nothing).await && take("eve", begin, nothing).await);
     let parallel = (0..10).map(|_| {
@@ -1185,6 +1208,7 @@ async fn allowances_come_back_evenly(engine: Engine) {
     while run!(&store, tx => allowance::purge(tx, begin + 100, 1)) > 0 {}
     let rest = dump(&store, "allowance").await;
     assert!(rest.contains("many"), "{rest}");
+    assert!(rest.contains("rob"), "{rest}");
     for whole in ["ada", "bob", "eve"] {
         assert!(!rest.contains(whole), "{whole}: {rest}");
     }
