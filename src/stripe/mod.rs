@@ -5,7 +5,7 @@ pub mod click;
 pub mod client;
 pub mod event;
 pub mod json;
-mod pace;
+pub mod pace;
 pub mod read;
 pub mod signature;
 pub mod words;

@@ -22,6 +22,7 @@ mod entitlements;
 mod helpers;
 mod hostile;
 mod imports;
+mod kills;
 mod leases;
 mod limits;
 mod mail_server;
