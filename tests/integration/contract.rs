@@ -8,7 +8,7 @@ use billhook::store::{
     customer::Customer,
     event,
     event::Event,
-    examine,
+    examine::{self, Health},
     many::{self, Cell},
     mirror::{
         self, CheckoutSession, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
@@ -544,7 +544,20 @@ async fn a_database_is_looked_at_without_a_change(engine: Engine) {
     assert_eq!((made.missing, made.unknown), (0, 0));
     examine::rehearse(&store, 1).await.unwrap();
     assert_eq!(dump(&store, "progress").await, "");
-    assert_eq!(examine::damage(&store).await.unwrap(), None);
+    let patience = |seconds| std::time::Duration::from_secs(seconds);
+    let health = examine::health(&store, patience(20)).await.unwrap();
+    assert_eq!(health, Health::Whole);
+    if matches!(engine, Engine::Sqlite) {
+        // Of several megabytes.
+        let filler = "CREATE TABLE filler AS WITH RECURSIVE n(i) AS
+            (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+            SELECT i, HEX(RANDOMBLOB(100)) AS noise FROM n";
+        crate::imports::execute(&store, filler.to_owned()).await;
+        let health = examine::health(&store, patience(0)).await.unwrap();
+        assert_eq!(health, Health::WholeSoFar);
+        let health = examine::health(&store, patience(20)).await.unwrap();
+        assert_eq!(health, Health::Whole, "the same connection reads on");
+    }
     let newer =
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
         VALUES (9999, 'newer', true, '', 0)";

@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod ailments;
 mod audit;
 mod clocks;
 mod contract;
