@@ -625,7 +625,14 @@ async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
         3,
         "whatever waits of the object: {hurried:?}"
     );
-    run!(&store, tx => event::fail(tx, "evt_1", "no answer", Some(32)));
+    // Whoever had it before the lease that ends at 85 has no say any more.
+    run!(&store, tx => event::fail(tx, "evt_1", Some(90), "too late", None));
+    run!(&store, tx => event::fail(tx, "evt_1", Some(85), "no answer", Some(32)));
+    let failed = |id: &str| (id.to_owned(), true);
+    assert_eq!(
+        run!(&store, tx => event::failed_after(tx, "", 1)),
+        [failed("evt_1")]
+    );
     let state = |id: &'static str| {
         let store = store.clone();
         async move {
@@ -645,7 +652,15 @@ async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
         state("evt_1").await,
         said("failed", Some("no answer"), Some(32), None)
     );
-    run!(&store, tx => event::fail(tx, "evt_1", "no answer", None));
+    run!(&store, tx => event::fail(tx, "evt_1", Some(32), "no answer", None));
+    assert_eq!(
+        run!(&store, tx => event::failed_after(tx, "", 9)),
+        [failed("evt_1"), failed("evt_2")]
+    );
+    assert_eq!(
+        run!(&store, tx => event::failed_after(tx, "evt_1", 9)),
+        [failed("evt_2")]
+    );
     assert_eq!(
         state("evt_1").await,
         said("dead", Some("no answer"), None, None)
