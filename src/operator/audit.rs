@@ -32,7 +32,8 @@ enum Command {
     /// List the newest entries
     ///
     /// One for each sign-in that was asked for, done or failed, each portal that was opened, each session that
-    /// was ended, and each operator's command that changes something. Addresses are shown masked.
+    /// was ended, and each operator's command that changes something. Addresses are shown masked. With --json, an
+    /// object a line.
     List(List),
 }
 

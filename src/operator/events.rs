@@ -41,7 +41,8 @@ enum Command {
     ///
     /// `applied`: its effect is in the database. `stale`: something newer was there already. `ignored`: of
     /// a kind, mode or account that is not mirrored. `pending`: Stripe is being asked. `failed`: it is tried
-    /// again, after growing pauses. `dead`: it is not tried any more; see `billhook events replay --help`.
+    /// again, after growing pauses. `dead`: it is not tried any more; see `billhook events replay --help`. With
+    /// --json, an object a line.
     List(List),
     /// Show one event: what became of it, why it failed if it did, and its payload
     Show {

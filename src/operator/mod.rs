@@ -29,7 +29,7 @@ const STOPPED: &str = "billhook: stopped";
 /// What every command takes.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Form {
-    /// Print JSON for programs; of a list, an object a line
+    /// Print JSON, for programs
     #[arg(long, global = true)]
     pub json: bool,
 }
