@@ -33,11 +33,11 @@ enum Command {
     Sandbox(SandboxArgs),
     /// Print the table of settings
     Config,
-    /// Look at settings, database, clock, mail server, Stripe key and webhook endpoint, and say what
-    /// to do about what is wrong
+    /// Look at settings, database, clock, mail server, Stripe key, customer portal and webhook
+    /// endpoint, and say what to do about what is wrong
     ///
-    /// Changes nothing and prints no secret; works with settings that keep the server from starting,
-    /// and beside one that runs. Exits with 1 when something is wrong. Warnings alone do not count.
+    /// Changes nothing, sends no mail and prints no secret; works with settings that keep the server from
+    /// starting, and beside one that runs. Exits with 1 when something is wrong. Warnings alone do not count.
     Doctor(operator::Form),
     #[command(flatten)]
     Operator(operator::Command),

@@ -173,16 +173,11 @@ pub async fn set_cursor(app: &App, second: i64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Sets the cursor to this second of Stripe's, unless there is one: before an import, so that
-/// nothing that changes during it is lost.
-pub async fn begin(app: &App) -> Result<(), Error> {
+/// Whether there is a cursor: whether what happens from now on will be found.
+pub async fn has_begun(app: &App) -> Result<bool, Error> {
     let known = app
         .store
         .read(|tx| async move { store::progress::get(tx, CURSOR).await }.boxed())
         .await?;
-    if known.is_none() {
-        let page = app.stripe.page("v1/customers", &[]).await?;
-        set_cursor(app, page.as_of).await?;
-    }
-    Ok(())
+    Ok(known.is_some())
 }

@@ -42,7 +42,7 @@ const NOT_ALLOWED_FOR: i64 = 60 * 60;
 /// Seconds until what was read too early is read again.
 const SOON: i64 = 2;
 /// Objects that Stripe is asked about side by side. Even when it hangs, all of them are answered for
-/// before the lease ends.
+/// before the lease ends, but for one whose list hangs too; what fails after that is another's.
 const ASKED_AT_ONCE: usize = 16;
 /// An event that is so many seconds ahead of Stripe's own clock is not waited for.
 const TOO_FAR_AHEAD: i64 = 60;
@@ -307,9 +307,11 @@ async fn record_failure(app: &App, row: &Row, error: &str, is_final: bool) -> st
             "an event failed"
         );
     }
-    let id = row.id.clone();
+    let (id, until) = (row.id.clone(), row.due_at);
     app.store
-        .write(move |tx| async move { store::event::fail(tx, &id, &error, due_at).await }.boxed())
+        .write(move |tx| {
+            async move { store::event::fail(tx, &id, until, &error, due_at).await }.boxed()
+        })
         .await
 }
 

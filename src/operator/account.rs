@@ -20,8 +20,11 @@ shows!(Account:);
 
 #[derive(Subcommand)]
 enum Act {
-    /// Sign an address out everywhere
+    /// End every session of an address, at once
+    ///
+    /// Its owner can sign in again: that takes no right away.
     SignOut {
+        /// The e-mail address, as its owner signs in with it
         address: String,
         #[command(flatten)]
         form: Form,

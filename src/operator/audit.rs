@@ -30,7 +30,11 @@ pub struct Audit {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The newest entries
+    /// List the newest entries
+    ///
+    /// One for each sign-in that was asked for, done or failed, each portal that was opened, each session that
+    /// was ended, and each operator's command that changes something. Addresses are shown masked. With --json, an
+    /// object a line.
     List(List),
 }
 
@@ -39,14 +43,14 @@ struct List {
     /// Only of this kind
     #[arg(long, value_parser = What::ALL.map(What::name))]
     what: Option<String>,
-    /// Only about this e-mail address
+    /// Only about this e-mail address, since SESSION_SECRET was last changed
     #[arg(long, value_name = "ADDRESS")]
     who: Option<String>,
-    /// Of the last 30m, 12h or 7d
-    #[arg(long, value_parser = seconds)]
+    /// Only of the last minutes (30m), hours (12h) or days (7d)
+    #[arg(long, value_name = "AGE", value_parser = seconds)]
     since: Option<i64>,
     /// At most so many
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
     limit: i64,
 }
 

@@ -27,6 +27,8 @@ pub use backup::Backup;
 pub use events::Events;
 pub use import::Import;
 
+const STOPPED: &str = "billhook: stopped";
+
 /// What every command takes.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Form {
@@ -37,7 +39,7 @@ pub struct Form {
 
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Purge {
-    /// Do it
+    /// Do it, instead of showing how much it would be
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -47,10 +49,15 @@ pub struct Purge {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Read every object of Stripe's once, and go on where an earlier import stopped
+    ///
+    /// For what was there before Billhook, and whenever something looks wrong: it never overwrites what is
+    /// newer, and finds out which customers have been deleted. It works beside a running server. Ctrl-C stops
+    /// it, and for a week the same command goes on from there. Of two at once the second is refused. It exits
+    /// with 1 when something could not be read, and names that.
     Import(Import),
     /// Look at the events that came, and replay them
     Events(Events),
-    /// Look at who did what
+    /// Look at who did what: sign-ins, portals, operators' commands
     Audit(Audit),
     /// Ask Stripe for the events that never arrived
     Sweep(Form),
@@ -59,7 +66,7 @@ pub enum Command {
     Purge(Purge),
     /// Copy SQLite's database, in use or not, into a file that can be put in its place
     Backup(Backup),
-    /// Sign an address out
+    /// Sign an address out of all its sessions
     Account(Account),
 }
 
@@ -69,7 +76,10 @@ pub async fn run(
     config: Config,
     stop: CancellationToken,
 ) -> Result<(), Vec<String>> {
-    let app = build(config).await.map_err(|error| told(&error))?;
+    let Some(app) = stop.run_until_cancelled(build(config)).await else {
+        return Err(vec![STOPPED.to_owned()]);
+    };
+    let app = app.map_err(|error| told(&error))?;
     let result = match command {
         Command::Import(import) => import.run(&app, stop).await,
         Command::Events(events) => unless(&stop, events.run(&app)).await,
@@ -89,7 +99,7 @@ async fn unless(
     work: impl Future<Output = Result<(), Vec<String>>>,
 ) -> Result<(), Vec<String>> {
     tokio::select! {
-        () = stop.cancelled() => Err(vec!["billhook: stopped".to_owned()]),
+        () = stop.cancelled() => Err(vec![STOPPED.to_owned()]),
         result = work => result,
     }
 }

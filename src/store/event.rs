@@ -154,15 +154,24 @@ pub async fn finish(tx: &mut Tx, ids: &[&str], state: &str, now: i64) -> Result<
     Ok(())
 }
 
-/// Records a try that failed: with `due_at` there is another, without none.
-pub async fn fail(tx: &mut Tx, id: &str, error: &str, due_at: Option<i64>) -> Result<()> {
-    const SQL: &str = "UPDATE event SET state = $2, error = $3, due_at = $4 WHERE id = $1";
+/// Records a try that failed: with `due_at` there is another, without none. What was not finished by
+/// the end of its lease `until` may be another's by now, who has the last word.
+pub async fn fail(
+    tx: &mut Tx,
+    id: &str,
+    until: Option<i64>,
+    error: &str,
+    due_at: Option<i64>,
+) -> Result<()> {
+    const SQL: &str = "UPDATE event SET state = $2, error = $3, due_at = $4
+        WHERE id = $1 AND due_at = $5";
     let state = if due_at.is_some() { "failed" } else { "dead" };
     on!(tx, connection => { sqlx::query(SQL)
         .bind(id)
         .bind(state)
         .bind(error)
         .bind(due_at)
+        .bind(until)
         .execute(connection)
         .await?; });
     Ok(())
@@ -258,6 +267,19 @@ pub async fn list(tx: &mut Tx, filter: &Filter, most: i64) -> Result<Vec<Event>>
         .bind(most)
         .fetch_all(connection)
         .await)
+}
+
+/// Ids of failed and dead events after this one, in their order, at most so many, each with whether it
+/// still has its payload.
+pub async fn failed_after(tx: &mut Tx, after: &str, most: i64) -> Result<Vec<(String, bool)>> {
+    const SQL: &str = "SELECT id, CASE WHEN payload = '' THEN 0 ELSE 1 END FROM event
+        WHERE id > $1 AND state IN ('failed', 'dead') ORDER BY id LIMIT $2";
+    let rows: Vec<(String, i32)> = on!(tx, connection => sqlx::query_as(SQL)
+        .bind(after)
+        .bind(most)
+        .fetch_all(connection)
+        .await?);
+    Ok(rows.into_iter().map(|(id, has)| (id, has == 1)).collect())
 }
 
 /// How many events are in each state.

@@ -90,8 +90,13 @@ impl Client {
 
     /// The same client with a limit of its own.
     pub fn at_rate(&self, per_second: NonZeroU32) -> Client {
+        self.with(Pace::new(per_second))
+    }
+
+    /// The same client with a pace of its own.
+    pub fn with(&self, pace: Pace) -> Client {
         Client {
-            pace: Arc::new(Pace::new(per_second)),
+            pace: Arc::new(pace),
             ..self.clone()
         }
     }

@@ -6,7 +6,7 @@ mod clicks;
 pub mod client;
 pub mod event;
 pub mod json;
-mod pace;
+pub mod pace;
 pub mod read;
 pub mod signature;
 pub mod words;

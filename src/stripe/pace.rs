@@ -3,7 +3,7 @@
 
 use std::{
     num::NonZeroU32,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -31,8 +31,12 @@ pub struct Pace {
 }
 
 /// Opens after failures in a row, for a while.
-#[derive(Debug, Default)]
-struct Circuit(Mutex<Failures>);
+#[derive(Debug)]
+struct Circuit {
+    failures: Mutex<Failures>,
+    /// How long that is.
+    rest: Duration,
+}
 
 #[derive(Debug, Default)]
 struct Failures {
@@ -42,6 +46,11 @@ struct Failures {
 
 impl Pace {
     pub fn new(per_second: NonZeroU32) -> Pace {
+        Pace::resting(per_second, REST)
+    }
+
+    /// One that leaves Stripe alone for so long after failures in a row.
+    pub fn resting(per_second: NonZeroU32, rest: Duration) -> Pace {
         // What may go at once goes beside the steady rate, and both together are to be the limit. Of a
         // small rate, which is asked for by hand, nothing is taken.
         let steady = match per_second.get() {
@@ -52,7 +61,10 @@ impl Pace {
         Pace {
             limiter: RateLimiter::direct(Quota::per_second(steady).allow_burst(AT_ONCE)),
             next: tokio::sync::Mutex::default(),
-            circuit: Circuit::default(),
+            circuit: Circuit {
+                rest,
+                ..Circuit::default()
+            },
             asked_until: Mutex::default(),
         }
     }
@@ -99,10 +111,19 @@ impl Pace {
     }
 }
 
+impl Default for Circuit {
+    fn default() -> Circuit {
+        Circuit {
+            failures: Mutex::default(),
+            rest: REST,
+        }
+    }
+}
+
 impl Circuit {
     /// How long Stripe is to be left alone from now.
     fn rest(&self) -> Option<Duration> {
-        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = self.lock();
         let left = failures
             .resting_until?
             .saturating_duration_since(Instant::now());
@@ -111,7 +132,7 @@ impl Circuit {
 
     /// Notes whether Stripe answered as it should.
     fn note(&self, answered: bool) {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.lock();
         if answered {
             *failures = Failures::default();
             return;
@@ -119,12 +140,16 @@ impl Circuit {
         failures.in_a_row += 1;
         if failures.in_a_row >= TOO_MANY {
             failures.in_a_row = 0;
-            failures.resting_until = Some(Instant::now() + REST);
+            failures.resting_until = Some(Instant::now() + self.rest);
             tracing::error!(
-                seconds = REST.as_secs(),
+                seconds = self.rest.as_secs(),
                 "Stripe fails again and again, and is left alone for a while"
             );
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

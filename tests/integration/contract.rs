@@ -8,7 +8,7 @@ use billhook::store::{
     customer::Customer,
     event,
     event::Event,
-    examine,
+    examine::{self, Health},
     many::{self, Cell},
     mirror::{
         self, CheckoutSession, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
@@ -491,18 +491,27 @@ async fn progress_is_kept_by_name(engine: Engine) {
 
 async fn a_name_is_one_holders_until_it_is_given_back_or_lost(engine: Engine) {
     let store = open(engine).await;
-    let claim = |holder: &'static str, now: i64, lost: i64| {
+    let claim = |holder: &'static str| {
         let store = store.clone();
-        async move { run!(&store, tx => progress::claim(tx, "import", holder, now, lost)) }
+        async move { run!(&store, tx => progress::claim(tx, "import", holder, 60)) }
     };
-    assert!(claim("a", 100, 40).await);
-    assert!(claim("a", 110, 50).await, "a while more");
-    assert!(run!(&store, tx => progress::sign(tx, "import", "a", 110)));
-    assert!(!run!(&store, tx => progress::sign(tx, "import", "b", 111)));
-    assert!(!claim("b", 120, 60).await);
-    assert!(!claim("b", 169, 109).await);
-    assert!(claim("b", 170, 110).await, "a is lost");
-    assert!(!claim("a", 171, 111).await);
+    // As if the last sign were so much older.
+    let age = async |seconds: i64| {
+        let sql = format!("UPDATE progress SET changed_at = changed_at - {seconds}");
+        crate::imports::execute(&store, sql).await;
+    };
+    assert!(claim("a").await);
+    assert!(!claim("a").await, "once is enough");
+    assert!(!claim("b").await);
+    age(30).await;
+    assert!(run!(&store, tx => progress::sign(tx, "import", "a")));
+    assert!(!run!(&store, tx => progress::sign(tx, "import", "b")));
+    // Seconds are whole, and go on meanwhile.
+    age(50).await;
+    assert!(!claim("b").await, "a has signed since");
+    age(10).await;
+    assert!(claim("b").await, "a is lost");
+    assert!(!claim("a").await);
     assert_eq!(
         run!(&store, tx => progress::get(tx, "import")).as_deref(),
         Some("b")
@@ -510,10 +519,10 @@ async fn a_name_is_one_holders_until_it_is_given_back_or_lost(engine: Engine) {
     assert!(!run!(&store, tx => progress::release(tx, "import", "a")));
     assert!(run!(&store, tx => progress::release(tx, "import", "b")));
     assert!(
-        !run!(&store, tx => progress::sign(tx, "import", "b", 172)),
+        !run!(&store, tx => progress::sign(tx, "import", "b")),
         "given back"
     );
-    assert!(claim("a", 171, 111).await);
+    assert!(claim("a").await);
 }
 
 async fn a_database_is_looked_at_without_a_change(engine: Engine) {
@@ -536,7 +545,20 @@ async fn a_database_is_looked_at_without_a_change(engine: Engine) {
     assert_eq!((made.missing, made.unknown), (0, 0));
     examine::rehearse(&store, 1).await.unwrap();
     assert_eq!(dump(&store, "progress").await, "");
-    assert_eq!(examine::damage(&store).await.unwrap(), None);
+    let patience = |seconds| std::time::Duration::from_secs(seconds);
+    let health = examine::health(&store, patience(20)).await.unwrap();
+    assert_eq!(health, Health::Whole);
+    if matches!(engine, Engine::Sqlite) {
+        // Of several megabytes.
+        let filler = "CREATE TABLE filler AS WITH RECURSIVE n(i) AS
+            (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+            SELECT i, HEX(RANDOMBLOB(100)) AS noise FROM n";
+        crate::imports::execute(&store, filler.to_owned()).await;
+        let health = examine::health(&store, patience(0)).await.unwrap();
+        assert_eq!(health, Health::WholeSoFar);
+        let health = examine::health(&store, patience(20)).await.unwrap();
+        assert_eq!(health, Health::Whole, "the same connection reads on");
+    }
     let newer =
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
         VALUES (9999, 'newer', true, '', 0)";
@@ -604,7 +626,14 @@ async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
         3,
         "whatever waits of the object: {hurried:?}"
     );
-    run!(&store, tx => event::fail(tx, "evt_1", "no answer", Some(32)));
+    // Whoever had it before the lease that ends at 85 has no say any more.
+    run!(&store, tx => event::fail(tx, "evt_1", Some(90), "too late", None));
+    run!(&store, tx => event::fail(tx, "evt_1", Some(85), "no answer", Some(32)));
+    let failed = |id: &str| (id.to_owned(), true);
+    assert_eq!(
+        run!(&store, tx => event::failed_after(tx, "", 1)),
+        [failed("evt_1")]
+    );
     let state = |id: &'static str| {
         let store = store.clone();
         async move {
@@ -624,7 +653,15 @@ async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
         state("evt_1").await,
         said("failed", Some("no answer"), Some(32), None)
     );
-    run!(&store, tx => event::fail(tx, "evt_1", "no answer", None));
+    run!(&store, tx => event::fail(tx, "evt_1", Some(32), "no answer", None));
+    assert_eq!(
+        run!(&store, tx => event::failed_after(tx, "", 9)),
+        [failed("evt_1"), failed("evt_2")]
+    );
+    assert_eq!(
+        run!(&store, tx => event::failed_after(tx, "evt_1", 9)),
+        [failed("evt_2")]
+    );
     assert_eq!(
         state("evt_1").await,
         said("dead", Some("no answer"), None, None)

@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod ailments;
 mod apart;
 mod audit;
 mod canary;
@@ -28,6 +29,7 @@ mod fuzz;
 mod helpers;
 mod hostile;
 mod imports;
+mod kills;
 mod leases;
 mod limits;
 mod mail_server;

@@ -10,7 +10,8 @@ use crate::{
     config::Around,
     domain::{mode, room::LITTLE},
     store::{
-        self, Store, examine,
+        self, Store,
+        examine::{self, Health},
         file::{self, nearest},
     },
 };
@@ -43,22 +44,20 @@ pub async fn examine(around: &Around, clock: &Clock) -> (Vec<Finding>, Option<bo
             return (findings, None);
         }
     }
-    let mut mode = None;
+    let (mut mode, mut health) = (None, Health::Whole);
     match Store::open(url).await {
         Ok(store) => {
             let looked = look(&store, clock, &mut findings, &mut mode).await;
-            if let Err(error) = looked {
-                findings.push(broken(&error));
+            match looked {
+                Ok(found) => health = found,
+                Err(error) => findings.push(broken(&error)),
             }
             store.close().await;
         }
         Err(error) => findings.push(broken(&error)),
     }
     if findings.is_empty() {
-        findings.push(Finding::ok(
-            CHECK,
-            "it answers, is whole, can be written, and its tables are those of this program",
-        ));
+        findings.push(praise(health));
     }
     (findings, mode)
 }
@@ -68,16 +67,15 @@ async fn look(
     clock: &Clock,
     findings: &mut Vec<Finding>,
     mode: &mut Option<bool>,
-) -> store::Result<()> {
-    if let Ok(damage) = tokio::time::timeout(PATIENCE, examine::damage(store)).await
-        && damage?.is_some()
-    {
+) -> store::Result<Health> {
+    let health = examine::health(store, PATIENCE).await?;
+    if health == Health::Damaged {
         findings.push(Finding::failure(
             CHECK,
             "The file is damaged, SQLite says.",
             "Stop the server, put the last backup in its place, start it and run `billhook import`.",
         ));
-        return Ok(());
+        return Ok(health);
     }
     let tables = examine::tables(store).await?;
     if tables.unknown > 0 {
@@ -86,7 +84,7 @@ async fn look(
             "A newer Billhook has changed the tables; this one would not know them.",
             "Install that version, or the backup from before it.",
         ));
-        return Ok(());
+        return Ok(health);
     }
     if tables.missing > 0 {
         findings.push(Finding::ok(
@@ -104,7 +102,7 @@ async fn look(
                  user CREATEROLE.",
             ));
         }
-        return Ok(());
+        return Ok(health);
     }
     *mode = mode::of(store).await?;
     if let Err(error) = examine::rehearse(store, clock.now()).await {
@@ -116,7 +114,21 @@ async fn look(
              Postgres, connect to the primary as the tables' owner. See that the disk is not full.",
         ));
     }
-    Ok(())
+    Ok(health)
+}
+
+fn praise(health: Health) -> Finding {
+    let whole = match health {
+        Health::WholeSoFar => format!(
+            "has no damage in what could be read of it in {} seconds",
+            PATIENCE.as_secs()
+        ),
+        _ => "is whole".to_owned(),
+    };
+    Finding::ok(
+        CHECK,
+        format!("it answers, {whole}, can be written, and its tables are those of this program"),
+    )
 }
 
 /// Where a file is or will be: on a disk of this machine with some room.
