@@ -63,7 +63,7 @@ const demands = {
   65: 'A panic is one answer with an id, and forged client addresses are ignored',
   66: 'No secret is in a log; keys and addresses are masked in what Stripe says',
   67: 'Payloads are kept for a limited time (masking what is shown is missing)',
-  68: 'What has had its time is deleted (erasing a person in one step is missing)',
+  68: 'What has had its time is deleted; a person is erased in one step and does not come back',
   69: 'Who did what is written down, and cannot be changed',
   70: 'Weak or unsafe settings are refused at the start',
   71: 'Commands can be interrupted and repeated',

@@ -29,12 +29,14 @@ pub enum What {
     PortalRefused,
     /// Stripe refused the key.
     KeyRefused,
-    /// A command that changes something.
+    /// Everything about an address was erased, by the operator.
+    Erased,
+    /// A command that changes something, or shows what is masked otherwise.
     Operator,
 }
 
 impl What {
-    pub const ALL: [What; 10] = [
+    pub const ALL: [What; 11] = [
         What::Asked,
         What::SignedIn,
         What::CodeFailed,
@@ -44,6 +46,7 @@ impl What {
         What::PortalOpened,
         What::PortalRefused,
         What::KeyRefused,
+        What::Erased,
         What::Operator,
     ];
 
@@ -58,6 +61,7 @@ impl What {
             What::PortalOpened => "portal-opened",
             What::PortalRefused => "portal-refused",
             What::KeyRefused => "key-refused",
+            What::Erased => "erased",
             What::Operator => "operator",
         }
     }

@@ -9,7 +9,12 @@ use std::{
 
 use governor::Quota;
 
-use super::{App, budget::Budget, email::Email, keys, keys::Purpose};
+use super::{
+    App,
+    budget::Budget,
+    email::Email,
+    keys::{self, Keys, Purpose},
+};
 use crate::{
     clock::{self, Clock},
     store::allowance::Rate,
@@ -100,6 +105,17 @@ pub fn allowance(app: &App, email: &Email, device: Option<&str>) -> Allowance {
 pub fn address_name(app: &App, email: &str) -> String {
     let mac = app.keys.mac(Purpose::Allowance, email);
     format!("address:{}", hex::encode(mac))
+}
+
+/// The names that an address's allowance may have, by the present secret and by those before it.
+pub fn address_names(keys: &Keys, email: &str) -> Vec<String> {
+    let name = |keys: Keys| {
+        format!(
+            "address:{}",
+            hex::encode(keys.mac(Purpose::Allowance, email))
+        )
+    };
+    keys.each().map(name).collect()
 }
 
 /// All mails together, but for those that devices ask for.

@@ -1,5 +1,5 @@
 //! The operator's commands: looking whether all is well, importing, looking at events, replaying
-//! them, signing an address out. They work on the same database as a server that runs, and beside it.
+//! them, signing an address out, erasing it. They work on the same database as a server that runs, and beside it.
 
 mod account;
 mod audit;
@@ -54,7 +54,7 @@ pub enum Command {
     /// Delete what has had its time: payloads of events after EVENT_RETENTION_DAYS, sign-ins, sessions.
     /// Shows how much of them there is; does it with --yes
     Purge(Purge),
-    /// Sign an address out
+    /// Sign an address out, or erase what is kept about it
     Account(Account),
 }
 

@@ -148,9 +148,11 @@ pub async fn finish(tx: &mut Tx, ids: &[&str], state: &str, now: i64) -> Result<
     Ok(())
 }
 
-/// Records a try that failed: with `due_at` there is another, without none.
+/// Records a try that failed: with `due_at` there is another, without none. What is not due any more was
+/// settled meanwhile, and stays so.
 pub async fn fail(tx: &mut Tx, id: &str, error: &str, due_at: Option<i64>) -> Result<()> {
-    const SQL: &str = "UPDATE event SET state = $2, error = $3, due_at = $4 WHERE id = $1";
+    const SQL: &str = "UPDATE event SET state = $2, error = $3, due_at = $4
+        WHERE id = $1 AND due_at IS NOT NULL";
     let state = if due_at.is_some() { "failed" } else { "dead" };
     on!(tx, connection => { sqlx::query(SQL)
         .bind(id)
@@ -162,12 +164,13 @@ pub async fn fail(tx: &mut Tx, id: &str, error: &str, due_at: Option<i64>) -> Re
     Ok(())
 }
 
-/// Records that a try that needed Stripe is to be made again at `due_at`, and does not count it.
+/// Records that a try that needed Stripe is to be made again at `due_at`, and does not count it. What is
+/// not due any more stays so.
 pub async fn postpone(tx: &mut Tx, ids: &[&str], due_at: i64) -> Result<()> {
     many::change(tx, ids, [due_at.into()], |among, [due_at]| {
         format!(
             "UPDATE event SET due_at = {due_at}, attempts = attempts - 1
-             WHERE attempts > 0 AND id {among}"
+             WHERE attempts > 0 AND due_at IS NOT NULL AND id {among}"
         )
     })
     .await?;

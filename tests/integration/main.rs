@@ -19,6 +19,7 @@ mod doctor;
 mod doors;
 mod engines;
 mod entitlements;
+mod erase;
 mod helpers;
 mod hostile;
 mod imports;
