@@ -296,7 +296,9 @@ impl Person {
                 self.found.waiting += 1;
                 continue;
             }
-            with_payload.insert(event.id.clone());
+            if event.payload == 1 {
+                with_payload.insert(event.id.clone());
+            }
             self.events.insert(event.id);
         }
         self.found.payloads = with_payload.len();
