@@ -62,7 +62,7 @@ const demands = {
   64: 'Every answer has its protective headers',
   65: 'A panic is one answer with an id, and forged client addresses are ignored',
   66: 'No secret is in a log; keys and addresses are masked in what Stripe says',
-  67: 'Payloads are kept for a limited time (masking what is shown is missing)',
+  67: 'Payloads are kept for a limited time and shown masked, and no text in them moves the terminal',
   68: 'What has had its time is deleted; a person is erased in one step and does not come back',
   69: 'Who did what is written down, and cannot be changed',
   70: 'Weak or unsafe settings are refused at the start',

@@ -6,6 +6,7 @@ mod audit;
 pub mod doctor;
 mod events;
 mod import;
+mod mask;
 mod text;
 
 use clap::{Args, Subcommand};
