@@ -78,9 +78,11 @@ pub fn entry(keys: &Keys, now: i64, what: What, address: &str) -> Entry {
     }
 }
 
-/// An entry about what somebody does who is signed in.
-pub fn of(app: &App, principal: &Principal, what: What) -> Entry {
-    entry(&app.keys, app.clock.now(), what, principal.email()).with_session(principal.session())
+/// An entry about what somebody does who is signed in, in a request from there.
+pub fn of(app: &App, principal: &Principal, what: What, client: &str) -> Entry {
+    entry(&app.keys, app.clock.now(), what, principal.email())
+        .with_session(principal.session())
+        .with_client(client)
 }
 
 /// An entry about a command of the operator.

@@ -74,16 +74,17 @@ impl From<ApiError> for Refusal {
     }
 }
 
-/// Opens Stripe's portal for the customer `id`, if it is the principal's. Somebody else's is
+/// Opens Stripe's portal for the customer `id`, if it is the principal's, who asks from `client`. Somebody else's is
 /// answered like one that does not exist, and without asking Stripe.
 pub async fn open_portal(
     app: &App,
     principal: &Principal,
     id: &str,
     flow: Flow,
+    client: &str,
 ) -> Result<PortalUrl, Refusal> {
     let deadline = Instant::now() + FOR_STRIPE;
-    let opening = open(app, principal, id, &flow, deadline);
+    let opening = open(app, principal, id, &flow, client, deadline);
     let opened = tokio::time::timeout(LONGEST, opening)
         .await
         .unwrap_or_else(|_| {
@@ -94,7 +95,7 @@ pub async fn open_portal(
             Err(ApiError::Unavailable.into())
         });
     if matches!(opened, Err(Refusal::Told(ApiError::NotSetUp))) {
-        note_key(app, principal);
+        note_key(app, principal, client);
     }
     opened
 }
@@ -104,6 +105,7 @@ async fn open(
     principal: &Principal,
     id: &str,
     flow: &Flow,
+    client: &str,
     deadline: Instant,
 ) -> Result<PortalUrl, Refusal> {
     let Some(customer) = owned(app, principal, id, flow).await? else {
@@ -111,7 +113,7 @@ async fn open(
             session = principal.session(),
             "portal refused: not this address's customer, or not offered for it"
         );
-        note_refusal(app, principal, id);
+        note_refusal(app, principal, id, client);
         return Err(ApiError::NotFound.into());
     };
     app.portal_budget
@@ -140,7 +142,7 @@ async fn open(
         }
     });
     if !is_theirs? {
-        note_refusal(app, principal, id);
+        note_refusal(app, principal, id, client);
         return Err(ApiError::NotFound.into());
     }
     let made = match made {
@@ -161,22 +163,22 @@ async fn open(
         customer = customer.id,
         "portal opened"
     );
-    let entry = audit::of(app, principal, What::PortalOpened);
+    let entry = audit::of(app, principal, What::PortalOpened, client);
     audit::note(app, entry.about(&customer.id));
     Ok(url)
 }
 
 /// Once for a session, since anybody who is signed in can repeat it at will.
-fn note_refusal(app: &App, principal: &Principal, id: &str) {
+fn note_refusal(app: &App, principal: &Principal, id: &str, client: &str) {
     let id: String = id.chars().take(64).collect();
-    let entry = audit::of(app, principal, What::PortalRefused);
+    let entry = audit::of(app, principal, What::PortalRefused, client);
     audit::note(app, entry.about(&id).once_for(principal.session()));
 }
 
 /// Once a day, since every click finds out again.
-fn note_key(app: &App, principal: &Principal) {
+fn note_key(app: &App, principal: &Principal, client: &str) {
     let day = app.clock.now() / (24 * 60 * 60);
-    let entry = audit::of(app, principal, What::KeyRefused);
+    let entry = audit::of(app, principal, What::KeyRefused, client);
     audit::note(app, entry.once_for(&day.to_string()));
 }
 
