@@ -86,7 +86,7 @@ pub async fn sign_out() -> Result<(), ApiError> {
     use crate::{answer, domain::session};
     let app = answer::app()?;
     if let Ok(principal) = answer::principal() {
-        session::end(&app, &principal)
+        session::end(&app, &principal, &answer::visitor().client)
             .await
             .map_err(answer::unavailable)?;
     }
@@ -106,7 +106,7 @@ pub async fn end_session(handle: String) -> Result<(), ApiError> {
         Ok(principal) => principal,
         Err(error) => return answer::refuse(error),
     };
-    match devices::end_one(&app, &principal, &handle)
+    match devices::end_one(&app, &principal, &handle, &answer::visitor().client)
         .await
         .map_err(answer::unavailable)?
     {
@@ -125,7 +125,7 @@ pub async fn sign_out_everywhere() -> Result<(), ApiError> {
         Ok(principal) => principal,
         Err(error) => return answer::refuse(error),
     };
-    devices::end_all(&app, &principal)
+    devices::end_all(&app, &principal, &answer::visitor().client)
         .await
         .map_err(answer::unavailable)?;
     answer::signed_out(&app);
@@ -168,7 +168,16 @@ pub async fn open_portal(
     let Some(flow) = Flow::parse(&flow, subscription) else {
         return answer::refuse(ApiError::BadRequest);
     };
-    match billing::open_portal(&app, &principal, &customer, flow, answer::arrived()).await {
+    let client = answer::visitor().client;
+    let opened = billing::open_portal(
+        &app,
+        &principal,
+        &customer,
+        flow,
+        &client,
+        answer::arrived(),
+    );
+    match opened.await {
         Ok(url) => answer::to_portal(&url),
         Err(Refusal::TooMany(wait)) => {
             answer::retry_after(wait);

@@ -98,9 +98,8 @@ fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<(), Vec<String>> {
     let stop = serve::stop_on_signal();
-    let told = |error: &dyn std::fmt::Display| {
-        vec![format!("billhook: {}", masked(&error.to_string()))]
-    };
+    let told =
+        |error: &dyn std::fmt::Display| vec![format!("billhook: {}", masked(&error.to_string()))];
     match command {
         Command::Serve => {
             let settings = config::environment().map_err(with_advice)?;

@@ -76,7 +76,7 @@ impl From<ApiError> for Refusal {
     }
 }
 
-/// Opens Stripe's portal for the customer `id`, if it is the principal's. Somebody else's is
+/// Opens Stripe's portal for the customer `id`, if it is the principal's, who asks from `client`. Somebody else's is
 /// answered like one that does not exist, and without asking Stripe. The time since the click
 /// `arrived` is part of what it may take.
 pub async fn open_portal(
@@ -84,10 +84,11 @@ pub async fn open_portal(
     principal: &Principal,
     id: &str,
     flow: Flow,
+    client: &str,
     arrived: Instant,
 ) -> Result<PortalUrl, Refusal> {
     let deadline = arrived + FOR_STRIPE;
-    let opening = open(app, principal, id, &flow, deadline);
+    let opening = open(app, principal, id, &flow, client, deadline);
     let opened = tokio::time::timeout_at((arrived + LONGEST).into(), opening)
         .await
         .unwrap_or_else(|_| {
@@ -98,7 +99,7 @@ pub async fn open_portal(
             Err(ApiError::Unavailable.into())
         });
     if matches!(opened, Err(Refusal::Told(ApiError::NotSetUp))) {
-        note_key(app, principal);
+        note_key(app, principal, client);
     }
     opened
 }
@@ -108,6 +109,7 @@ async fn open(
     principal: &Principal,
     id: &str,
     flow: &Flow,
+    client: &str,
     deadline: Instant,
 ) -> Result<PortalUrl, Refusal> {
     let Some(customer) = owned(app, principal, id, flow).await? else {
@@ -115,7 +117,7 @@ async fn open(
             session = principal.session(),
             "portal refused: not this address's customer, or not offered for it"
         );
-        note_refusal(app, principal, id);
+        note_refusal(app, principal, id, client);
         return Err(ApiError::NotFound.into());
     };
     if deadline.saturating_duration_since(Instant::now()) < WORTH_ASKING {
@@ -154,7 +156,7 @@ async fn open(
         }
     });
     if !is_theirs? {
-        note_refusal(app, principal, id);
+        note_refusal(app, principal, id, client);
         return Err(ApiError::NotFound.into());
     }
     let made = match made {
@@ -175,24 +177,24 @@ async fn open(
         customer = customer.id,
         "portal opened"
     );
-    let entry = audit::of(app, principal, What::PortalOpened);
+    let entry = audit::of(app, principal, What::PortalOpened, client);
     audit::note(app, entry.about(&customer.id));
     Ok(url)
 }
 
 /// Once for a session, since anybody who is signed in can repeat it at will.
-fn note_refusal(app: &App, principal: &Principal, id: &str) {
+fn note_refusal(app: &App, principal: &Principal, id: &str, client: &str) {
     // What else was sent may be an address, and the log keeps it for ever.
     let id = if is_id(id) { id } else { "what is no id" };
     let id: String = id.chars().take(64).collect();
-    let entry = audit::of(app, principal, What::PortalRefused);
+    let entry = audit::of(app, principal, What::PortalRefused, client);
     audit::note(app, entry.about(&id).once_for(principal.session()));
 }
 
 /// Once a day, since every click finds out again.
-fn note_key(app: &App, principal: &Principal) {
+fn note_key(app: &App, principal: &Principal, client: &str) {
     let day = app.clock.now() / (24 * 60 * 60);
-    let entry = audit::of(app, principal, What::KeyRefused);
+    let entry = audit::of(app, principal, What::KeyRefused, client);
     audit::note(app, entry.once_for(&day.to_string()));
 }
 

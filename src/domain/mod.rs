@@ -9,6 +9,7 @@ mod cards;
 pub mod changes;
 pub mod devices;
 pub mod email;
+pub mod erase;
 pub mod expiry;
 pub mod import;
 pub mod inbox;

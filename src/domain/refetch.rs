@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     App,
     changes::{Change, Gathered},
-    devices,
+    devices, erase,
     mirror::{Kind, Mirrored, Sightings, with_noun},
 };
 use crate::{
@@ -123,7 +123,7 @@ pub async fn lock(tx: &mut Tx, objects: &[Value]) -> store::Result<()> {
 }
 
 /// Writes objects of one kind that were read from Stripe, and the objects inside them, unless the
-/// rows are as new.
+/// rows are as new or somebody was erased whose they are.
 pub async fn write(
     tx: &mut Tx,
     kind: Kind,
@@ -133,9 +133,10 @@ pub async fn write(
 ) -> store::Result<Written> {
     let mut written = Written::default();
     let mut gathered = Gathered::default();
+    let objects = erase::spared(tx, objects).await?;
     with_noun!(kind, Noun => {
         let mut rows = Vec::with_capacity(objects.len());
-        for object in objects {
+        for object in &objects {
             match read::<Noun>(object, as_of, livemode) {
                 Some(row) => rows.push(row),
                 None => written.unreadable.push(
@@ -148,7 +149,7 @@ pub async fn write(
         }
     });
     let (mut prices, mut methods) = (Vec::new(), Vec::new());
-    for seen in objects.iter().map(Sightings::in_object) {
+    for seen in objects.into_iter().map(Sightings::in_object) {
         prices.extend(seen.prices);
         methods.extend(seen.payment_methods);
     }

@@ -97,11 +97,12 @@ pub fn tokens(app: &App, session: &str, generation: i64) -> Tokens {
     }
 }
 
-/// Finds out who sent a request. The signature is checked before the database is asked.
+/// Finds out who sent a request, from that client. The signature is checked before the database is asked.
 pub async fn identify(
     app: &App,
     access: Option<&str>,
     refresh: Option<&str>,
+    client: &str,
 ) -> store::Result<Identity> {
     if let Some((session, generation)) = access.and_then(|token| read_access(app, token)) {
         let known = by_access(app, &session, generation).await?;
@@ -110,7 +111,7 @@ pub async fn identify(
         }
     }
     match refresh.and_then(|token| read_refresh(app, token)) {
-        Some((session, generation)) => by_refresh(app, session, generation).await,
+        Some((session, generation)) => by_refresh(app, session, generation, client).await,
         None => Ok(Identity::Nobody),
     }
 }
@@ -135,9 +136,9 @@ pub async fn peek(
 }
 
 /// Ends a session in the database. Its tokens are worth nothing from then on.
-pub async fn end(app: &App, principal: &Principal) -> store::Result<()> {
+pub async fn end(app: &App, principal: &Principal, client: &str) -> store::Result<()> {
     let (id, now) = (principal.session().to_owned(), app.clock.now());
-    let entry = audit::of(app, principal, What::SignedOut);
+    let entry = audit::of(app, principal, What::SignedOut, client);
     app.store
         .write(move |tx| {
             async move {
@@ -233,12 +234,19 @@ async fn by_access(app: &App, id: &str, generation: i64) -> store::Result<Option
     Ok(Some(Identity::Known(principal)))
 }
 
-async fn by_refresh(app: &App, id: String, generation: i64) -> store::Result<Identity> {
+async fn by_refresh(
+    app: &App,
+    id: String,
+    generation: i64,
+    client: &str,
+) -> store::Result<Identity> {
     let now = app.clock.now();
-    let of = app.clone();
+    let (of, client) = (app.clone(), client.to_owned());
     let renewal = app
         .store
-        .write(move |tx| async move { renew(tx, &of, &id, generation, now).await }.boxed())
+        .write(move |tx| {
+            async move { renew(tx, &of, (&id, generation), &client, now).await }.boxed()
+        })
         .await?;
     Ok(match renewal {
         Renewal::Granted(principal, generation) => {
@@ -274,8 +282,8 @@ enum Renewal {
 async fn renew(
     tx: &mut Tx,
     app: &App,
-    id: &str,
-    generation: i64,
+    (id, generation): (&str, i64),
+    client: &str,
     now: i64,
 ) -> store::Result<Renewal> {
     tx.lock(&[id]).await?;
@@ -305,7 +313,9 @@ async fn renew(
         // The outbox goes by the database's clock.
         let due_at = app.clock.of_database(tx.clock().await?);
         store::outbox::insert(tx, &reuse_mail(id, due_at)).await?;
-        let entry = audit::entry(&app.keys, now, What::Reuse, &row.email).with_session(id);
+        let entry = audit::entry(&app.keys, now, What::Reuse, &row.email)
+            .with_session(id)
+            .with_client(client);
         store::audit::insert(tx, &entry).await?;
         return Ok(Renewal::Reused(row.email));
     }

@@ -126,9 +126,12 @@ pub async fn ask(
     };
     let masked = email.masked();
     let clock = app.clock.clone();
+    // Once an hour for each address and client: this can be repeated at will, and the log never shrinks.
+    let who = audit::who(&app.keys, email.as_str());
     let entry = audit::entry(&app.keys, now, What::Asked, email.as_str())
         .with_client(&visitor.client)
-        .about(&row.id);
+        .about(&row.id)
+        .once_for(&format!("{who} {} {}", visitor.client, now / (60 * 60)));
     app.store
         .write(move |tx| {
             async move {

@@ -190,8 +190,7 @@ async fn settle(app: &App, events: Vec<Event>, doubt: Doubt) -> store::Result<Ve
         .write(move |tx| {
             async move {
                 sync::lock(tx, &events, livemode).await?;
-                let all: Vec<_> = events.iter().collect();
-                let received = sync::apply(tx, &all, livemode, doubt).await?;
+                let received = sync::apply(tx, &events, livemode, doubt).await?;
                 devices::end_orphans(tx, &received.left, livemode, now).await?;
                 for outcome in [Outcome::Applied, Outcome::Stale, Outcome::Ignored] {
                     let ids: Vec<_> = events

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Form,
-    text::{plain, seconds, table, time},
+    text::{self, plain, seconds, table, time},
     told,
 };
 use crate::{
@@ -79,7 +79,7 @@ impl List {
         let entries = entries.await.map_err(|error| told(&error))?;
         if form.json {
             let lines = entries.iter().map(object);
-            lines.for_each(|line| say(&line.to_string()));
+            lines.for_each(|line| say(&text::json(&line)));
         } else if entries.is_empty() {
             say("no such entries");
         } else {

@@ -5,8 +5,8 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 
 use super::{
-    Form,
-    text::{plain, plain_json, seconds, table, time},
+    Form, mask,
+    text::{self, plain, seconds, table, time},
     told, write_down,
 };
 use crate::{
@@ -44,11 +44,15 @@ enum Command {
     /// again, after growing pauses. `dead`: it is not tried any more; see `billhook events replay --help`. With
     /// --json, an object a line.
     List(List),
-    /// Show one event: what became of it, why it failed if it did, and its payload
+    /// Show one event: what became of it, why it failed if it did, and its payload. Who it is about, and
+    /// links, are shown as …
     Show {
         /// Its id, `evt_…`, as `billhook events list` and Stripe's dashboard show it
         #[arg(value_name = "EVENT")]
         id: String,
+        /// Show the payload as it came. That is written to the audit log
+        #[arg(long)]
+        reveal: bool,
     },
     /// Apply events again. Shows which; does it with --yes
     ///
@@ -93,7 +97,7 @@ impl Events {
     pub async fn run(self, app: &App) -> Result<(), Vec<String>> {
         match self.command {
             Command::List(list) => list.run(app, self.form).await,
-            Command::Show { id } => show(app, id).await,
+            Command::Show { id, reveal } => show(app, id, reveal, self.form).await,
             Command::Replay(replay) => replay.run(app, self.form).await,
         }
     }
@@ -113,7 +117,7 @@ impl List {
         })
         .await?;
         if form.json {
-            rows.iter().for_each(|row| say(&object(row).to_string()));
+            rows.iter().for_each(|row| say(&text::json(&object(row))));
             return Ok(());
         }
         let counts = read(app, |tx| {
@@ -166,7 +170,7 @@ impl Replay {
         if form.json {
             for some in ids.chunks(AT_ONCE) {
                 let rows = by_id(app, some).await?;
-                rows.iter().for_each(|row| say(&object(row).to_string()));
+                rows.iter().for_each(|row| say(&text::json(&object(row))));
             }
             return Ok(());
         }
@@ -185,21 +189,26 @@ impl Replay {
     }
 }
 
-async fn show(app: &App, id: String) -> Result<(), Vec<String>> {
+async fn show(app: &App, id: String, reveal: bool, form: Form) -> Result<(), Vec<String>> {
     let name = id.clone();
     let row = read(app, move |tx| {
         async move { store::event::find(tx, &id).await }.boxed()
     });
     let row = row.await?.ok_or_else(|| vec![no_event(&name)])?;
     let mut shown = object(&row);
-    let payload = serde_json::from_str(&row.payload).unwrap_or(Value::Null);
+    let mut payload = serde_json::from_str(&row.payload).unwrap_or(Value::Null);
+    if reveal {
+        write_down(app, &format!("reveal of {}", row.id)).await?;
+    } else {
+        payload = mask::masked(&payload);
+    }
     if let Some(map) = shown.as_object_mut() {
         map.insert("payload".to_owned(), payload);
     }
-    // It is an object of ours, which can always be written.
-    say(&plain_json(
-        &serde_json::to_string_pretty(&shown).unwrap_or_default(),
-    ));
+    say(&match form.json {
+        true => text::json(&shown),
+        false => text::pretty(&shown),
+    });
     Ok(())
 }
 

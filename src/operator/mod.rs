@@ -1,5 +1,5 @@
 //! The operator's commands: looking whether all is well, importing, looking at events, replaying
-//! them, signing an address out. They work on the same database as a server that runs, and beside it.
+//! them, signing an address out, erasing it. They work on the same database as a server that runs, and beside it.
 
 mod account;
 mod audit;
@@ -7,6 +7,7 @@ mod backup;
 pub mod doctor;
 mod events;
 mod import;
+mod mask;
 mod text;
 
 use clap::{Args, Subcommand};
@@ -66,7 +67,7 @@ pub enum Command {
     Purge(Purge),
     /// Copy SQLite's database, in use or not, into a file that can be put in its place
     Backup(Backup),
-    /// Sign an address out of all its sessions
+    /// Sign an address out of all its sessions, or erase what is kept about it
     Account(Account),
 }
 

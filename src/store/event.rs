@@ -177,12 +177,13 @@ pub async fn fail(
     Ok(())
 }
 
-/// Records that a try that needed Stripe is to be made again at `due_at`, and does not count it.
+/// Records that a try that needed Stripe is to be made again at `due_at`, and does not count it. What is
+/// not due any more stays so.
 pub async fn postpone(tx: &mut Tx, ids: &[&str], due_at: i64) -> Result<()> {
     many::change(tx, ids, [due_at.into()], |among, [due_at]| {
         format!(
             "UPDATE event SET due_at = {due_at}, attempts = attempts - 1
-             WHERE attempts > 0 AND id {among}"
+             WHERE attempts > 0 AND due_at IS NOT NULL AND id {among}"
         )
     })
     .await?;

@@ -6,7 +6,7 @@ use billhook::store::{
     allowance::Rate,
     audit, customer,
     customer::Customer,
-    event,
+    erased, event,
     event::Event,
     examine::{self, Health},
     many::{self, Cell},
@@ -55,6 +55,8 @@ on_both_engines!(
     a_principal_sees_and_ends_its_own_sessions,
     sessions_without_a_customer_are_ended,
     mails_are_claimed_by_one_and_retried,
+    what_is_erased_is_found_blanked_and_known,
+    what_is_an_addresss_own_is_counted_and_deleted,
     a_transaction_that_fails_leaves_nothing,
     reopening_keeps_everything,
 );
@@ -1700,6 +1702,212 @@ async fn plans_made_while_a_table_is_empty_use_its_index(engine: Engine) {
     let plan = plan.join("\n");
     assert!(plan.contains("ndex") || plan.contains("INDEX"), "{plan}");
     assert!(!plan.contains("Seq Scan"), "{plan}");
+}
+
+async fn what_is_erased_is_found_blanked_and_known(engine: Engine) {
+    let store = open(engine).await;
+    let row = |id: &str, state: &str, due_at: Option<i64>| Event {
+        id: id.to_owned(),
+        r#type: "customer.updated".to_owned(),
+        object_id: Some(format!("of_{id}")),
+        customer_id: Some("cus_1".to_owned()).filter(|_| id != "evt_4"),
+        created: 10,
+        livemode: 0,
+        api_version: None,
+        state: state.to_owned(),
+        attempts: 1,
+        error: Some("an error".to_owned()),
+        received_at: 11,
+        processed_at: due_at.xor(Some(12)),
+        due_at,
+        tried_since: None,
+        payload: format!("{{\"email\": \"Ada@Example.com\", \"id\": \"{id}\"}}"),
+    };
+    let rows = [
+        row("evt_1", "applied", None),
+        row("evt_2", "failed", Some(20)),
+        row("evt_3", "dead", None),
+        row("evt_4", "ignored", None),
+    ];
+    run!(&store, tx => async { event::insert_all(tx, &rows).await });
+    let mentions = |text: &'static str, after: &'static str, most| {
+        run(&store, move |tx| {
+            async move { erased::mentions(tx, text, after, most).await }.boxed()
+        })
+    };
+    let found = |ids: &[&str], is_in: i64| -> Vec<_> {
+        ids.iter().map(|id| (String::from(*id), is_in)).collect()
+    };
+    let (first, rest) = (["evt_1", "evt_2"], ["evt_3", "evt_4"]);
+    assert_eq!(mentions("ada@example.com", "", 2).await, found(&first, 1));
+    assert_eq!(
+        mentions("ada@example.com", "evt_2", 9).await,
+        found(&rest, 1)
+    );
+    assert_eq!(
+        mentions("bob@example.com", "evt_2", 9).await,
+        found(&rest, 0)
+    );
+
+    let all = run!(&store, tx => erased::events_of_customers(tx, &["cus_1", "cus_2"]));
+    let mut all: Vec<_> = all
+        .into_iter()
+        .map(|one| (one.id, one.payload, one.waits))
+        .collect();
+    all.sort();
+    let said = |id: &str, waits| (id.to_owned(), 1, waits);
+    assert_eq!(all, [said("evt_1", 0), said("evt_2", 1), said("evt_3", 1)]);
+    let one = run!(&store, tx => erased::events_of_objects(tx, &["of_evt_4"]));
+    assert_eq!(
+        one,
+        run!(&store, tx => erased::events(tx, &["evt_4", "evt_5"]))
+    );
+    assert_eq!(
+        (one.len(), one[0].object_id.as_deref()),
+        (1, Some("of_evt_4"))
+    );
+    assert_eq!(one[0].customer_id, None);
+
+    run!(&store, tx => event::claim(tx, 20, 80, 9));
+    let blanked = run!(&store, tx => async {
+        erased::begin(tx).await?;
+        erased::blank(tx, &["evt_1", "evt_2", "evt_3"], 40).await
+    });
+    assert_eq!(blanked, 3);
+    // Whoever has it in hand still does not bring it back.
+    run!(&store, tx => event::fail(tx, "evt_2", "no answer", Some(90)));
+    run!(&store, tx => event::postpone(tx, &["evt_2"], 90));
+    for (id, state, at) in [
+        ("evt_1", "applied", 12),
+        ("evt_2", "stale", 40),
+        ("evt_3", "stale", 12),
+    ] {
+        let row = run!(&store, tx => event::find(tx, id)).unwrap();
+        assert_eq!(
+            (row.state.as_str(), row.processed_at),
+            (state, Some(at)),
+            "{id}"
+        );
+        assert_eq!(
+            (row.payload, row.error, row.due_at),
+            (String::new(), None, None)
+        );
+    }
+    assert_eq!(
+        mentions("ada@example.com", "", 9).await,
+        found(&["evt_4"], 1)
+    );
+
+    let ids = || ["cus_1", "cus_2", "in_1"].map(str::to_owned);
+    assert!(run!(&store, tx => erased::among(tx, ids())).is_empty());
+    run!(&store, tx => erased::add(tx, &["in_1", "cus_1"], 40));
+    run!(&store, tx => erased::add(tx, &["in_1"], 50));
+    let known = run!(&store, tx => erased::among(tx, ids()));
+    assert_eq!(known.into_iter().collect::<Vec<_>>(), ["cus_1", "in_1"]);
+    assert!(dump(&store, "erased").await.matches("40").count() == 2);
+
+    let invoice = Invoice {
+        id: "in_1".to_owned(),
+        customer_id: Some("cus_1".to_owned()),
+        ..Invoice::default()
+    };
+    let payment = InvoicePayment {
+        id: "inpay_1".to_owned(),
+        invoice_id: Some("in_1".to_owned()),
+        ..InvoicePayment::default()
+    };
+    let customers = [
+        full_customer("cus_1", "Ada@example.com"),
+        full_customer("cus_2", "b@example.com"),
+    ];
+    run!(&store, tx => row::put_all(tx, &[&invoice]));
+    run!(&store, tx => row::put_all(tx, &[&payment]));
+    run!(&store, tx => row::put_all(tx, &customers.iter().collect::<Vec<_>>()));
+    assert_eq!(
+        run!(&store, tx => erased::rows_of::<Invoice>(tx, &["cus_1"])),
+        ["in_1"]
+    );
+    assert!(run!(&store, tx => erased::rows_of::<Invoice>(tx, &["cus_2"])).is_empty());
+    assert_eq!(
+        run!(&store, tx => erased::payments_of(tx, &["in_1"])),
+        ["inpay_1"]
+    );
+    let ids = run!(&store, tx => customer::ids_of_address(tx, "ada@example.com"));
+    assert_eq!(ids, ["cus_1"]);
+    erased::forget_log(&store).await.unwrap();
+}
+
+async fn what_is_an_addresss_own_is_counted_and_deleted(engine: Engine) {
+    let store = open(engine).await;
+    for name in ["ada", "bob"] {
+        let (email, of) = (format!("{name}@example.com"), |what: &str| {
+            format!("{what}_{name}")
+        });
+        let session = dated(&of("ses"), &email, 1, 1);
+        let sign_in = SignIn {
+            id: of("sgn"),
+            email,
+            token_hash: of("token"),
+            code_hash: of("code"),
+            browser_hash: of("browser"),
+            attempts: 0,
+            created_at: 1,
+            expires_at: 2,
+            used_at: None,
+            device: Some(of("known")),
+        };
+        let mail = |kind: &str, sign_in_id, session_id| Mail {
+            id: of(kind),
+            kind: kind.to_owned(),
+            sign_in_id,
+            session_id,
+            asked_from: String::new(),
+            attempts: 0,
+            due_at: 1,
+            sent_at: None,
+        };
+        let mails = [
+            mail(Mail::SIGN_IN, Some(of("sgn")), None),
+            mail(Mail::REUSE, None, Some(of("ses"))),
+        ];
+        let names = [of("address"), format!("device:{}", of("known"))];
+        run!(&store, tx => async {
+            session::insert(tx, &session).await?;
+            sign_in::insert(tx, &sign_in).await?;
+            for mail in &mails {
+                outbox::insert(tx, mail).await?;
+            }
+            for name in &names {
+                allowance::take(tx, name, 1, Rate { burst: 1, pause: 9 }).await?;
+            }
+            Ok(())
+        });
+    }
+    let own = |sign_ins, mails, sessions| erased::Own {
+        sign_ins,
+        mails,
+        sessions,
+    };
+    assert_eq!(
+        run!(&store, tx => erased::own(tx, "ada@example.com")),
+        own(1, 2, 1)
+    );
+    run!(&store, tx => erased::delete_own(tx, "ada@example.com", &["address_ada", "address_old"]));
+    assert_eq!(
+        run!(&store, tx => erased::own(tx, "ada@example.com")),
+        own(0, 0, 0)
+    );
+    assert_eq!(
+        run!(&store, tx => erased::own(tx, "bob@example.com")),
+        own(1, 2, 1)
+    );
+    for table in ["session", "sign_in", "outbox", "allowance"] {
+        let rows = dump(&store, table).await;
+        assert!(
+            rows.contains("bob") && !rows.contains("ada"),
+            "{table}: {rows}"
+        );
+    }
 }
 
 async fn a_transaction_that_fails_leaves_nothing(engine: Engine) {

@@ -25,6 +25,7 @@ mod doors;
 mod drills;
 mod engines;
 mod entitlements;
+mod erase;
 mod fuzz;
 mod helpers;
 mod hostile;
