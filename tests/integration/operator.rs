@@ -279,7 +279,8 @@ async fn checklist_67_payloads_are_masked_unless_they_are_revealed(engine: Engin
     let mut object = customer_object("cus_1", "ada@example.com", evil);
     object["metadata"] = json!({ evil: "canary" });
     object["address"] = json!({ "line1": "12 Canary Row" });
-    object["cards"] = json!([{ "last4": "4217", "receipt_url": "https://pay.stripe.com/canary" }]);
+    object["cards"] =
+        json!([{ "last4": "canary", "receipt_url": "https://pay.stripe.com/canary" }]);
     let of_ada = event("customer.created", 1_700_000_000, object, Value::Null);
     assert_eq!(app.deliver(&of_ada).await.status(), 200);
     let id = of_ada["id"].as_str().unwrap();
@@ -291,7 +292,7 @@ async fn checklist_67_payloads_are_masked_unless_they_are_revealed(engine: Engin
     };
     for more in [&[] as &[&str], &["--json"]] {
         let shown = show(more).await;
-        for text in ["ada@example.com", "anary", "4217", "<script>\",", "12 "] {
+        for text in ["ada@example.com", "anary", "<script>\",", "12 "] {
             assert!(!shown.contains(text), "{text}: {shown}");
         }
         let shown: Value = serde_json::from_str(&shown).unwrap();
