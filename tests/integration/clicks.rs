@@ -159,7 +159,7 @@ async fn checklist_6_link_code_and_button_all_at_once_sign_in_once(engine: Engin
             let mail = &mails[number % 3];
             let mut link = app.browser();
             link.cookies.clone_from(&browser.cookies);
-            let token = mail.text.split("token=").nth(1).unwrap()[..43].to_owned();
+            let token = mail.text.expose().split("token=").nth(1).unwrap()[..43].to_owned();
             link.cookies.insert("billhook_link".to_owned(), token);
             posts.push(async move { link.post("/api/confirm_link", &[]).await }.boxed());
             let mut typing = app.browser();

@@ -1775,7 +1775,7 @@ async fn what_is_erased_is_found_blanked_and_known(engine: Engine) {
     });
     assert_eq!(blanked, 3);
     // Whoever has it in hand still does not bring it back.
-    run!(&store, tx => event::fail(tx, "evt_2", "no answer", Some(90)));
+    run!(&store, tx => event::fail(tx, "evt_2", Some(80), "no answer", Some(90)));
     run!(&store, tx => event::postpone(tx, &["evt_2"], 90));
     for (id, state, at) in [
         ("evt_1", "applied", 12),

@@ -137,7 +137,7 @@ pub async fn signed_in<'a>(app: &'a TestApp, address: &str) -> Browser<'a> {
         ("billhook_access", tokens.access),
         ("billhook_refresh", tokens.refresh),
     ]
-    .map(|(name, value)| (name.to_owned(), value))
+    .map(|(name, value)| (name.to_owned(), value.expose().to_owned()))
     .into();
     browser
 }

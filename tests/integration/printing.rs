@@ -84,6 +84,7 @@ fn what_signs_in(printed: &mut Printed) {
     printed.look(&Asking {
         browser: Some(CANARY),
         device: Some(CANARY),
+        ticket: Some(CANARY),
     });
     let mail = SignInMail {
         id: "mail_1".to_owned(),
@@ -194,6 +195,7 @@ fn rows(printed: &mut Printed) {
     printed.look(&limits::Allowance {
         name: canary(),
         rate: store::allowance::Rate { burst: 1, pause: 1 },
+        earlier: vec![canary()],
         device: maybe(),
     });
 }
