@@ -9,6 +9,7 @@ use billhook::store::{
     erased, event,
     event::Event,
     examine::{self, Health},
+    file,
     many::{self, Cell},
     mirror::{
         self, CheckoutSession, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
@@ -57,6 +58,7 @@ on_both_engines!(
     mails_are_claimed_by_one_and_retried,
     what_is_erased_is_found_blanked_and_known,
     what_is_an_addresss_own_is_counted_and_deleted,
+    a_database_in_use_is_copied,
     a_transaction_that_fails_leaves_nothing,
     reopening_keeps_everything,
 );
@@ -1908,6 +1910,25 @@ async fn what_is_an_addresss_own_is_counted_and_deleted(engine: Engine) {
             "{table}: {rows}"
         );
     }
+}
+
+async fn a_database_in_use_is_copied(engine: Engine) {
+    let url = database_url(engine).await;
+    let store = Store::connect(&url).await.unwrap();
+    run!(&store, tx => progress::set(tx, "sweep", "12", 1));
+    let to = std::env::temp_dir().join(billhook::clock::new_id("copy"));
+    let copied = file::back_up(&store, &to).await;
+    let Engine::Sqlite = engine else {
+        assert!(copied.is_err() && !to.exists());
+        return;
+    };
+    copied.unwrap();
+    let copy = Store::open(&format!("sqlite://{}", to.display())).await;
+    let copy = copy.unwrap();
+    let found = run!(&copy, tx => progress::get(tx, "sweep"));
+    assert_eq!(found.as_deref(), Some("12"));
+    copy.close().await;
+    std::fs::remove_file(to).unwrap();
 }
 
 async fn a_transaction_that_fails_leaves_nothing(engine: Engine) {

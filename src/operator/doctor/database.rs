@@ -70,11 +70,7 @@ async fn look(
 ) -> store::Result<Health> {
     let health = examine::health(store, PATIENCE).await?;
     if health == Health::Damaged {
-        findings.push(Finding::failure(
-            CHECK,
-            "The file is damaged, SQLite says.",
-            "Stop the server, put the last backup in its place, start it and run `billhook import`.",
-        ));
+        findings.push(damaged());
         return Ok(health);
     }
     let tables = examine::tables(store).await?;
@@ -175,7 +171,21 @@ fn future(file: &Path) -> Finding {
     )
 }
 
+fn damaged() -> Finding {
+    Finding::failure(
+        CHECK,
+        "The file is damaged, SQLite says.",
+        "Stop the server, put the last backup in its place, start it and run `billhook import`.",
+    )
+}
+
 fn broken(error: &store::Error) -> Finding {
+    // Some damage is met before it is looked for: SQLITE_CORRUPT, SQLITE_NOTADB
+    // (<https://sqlite.org/rescode.html>). Postgres' codes have five letters.
+    let code = error.as_database_error().and_then(|error| error.code());
+    if code.is_some_and(|code| code == "11" || code == "26") {
+        return damaged();
+    }
     Finding::failure(
         CHECK,
         format!("It cannot be used: {}", reason(error)),
