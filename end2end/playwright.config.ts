@@ -1,8 +1,10 @@
-// The suite: every browser spec six times (with JavaScript at two widths in two colour schemes, without it at two widths),
-// Stripe's own clients as oracles, and, when all of that is over, the questions about the run as a whole.
+// The suite: every browser spec six times in Chromium (with JavaScript at two widths in two colour schemes, without it at two
+// widths), what matters most in Firefox and WebKit as well, Stripe's own clients as oracles, and, when all of that is over, the
+// questions about the run as a whole.
 
 import { defineConfig, type Project } from '@playwright/test';
 import { chromium } from './harness/chromium.ts';
+import { firefox } from './harness/firefox.ts';
 
 export const viewports = { '375': { width: 375, height: 740 }, '1280': { width: 1280, height: 800 } };
 
@@ -41,6 +43,20 @@ export default defineConfig({
     { name: 'start', testDir: 'harness', testMatch: 'start.setup.ts', teardown: 'after' },
     { name: 'oracles', testDir: 'oracles', dependencies: ['start'] },
     ...browserProjects(),
+    { name: 'afternoon', testDir: 'afternoon', dependencies: ['start'] },
+    {
+      name: 'firefox',
+      testDir: 'specs',
+      testMatch: /(access|devices|island|main-job|policy|session|sign-in-\w+)\.spec\.ts/,
+      dependencies: ['start'],
+      grepInvert: /@nojs\b|@chromium\b/,
+      // For its screenshots Playwright brings a style of its own into the page, which the page's policy forbids.
+      use: {
+        ...{ browserName: 'firefox', channel: 'moz-firefox', launchOptions: firefox() },
+        ...{ viewport: viewports['1280'], screenshot: 'off' },
+      },
+    },
+    { name: 'webkit', testDir: 'webkit', dependencies: ['start'] },
     { name: 'after', testDir: 'after', use: { viewport: viewports['1280'] } },
   ],
 });

@@ -108,13 +108,18 @@ postgres_bin() {
     [ -z "$found" ] || dirname "$found"
 }
 
-# The browser of the tests: CHROMIUM, or the first of its usual names.
-find_chromium() {
+# The first of these programs that is there; an empty name stands for a variable that nobody set.
+first_of() {
     local name
-    for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome google-chrome-stable; do
+    for name in "$@"; do
         if [ -n "$name" ] && have "$name"; then
             command -v "$name"
             return
         fi
     done
 }
+
+# The browsers of the tests: the one that is named in CHROMIUM and FIREFOX, or the first of the usual names.
+find_chromium() { first_of "${CHROMIUM:-}" chromium chromium-browser google-chrome google-chrome-stable; }
+
+find_firefox() { first_of "${FIREFOX:-}" firefox-esr firefox; }

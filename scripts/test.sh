@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole proof: sets up what is missing, builds, runs the tests in Rust on both engines and then the
-# tests that drive the finished program with a browser, a mail server and Stripe's own clients. What it starts it stops,
+# tests that drive the finished program with browsers, a mail server and Stripe's own clients. What it starts it stops,
 # however it ends. The last line counts the tests; the exit status is 0 only when every part passed.
 set -euo pipefail
 
@@ -94,7 +94,8 @@ mkdir -p "$logs"
 [ ! -t 1 ] || export CARGO_TERM_COLOR=always FORCE_COLOR=1
 if part build target/build.log scripts/build.sh --quick --if-changed; then
     CHROMIUM=$(find_chromium)
-    export BILLHOOK_BIN=$root/target/quick/billhook CHROMIUM PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
+    FIREFOX=$(find_firefox)
+    export BILLHOOK_BIN=$root/target/quick/billhook CHROMIUM FIREFOX PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
     start_postgres
     tests rust rust_tests || true
     tests timing timing_tests || true

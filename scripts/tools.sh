@@ -11,6 +11,7 @@ npm_version=10.9.4
 build_tools=$root/build-tools/node_modules/.bin
 cargo_bin=${CARGO_HOME:-$HOME/.cargo}/bin
 own_node=$state/node/node_modules/.bin
+own_caddy=$state/caddy/usr/bin
 
 locked_wasm_bindgen() { awk '/^name = "wasm-bindgen"$/ { getline; gsub(/[^0-9.]/, ""); print; exit }' "$root/Cargo.lock"; }
 
@@ -89,6 +90,20 @@ install_newer_node() {
     node_at_least "$(node_for_tests)" || die "node $node_version does not run here"
 }
 
+# The reverse proxy of the tests. Debian's package is unpacked and not installed, for that would start a web server.
+install_caddy() {
+    have caddy || [ -x "$own_caddy/caddy" ] && return
+    have apt-get || no_apt
+    say "caddy, the reverse proxy of the tests: about 1 minute, once"
+    rm -rf "$state/caddy"
+    mkdir -p "$state/caddy"
+    fetch_caddy || { apt_update && fetch_caddy; } || fail_with_log "apt-get could not fetch caddy"
+    dpkg-deb --extract "$state"/caddy/caddy_*.deb "$state/caddy" || die "caddy's package could not be unpacked"
+    hash -r
+}
+
+fetch_caddy() { slowly "caddy" env -C "$state/caddy" apt-get download caddy; }
+
 # npm_packages FOLDER WHAT: exactly what the lock file says, when it was not done since the lock file changed.
 npm_packages() {
     local done_file=$1/node_modules/.package-lock.json
@@ -121,7 +136,7 @@ write_toolchain() {
 
 # The chosen tools first, also for the rest of the set-up.
 set_paths() {
-    paths=("$build_tools" "$own_node" "$cargo_bin")
+    paths=("$build_tools" "$own_node" "$own_caddy" "$cargo_bin")
     if [ "$rust" = debian ] && have rustup; then
         export RUSTUP_TOOLCHAIN=debian
     elif [ "$rust" = debian ]; then

@@ -14,6 +14,7 @@ use_toolchain
 shift
 BILLHOOK_BIN=${BILLHOOK_BIN:-$root/target/quick/billhook}
 CHROMIUM=$(find_chromium)
-export BILLHOOK_BIN CHROMIUM PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
+FIREFOX=$(find_firefox)
+export BILLHOOK_BIN CHROMIUM FIREFOX PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
 cd "$root"
 exec "$@"

@@ -1,6 +1,8 @@
 //! What a server function may do besides returning a value: find out who is asking, redirect, set
 //! cookies. The one place that touches Leptos' request and answer.
 
+use std::time::Instant;
+
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
@@ -13,8 +15,11 @@ use crate::{
         limits::Client,
         sign_in::Entry,
     },
+    http::deadline::Arrived,
     model::ApiError,
+    pages::message::RETRY_AFTER,
     store::{self, Principal},
+    stripe::client::PortalUrl,
 };
 
 /// The program, as this request was given it.
@@ -34,6 +39,13 @@ pub fn headers() -> HeaderMap {
     use_context::<Parts>()
         .map(|parts| parts.headers)
         .unwrap_or_default()
+}
+
+/// When the request came: what it may take is counted from there.
+pub fn arrived() -> Instant {
+    use_context::<Parts>()
+        .and_then(|parts| parts.extensions.get::<Arrived>().copied())
+        .map_or_else(Instant::now, |Arrived(at)| at)
 }
 
 /// Who sent the request, as far as it can be told.
@@ -58,9 +70,42 @@ pub fn query(name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-/// Answers 303, so that the browser goes on with GET. `location` is a path of ours or a checked
-/// portal address.
+/// Where our own answers may lead. A sign-in leads to the list: where somebody was before it is not
+/// asked for, and nothing that a request says is read for it.
+pub const PLACES: &[&str] = &[
+    "/",
+    "/billing",
+    "/devices",
+    "/sign-in/check",
+    "/sign-in/confirm",
+];
+
+/// Answers 303 to a page of ours, so that the browser goes on with GET.
 pub fn see_other(location: &str) {
+    redirect(local(location));
+}
+
+/// Answers 303 to Stripe's portal.
+pub fn to_portal(url: &PortalUrl) {
+    redirect(url.expose());
+}
+
+/// The location, if it is one of [`PLACES`] with or without a query, else the start: whatever it is made
+/// of, it does not leave our site.
+pub fn local(location: &str) -> &str {
+    let path = location.split('?').next().unwrap_or_default();
+    // A browser drops some characters of an address and takes others for their like.
+    let is_plain = location
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#'));
+    if is_plain && PLACES.contains(&path) {
+        location
+    } else {
+        "/"
+    }
+}
+
+fn redirect(location: &str) {
     if let (Some(options), Ok(value)) = (
         use_context::<ResponseOptions>(),
         HeaderValue::from_str(location),
@@ -110,6 +155,7 @@ pub fn refuse<T>(error: ApiError) -> Result<T, ApiError> {
 pub fn unavailable(error: store::Error) -> ApiError {
     tracing::error!(%error, "the database did not answer");
     set_status(StatusCode::SERVICE_UNAVAILABLE);
+    retry_after(RETRY_AFTER);
     ApiError::Unavailable
 }
 
@@ -121,7 +167,7 @@ pub fn signed_in(app: &App, entry: &Entry) {
     set_cookie(&cookies::set(
         &app.config,
         cookies::Name::Device,
-        &entry.device,
+        entry.device.expose(),
     ));
     set_cookie(&cookies::clear(&app.config, cookies::Name::Browser));
     set_cookie(&cookies::clear(&app.config, cookies::Name::Link));
@@ -143,5 +189,123 @@ pub fn forget_everything() {
     if let Some(options) = use_context::<ResponseOptions>() {
         let name = header::HeaderName::from_static("clear-site-data");
         options.insert_header(name, HeaderValue::from_static("\"cache\", \"storage\""));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use url::Url;
+
+    use super::{PLACES, local};
+
+    /// What others got wrong: each is some browser's way off the site, or a page that is not on the list.
+    const ELSEWHERE: &[&str] = &[
+        "",
+        "//evil.example",
+        "///evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "https:evil.example",
+        "https://evil.example/billing",
+        "HTTPS://evil.example",
+        "http:/evil.example",
+        "%2f%2fevil.example",
+        "/%2fevil.example",
+        "/%09/evil.example",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "\t//evil.example",
+        " /billing",
+        "/billing ",
+        "/billing\r\nSet-Cookie: a=b",
+        "/billing?a\r\nSet-Cookie: a=b",
+        "/billing\0",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "/a/../..//evil.example",
+        "/billing/../..//evil.example",
+        "/billing/",
+        "/billing#x",
+        "/billing;x",
+        "/billing@evil.example",
+        "/BILLING",
+        "billing",
+        "./billing",
+        "/billing/live",
+        "/api/sign_out",
+        "/sign-in/link?token=x",
+        "2130706433",
+        "//2130706433",
+        "http://2130706433/",
+        "/\u{ff0f}evil.example",
+        "/billing?\u{202e}",
+    ];
+
+    #[test]
+    fn checklist_11_a_sign_in_leads_to_our_pages_alone() {
+        for text in ELSEWHERE {
+            assert_eq!(local(text), "/", "{text:?}");
+        }
+        assert_eq!(local(&format!("/{}", "x".repeat(4096))), "/");
+        for place in PLACES {
+            let with_query = format!("{place}?problem=code&next=//evil.example");
+            assert_eq!(local(place), *place);
+            assert_eq!(local(&with_query), with_query, "a query leads nowhere");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 100_000, failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn checklist_11_no_text_leads_away(text in location()) {
+            let ours = Url::parse("https://billing.example.com/api/enter_code").unwrap();
+            let led = ours.join(local(&text)).unwrap();
+            prop_assert_eq!(led.origin(), ours.origin(), "{:?}", text);
+            prop_assert!(PLACES.contains(&led.path()), "{:?} leads to {}", text, led);
+            prop_assert!(led.fragment().is_none() && led.username().is_empty());
+        }
+    }
+
+    /// Texts that are anything, pieces of what leads away put together, and a place with something
+    /// before or after it.
+    fn location() -> impl Strategy<Value = String> {
+        let pieces = [
+            "/",
+            "//",
+            "\\",
+            "?",
+            "#",
+            "@",
+            ":",
+            ".",
+            "..",
+            "%2f",
+            "%5c",
+            "%09",
+            "\t",
+            "\n",
+            "\r",
+            " ",
+            "\0",
+            "https:",
+            "javascript:",
+            "evil.example",
+            "2130706433",
+            "billing",
+            "sign-in",
+            "check",
+            "devices",
+            "\u{ff0f}",
+            "\u{3002}",
+            "\u{202e}",
+        ];
+        let mixed = prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..8);
+        let mixed = mixed.prop_map(|pieces| pieces.concat()).boxed();
+        let places = prop::sample::select(PLACES.to_vec());
+        let around = (mixed.clone(), places, mixed.clone())
+            .prop_map(|(before, place, after)| format!("{before}{place}{after}"));
+        prop_oneof![".{0,40}", mixed, around]
     }
 }

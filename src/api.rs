@@ -6,9 +6,13 @@ use leptos::prelude::*;
 
 use crate::model::{ApiError, CustomerView};
 
-/// Sends a link and a code to an address. The answer is the same for every address.
+/// Sends a link and a code to an address. The answer is the same for every address. `ticket` is new on
+/// every page, so that pressing the button twice asks once.
 #[server(prefix = "/api", endpoint = "ask_link")]
-pub async fn ask_link(email: String) -> Result<(), ApiError> {
+pub async fn ask_link(
+    email: String,
+    #[server(default)] ticket: Option<String>,
+) -> Result<(), ApiError> {
     use crate::{
         answer, cookies,
         domain::{email::Email, keys, sign_in},
@@ -28,6 +32,7 @@ pub async fn ask_link(email: String) -> Result<(), ApiError> {
     let asking = sign_in::Asking {
         browser: browser.as_deref(),
         device: device.as_deref(),
+        ticket: ticket.as_deref(),
     };
     let browser = sign_in::ask(&app, &address, asking, &answer::visitor())
         .await
@@ -81,7 +86,7 @@ pub async fn sign_out() -> Result<(), ApiError> {
     use crate::{answer, domain::session};
     let app = answer::app()?;
     if let Ok(principal) = answer::principal() {
-        session::end(&app, &principal)
+        session::end(&app, &principal, &answer::visitor().client)
             .await
             .map_err(answer::unavailable)?;
     }
@@ -101,7 +106,7 @@ pub async fn end_session(handle: String) -> Result<(), ApiError> {
         Ok(principal) => principal,
         Err(error) => return answer::refuse(error),
     };
-    match devices::end_one(&app, &principal, &handle)
+    match devices::end_one(&app, &principal, &handle, &answer::visitor().client)
         .await
         .map_err(answer::unavailable)?
     {
@@ -120,7 +125,7 @@ pub async fn sign_out_everywhere() -> Result<(), ApiError> {
         Ok(principal) => principal,
         Err(error) => return answer::refuse(error),
     };
-    devices::end_all(&app, &principal)
+    devices::end_all(&app, &principal, &answer::visitor().client)
         .await
         .map_err(answer::unavailable)?;
     answer::signed_out(&app);
@@ -163,8 +168,17 @@ pub async fn open_portal(
     let Some(flow) = Flow::parse(&flow, subscription) else {
         return answer::refuse(ApiError::BadRequest);
     };
-    match billing::open_portal(&app, &principal, &customer, flow).await {
-        Ok(url) => answer::see_other(url.expose()),
+    let client = answer::visitor().client;
+    let opened = billing::open_portal(
+        &app,
+        &principal,
+        &customer,
+        flow,
+        &client,
+        answer::arrived(),
+    );
+    match opened.await {
+        Ok(url) => answer::to_portal(&url),
         Err(Refusal::TooMany(wait)) => {
             answer::retry_after(wait);
             return answer::refuse(ApiError::TooMany);

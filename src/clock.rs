@@ -11,11 +11,13 @@ use std::{
 
 use rand::Rng;
 
-/// A clock in unix seconds. Clones show the same time.
+/// This machine's clock, in unix seconds. Clones show the same time.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
-    /// Seconds that a test has moved the clock by.
+    /// Seconds that a test has moved the world on, every clock in it.
     moved: Arc<AtomicI64>,
+    /// Seconds that a test has this machine's clock be wrong by.
+    skew: i64,
 }
 
 impl Clock {
@@ -27,7 +29,13 @@ impl Clock {
         let since_1970 = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX) + self.moved.load(Ordering::Relaxed)
+        let seconds = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
+        self.of_database(seconds) + self.skew
+    }
+
+    /// What the database's clock shows, in a world that a test has moved on.
+    pub fn of_database(&self, seconds: i64) -> i64 {
+        seconds + self.moved.load(Ordering::Relaxed)
     }
 
     /// Time since some beginning, which goes on whatever becomes of the system's clock.
@@ -35,6 +43,15 @@ impl Clock {
         static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
         let moved = self.moved.load(Ordering::Relaxed).try_into();
         BEGINNING.elapsed() + Duration::from_secs(moved.unwrap_or_default())
+    }
+
+    /// The clock of another machine in the same world, which is wrong by so many seconds. For tests.
+    #[must_use]
+    pub fn skewed(&self, seconds: i64) -> Clock {
+        Clock {
+            skew: seconds,
+            ..self.clone()
+        }
     }
 
     /// Moves the clock on (or back). For tests.

@@ -60,9 +60,9 @@ pub fn read(headers: &HeaderMap, config: &Config, name: Name) -> Option<String> 
     headers
         .get_all(header::COOKIE)
         .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(Cookie::split_parse)
-        .filter_map(Result::ok)
+        // Ours are ASCII; another program's beside them may be anything.
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(|pair| Cookie::parse(std::str::from_utf8(pair).ok()?).ok())
         .find(|cookie| cookie.name() == wanted)
         .map(|cookie| cookie.value().to_owned())
 }
@@ -80,8 +80,8 @@ pub fn clear(config: &Config, name: Name) -> String {
 /// The lines for a session's two tokens.
 pub fn session(config: &Config, tokens: &Tokens) -> [String; 2] {
     [
-        set(config, Name::Access, &tokens.access),
-        set(config, Name::Refresh, &tokens.refresh),
+        set(config, Name::Access, tokens.access.expose()),
+        set(config, Name::Refresh, tokens.refresh.expose()),
     ]
 }
 
@@ -103,4 +103,37 @@ fn build(config: &Config, name: Name, value: &str, seconds: i64) -> String {
         .max_age(Duration::seconds(seconds))
         .build()
         .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_found_among_those_of_others() {
+        let settings = [
+            ("FRONTEND_URL", "http://127.0.0.1:3000"),
+            ("STRIPE_API_KEY", "rk_test_billhook"),
+            ("STRIPE_WEBHOOK_SECRET", "whsec_test_billhook"),
+            ("SESSION_SECRET", "a test secret of more than 32 bytes"),
+            ("SMTP_URL", "smtp://127.0.0.1:1"),
+            ("MAIL_FROM", "billing@example.com"),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = crate::config::read(&settings.into()).unwrap();
+        for line in [
+            &b"billhook_browser=abc"[..],
+            b"other=1; billhook_browser=abc; more=2",
+            b"foo=\xe4; billhook_browser=abc",
+            b"=; ;billhook_browser=abc;",
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::COOKIE, HeaderValue::from_bytes(line).unwrap());
+            let value = read(&headers, &config, Name::Browser);
+            assert_eq!(value.as_deref(), Some("abc"), "{line:?}");
+            assert_eq!(read(&headers, &config, Name::Link), None);
+        }
+    }
 }

@@ -1,15 +1,16 @@
 //! Billhook: the self-hosted front door to Stripe's billing portal.
 //!
-//! Map of the crate, and the only place with feature gates. `model`, `islands` and the signatures in
+//! Map of the crate, and the only place with feature gates. `model`, `mask`, `islands` and the signatures in
 //! `api` are compiled twice: for the server (`ssr`) and for the browser (`hydrate`). All else is
 //! server only, the pages too: a page without an island downloads no program.
 //!
 //! Who may use whom: `operator` → `serve`, `domain`; `http` → `pages`, `islands` → `api` → `domain` → `store`, `stripe`, `mail`,
-//! each whatever is to its right, the last three not each other. `model`, `clock` and `config` lie
-//! below all. Nothing points back.
+//! each whatever is to its right, the last three not each other. `model`, `clock`, `mask`, `seldom` and
+//! `config` lie below all. Nothing points back.
 
 pub mod api;
 pub mod islands;
+pub mod mask;
 pub mod model;
 
 #[cfg(feature = "ssr")]
@@ -29,6 +30,8 @@ pub mod domain;
 #[cfg(feature = "ssr")]
 pub mod http;
 #[cfg(feature = "ssr")]
+pub mod log;
+#[cfg(feature = "ssr")]
 pub mod mail;
 #[cfg(feature = "ssr")]
 pub mod operator;
@@ -36,6 +39,8 @@ pub mod operator;
 pub mod pages;
 #[cfg(feature = "ssr")]
 pub mod sandbox;
+#[cfg(feature = "ssr")]
+mod seldom;
 #[cfg(feature = "ssr")]
 pub mod serve;
 #[cfg(feature = "ssr")]

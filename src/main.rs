@@ -1,8 +1,8 @@
 //! The command line: parses, reports, exits. What the commands do is in the library.
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use billhook::{config, dev, operator, sandbox, say, serve};
+use billhook::{config, dev, log, mask::masked, operator, sandbox, say, serve};
 use clap::{Parser, Subcommand};
 
 /// The self-hosted front door to Stripe's billing portal.
@@ -33,11 +33,11 @@ enum Command {
     Sandbox(SandboxArgs),
     /// Print the table of settings
     Config,
-    /// Look at settings, database, clock, mail server, Stripe key and webhook endpoint, and say what
-    /// to do about what is wrong
+    /// Look at settings, database, clock, mail server, Stripe key, customer portal and webhook
+    /// endpoint, and say what to do about what is wrong
     ///
-    /// Changes nothing and prints no secret; works with settings that keep the server from starting,
-    /// and beside one that runs. Exits with 1 when something is wrong. Warnings alone do not count.
+    /// Changes nothing, sends no mail and prints no secret; works with settings that keep the server from
+    /// starting, and beside one that runs. Exits with 1 when something is wrong. Warnings alone do not count.
     Doctor(operator::Form),
     #[command(flatten)]
     Operator(operator::Command),
@@ -72,22 +72,11 @@ fn main() -> ExitCode {
         cli.command,
         Some(Command::Dev { .. } | Command::Doctor(_) | Command::Operator(_))
     );
-    let log = config::log_filter(if is_for_a_person {
+    log::start(if is_for_a_person {
         "warn"
     } else {
         "info,sqlx=warn"
     });
-    tracing_subscriber::fmt()
-        .with_env_filter(log)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
-    std::panic::set_hook(Box::new(|panic| {
-        // What it says may hold anything, so only where it was is written down.
-        let at = panic.location().map(ToString::to_string);
-        tracing::error!(at, "the program broke at this place of its code");
-    }));
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -109,7 +98,8 @@ fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<(), Vec<String>> {
     let stop = serve::stop_on_signal();
-    let told = |error: &dyn std::fmt::Display| vec![format!("billhook: {error}")];
+    let told =
+        |error: &dyn std::fmt::Display| vec![format!("billhook: {}", masked(&error.to_string()))];
     match command {
         Command::Serve => {
             let settings = config::environment().map_err(with_advice)?;

@@ -5,8 +5,10 @@ use leptos::prelude::{FromServerFnError, ServerFnErrorErr};
 use leptos::server_fn::codec::JsonEncoding;
 use serde::{Deserialize, Serialize};
 
+use crate::mask::shows;
+
 /// One card of the list: a Stripe customer as its owner sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CustomerView {
     /// `cus_…`
     pub id: String,
@@ -22,6 +24,8 @@ pub struct CustomerView {
     pub payment_method: Option<String>,
     pub invoice: Option<InvoiceView>,
 }
+
+shows!(CustomerView: id, created, state, subscriptions, invoice);
 
 /// A day: in unix seconds, as `2027-03-03T00:00:00Z`, and as `3 March 2027`. The last is in UTC, for
 /// pages without JavaScript. A tuple, as the two below are: together that makes the download 0.8 kB smaller.
@@ -52,8 +56,14 @@ pub struct SubscriptionView {
 
 /// The last invoice of a customer: `€12.00, paid`, its day, and Stripe's file, open to whoever has its
 /// address.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InvoiceView(pub String, pub Day, pub Option<String>);
+
+impl std::fmt::Debug for InvoiceView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "InvoiceView({:?}, {:?}, …)", self.0, self.1)
+    }
+}
 
 /// Where in the portal a button leads.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,12 +18,12 @@ use crate::{
         inbox::Inbox,
         keys::Keys,
         limits::Clients,
-        mode, outbox, purge, sweep,
+        mode, outbox, purge, room, sweep,
         worker::{self, Permissions},
     },
     http::{self, Site},
     mail::{self, Mailer},
-    store::{self, Store},
+    store::{self, Store, file},
     stripe,
 };
 
@@ -48,6 +48,11 @@ pub enum Error {
         key: &'static str,
         database: &'static str,
     },
+    #[error(
+        "the file of DATABASE_URL is on a network file system, where SQLite loses data. Use a disk of \
+         this machine, or Postgres"
+    )]
+    Remote,
     #[error("{0}")]
     Mail(#[from] mail::Error),
     #[error("{0}")]
@@ -61,6 +66,14 @@ pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, 
     // An error says that it was installed before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     make_folder_of(config.database_url.expose())?;
+    let file = file::of_url(config.database_url.expose());
+    if file
+        .as_deref()
+        .and_then(file::nearest)
+        .is_some_and(file::is_remote)
+    {
+        return Err(Error::Remote);
+    }
     let store = Store::connect(config.database_url.expose()).await?;
     let database = mode::settle(&store, config.livemode(), clock.now()).await?;
     if database != config.livemode() {
@@ -109,12 +122,19 @@ pub async fn run(
     let sweep = tokio::spawn(sweep::run(app.clone(), stop.clone()));
     let purge = tokio::spawn(purge::run(app.clone(), stop.clone()));
     let expiry = tokio::spawn(expiry::run(app.clone(), stop.clone()));
+    let room = tokio::spawn(room::run(app.clone(), stop.clone()));
     let store = app.store.clone();
     // Open streams end when connections are no longer taken, not before.
     let closing = CancellationToken::new();
     let site = Site::new(app, leptos_options(), closing.clone());
     let router = http::router(site.clone(), extra);
-    let server = http::accept::serve(listener, router, closing.clone(), GRACE);
+    let server = http::accept::serve(
+        listener,
+        router,
+        closing.clone(),
+        GRACE,
+        http::accept::PATIENCE,
+    );
     let announce = async {
         stop.cancelled().await;
         site.readiness.end().await;
@@ -126,7 +146,7 @@ pub async fn run(
     }
     // They end by the same token; a panic in them was logged.
     let end = async {
-        let _ = tokio::join!(outbox, worker, sweep, purge, expiry);
+        let _ = tokio::join!(outbox, worker, sweep, purge, expiry, room);
         store.close().await;
     };
     if tokio::time::timeout(LAST_WORDS, end).await.is_err() {

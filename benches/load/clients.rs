@@ -164,7 +164,7 @@ impl Browser {
         let text = loop {
             let kept = mails.lock().expect("mails").last().cloned();
             if let Some(mail) = kept {
-                break mail.text;
+                break mail.text.expose().to_owned();
             }
             assert!(Instant::now() < deadline, "no mail came");
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -10,6 +10,8 @@ import { until } from './until.ts';
 export interface Child {
   name: string;
   stop(): Promise<void>;
+  /** Ends it as a crash would. */
+  kill(): Promise<void>;
 }
 
 interface Command {
@@ -68,7 +70,11 @@ export async function startChild(command: Command): Promise<Child> {
     const tail = readFileSync(logFile, 'utf8').slice(-4_000);
     throw new Error(`${error instanceof Error ? error.message : error}\n--- ${logFile}\n${tail}`);
   }
-  return { name: command.name, stop };
+  const kill = async () => {
+    child.kill('SIGKILL');
+    await gone;
+  };
+  return { name: command.name, stop, kill };
 }
 
 /** Ports that nobody listens on, all different. */

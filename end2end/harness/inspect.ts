@@ -1,5 +1,5 @@
-// What holds for every page in every state: axe finds nothing, nothing sticks out sideways, and whatever can be pressed is
-// large enough for a thumb.
+// What holds for every page in every state: axe finds nothing (asked in Chromium alone: it judges the markup and the colours), nothing
+// sticks out sideways, and whatever can be pressed is large enough for a thumb.
 
 import { AxeBuilder } from '@axe-core/playwright';
 import { expect, type Page } from '@playwright/test';
@@ -24,13 +24,16 @@ async function violations(page: Page, scripts: boolean): Promise<string[]> {
 }
 
 async function run(page: Page): Promise<string[]> {
-  const { violations: found } = await new AxeBuilder({ page }).analyze();
+  // Our pages have no frames. For those of other sites axe would open a blank page each time, which takes longer than the look.
+  const { violations: found } = await new AxeBuilder({ page }).setLegacyMode().analyze();
   return found.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(' | ')}`);
 }
 
 export async function inspect(page: Page, scripts: boolean): Promise<void> {
   await styled(page);
-  expect.soft(await violations(page, scripts), `axe on ${page.url()}`).toEqual([]);
+  if (page.context().browser()?.browserType().name() === 'chromium') {
+    expect.soft(await violations(page, scripts), `axe on ${page.url()}`).toEqual([]);
+  }
   const sizes = await page.evaluate(() => ({
     overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     small: [...document.querySelectorAll('button, input:not([type=hidden])')]

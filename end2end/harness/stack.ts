@@ -9,9 +9,13 @@ import { fileURLToPath } from 'node:url';
 import { answers, type Child, freePorts, startChild } from './children.ts';
 
 export interface Stack {
+  /** The public address. */
   app: string;
+  /** The program's own address, past any proxy. */
+  direct: string;
   sandbox: string;
   mail: string;
+  smtp: string;
   database: string;
   apiKey: string;
   /** Both are accepted, as while an endpoint's secret is being rolled; the stand-in signs with the first. */
@@ -26,10 +30,22 @@ export const billhook = resolve(home, process.env.BILLHOOK_BIN ?? '../target/qui
 const description = join(results, 'stack.json');
 
 let known: Stack | undefined;
+/** For workers that have a stack of their own. */
+export function useStack(own: Stack): void {
+  known = own;
+}
+
 /** The addresses of this run. */
 export function stack(): Stack {
   known ??= JSON.parse(readFileSync(description, 'utf8')) as Stack;
   return known;
+}
+
+/** Where the children of a stack work and write their logs; the prefix tells those of several stacks apart. */
+export interface Place {
+  folder: string;
+  logs: string;
+  prefix: string;
 }
 
 /** Starts everything and returns what ends it again. */
@@ -47,74 +63,90 @@ export async function startStack(): Promise<() => Promise<void>> {
   };
 
   try {
-    const [appPort, sandboxPort, smtpPort, mailPort] = (await freePorts(4)) as [number, number, number, number];
-    const made: Stack = {
-      app: `http://127.0.0.1:${appPort}`,
-      sandbox: `http://127.0.0.1:${sandboxPort}`,
-      mail: `http://127.0.0.1:${mailPort}`,
-      database: join(folder, 'billhook.db'),
-      apiKey: 'sk_test_billhook',
-      webhookSecrets: ['whsec_test_end2end_first_0123456789', 'whsec_test_end2end_second_0123456789'],
-      sessionSecret: 'fake-session-secret-of-the-tests-0123456789-abcdefghijklmnopqrstuv',
-      logs,
-    };
-
-    const maildev = createRequire(import.meta.url).resolve('maildev/package.json');
-    children.push(
-      await startChild({
-        name: 'maildev',
-        program: process.execPath,
-        args: [
-          join(dirname(maildev), 'bin/maildev'),
-          ...['--ip', '127.0.0.1', '--smtp', String(smtpPort), '--web', String(mailPort)],
-          ...['--mail-directory', join(folder, 'mails')],
-        ],
-        cwd: folder,
-        logs,
-        ready: () => answers(`${made.mail}/email`),
-      }),
-    );
-    children.push(
-      await startChild({
-        name: 'billhook',
-        program: billhook,
-        args: ['serve'],
-        env: {
-          BIND: `127.0.0.1:${appPort}`,
-          FRONTEND_URL: made.app,
-          DATABASE_URL: `sqlite://${made.database}`,
-          STRIPE_API_KEY: made.apiKey,
-          STRIPE_API_BASE: made.sandbox,
-          STRIPE_WEBHOOK_SECRET: made.webhookSecrets.join(','),
-          SESSION_SECRET: made.sessionSecret,
-          SMTP_URL: `smtp://127.0.0.1:${smtpPort}`,
-          MAIL_FROM: 'Northwind <billing@example.com>',
-          APP_NAME: 'Northwind',
-          MAILS_PER_HOUR: '100000',
-        },
-        cwd: folder,
-        logs,
-        ready: () => answers(`${made.app}/up`),
-      }),
-    );
+    const place = { folder, logs, prefix: '' };
+    const made = await newStack(place);
+    children.push(await startMail(place, made));
+    children.push(await startBillhook(place, made, { MAILS_PER_HOUR: '100000' }));
     // After the app, so that the events of the seed find somebody who listens.
-    children.push(
-      await startChild({
-        name: 'sandbox',
-        program: billhook,
-        args: [
-          ...['sandbox', '--bind', `127.0.0.1:${sandboxPort}`, '--seed'],
-          ...['--webhook-url', `${made.app}/webhooks/stripe`, '--webhook-secret', made.webhookSecrets[0]],
-        ],
-        cwd: folder,
-        logs,
-        ready: () => answers(`${made.sandbox}/_sandbox/requests`),
-      }),
-    );
+    children.push(await startSandbox(place, made));
     writeFileSync(description, JSON.stringify(made, null, 2));
     return stop;
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** Addresses and secrets of a stack that is not started yet. `app` is its public address, if it has another than its own. */
+export async function newStack({ folder, logs }: Place, app?: string): Promise<Stack> {
+  const [appPort, sandboxPort, smtpPort, mailPort] = (await freePorts(4)) as [number, number, number, number];
+  const direct = `http://127.0.0.1:${appPort}`;
+  return {
+    app: app ?? direct,
+    direct,
+    // Another site than Billhook, as Stripe's is: else the way back would prove nothing about cookies.
+    sandbox: `http://127.0.0.2:${sandboxPort}`,
+    mail: `http://127.0.0.1:${mailPort}`,
+    smtp: `smtp://127.0.0.1:${smtpPort}`,
+    database: join(folder, 'billhook.db'),
+    apiKey: 'sk_test_billhook',
+    webhookSecrets: ['whsec_test_end2end_first_0123456789', 'whsec_test_end2end_second_0123456789'],
+    sessionSecret: 'fake-session-secret-of-the-tests-0123456789-abcdefghijklmnopqrstuv',
+    logs,
+  };
+}
+
+export function startMail({ folder, logs, prefix }: Place, made: Stack): Promise<Child> {
+  const maildev = createRequire(import.meta.url).resolve('maildev/package.json');
+  return startChild({
+    name: `${prefix}maildev`,
+    program: process.execPath,
+    args: [
+      join(dirname(maildev), 'bin/maildev'),
+      ...['--ip', '127.0.0.1', '--smtp', new URL(made.smtp).port, '--web', new URL(made.mail).port],
+      ...['--mail-directory', join(folder, 'mails')],
+    ],
+    cwd: folder,
+    logs,
+    ready: () => answers(`${made.mail}/email`),
+  });
+}
+
+/** With `settings` besides those that every stack has. */
+export function startBillhook({ folder, logs, prefix }: Place, made: Stack, settings: Record<string, string>): Promise<Child> {
+  return startChild({
+    name: `${prefix}billhook`,
+    program: billhook,
+    args: ['serve'],
+    env: {
+      BIND: new URL(made.direct).host,
+      FRONTEND_URL: made.app,
+      DATABASE_URL: `sqlite://${made.database}`,
+      STRIPE_API_KEY: made.apiKey,
+      STRIPE_API_BASE: made.sandbox,
+      STRIPE_WEBHOOK_SECRET: made.webhookSecrets.join(','),
+      SESSION_SECRET: made.sessionSecret,
+      SMTP_URL: made.smtp,
+      MAIL_FROM: 'Northwind <billing@example.com>',
+      APP_NAME: 'Northwind',
+      ...settings,
+    },
+    cwd: folder,
+    logs,
+    ready: () => answers(`${made.direct}/up`),
+  });
+}
+
+export function startSandbox({ folder, logs, prefix }: Place, made: Stack): Promise<Child> {
+  return startChild({
+    name: `${prefix}sandbox`,
+    program: billhook,
+    args: [
+      ...['sandbox', '--bind', new URL(made.sandbox).host, '--seed'],
+      ...['--webhook-url', `${made.direct}/webhooks/stripe`, '--webhook-secret', made.webhookSecrets[0]],
+    ],
+    cwd: folder,
+    logs,
+    ready: () => answers(`${made.sandbox}/_sandbox/requests`),
+  });
 }

@@ -5,6 +5,7 @@ import { type BrowserContext, type BrowserContextOptions, expect, type Page, tes
 import { randomBytes } from 'node:crypto';
 import type Stripe from 'stripe';
 import { customerInBillhook } from './database.ts';
+import { leaveColoursAlone } from './firefox.ts';
 import { newClient } from './http.ts';
 import { inspect } from './inspect.ts';
 import { stripe } from './sandbox.ts';
@@ -33,6 +34,14 @@ interface Fixtures {
 }
 
 export const test = base.extend<Fixtures>({
+  browser: [
+    async ({ browser, browserName }, use) => {
+      if (browserName === 'firefox') leaveColoursAlone(browser);
+      await use(browser);
+    },
+    { scope: 'worker' },
+  ],
+
   // Each browser is a client of its own, as the proxy in front would say it.
   extraHTTPHeaders: async ({}, use) => use({ 'X-Forwarded-For': newClient() }),
 

@@ -11,6 +11,8 @@ export class Watch {
   private readonly allowed = [
     // Chromium tells that it did what our sign-out asked for.
     /^console info: Clear-Site-Data header on '[^']*\/api\/(sign_out|sign_out_everywhere|end_session)': Cleared data types/,
+    // Firefox's word for a page that was left while it fetched its program; one that is missing is told otherwise, too.
+    /^script error: NetworkError when attempting to fetch resource/,
     // A test types faster than a page moves the focus to its message.
     /^console info: Autofocus processing was blocked because a document already has a focused element/,
   ];
@@ -41,7 +43,7 @@ export class Watch {
     context.on('requestfailed', (request) => {
       const reason = request.failure()?.errorText ?? 'unknown';
       // A page that is left drops what it was still loading, the stream of changes above all.
-      if (reason !== 'net::ERR_ABORTED') this.report(`failed request: ${request.method()} ${request.url()}: ${reason}`);
+      if (!['net::ERR_ABORTED', 'NS_BINDING_ABORTED'].includes(reason)) this.report(`failed request: ${request.method()} ${request.url()}: ${reason}`);
     });
   }
 

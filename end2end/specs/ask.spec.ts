@@ -1,7 +1,7 @@
 // The first page: the address field, what it refuses, and what it remembers.
 
-import { signInMail } from '../harness/mail.ts';
-import { ask, emailField, entries, known, longAddress, signIn, texts, title } from '../harness/pages.ts';
+import { mailsTo, signInMail } from '../harness/mail.ts';
+import { ask, emailField, entries, known, longAddress, signIn, signInButton, texts, title } from '../harness/pages.ts';
 import { expect, test } from '../harness/test.ts';
 
 const button = 'E-mail me a sign-in link';
@@ -41,6 +41,19 @@ test('a seller can link to the page with the address filled in', async ({ page, 
   await page.getByRole('button', { name: button }).click();
   await expect(title(page)).toHaveText(texts.check);
   await expect(page.getByText(shop.address)).toBeVisible();
+});
+
+test('checklist 8: a double click on the button leaves a link that works', async ({ page, shop, baseURL }) => {
+  await known(shop.address);
+  await page.goto('/');
+  await emailField(page).fill(shop.address);
+  await page.getByRole('button', { name: button }).dblclick();
+  await expect(title(page)).toHaveText(texts.check);
+  const { link } = await signInMail(shop.address);
+  await page.goto(link);
+  await signInButton(page).click();
+  await expect(page).toHaveURL(`${baseURL}/billing`);
+  expect(await mailsTo(shop.address)).toHaveLength(1);
 });
 
 test('markup in the prefilled address stays text', async ({ page }) => {

@@ -5,7 +5,8 @@ import { entries, signIn, title } from '../harness/pages.ts';
 import { expect, test } from '../harness/test.ts';
 
 function device(page: Page, state: RegExp): Locator {
-  return page.getByRole('article', { name: 'Chrome on Linux' }).filter({ hasText: state });
+  const name = page.context().browser()?.browserType().name() === 'firefox' ? 'Firefox on Linux' : 'Chrome on Linux';
+  return page.getByRole('article', { name }).filter({ hasText: state });
 }
 
 test('checklist 22: one browser signs the other out, and the back button shows nothing there', async ({

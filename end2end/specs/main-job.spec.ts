@@ -65,6 +65,25 @@ test('sign in by mail, see all three customers, open the portal of one, change i
   await expect(card(page, 'Boat club')).toBeVisible();
 });
 
+test('checklist 12, 37: our forms lead in and to a portal on another site, and who comes back is still signed in', async ({
+  page,
+  shop,
+  baseURL,
+}) => {
+  await shop.customer({ name: 'Home' });
+  await signIn(page, shop.address);
+  for (const back of [() => goBack(page), () => page.goBack()]) {
+    await manage(page, 'Home').click();
+    await onPortal(page);
+    expect(new URL(page.url()).hostname).not.toBe(new URL(baseURL ?? '').hostname);
+    await expect(title(page)).toHaveText('Billing portal');
+    await back();
+    await expect(page).toHaveURL(`${baseURL}/billing`);
+    await expect(title(page)).toHaveText(entries(1));
+    await expect(page.getByText(`Signed in as ${shop.address}`)).toBeVisible();
+  }
+});
+
 test('@js a change in the portal appears in the other tab by itself', async ({ page, context, shop }) => {
   for (const name of ['Home', 'Studio', 'Boat club']) await shop.customer({ name });
   await signIn(page, shop.address);

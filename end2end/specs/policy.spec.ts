@@ -9,7 +9,8 @@ import { expect, test } from '../harness/test.ts';
 test('checklist 62: a script that somebody slipped into the page does not run @js', async ({ page, shop, watch }) => {
   await shop.customer({ name: 'Home' });
   await signIn(page, shop.address);
-  watch.allow(/Content Security Policy/);
+  // As Chromium and Firefox put it.
+  watch.allow(/Content Security Policy|The page’s settings blocked an (inline script|event handler)/);
   watch.allow(/policy violation: script-src/);
   await page.route('**/billing', async (route) => {
     const response = await route.fetch();
@@ -24,11 +25,13 @@ test('checklist 62: a script that somebody slipped into the page does not run @j
   expect(watch.violations).toBeGreaterThan(0);
 });
 
-// In each of four projects: a hundred times in all.
-test('checklist 63: the list comes to life each of 25 times @js', async ({ page, shop }) => {
+// Four projects have Chromium, and one has Firefox.
+test('checklist 63: of a hundred loads in each browser, the list comes to life at every one @js', async ({ page, shop, browserName }) => {
+  test.setTimeout(180_000);
   await shop.customer({ name: 'Home' });
   await signIn(page, shop.address);
-  for (let load = 0; load < 25; load += 1) {
+  const loads = browserName === 'chromium' ? 25 : 100;
+  for (let load = 0; load < loads; load += 1) {
     await page.goto('/billing');
     await expect(card(page, 'Home').getByRole('button', { name: /^Copy customer ID/ })).toBeVisible();
   }

@@ -5,9 +5,10 @@ mod checks;
 mod environment;
 mod read;
 mod reader;
+mod secret;
 mod settings;
 
-use std::{fmt, net::SocketAddr};
+use std::net::SocketAddr;
 
 use ipnet::IpNet;
 use url::{Host, Url};
@@ -15,6 +16,7 @@ use url::{Host, Url};
 pub use around::{Around, read_around};
 pub use environment::{environment, has_color, leptos_from_environment, log_filter, site_root};
 pub use read::read;
+pub use secret::Secret;
 pub use settings::{SETTINGS, Setting, table};
 
 /// What the program runs with.
@@ -64,32 +66,6 @@ impl Config {
     /// An absolute address of ours. `path` begins with a slash.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin())
-    }
-}
-
-/// Something that must not be seen. Its `Debug` shows nothing.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn new(text: impl Into<String>) -> Secret {
-        Secret(text.into())
-    }
-
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl AsRef<str> for Secret {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
     }
 }
 

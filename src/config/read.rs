@@ -241,6 +241,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_table_shows_as_default_can_be_written_down() {
+        let mut settings = good();
+        for setting in SETTINGS {
+            if !setting.default.is_empty() {
+                settings.insert(setting.name.to_owned(), setting.default.to_owned());
+            }
+        }
+        let config = read(&settings).unwrap();
+        assert!(config.portal_hosts.is_empty() && config.session_secrets_previous.is_empty());
+    }
+
+    #[test]
     fn every_fault_is_told_at_once_and_no_value_is_repeated() {
         let faults = read(&HashMap::new()).unwrap_err();
         assert_eq!(
@@ -293,6 +305,7 @@ mod tests {
             ("SMTP_URL", "smtp://mail.example.com:587?tls=none"),
             ("SMTP_URL", "smtp://127.0.0.1.example.com"),
             ("PORTAL_HOSTS", "https://pay.example.com"),
+            ("PORTAL_HOSTS", "pay.example.com,none"),
             ("DATABASE_URL", "mysql://x"),
             ("EVENT_RETENTION_DAYS", "0"),
             ("EVENT_RETENTION_DAYS", "a week"),

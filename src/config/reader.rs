@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 
 use super::SETTINGS;
+use crate::mask::shows;
 
-#[derive(Debug)]
 pub struct Reader<'e> {
     environment: &'e HashMap<String, String>,
     pub faults: Vec<String>,
 }
+
+// The settings hold every secret.
+shows!(Reader<'e>: faults);
 
 impl<'e> Reader<'e> {
     pub fn new(environment: &'e HashMap<String, String>) -> Reader<'e> {
@@ -47,15 +50,15 @@ impl<'e> Reader<'e> {
         value
     }
 
-    /// The same for a setting that nothing needs.
+    /// The same for a setting that nothing needs. `none`, which the table shows for it, is as good as
+    /// leaving it out.
     pub fn optional<T>(
         &mut self,
         name: &str,
         wants: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<T> {
-        self.environment
-            .contains_key(name)
-            .then(|| self.parsed(name, wants, parse))?
+        let text = self.environment.get(name)?;
+        (text.trim() != "none").then(|| self.parsed(name, wants, parse))?
     }
 }

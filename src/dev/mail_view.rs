@@ -91,7 +91,7 @@ async fn show(
                 </dd>
             </dl>
             <section class="card" aria-label="Text">
-                <pre class="plain">{with_links(&mail.text)}</pre>
+                <pre class="plain">{with_links(mail.text.expose())}</pre>
             </section>
             <a class="button quiet" href="/dev/mail">"All test mail"</a>
         }

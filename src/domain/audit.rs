@@ -29,12 +29,14 @@ pub enum What {
     PortalRefused,
     /// Stripe refused the key.
     KeyRefused,
-    /// A command that changes something.
+    /// Everything about an address was erased, by the operator.
+    Erased,
+    /// A command that changes something, or shows what is masked otherwise.
     Operator,
 }
 
 impl What {
-    pub const ALL: [What; 10] = [
+    pub const ALL: [What; 11] = [
         What::Asked,
         What::SignedIn,
         What::CodeFailed,
@@ -44,6 +46,7 @@ impl What {
         What::PortalOpened,
         What::PortalRefused,
         What::KeyRefused,
+        What::Erased,
         What::Operator,
     ];
 
@@ -58,6 +61,7 @@ impl What {
             What::PortalOpened => "portal-opened",
             What::PortalRefused => "portal-refused",
             What::KeyRefused => "key-refused",
+            What::Erased => "erased",
             What::Operator => "operator",
         }
     }
@@ -74,9 +78,11 @@ pub fn entry(keys: &Keys, now: i64, what: What, address: &str) -> Entry {
     }
 }
 
-/// An entry about what somebody does who is signed in.
-pub fn of(app: &App, principal: &Principal, what: What) -> Entry {
-    entry(&app.keys, app.clock.now(), what, principal.email()).with_session(principal.session())
+/// An entry about what somebody does who is signed in, in a request from there.
+pub fn of(app: &App, principal: &Principal, what: What, client: &str) -> Entry {
+    entry(&app.keys, app.clock.now(), what, principal.email())
+        .with_session(principal.session())
+        .with_client(client)
 }
 
 /// An entry about a command of the operator.

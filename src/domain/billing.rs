@@ -28,10 +28,12 @@ use crate::{
     },
 };
 
-/// A click is answered within this, whatever Stripe and the database do.
+/// A click is answered this long after it came, whatever Stripe and the database do.
 const LONGEST: Duration = Duration::from_millis(7_000);
 /// Of it, until Stripe's answers have to be there.
 const FOR_STRIPE: Duration = Duration::from_millis(6_750);
+/// With less time than this Stripe is not asked: not to be answered would be our own fault.
+const WORTH_ASKING: Duration = Duration::from_secs(1);
 /// Portal sessions that one session may open in a minute.
 const A_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// The calls of a click.
@@ -74,17 +76,20 @@ impl From<ApiError> for Refusal {
     }
 }
 
-/// Opens Stripe's portal for the customer `id`, if it is the principal's. Somebody else's is
-/// answered like one that does not exist, and without asking Stripe.
+/// Opens Stripe's portal for the customer `id`, if it is the principal's, who asks from `client`. Somebody else's is
+/// answered like one that does not exist, and without asking Stripe. The time since the click
+/// `arrived` is part of what it may take.
 pub async fn open_portal(
     app: &App,
     principal: &Principal,
     id: &str,
     flow: Flow,
+    client: &str,
+    arrived: Instant,
 ) -> Result<PortalUrl, Refusal> {
-    let deadline = Instant::now() + FOR_STRIPE;
-    let opening = open(app, principal, id, &flow, deadline);
-    let opened = tokio::time::timeout(LONGEST, opening)
+    let deadline = arrived + FOR_STRIPE;
+    let opening = open(app, principal, id, &flow, client, deadline);
+    let opened = tokio::time::timeout_at((arrived + LONGEST).into(), opening)
         .await
         .unwrap_or_else(|_| {
             tracing::error!(
@@ -94,7 +99,7 @@ pub async fn open_portal(
             Err(ApiError::Unavailable.into())
         });
     if matches!(opened, Err(Refusal::Told(ApiError::NotSetUp))) {
-        note_key(app, principal);
+        note_key(app, principal, client);
     }
     opened
 }
@@ -104,6 +109,7 @@ async fn open(
     principal: &Principal,
     id: &str,
     flow: &Flow,
+    client: &str,
     deadline: Instant,
 ) -> Result<PortalUrl, Refusal> {
     let Some(customer) = owned(app, principal, id, flow).await? else {
@@ -111,9 +117,16 @@ async fn open(
             session = principal.session(),
             "portal refused: not this address's customer, or not offered for it"
         );
-        note_refusal(app, principal, id);
+        note_refusal(app, principal, id, client);
         return Err(ApiError::NotFound.into());
     };
+    if deadline.saturating_duration_since(Instant::now()) < WORTH_ASKING {
+        tracing::error!(
+            session = principal.session(),
+            "the database took so long that no time was left to ask Stripe"
+        );
+        return Err(ApiError::Unavailable.into());
+    }
     app.portal_budget
         .spend(&principal.session().to_owned())
         .map_err(|wait| {
@@ -130,7 +143,10 @@ async fn open(
     };
     let looks = app.permissions.may_read(Kind::Customer, app.clock.now());
     let calls = if looks { TWO } else { NonZeroU32::MIN };
-    app.stripe.admit(calls).await.map_err(failed(&customer))?;
+    app.stripe
+        .admit(&customer.id, calls)
+        .await
+        .map_err(failed(&customer))?;
     // Side by side: it is quicker, and of whoever is refused the session is dropped here.
     let (made, is_theirs) = tokio::join!(make(flow), async {
         if looks {
@@ -140,7 +156,7 @@ async fn open(
         }
     });
     if !is_theirs? {
-        note_refusal(app, principal, id);
+        note_refusal(app, principal, id, client);
         return Err(ApiError::NotFound.into());
     }
     let made = match made {
@@ -148,7 +164,7 @@ async fn open(
         Err(error) if *flow != Flow::Home && error.status() == Some(StatusCode::BAD_REQUEST) => {
             tracing::warn!(%error, ?flow, "the portal is opened at its first page instead");
             app.stripe
-                .admit(NonZeroU32::MIN)
+                .admit(&customer.id, NonZeroU32::MIN)
                 .await
                 .map_err(failed(&customer))?;
             make(&Flow::Home).await
@@ -161,22 +177,24 @@ async fn open(
         customer = customer.id,
         "portal opened"
     );
-    let entry = audit::of(app, principal, What::PortalOpened);
+    let entry = audit::of(app, principal, What::PortalOpened, client);
     audit::note(app, entry.about(&customer.id));
     Ok(url)
 }
 
 /// Once for a session, since anybody who is signed in can repeat it at will.
-fn note_refusal(app: &App, principal: &Principal, id: &str) {
+fn note_refusal(app: &App, principal: &Principal, id: &str, client: &str) {
+    // What else was sent may be an address, and the log keeps it for ever.
+    let id = if is_id(id) { id } else { "what is no id" };
     let id: String = id.chars().take(64).collect();
-    let entry = audit::of(app, principal, What::PortalRefused);
+    let entry = audit::of(app, principal, What::PortalRefused, client);
     audit::note(app, entry.about(&id).once_for(principal.session()));
 }
 
 /// Once a day, since every click finds out again.
-fn note_key(app: &App, principal: &Principal) {
+fn note_key(app: &App, principal: &Principal, client: &str) {
     let day = app.clock.now() / (24 * 60 * 60);
-    let entry = audit::of(app, principal, What::KeyRefused);
+    let entry = audit::of(app, principal, What::KeyRefused, client);
     audit::note(app, entry.once_for(&day.to_string()));
 }
 
@@ -221,7 +239,7 @@ async fn is_still_theirs(
     deadline: Instant,
 ) -> Result<bool, ApiError> {
     let path = format!("v1/{}/{}", refetch::list_of(Kind::Customer), customer.id);
-    let answer = match app.stripe.read_by(&path, deadline).await {
+    let answer = match app.stripe.read_by(&path, &customer.id, deadline).await {
         Ok(answer) => answer,
         Err(error) if error.is_not_allowed() => {
             tracing::warn!(

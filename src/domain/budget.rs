@@ -1,21 +1,44 @@
-//! How often one person may do something that costs others. In memory: a restart forgives a minute.
+//! How often one person may do something that costs others. In memory: a restart forgives a minute. The
+//! memory has an end, whoever asks: what is whole again is forgotten, and there is room for so many.
 
-use std::{fmt, hash::Hash, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::Hash,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use governor::{
-    Quota, RateLimiter, clock::Clock as _, middleware::NoOpMiddleware,
-    state::keyed::HashMapStateStore,
+    Quota, RateLimiter,
+    clock::Clock as _,
+    middleware::NoOpMiddleware,
+    nanos::Nanos,
+    state::{StateStore, keyed::ShrinkableKeyedStateStore},
 };
 
 use crate::clock::Clock;
 
-/// Before there are more keys than this, those that have all their budget again are forgotten.
-const MOST_KEYS: usize = 10_000;
+/// There is room for this many keys: a few megabytes.
+const MOST_KEYS: usize = 50_000;
+/// How often keys that have all their budget again are forgotten.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// The same when there is no room: it looks at every key.
+const SWEEP_EVERY_WHEN_FULL: Duration = Duration::from_secs(1);
 
-type Limiter<K> = RateLimiter<K, HashMapStateStore<K>, OurClock, NoOpMiddleware<Duration>>;
+type Limiter<K> = RateLimiter<K, Spent<K>, OurClock, NoOpMiddleware<Duration>>;
 
 /// A budget for each key. Clones share it.
-pub struct Budget<K: Hash + Eq + Clone>(Arc<Limiter<K>>);
+pub struct Budget<K: Hash + Eq + Clone>(Arc<Parts<K>>);
+
+struct Parts<K: Hash + Eq + Clone> {
+    limiter: Limiter<K>,
+    spent: Spent<K>,
+    swept_at: Mutex<Duration>,
+}
+
+/// What each key has spent, as the limiter counts it. Clones share it.
+struct Spent<K>(Arc<Mutex<HashMap<K, Nanos>>>);
 
 /// Our clock as the limiter reads it, so that tests can drive it.
 #[derive(Clone, Debug)]
@@ -29,24 +52,102 @@ impl governor::clock::Clock for OurClock {
     }
 }
 
-impl<K: Hash + Eq + Clone> Budget<K> {
+impl<K: Hash + Eq + Clone + Default> Budget<K> {
     pub fn new(quota: Quota, clock: Clock) -> Budget<K> {
-        Budget(Arc::new(RateLimiter::new(
-            quota,
-            HashMapStateStore::default(),
-            OurClock(clock),
-        )))
+        let spent = Spent(Arc::default());
+        let swept_at = Mutex::new(clock.steady());
+        Budget(Arc::new(Parts {
+            limiter: RateLimiter::new(quota, spent.clone(), OurClock(clock)),
+            spent,
+            swept_at,
+        }))
     }
 
-    /// Spends one of the key's. If it has none left: the whole seconds until it has.
+    /// Spends one of the key's. If it has none left: the whole seconds until it has. Keys for which there is
+    /// no room share the budget of the key that is like none.
     pub fn spend(&self, key: &K) -> Result<(), u64> {
-        if self.0.len() >= MOST_KEYS {
-            self.0.retain_recent();
-        }
-        self.0.check_key(key).map_err(|refusal| {
-            let wait = refusal.wait_time_from(self.0.clock().now());
+        let limiter = &self.0.limiter;
+        let checked = match self.has_room_for(key) {
+            true => limiter.check_key(key),
+            false => limiter.check_key(&K::default()),
+        };
+        checked.map_err(|refusal| {
+            let wait = refusal.wait_time_from(limiter.clock().now());
             wait.as_secs() + 1
         })
+    }
+
+    /// Whether the key has a budget of its own. In a flood of others those that are known keep theirs.
+    pub fn has_room_for(&self, key: &K) -> bool {
+        self.sweep();
+        let keys = self.0.spent.keys();
+        keys.len() < MOST_KEYS || keys.contains_key(key)
+    }
+
+    /// Forgets the keys that have all their budget again, if that was not done a moment ago.
+    fn sweep(&self) {
+        let limiter = &self.0.limiter;
+        let now = limiter.clock().now();
+        let pause = match limiter.len() < MOST_KEYS {
+            true => SWEEP_EVERY,
+            false => SWEEP_EVERY_WHEN_FULL,
+        };
+        let mut swept_at = self
+            .0
+            .swept_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_sub(*swept_at) < pause {
+            return;
+        }
+        *swept_at = now;
+        drop(swept_at);
+        limiter.retain_recent();
+        limiter.shrink_to_fit();
+    }
+}
+
+impl<K> Spent<K> {
+    fn keys(&self) -> MutexGuard<'_, HashMap<K, Nanos>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Hash + Eq + Clone> StateStore for Spent<K> {
+    type Key = K;
+
+    fn measure_and_replace<T, F, E>(&self, key: &K, measure: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let mut keys = self.keys();
+        let (answer, spent) = measure(keys.get(key).copied())?;
+        keys.insert(key.clone(), spent);
+        Ok(answer)
+    }
+}
+
+impl<K: Hash + Eq + Clone> ShrinkableKeyedStateStore<K> for Spent<K> {
+    fn retain_recent(&self, drop_below: Nanos) {
+        self.keys().retain(|_, spent| *spent > drop_below);
+    }
+
+    fn shrink_to_fit(&self) {
+        self.keys().shrink_to_fit();
+    }
+
+    fn len(&self) -> usize {
+        self.keys().len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.keys().is_empty()
+    }
+}
+
+impl<K> Clone for Spent<K> {
+    fn clone(&self) -> Spent<K> {
+        Spent(Arc::clone(&self.0))
     }
 }
 
@@ -58,7 +159,7 @@ impl<K: Hash + Eq + Clone> Clone for Budget<K> {
 
 impl<K: Hash + Eq + Clone> fmt::Debug for Budget<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Budget({} keys)", self.0.len())
+        write!(f, "Budget({} keys)", self.0.limiter.len())
     }
 }
 
@@ -90,14 +191,49 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_have_all_their_budget_are_forgotten() {
+    fn checklist_13_keys_that_have_all_their_budget_are_forgotten() {
         let clock = Clock::default();
         let budget = Budget::new(Quota::per_minute(NonZeroU32::MIN), clock.clone());
-        for key in 0..MOST_KEYS {
+        for key in 0..1_000 {
             assert_eq!(budget.spend(&key), Ok(()));
         }
-        clock.advance(120);
+        // What was spent a moment ago is remembered.
+        clock.advance(59);
+        assert_eq!(budget.spend(&1_000), Ok(()));
+        clock.advance(59);
+        assert!(budget.spend(&1_000).is_err());
+        clock.advance(61);
         assert_eq!(budget.spend(&usize::MAX), Ok(()));
+        assert_eq!(format!("{budget:?}"), "Budget(1 keys)");
+        assert!(
+            budget.0.spent.keys().capacity() < 100,
+            "the room is given back"
+        );
+    }
+
+    #[test]
+    fn checklist_13_a_million_networks_fill_no_memory_and_lock_out_nobody_known() {
+        let clock = Clock::default();
+        let quota = Quota::per_minute(NonZeroU32::new(2).unwrap());
+        let budget = Budget::new(quota, clock.clone());
+        let network = |number: u32| {
+            let [a, b] = [number >> 16, number & 0xffff].map(|part| part as u16);
+            [0x2001, 0xdb8, a, b]
+        };
+        let known = [0x2001, 0xdb9, 0, 1];
+        assert_eq!(budget.spend(&known), Ok(()));
+        let allowed = (0..1_000_000).filter(|number| budget.spend(&network(*number)).is_ok());
+        // Each of those that there was room for, and two of all the others together; the test itself
+        // may take a minute or two.
+        let allowed = allowed.count();
+        assert!((MOST_KEYS..MOST_KEYS + 20).contains(&allowed), "{allowed}");
+        let keys = budget.0.spent.keys().len();
+        assert!((MOST_KEYS..=MOST_KEYS + 1).contains(&keys), "{keys}");
+        assert!(budget.has_room_for(&known) && !budget.has_room_for(&network(1_000_001)));
+        assert_eq!(budget.spend(&known), Ok(()));
+        // When it is over, there is room again.
+        clock.advance(121);
+        assert_eq!(budget.spend(&network(1_000_001)), Ok(()));
         assert_eq!(format!("{budget:?}"), "Budget(1 keys)");
     }
 }

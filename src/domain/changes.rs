@@ -5,19 +5,34 @@ use std::collections::BTreeSet;
 
 use tokio::sync::broadcast;
 
-use super::mirror::{Mirrored, Shown};
-use crate::store::{self, Tx};
+use super::{
+    email,
+    mirror::{Mirrored, Shown},
+};
+use crate::{
+    mask::shows,
+    store::{self, Tx},
+};
 
 /// How many changes a slow page may fall behind before it is told "something changed" at large.
 const BEHIND: usize = 256;
 
 /// Whose pages have changed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
     /// Those of this normalised address.
     Of(String),
     /// Any: a product or a price is on the pages of many.
     OfAnybody,
+}
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Change::Of(address) => write!(f, "Of({})", email::mask(address)),
+            Change::OfAnybody => f.write_str("OfAnybody"),
+        }
+    }
 }
 
 impl Change {
@@ -31,12 +46,14 @@ impl Change {
 }
 
 /// What is gathered of the changes of a transaction, to be told when it is committed.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Gathered {
     changes: BTreeSet<Change>,
     customers: BTreeSet<String>,
     left: BTreeSet<String>,
 }
+
+shows!(Gathered: changes, customers);
 
 impl Gathered {
     /// Adds whoever is shown this row or was shown what it was before.

@@ -57,7 +57,12 @@ pub async fn list(app: &App, principal: &Principal) -> store::Result<Vec<Device>
 }
 
 /// Ends the session of that handle, if it is one of the principal's own.
-pub async fn end_one(app: &App, principal: &Principal, wanted: &str) -> store::Result<Ended> {
+pub async fn end_one(
+    app: &App,
+    principal: &Principal,
+    wanted: &str,
+    client: &str,
+) -> store::Result<Ended> {
     let rows = sessions(app, principal).await?;
     let Some(row) = rows
         .into_iter()
@@ -66,7 +71,7 @@ pub async fn end_one(app: &App, principal: &Principal, wanted: &str) -> store::R
         return Ok(Ended::Other);
     };
     let is_this = row.id == principal.session();
-    let entry = audit::of(app, principal, What::SignedOut);
+    let entry = audit::of(app, principal, What::SignedOut, client);
     let (of, now) = (principal.clone(), app.clock.now());
     app.store
         .write(move |tx| {
@@ -84,9 +89,9 @@ pub async fn end_one(app: &App, principal: &Principal, wanted: &str) -> store::R
 }
 
 /// Ends every session of the principal's address, this one too.
-pub async fn end_all(app: &App, principal: &Principal) -> store::Result<()> {
+pub async fn end_all(app: &App, principal: &Principal, client: &str) -> store::Result<()> {
     let (of, now) = (principal.clone(), app.clock.now());
-    let entry = audit::of(app, principal, What::SignedOut).about("everywhere");
+    let entry = audit::of(app, principal, What::SignedOut, client).about("everywhere");
     app.store
         .write(move |tx| {
             async move {

@@ -8,8 +8,14 @@ pub fn normalise(address: &str) -> String {
 }
 
 /// One normalised address that mail may be sent to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Email(String);
+
+impl std::fmt::Debug for Email {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Email({})", self.masked())
+    }
+}
 
 impl Email {
     /// Reads what a visitor typed. `None` for anything but one plain address: ASCII, at most 254

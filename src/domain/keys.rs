@@ -22,6 +22,8 @@ pub enum Purpose {
     Code,
     /// Hashes codes for the database.
     CodeHash,
+    /// Marks the browser that sends a form, from the form's ticket.
+    Browser,
     /// Hashes addresses as names of allowances.
     Allowance,
     /// Proves that a browser signed in with an address before.
@@ -117,6 +119,7 @@ impl Secret {
             Purpose::Link => b"billhook sign-in link",
             Purpose::Code => b"billhook sign-in code",
             Purpose::CodeHash => b"billhook sign-in code hash",
+            Purpose::Browser => b"billhook asking browser",
             Purpose::Allowance => b"billhook allowance of an address",
             Purpose::Device => b"billhook device",
             Purpose::Audit => b"billhook audit log",

@@ -9,9 +9,16 @@ use std::{
 
 use governor::Quota;
 
-use super::{App, budget::Budget, email::Email, keys, keys::Purpose};
+use super::{
+    App,
+    budget::Budget,
+    email::Email,
+    keys::{self, Keys, Purpose},
+};
 use crate::{
     clock::{self, Clock},
+    mask::shows,
+    seldom::Seldom,
     store::allowance::Rate,
 };
 
@@ -36,12 +43,13 @@ const OF_TRIAL: Rate = Rate {
 pub const MAILS: &str = "mails";
 
 /// Where a request came from, as far as limits go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Client {
     V4(Ipv4Addr),
     /// The first 64 bits: a household has them all.
     V6([u16; 4]),
     /// Everybody whose address cannot be told.
+    #[default]
     Unknown,
 }
 
@@ -71,13 +79,16 @@ impl From<Ipv6Addr> for Client {
 }
 
 /// The allowance that a question for a mail is taken from.
-#[derive(Debug)]
 pub struct Allowance {
     pub name: String,
     pub rate: Rate,
+    /// Its names under the secrets before this one: what was taken then counts on.
+    pub earlier: Vec<String>,
     /// The hash of the device, if this is a device's.
     pub device: Option<String>,
 }
+
+shows!(Allowance: rate);
 
 /// Whose allowance it is: the device's, if its cookie is of this address, else the address's.
 pub fn allowance(app: &App, email: &Email, device: Option<&str>) -> Allowance {
@@ -86,20 +97,29 @@ pub fn allowance(app: &App, email: &Email, device: Option<&str>) -> Allowance {
         Some(device) => Allowance {
             name: format!("device:{device}"),
             rate: usual(OF_DEVICE),
+            earlier: Vec::new(),
             device: Some(device),
         },
-        None => Allowance {
-            name: address_name(app, email.as_str()),
-            rate: usual(OF_ADDRESS),
-            device: None,
-        },
+        None => {
+            let mut names = address_names(&app.keys, email.as_str()).into_iter();
+            Allowance {
+                name: names.next().unwrap_or_default(),
+                rate: usual(OF_ADDRESS),
+                earlier: names.collect(),
+                device: None,
+            }
+        }
     }
 }
 
-/// The name of an address's allowance, without the address.
-pub fn address_name(app: &App, email: &str) -> String {
-    let mac = app.keys.mac(Purpose::Allowance, email);
-    format!("address:{}", hex::encode(mac))
+/// The names that an address's allowance may have, without the address: by the present secret and by
+/// those before it.
+pub fn address_names(keys: &Keys, email: &str) -> Vec<String> {
+    let name = |keys: Keys| {
+        let mac = keys.mac(Purpose::Allowance, email);
+        format!("address:{}", hex::encode(mac))
+    };
+    keys.each().map(name).collect()
 }
 
 /// All mails together, but for those that devices ask for.
@@ -134,11 +154,17 @@ pub struct Clients(Arc<Limiters>);
 struct Limiters {
     /// Questions for a mail: five, and then one a minute.
     asking: Budget<Client>,
-    /// The same of those who cannot be told apart: one a minute.
+    /// The same of those who cannot be told apart, and in a flood of those for whom there is no room:
+    /// one a minute.
     asking_unknown: Budget<()>,
     /// Codes and links that are tried.
     trying: Budget<Client>,
+    /// Questions of those who cannot be told apart, for a line in the log.
+    unknown: Seldom,
 }
+
+/// Seconds between two lines about clients that cannot be told apart.
+const TELL_EVERY: i64 = 10 * 60;
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;
 const FIVE: NonZeroU32 = NonZeroU32::new(5).unwrap();
@@ -151,15 +177,24 @@ impl Clients {
             asking: Budget::new(asking.allow_burst(FIVE), clock.clone()),
             asking_unknown: Budget::new(asking, clock.clone()),
             trying: Budget::new(Quota::per_minute(THIRTY), clock.clone()),
+            unknown: Seldom::new(TELL_EVERY),
         }))
     }
 
     /// Whether the client may ask for a mail now, or how many seconds it has to wait.
     pub fn may_ask(&self, client: Client) -> Result<(), u64> {
+        let asking = &self.0.asking;
         match client {
             Client::Unknown => self.0.asking_unknown.spend(&()),
-            known => self.0.asking.spend(&known),
+            known if asking.has_room_for(&known) => asking.spend(&known),
+            _ => self.0.asking_unknown.spend(&()),
         }
+    }
+
+    /// Counts a question of somebody who cannot be told from others. How many there were since it was last
+    /// said, if it is time to say it again.
+    pub fn count_unknown(&self, now: i64) -> Option<u64> {
+        self.0.unknown.count(now)
     }
 
     /// Whether the client may try a code or a link now, or how many seconds it has to wait.

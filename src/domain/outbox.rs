@@ -1,6 +1,7 @@
 //! Sends the mails of the outbox, one at a time, again after a failure, and never after they are of no
 //! more use: after the link in them has expired, or a day after a session ended by reuse. Here alone
-//! it is decided whether an address gets mail: whoever asks cannot tell.
+//! it is decided whether an address gets mail: whoever asks cannot tell. Times are the database's
+//! (`time`), as those of the sign-ins are.
 
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{App, limits, sign_in};
 use crate::{
+    config::Secret,
     mail::{self, Letter, ReuseMail, SignInMail},
+    seldom::Seldom,
     store::{self, Tx, outbox::Mail, session::Session, sign_in::SignIn},
 };
 
@@ -17,8 +20,8 @@ use crate::{
 const LEASE: i64 = 60;
 /// Seconds of the lease in which nothing is sent any more.
 const SPARE: i64 = 5;
-/// Seconds after which a mail is looked at again that was one too many.
-const LOOK_AGAIN: i64 = 10;
+/// Seconds between two warnings that mails have to wait.
+const WARN_EVERY: i64 = 10 * 60;
 /// Seconds that a mail about a reuse is tried.
 const REUSE_LIFETIME: i64 = 24 * 60 * 60;
 /// Nobody tells us of mails that other processes queue, so we look this often.
@@ -46,58 +49,66 @@ enum Claim {
     /// It is of use before that second.
     Send(Mail, Letter, i64),
     Expired(Mail),
-    /// There are more mails than may leave now.
+    /// There are more mails than may leave now: it was put off.
     Later,
+    /// There are so many more that its turn would come too late.
+    TooMany(Mail),
 }
 
 /// Handles one mail that is due. False when there is none.
 pub async fn step(app: &App) -> store::Result<bool> {
-    let now = app.clock.now();
+    let began = app.clock.steady();
     let judge = app.clone();
     let claimed = app
         .store
         .write(move |tx| {
             async move {
-                let Some(mail) = store::outbox::claim(tx, now, now + LEASE).await? else {
+                let time = judge.clock.of_database(tx.clock().await?);
+                let Some(mail) = store::outbox::claim(tx, time, time + LEASE).await? else {
                     return Ok(None);
                 };
-                match mail.kind.as_str() {
-                    Mail::SIGN_IN => about_sign_in(&judge, tx, mail, now).await,
-                    Mail::REUSE => about_reuse(&judge, tx, mail, now).await,
-                    _ => Ok(Claim::Expired(mail)),
-                }
-                .map(Some)
+                let claim = match mail.kind.as_str() {
+                    Mail::SIGN_IN => about_sign_in(&judge, tx, mail, time).await?,
+                    Mail::REUSE => about_reuse(&judge, tx, mail, time).await?,
+                    _ => Claim::Expired(mail),
+                };
+                Ok(Some((claim, time)))
             }
             .boxed()
         })
         .await?;
-    let (mail, sent) = match claimed {
-        None => return Ok(false),
-        Some(Claim::Later) => return Ok(true),
-        Some(Claim::Expired(mail)) => {
+    let Some((claim, time)) = claimed else {
+        return Ok(false);
+    };
+    let (mail, sent) = match claim {
+        Claim::Later => return Ok(true),
+        Claim::TooMany(mail) => return drop_mail(app, mail.id).await.map(|()| true),
+        Claim::Expired(mail) => {
             tracing::warn!(mail = mail.id, "a mail is dropped: it is of no more use");
             return drop_mail(app, mail.id).await.map(|()| true);
         }
-        Some(Claim::Decoy(mail)) => (mail, Ok(())),
-        Some(Claim::Send(mail, letter, end)) => {
-            let sent = send(app, letter, end.min(now + LEASE - SPARE)).await;
-            (mail, sent)
+        Claim::Decoy(mail) => (mail, Ok(())),
+        Claim::Send(mail, letter, end) => {
+            let seconds = (end - time).min(LEASE - SPARE);
+            let left = Duration::from_secs(seconds.try_into().unwrap_or(0));
+            (mail, send(app, letter, began + left).await)
         }
     };
-    let now = app.clock.now();
+    let clock = app.clock.clone();
     let delay = 1_i64 << mail.attempts.clamp(0, 6);
     app.store
         .write(move |tx| {
             async move {
+                let time = clock.of_database(tx.clock().await?);
                 match sent {
-                    Ok(()) => store::outbox::sent(tx, &mail.id, now).await,
+                    Ok(()) => store::outbox::sent(tx, &mail.id, time).await,
                     Err(error) if error.is_permanent() => {
                         tracing::error!(%error, mail = mail.id, "a mail was refused for good and is dropped");
                         store::outbox::drop_mail(tx, &mail.id).await
                     }
                     Err(error) => {
                         tracing::warn!(%error, mail = mail.id, tries = mail.attempts, "a mail could not be sent; it is tried again");
-                        store::outbox::retry_at(tx, &mail.id, now + delay).await
+                        store::outbox::retry_at(tx, &mail.id, time + delay).await
                     }
                 }
             }
@@ -107,7 +118,7 @@ pub async fn step(app: &App) -> store::Result<bool> {
     Ok(true)
 }
 
-async fn about_sign_in(app: &App, tx: &mut Tx, mail: Mail, now: i64) -> store::Result<Claim> {
+async fn about_sign_in(app: &App, tx: &mut Tx, mail: Mail, time: i64) -> store::Result<Claim> {
     let sign_in = match &mail.sign_in_id {
         Some(id) => store::sign_in::by_id(tx, id).await?,
         None => None,
@@ -115,7 +126,7 @@ async fn about_sign_in(app: &App, tx: &mut Tx, mail: Mail, now: i64) -> store::R
     let Some(sign_in) = sign_in.filter(|row| row.used_at.is_none()) else {
         return Ok(Claim::Decoy(mail));
     };
-    if sign_in.expires_at <= now {
+    if sign_in.expires_at <= time {
         return Ok(Claim::Expired(mail));
     }
     if !store::customer::exists(tx, &sign_in.email, app.config.livemode()).await? {
@@ -129,17 +140,42 @@ async fn about_sign_in(app: &App, tx: &mut Tx, mail: Mail, now: i64) -> store::R
     // their own, so that a flood of others cannot hold them up.
     let is_counted = sign_in.device.is_some() || mail.attempts > 1;
     let rate = limits::mails(app);
-    if !is_counted && !store::allowance::take(tx, limits::MAILS, now * 1000, rate).await? {
-        tracing::warn!(mail = mail.id, "more mails than MAILS_PER_HOUR: one waits");
-        store::outbox::put_off(tx, &mail.id, now + LOOK_AGAIN).await?;
-        return Ok(Claim::Later);
+    if !is_counted && !store::allowance::take(tx, limits::MAILS, time * 1000, rate).await? {
+        return wait_for_turn(app, tx, mail, &sign_in, time).await;
     }
     // The clock shows whole seconds: one may be over already.
     let end = sign_in.expires_at - 1;
     Ok(Claim::Send(mail, Letter::SignIn(letter), end))
 }
 
-async fn about_reuse(app: &App, tx: &mut Tx, mail: Mail, now: i64) -> store::Result<Claim> {
+/// Nobody looks at the mail again before there is an allowance: decoys, and the mails of known devices,
+/// are not to stand behind it.
+async fn wait_for_turn(
+    app: &App,
+    tx: &mut Tx,
+    mail: Mail,
+    sign_in: &SignIn,
+    time: i64,
+) -> store::Result<Claim> {
+    static WAITING: Seldom = Seldom::new(WARN_EVERY);
+    if let Some(count) = WAITING.count(app.clock.now()) {
+        tracing::warn!(
+            count,
+            limit = app.config.mails_per_hour,
+            "more mails than MAILS_PER_HOUR: they wait, and are dropped where their links expire before their turn"
+        );
+    }
+    let free_at = store::allowance::free_at(tx, limits::MAILS, limits::mails(app)).await?;
+    // The first whole second of it.
+    let due_at = free_at.map_or(time, |millis| millis.div_euclid(1000)) + 1;
+    if due_at >= sign_in.expires_at {
+        return Ok(Claim::TooMany(mail));
+    }
+    store::outbox::put_off(tx, &mail.id, due_at).await?;
+    Ok(Claim::Later)
+}
+
+async fn about_reuse(app: &App, tx: &mut Tx, mail: Mail, time: i64) -> store::Result<Claim> {
     let session = match &mail.session_id {
         Some(id) => store::session::find(tx, id).await?,
         None => None,
@@ -147,7 +183,7 @@ async fn about_reuse(app: &App, tx: &mut Tx, mail: Mail, now: i64) -> store::Res
     let end = |row: &Session| row.ended_at.map(|ended_at| ended_at + REUSE_LIFETIME);
     Ok(
         match session.and_then(|row| end(&row).map(|end| (row, end))) {
-            Some((row, end)) if now < end => {
+            Some((row, end)) if time < end => {
                 let letter = Letter::Reuse(reuse_mail(app, &mail, row));
                 Claim::Send(mail, letter, end)
             }
@@ -156,24 +192,25 @@ async fn about_reuse(app: &App, tx: &mut Tx, mail: Mail, now: i64) -> store::Res
     )
 }
 
-/// Hands the mail over before that second: while it is of use, and while nobody else may take it.
-/// The clock is read again, since claiming takes time when the database is slow.
-async fn send(app: &App, letter: Letter, end: i64) -> Result<(), mail::Error> {
-    let left = u64::try_from(end - app.clock.now()).unwrap_or(0);
-    if left == 0 {
+/// Hands the mail over before that moment of the steady clock: while it is of use, and while nobody else
+/// may take it. Claiming takes time too, when the database is slow.
+async fn send(app: &App, letter: Letter, end: Duration) -> Result<(), mail::Error> {
+    let left = end.saturating_sub(app.clock.steady());
+    if left.is_zero() {
         return Err(mail::Error::TooLate);
     }
-    tokio::time::timeout(Duration::from_secs(left), app.mailer.send(letter))
+    tokio::time::timeout(left, app.mailer.send(letter))
         .await
         .unwrap_or(Err(mail::Error::TooLate))
 }
 
 fn sign_in_mail(app: &App, mail: &Mail, sign_in: &SignIn) -> Option<SignInMail> {
     let (token, code) = sign_in::token_and_code(app, sign_in)?;
+    let path = format!("/sign-in/link?token={}", token.expose());
     Some(SignInMail {
         id: mail.id.clone(),
         to: sign_in.email.clone(),
-        link: app.config.url(&format!("/sign-in/link?token={token}")),
+        link: Secret::new(app.config.url(&path)),
         code,
         minutes: sign_in::LIFETIME / 60,
         asked_from: mail.asked_from.clone(),

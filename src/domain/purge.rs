@@ -57,9 +57,13 @@ pub async fn run(app: App, stop: CancellationToken) {
 }
 
 async fn forget_allowances(app: &App) -> store::Result<()> {
-    let now = app.clock.now() * 1000;
+    let clock = app.clock.clone();
     until_none(app, move |tx| {
-        async move { store::allowance::purge(tx, now, MOST).await }.boxed()
+        async move {
+            let time = clock.of_database(tx.clock().await?);
+            store::allowance::purge(tx, time * 1000, MOST).await
+        }
+        .boxed()
     })
     .await
     .map(drop)
@@ -111,11 +115,11 @@ pub async fn purge(app: &App) -> store::Result<Purged> {
 /// Deletes some, each time in a transaction of its own, until there are none, and counts them.
 async fn until_none(
     app: &App,
-    some: impl for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, store::Result<u64>> + Copy + Send + 'static,
+    some: impl for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, store::Result<u64>> + Clone + Send + 'static,
 ) -> store::Result<u64> {
     let mut count = 0;
     loop {
-        match app.store.write(some).await? {
+        match app.store.write(some.clone()).await? {
             0 => return Ok(count),
             more => count += more,
         }

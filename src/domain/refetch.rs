@@ -9,22 +9,25 @@ use serde_json::{Value, json};
 use super::{
     App,
     changes::{Change, Gathered},
-    devices,
+    devices, erase,
     mirror::{Kind, Mirrored, Sightings, with_noun},
 };
 use crate::{
+    mask::shows,
     store::{self, Tx},
     stripe::{Client, client, event, json},
 };
 
 /// An object as Stripe gave it, with the lists in it complete.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Fetched {
     pub kind: Kind,
     pub object: Value,
     /// See [`client::Answer::as_of`].
     pub as_of: i64,
 }
+
+shows!(Fetched: kind, as_of);
 
 /// Reads one object, with the lists in it complete. `id` is the event's `object_id`.
 pub async fn fetch(stripe: &Client, kind: Kind, id: &str) -> Result<Fetched, client::Error> {
@@ -96,7 +99,7 @@ pub fn list_of(kind: Kind) -> &'static str {
 }
 
 /// What was written of some objects.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Written {
     /// Whose pages changed.
     pub changed: BTreeSet<Change>,
@@ -105,6 +108,8 @@ pub struct Written {
     /// The ids of objects that could not be read, or what they are where they have none.
     pub unreadable: Vec<String>,
 }
+
+shows!(Written: changed, unreadable);
 
 /// Keeps other processes from writing these objects and those inside them.
 pub async fn lock(tx: &mut Tx, objects: &[Value]) -> store::Result<()> {
@@ -118,7 +123,7 @@ pub async fn lock(tx: &mut Tx, objects: &[Value]) -> store::Result<()> {
 }
 
 /// Writes objects of one kind that were read from Stripe, and the objects inside them, unless the
-/// rows are as new.
+/// rows are as new or somebody was erased whose they are.
 pub async fn write(
     tx: &mut Tx,
     kind: Kind,
@@ -128,9 +133,10 @@ pub async fn write(
 ) -> store::Result<Written> {
     let mut written = Written::default();
     let mut gathered = Gathered::default();
+    let objects = erase::spared(tx, objects).await?;
     with_noun!(kind, Noun => {
         let mut rows = Vec::with_capacity(objects.len());
-        for object in objects {
+        for object in &objects {
             match read::<Noun>(object, as_of, livemode) {
                 Some(row) => rows.push(row),
                 None => written.unreadable.push(
@@ -143,7 +149,7 @@ pub async fn write(
         }
     });
     let (mut prices, mut methods) = (Vec::new(), Vec::new());
-    for seen in objects.iter().map(Sightings::in_object) {
+    for seen in objects.into_iter().map(Sightings::in_object) {
         prices.extend(seen.prices);
         methods.extend(seen.payment_methods);
     }

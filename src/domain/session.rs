@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     clock,
+    config::Secret,
     store::{
         self, Principal, Tx,
         outbox::Mail,
@@ -33,17 +34,11 @@ const SAME_CHILD: i64 = 10;
 /// Seconds between two notes that a session is in use: not every request is to write.
 const NOTE_EVERY: i64 = 60;
 
-/// The values of the two cookies. Its `Debug` shows neither.
-#[derive(Clone, PartialEq, Eq)]
+/// The values of the two cookies.
+#[derive(Clone, Debug)]
 pub struct Tokens {
-    pub access: String,
-    pub refresh: String,
-}
-
-impl std::fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Tokens([redacted])")
-    }
+    pub access: Secret,
+    pub refresh: Secret,
 }
 
 /// Who sent a request, by its cookies.
@@ -97,16 +92,17 @@ pub fn tokens(app: &App, session: &str, generation: i64) -> Tokens {
     let body = format!("{session}.{generation}");
     let tag = keys::encode(&app.keys.mac(Purpose::Refresh, &body));
     Tokens {
-        access: jwt::encode(&claims, app.keys.signing_key()),
-        refresh: format!("{body}.{tag}"),
+        access: Secret::new(jwt::encode(&claims, app.keys.signing_key())),
+        refresh: Secret::new(format!("{body}.{tag}")),
     }
 }
 
-/// Finds out who sent a request. The signature is checked before the database is asked.
+/// Finds out who sent a request, from that client. The signature is checked before the database is asked.
 pub async fn identify(
     app: &App,
     access: Option<&str>,
     refresh: Option<&str>,
+    client: &str,
 ) -> store::Result<Identity> {
     if let Some((session, generation)) = access.and_then(|token| read_access(app, token)) {
         let known = by_access(app, &session, generation).await?;
@@ -115,7 +111,7 @@ pub async fn identify(
         }
     }
     match refresh.and_then(|token| read_refresh(app, token)) {
-        Some((session, generation)) => by_refresh(app, session, generation).await,
+        Some((session, generation)) => by_refresh(app, session, generation, client).await,
         None => Ok(Identity::Nobody),
     }
 }
@@ -140,9 +136,9 @@ pub async fn peek(
 }
 
 /// Ends a session in the database. Its tokens are worth nothing from then on.
-pub async fn end(app: &App, principal: &Principal) -> store::Result<()> {
+pub async fn end(app: &App, principal: &Principal, client: &str) -> store::Result<()> {
     let (id, now) = (principal.session().to_owned(), app.clock.now());
-    let entry = audit::of(app, principal, What::SignedOut);
+    let entry = audit::of(app, principal, What::SignedOut, client);
     app.store
         .write(move |tx| {
             async move {
@@ -238,12 +234,19 @@ async fn by_access(app: &App, id: &str, generation: i64) -> store::Result<Option
     Ok(Some(Identity::Known(principal)))
 }
 
-async fn by_refresh(app: &App, id: String, generation: i64) -> store::Result<Identity> {
+async fn by_refresh(
+    app: &App,
+    id: String,
+    generation: i64,
+    client: &str,
+) -> store::Result<Identity> {
     let now = app.clock.now();
-    let of = app.clone();
+    let (of, client) = (app.clone(), client.to_owned());
     let renewal = app
         .store
-        .write(move |tx| async move { renew(tx, &of, &id, generation, now).await }.boxed())
+        .write(move |tx| {
+            async move { renew(tx, &of, (&id, generation), &client, now).await }.boxed()
+        })
         .await?;
     Ok(match renewal {
         Renewal::Granted(principal, generation) => {
@@ -279,8 +282,8 @@ enum Renewal {
 async fn renew(
     tx: &mut Tx,
     app: &App,
-    id: &str,
-    generation: i64,
+    (id, generation): (&str, i64),
+    client: &str,
     now: i64,
 ) -> store::Result<Renewal> {
     tx.lock(&[id]).await?;
@@ -307,8 +310,12 @@ async fn renew(
             "a used refresh token came again: the session is ended"
         );
         store::session::end(tx, id, now).await?;
-        store::outbox::insert(tx, &reuse_mail(id, now)).await?;
-        let entry = audit::entry(&app.keys, now, What::Reuse, &row.email).with_session(id);
+        // The outbox goes by the database's clock.
+        let due_at = app.clock.of_database(tx.clock().await?);
+        store::outbox::insert(tx, &reuse_mail(id, due_at)).await?;
+        let entry = audit::entry(&app.keys, now, What::Reuse, &row.email)
+            .with_session(id)
+            .with_client(client);
         store::audit::insert(tx, &entry).await?;
         return Ok(Renewal::Reused(row.email));
     }
@@ -317,7 +324,7 @@ async fn renew(
     Ok(Renewal::Granted(principal, row.generation + 1))
 }
 
-fn reuse_mail(session: &str, now: i64) -> Mail {
+fn reuse_mail(session: &str, due_at: i64) -> Mail {
     Mail {
         id: clock::new_id("mail"),
         kind: Mail::REUSE.to_owned(),
@@ -325,7 +332,7 @@ fn reuse_mail(session: &str, now: i64) -> Mail {
         session_id: Some(session.to_owned()),
         asked_from: String::new(),
         attempts: 0,
-        due_at: now,
+        due_at,
         sent_at: None,
     }
 }

@@ -3,6 +3,9 @@
 //! A sign-in is bound to the browser that asked. The link works there alone; the code is typed
 //! there too, whatever device the mail was read on. So a link that a mail scanner opens, or that
 //! somebody sends to a stranger, signs nobody in.
+//!
+//! How long a sign-in lives is measured by the database's clock (`time`), which all processes share;
+//! sessions and the audit log go by this machine's (`now`).
 
 use futures::FutureExt;
 
@@ -16,8 +19,10 @@ use super::{
     session::{self, Tokens},
 };
 use crate::{
-    clock,
-    store::{self, allowance::Rate, outbox::Mail, sign_in::SignIn},
+    clock::{self, Clock},
+    config::Secret,
+    mask::shows,
+    store::{self, Tx, allowance::Rate, outbox::Mail, sign_in::SignIn},
 };
 
 /// How long a link and its code work, in seconds.
@@ -62,19 +67,23 @@ pub enum Link {
 pub struct Entry {
     pub tokens: Tokens,
     /// The value of the cookie by which the browser's own allowance is known next time.
-    pub device: String,
+    pub device: Secret,
 }
 
-/// The cookies of the browser that asks.
-#[derive(Clone, Copy, Debug, Default)]
+/// What the browser that asks has sent: its cookies, and the ticket of the page's form.
+#[derive(Clone, Copy, Default)]
 pub struct Asking<'c> {
     pub browser: Option<&'c str>,
     pub device: Option<&'c str>,
+    pub ticket: Option<&'c str>,
 }
+
+shows!(Asking<'c>:);
 
 /// Starts a sign-in: a row and a mail in one transaction, whoever asks and for whatever address; the
 /// outbox decides whether the mail is sent. Returns a new value of the cookie that marks the asking
-/// browser: an old one may have been put there by somebody else.
+/// browser: an old one may have been put there by somebody else. A form that is sent twice gets the
+/// same value twice.
 pub async fn ask(
     app: &App,
     email: &Email,
@@ -82,7 +91,7 @@ pub async fn ask(
     visitor: &Visitor,
 ) -> store::Result<String> {
     let now = app.clock.now();
-    let browser = clock::random_token();
+    let browser = mark(app, asking.ticket);
     let browser_hash = keys::sha256_hex(&browser);
     let old_hash = asking
         .browser
@@ -98,38 +107,46 @@ pub async fn ask(
         ),
         browser_hash,
         attempts: 0,
-        created_at: now,
-        expires_at: now + LIFETIME,
+        // Below, by the database's clock.
+        created_at: 0,
+        expires_at: 0,
         used_at: None,
         device: allowance.device,
         id,
     };
-    let mail = Mail {
+    let mut mail = Mail {
         id: clock::new_id("mail"),
         kind: Mail::SIGN_IN.to_owned(),
         sign_in_id: Some(row.id.clone()),
         session_id: None,
         asked_from: visitor.sentence(),
         attempts: 0,
-        due_at: now,
+        due_at: 0,
         sent_at: None,
     };
     let masked = email.masked();
+    let clock = app.clock.clone();
+    // Once an hour for each address and client: this can be repeated at will, and the log never shrinks.
+    let who = audit::who(&app.keys, email.as_str());
     let entry = audit::entry(&app.keys, now, What::Asked, email.as_str())
         .with_client(&visitor.client)
-        .about(&row.id);
+        .about(&row.id)
+        .once_for(&format!("{who} {} {}", visitor.client, now / (60 * 60)));
     app.store
         .write(move |tx| {
             async move {
-                tx.lock(&[&row.email, &old_hash]).await?;
-                store::sign_in::rebind(tx, &old_hash, &row.browser_hash, now).await?;
+                let hashes = [old_hash.as_str(), &row.browser_hash];
+                let time = lock(tx, &clock, &hashes, Some(&row.email)).await?;
+                (row.created_at, row.expires_at) = (time, time + LIFETIME);
+                mail.due_at = time;
+                store::sign_in::rebind(tx, &old_hash, &row.browser_hash, time).await?;
                 let live = store::sign_in::count_live(
                     tx,
                     &row.email,
                     &row.browser_hash,
-                    now,
+                    time,
                     MOST_TRIES,
-                    now - RESEND_AFTER,
+                    time - RESEND_AFTER,
                 )
                 .await?;
                 let is_known = row.device.is_some();
@@ -142,14 +159,16 @@ pub async fn ask(
                     true => Rate { burst: 1, pause: 0 },
                     false => allowance.rate,
                 };
-                let now_in_millis = now * 1000;
-                refused |=
-                    !store::allowance::take(tx, &allowance.name, now_in_millis, rate).await?;
+                for earlier in &allowance.earlier {
+                    store::allowance::rename(tx, earlier, &allowance.name).await?;
+                }
+                refused |= !store::allowance::take(tx, &allowance.name, time * 1000, rate).await?;
                 if is_full && !refused {
                     // Strangers cannot lock out whoever signed in here before.
-                    refused = !store::sign_in::end_oldest_of_strangers(tx, &row.email, now).await?;
+                    refused =
+                        !store::sign_in::end_oldest_of_strangers(tx, &row.email, time).await?;
                 }
-                row.used_at = refused.then_some(now);
+                row.used_at = refused.then_some(time);
                 store::sign_in::insert(tx, &row).await?;
                 store::outbox::insert(tx, &mail).await?;
                 store::audit::insert(tx, &entry).await?;
@@ -168,13 +187,27 @@ pub async fn ask(
     Ok(browser)
 }
 
+/// The value that marks the asking browser. Of two clicks on one button the browser may keep either answer, so
+/// both have to say the same. A ticket is as new as the page that it was on, which others can neither
+/// read nor send; where there is none, each answer has its own value.
+fn mark(app: &App, ticket: Option<&str>) -> String {
+    match ticket.filter(|ticket| is_token(ticket)) {
+        Some(ticket) => keys::encode(&app.keys.mac(Purpose::Browser, ticket)),
+        None => clock::random_token(),
+    }
+}
+
 /// The address that a browser last asked a link for, while that sign-in has not expired.
 pub async fn asked_for(app: &App, browser: &str) -> store::Result<Option<String>> {
-    let (hash, now) = (keys::sha256_hex(browser), app.clock.now());
+    let (hash, clock) = (keys::sha256_hex(browser), app.clock.clone());
     let newest = app
         .store
         .read(move |tx| {
-            async move { store::sign_in::newest_of_browser(tx, &hash, now).await }.boxed()
+            async move {
+                let time = clock.of_database(tx.clock().await?);
+                store::sign_in::newest_of_browser(tx, &hash, time).await
+            }
+            .boxed()
         })
         .await?;
     Ok(newest.map(|row| row.email))
@@ -182,12 +215,8 @@ pub async fn asked_for(app: &App, browser: &str) -> store::Result<Option<String>
 
 /// Looks at a link without using it.
 pub async fn look(app: &App, token: &str, browser: Option<&str>) -> store::Result<Link> {
-    let (hash, now) = (keys::sha256_hex(token), app.clock.now());
-    let row = app
-        .store
-        .read(move |tx| async move { store::sign_in::by_token(tx, &hash).await }.boxed())
-        .await?;
-    Ok(match usable(row, browser, now) {
+    let (row, time) = by_token(app, token).await?;
+    Ok(match usable(row, browser, time) {
         Ok(row) => Link::Ready(super::email::mask(&row.email)),
         Err(Unusable::OtherBrowser(masked)) => Link::Elsewhere(masked),
         Err(Unusable::Spent) => Link::Spent,
@@ -202,18 +231,15 @@ pub async fn confirm(
     browser: Option<&str>,
     visitor: &Visitor,
 ) -> store::Result<Option<Entry>> {
-    let (hash, now) = (keys::sha256_hex(token), app.clock.now());
-    let row = app
-        .store
-        .read(move |tx| async move { store::sign_in::by_token(tx, &hash).await }.boxed())
-        .await?;
+    let now = app.clock.now();
+    let (row, time) = by_token(app, token).await?;
     let tried = row.as_ref().map(|row| {
         audit::entry(&app.keys, now, What::LinkFailed, &row.email)
             .with_client(&visitor.client)
             .about(&row.id)
             .once_for(&row.id)
     });
-    match usable(row, browser, now) {
+    match usable(row, browser, time) {
         Ok(row) => consume(app, row, visitor).await,
         Err(unusable) => {
             // Using a link twice is no attack.
@@ -238,13 +264,15 @@ pub async fn enter_code(
     let (hash, now) = (keys::sha256_hex(browser), app.clock.now());
     let code: String = typed.chars().filter(char::is_ascii_digit).collect();
     let (keys, client) = (app.keys.clone(), visitor.client.clone());
+    let clock = app.clock.clone();
     // A transaction of its own: the try is counted, and a wrong one written down, before anybody is
     // told how it went.
     let (open, hit) = app
         .store
         .write(move |tx| {
             async move {
-                let open = store::sign_in::count_try(tx, &hash, now, MOST_TRIES).await?;
+                let time = lock(tx, &clock, &[&hash], None).await?;
+                let open = store::sign_in::count_try(tx, &hash, time, MOST_TRIES).await?;
                 let hit = open.iter().position(|row| is_code_of(&keys, row, &code));
                 if hit.is_none() {
                     for row in &open {
@@ -279,11 +307,11 @@ pub fn code(app: &App, id: &str) -> String {
 
 /// Token and code of a sign-in that may have been asked for before the secret was changed. Nothing when
 /// its secret is not known any more.
-pub fn token_and_code(app: &App, row: &SignIn) -> Option<(String, String)> {
+pub fn token_and_code(app: &App, row: &SignIn) -> Option<(Secret, Secret)> {
     app.keys.each().find_map(|keys| {
         let token = token_by(&keys, &row.id);
         let is_its = keys::sha256_hex(&token) == row.token_hash;
-        is_its.then(|| (token, code_by(&keys, &row.id)))
+        is_its.then(|| (Secret::new(token), Secret::new(code_by(&keys, &row.id))))
     })
 }
 
@@ -309,10 +337,44 @@ fn is_code_of(keys: &Keys, row: &SignIn, code: &str) -> bool {
         .is_ok_and(|tag| keys.verify(Purpose::CodeHash, &format!("{}.{code}", row.id), &tag))
 }
 
-fn usable(row: Option<SignIn>, browser: Option<&str>, now: i64) -> Result<SignIn, Unusable> {
+/// Locks browsers, and then every address that one of them asks for and `email`, so that whoever
+/// writes a sign-in has its address to itself, and nobody waits for somebody who waits for them.
+/// Returns the time.
+async fn lock(
+    tx: &mut Tx,
+    clock: &Clock,
+    browsers: &[&str],
+    email: Option<&str>,
+) -> store::Result<i64> {
+    tx.lock(browsers).await?;
+    let time = clock.of_database(tx.clock().await?);
+    let mut addresses = Vec::new();
+    for browser in browsers {
+        addresses.extend(store::sign_in::addresses(tx, browser, time).await?);
+    }
+    let addresses = addresses.iter().map(String::as_str).chain(email);
+    tx.lock(&addresses.collect::<Vec<_>>()).await?;
+    Ok(time)
+}
+
+/// The sign-in of a token, and the time.
+async fn by_token(app: &App, token: &str) -> store::Result<(Option<SignIn>, i64)> {
+    let (hash, clock) = (keys::sha256_hex(token), app.clock.clone());
+    app.store
+        .read(move |tx| {
+            async move {
+                let row = store::sign_in::by_token(tx, &hash).await?;
+                Ok((row, clock.of_database(tx.clock().await?)))
+            }
+            .boxed()
+        })
+        .await
+}
+
+fn usable(row: Option<SignIn>, browser: Option<&str>, time: i64) -> Result<SignIn, Unusable> {
     // Too many wrong codes end the link with them.
     let is_open =
-        |row: &SignIn| row.used_at.is_none() && row.expires_at > now && row.attempts < MOST_TRIES;
+        |row: &SignIn| row.used_at.is_none() && row.expires_at > time && row.attempts < MOST_TRIES;
     let row = row.filter(is_open).ok_or(Unusable::Spent)?;
     match browser {
         Some(value) if keys::sha256_hex(value) == row.browser_hash => Ok(row),
@@ -327,18 +389,19 @@ async fn consume(app: &App, row: SignIn, visitor: &Visitor) -> store::Result<Opt
         .with_client(&visitor.client)
         .about(&row.id);
     let (masked, words) = (super::email::mask(&row.email), visitor.browser.clone());
-    let before = visitor.session.clone();
+    let (before, clock) = (visitor.session.clone(), app.clock.clone());
     let session = app
         .store
         .write(move |tx| {
             async move {
-                // Two links of one address used at once would otherwise wait for each other's row.
+                // As in `lock`: what is written here is of this address alone.
                 tx.lock(&[&row.email]).await?;
-                let used = store::sign_in::consume(tx, &row.id, &row.browser_hash, now).await?;
+                let time = clock.of_database(tx.clock().await?);
+                let used = store::sign_in::consume(tx, &row.id, &row.browser_hash, time).await?;
                 let Some(email) = used else {
                     return Ok(None);
                 };
-                store::sign_in::end_all(tx, &email, now).await?;
+                store::sign_in::end_all(tx, &email, time).await?;
                 let session = session::new(email, &words, now);
                 if let Some(before) = &before {
                     // Its tokens may be somebody else's too, who planted them.
@@ -356,6 +419,6 @@ async fn consume(app: &App, row: SignIn, visitor: &Visitor) -> store::Result<Opt
     }
     Ok(session.map(|session| Entry {
         tokens: session::tokens(app, &session.id, session.generation),
-        device,
+        device: Secret::new(device),
     }))
 }

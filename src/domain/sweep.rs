@@ -19,6 +19,8 @@ const KEPT_BY_STRIPE: i64 = 30 * 24 * 60 * 60;
 /// Seconds that a sweep goes further back than the last one came: what happened while Stripe was
 /// making a page may be on none.
 const OVERLAP: i64 = 5 * 60;
+/// Seconds that clocks may differ (checklist 48).
+const MOST_SKEW: i64 = 60;
 const CURSOR: &str = "sweep";
 
 /// What a sweep did.
@@ -31,6 +33,8 @@ pub struct Swept {
     /// Seconds between the last sweep and the oldest event that Stripe still knows: what happened
     /// then may never be known. 0 is good.
     pub gap: i64,
+    /// Seconds that this machine's clock is ahead of Stripe's, or behind it.
+    pub skew: i64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +72,14 @@ pub async fn run(app: App, stop: CancellationToken) {
 }
 
 fn tell(swept: &Swept) {
+    if swept.skew.abs() > MOST_SKEW {
+        tracing::error!(
+            alarm = "clock",
+            seconds = swept.skew,
+            "this machine's clock is not Stripe's: links, sessions and limits end at the wrong time, and from \
+             five minutes on Stripe's events are refused; let it be set by NTP"
+        );
+    }
     if swept.gap > 0 {
         tracing::error!(
             days = swept.gap / (24 * 60 * 60),
@@ -96,7 +108,10 @@ pub async fn sweep(app: &App) -> Result<Swept, Error> {
     let Some(cursor) = cursor else {
         let page = app.stripe.page("v1/events", &[]).await?;
         set_cursor(app, page.as_of).await?;
-        return Ok(Swept::default());
+        return Ok(Swept {
+            skew: skew(app, page.as_of),
+            ..Swept::default()
+        });
     };
     let from = cursor.saturating_sub(OVERLAP).to_string();
     let mut swept = Swept::default();
@@ -106,6 +121,9 @@ pub async fn sweep(app: &App) -> Result<Swept, Error> {
         let mut query = vec![("created[gte]", from.as_str())];
         query.extend(after.as_deref().map(|id| ("starting_after", id)));
         let page = app.stripe.page("v1/events", &query).await?;
+        if began.is_none() {
+            swept.skew = skew(app, page.as_of);
+        }
         let began = *began.get_or_insert(page.as_of);
         after = page
             .objects
@@ -123,6 +141,14 @@ pub async fn sweep(app: &App) -> Result<Swept, Error> {
             set_cursor(app, began).await?;
             return Ok(swept);
         }
+    }
+}
+
+/// By what was read just now as of a second of Stripe's, to some seconds. 0 where Stripe gave no date.
+fn skew(app: &App, as_of: i64) -> i64 {
+    match as_of {
+        0 => 0,
+        as_of => app.clock.now() - as_of,
     }
 }
 
@@ -147,16 +173,11 @@ pub async fn set_cursor(app: &App, second: i64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Sets the cursor to this second of Stripe's, unless there is one: before an import, so that
-/// nothing that changes during it is lost.
-pub async fn begin(app: &App) -> Result<(), Error> {
+/// Whether there is a cursor: whether what happens from now on will be found.
+pub async fn has_begun(app: &App) -> Result<bool, Error> {
     let known = app
         .store
         .read(|tx| async move { store::progress::get(tx, CURSOR).await }.boxed())
         .await?;
-    if known.is_none() {
-        let page = app.stripe.page("v1/customers", &[]).await?;
-        set_cursor(app, page.as_of).await?;
-    }
-    Ok(())
+    Ok(known.is_some())
 }

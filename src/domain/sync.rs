@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     changes::{Change, Gathered},
-    devices,
+    devices, erase,
     mirror::{self, Kind, Mirrored, Sightings, with_noun},
     order::{self, Decision},
 };
 use crate::{
+    mask::{masked, shows},
     store::{self, Tx, row},
     stripe::Event,
     teeth::{self, Tooth},
@@ -46,7 +47,7 @@ impl Outcome {
 }
 
 /// The outcome of each event, in their order, and whose pages changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Received {
     pub outcomes: Vec<Outcome>,
     pub changed: BTreeSet<Change>,
@@ -55,6 +56,8 @@ pub struct Received {
     /// The addresses that a customer has left.
     pub left: BTreeSet<String>,
 }
+
+shows!(Received: outcomes, changed, tied);
 
 /// Stores the events and applies them, in the caller's transaction: a few statements for all of
 /// them, however many they are.
@@ -65,9 +68,13 @@ pub async fn receive(
     now: i64,
 ) -> store::Result<Received> {
     lock(tx, events, livemode).await?;
+    let erased = erase::among_events(tx, events).await?;
     let rows: Vec<_> = events
         .iter()
-        .map(|event| row(event, kind(event, livemode), now))
+        .map(|event| match erase::is_about(&erased, event) {
+            true => empty_row(event, kind(event, livemode), now),
+            false => row(event, kind(event, livemode), now),
+        })
         .collect();
     let mut new: BTreeSet<_> = store::event::insert_all(tx, &rows)
         .await?
@@ -87,7 +94,7 @@ pub async fn receive(
         .zip(&is_new)
         .filter_map(|(both, is_new)| is_new.then_some(both))
         .unzip();
-    let applied = apply(tx, &fresh, livemode, Doubt::Ask).await?;
+    let applied = apply_but(&erased, tx, &fresh, livemode, Doubt::Ask).await?;
     // What came late or at once with others may decide what waits.
     let late = fresh
         .iter()
@@ -129,18 +136,24 @@ pub async fn store_failed(
     now: i64,
     due_at: i64,
 ) -> store::Result<Outcome> {
-    let row = store::event::Event {
-        state: Outcome::Failed.state().to_owned(),
-        error: Some(error.to_owned()),
-        processed_at: None,
-        due_at: Some(due_at),
-        ..row(event, None, now)
+    let erased = erase::among_events(tx, std::slice::from_ref(event)).await?;
+    let (row, outcome) = if erase::is_about(&erased, event) {
+        (empty_row(event, None, now), Outcome::Ignored)
+    } else {
+        let row = store::event::Event {
+            state: Outcome::Failed.state().to_owned(),
+            error: Some(masked(error)),
+            processed_at: None,
+            due_at: Some(due_at),
+            ..row(event, None, now)
+        };
+        (row, Outcome::Failed)
     };
     let stored = store::event::insert_all(tx, &[row]).await?;
     Ok(if stored.is_empty() {
         Outcome::Duplicate
     } else {
-        Outcome::Failed
+        outcome
     })
 }
 
@@ -158,19 +171,35 @@ pub enum Doubt {
 /// [`lock`].
 pub async fn apply(
     tx: &mut Tx,
+    events: &[Event],
+    livemode: bool,
+    doubt: Doubt,
+) -> store::Result<Received> {
+    let erased = erase::among_events(tx, events).await?;
+    let events: Vec<_> = events.iter().collect();
+    apply_but(&erased, tx, &events, livemode, doubt).await
+}
+
+/// The same, where it is known what was erased: of that nothing is written.
+async fn apply_but(
+    erased: &BTreeSet<String>,
+    tx: &mut Tx,
     events: &[&Event],
     livemode: bool,
     doubt: Doubt,
 ) -> store::Result<Received> {
     let mut by_kind = BTreeMap::<Kind, Vec<(usize, &Event)>>::new();
-    for (index, event) in events.iter().enumerate() {
-        if let Some(kind) = kind(event, livemode) {
-            by_kind.entry(kind).or_default().push((index, event));
+    let mut outcomes = vec![Outcome::Ignored; events.len()];
+    for ((index, event), outcome) in events.iter().enumerate().zip(&mut outcomes) {
+        match kind(event, livemode) {
+            Some(_) if erase::is_about(erased, event) => *outcome = Outcome::Stale,
+            Some(kind) => by_kind.entry(kind).or_default().push((index, event)),
+            None => {}
         }
     }
     let mut work = Work {
         doubt,
-        outcomes: vec![Outcome::Ignored; events.len()],
+        outcomes,
         ..Work::default()
     };
     for (kind, events) in by_kind {
@@ -317,5 +346,16 @@ fn row(event: &Event, kind: Option<Kind>, now: i64) -> store::event::Event {
         due_at: None,
         tried_since: None,
         payload: event.payload.clone(),
+    }
+}
+
+/// What is stored of an event about somebody who was erased: that it came.
+fn empty_row(event: &Event, kind: Option<Kind>, now: i64) -> store::event::Event {
+    let stale = kind.map(|_| Outcome::Stale.state().to_owned());
+    let row = row(event, kind, now);
+    store::event::Event {
+        state: stale.unwrap_or(row.state),
+        payload: String::new(),
+        ..row
     }
 }

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     clock,
+    mask::masked,
     store::{self, Store, event::Event as Row},
     stripe::Event,
 };
@@ -42,7 +43,7 @@ const NOT_ALLOWED_FOR: i64 = 60 * 60;
 /// Seconds until what was read too early is read again.
 const SOON: i64 = 2;
 /// Objects that Stripe is asked about side by side. Even when it hangs, all of them are answered for
-/// before the lease ends.
+/// before the lease ends, but for one whose list hangs too; what fails after that is another's.
 const ASKED_AT_ONCE: usize = 16;
 /// An event that is so many seconds ahead of Stripe's own clock is not waited for.
 const TOO_FAR_AHEAD: i64 = 60;
@@ -190,8 +191,7 @@ async fn settle(app: &App, events: Vec<Event>, doubt: Doubt) -> store::Result<Ve
         .write(move |tx| {
             async move {
                 sync::lock(tx, &events, livemode).await?;
-                let all: Vec<_> = events.iter().collect();
-                let received = sync::apply(tx, &all, livemode, doubt).await?;
+                let received = sync::apply(tx, &events, livemode, doubt).await?;
                 devices::end_orphans(tx, &received.left, livemode, now).await?;
                 for outcome in [Outcome::Applied, Outcome::Stale, Outcome::Ignored] {
                     let ids: Vec<_> = events
@@ -288,6 +288,7 @@ async fn postpone(app: &App, events: Claimed, due_at: i64) -> store::Result<()> 
 
 /// Another try later, or none if there were enough of them.
 async fn record_failure(app: &App, row: &Row, error: &str, is_final: bool) -> store::Result<()> {
+    let error = masked(error);
     let now = app.clock.now();
     let tried_for = now - row.tried_since.unwrap_or(row.received_at);
     let is_dead = is_final || row.attempts >= MOST_ATTEMPTS || tried_for >= LONGEST;
@@ -306,9 +307,11 @@ async fn record_failure(app: &App, row: &Row, error: &str, is_final: bool) -> st
             "an event failed"
         );
     }
-    let (id, error) = (row.id.clone(), error.to_owned());
+    let (id, until) = (row.id.clone(), row.due_at);
     app.store
-        .write(move |tx| async move { store::event::fail(tx, &id, &error, due_at).await }.boxed())
+        .write(move |tx| {
+            async move { store::event::fail(tx, &id, until, &error, due_at).await }.boxed()
+        })
         .await
 }
 

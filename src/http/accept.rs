@@ -17,7 +17,10 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::{
+    net::sockopt::set_socket_send_buffer_size,
+    process::{Resource, getrlimit, setrlimit},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -27,7 +30,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::client::Peer;
+use super::{client::Peer, patience::Impatient};
 
 /// A request's head has this long, and so has a connection between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,16 +40,23 @@ const LARGEST_HEAD: usize = 32 * 1024;
 const MOST_CONNECTIONS: u64 = 8_192;
 /// Files that stay for the database, Stripe and mail.
 const OTHER_FILES: u64 = 256;
+/// Who takes nothing of an answer for so long is gone, or up to no good.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of an answer that the system keeps for a peer. It takes more only when a third of them are gone,
+/// so with as many as it would like a slow reader would look like none.
+const SEND_BUFFER: usize = 256 * 1024;
 /// When no file is left, one may be free after this.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`; from then on takes no connection, and gives those that there are until
-/// `grace` is over to finish. Whether all did.
+/// `grace` is over to finish. Whether all did. `patience` is how long a peer may take nothing of its
+/// answer.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     stop: CancellationToken,
     grace: Duration,
+    patience: Duration,
 ) -> bool {
     let most = most_connections();
     let free = Arc::new(Semaphore::new(most));
@@ -82,7 +92,7 @@ pub async fn serve(
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_header_size(LARGEST_HEAD)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Impatient::new(stream, patience)), service);
         let connection = graceful.watch(connection);
         let ended = waiting.clone();
         // Held until the task is in the list: it may end before.
@@ -110,6 +120,7 @@ async fn accept(listener: &TcpListener) -> Option<(TcpStream, Peer)> {
         Ok((stream, address)) => {
             // Answers are written whole; waiting for more would only delay them.
             let _ = stream.set_nodelay(true);
+            let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER);
             Some((stream, Peer(address.ip().to_canonical())))
         }
         Err(error) if is_of_that_connection(&error) => None,

@@ -9,8 +9,11 @@ use axum::{
 };
 use url::Url;
 
-use super::{Site, seldom::Seldom};
-use crate::pages::message::{self, Message};
+use super::Site;
+use crate::{
+    pages::message::{self, Message},
+    seldom::Seldom,
+};
 
 /// Probes ask by address, and a signature proves more than a name that proxies may rewrite.
 const OF_ANY_HOST: &[&str] = &["/up", "/ready", "/webhooks/stripe"];

@@ -11,7 +11,10 @@ use axum::{
 use super::{Site, live};
 use crate::{
     cookies::{self, Name},
-    domain::session::{self, Identity},
+    domain::{
+        limits::Client,
+        session::{self, Identity},
+    },
     model::ApiError,
     pages::message::{self, Message},
 };
@@ -46,7 +49,8 @@ pub async fn layer(
         // The browser comes back for it for as long as a page is open.
         session::peek(&site.app, access, refresh).await
     } else {
-        session::identify(&site.app, access, refresh).await
+        let client = request.extensions().get::<Client>().map(Client::to_string);
+        session::identify(&site.app, access, refresh, &client.unwrap_or_default()).await
     };
     let (principal, tokens) = match identity {
         Ok(Identity::Known(principal)) => (Some(principal), None),

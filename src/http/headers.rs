@@ -68,11 +68,17 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
             HeaderValue::from_static("max-age=31536000; includeSubDomains"),
         );
     }
-    if !headers.contains_key(header::LAST_MODIFIED) {
-        headers.append(header::VARY, HeaderValue::from_static("cookie"));
-    }
-    // Pages are of one person and one moment. Files of the site say when they changed.
+    // Pages are of one person and one moment. Files of the site say when they changed, and lie there in
+    // several encodings.
     let is_file = headers.contains_key(header::LAST_MODIFIED);
+    let differs_by = if is_file { "accept-encoding" } else { "cookie" };
+    let is_said = headers
+        .get_all(header::VARY)
+        .iter()
+        .any(|vary| vary == differs_by);
+    if !is_said {
+        headers.append(header::VARY, HeaderValue::from_static(differs_by));
+    }
     let cache = if is_file { "no-cache" } else { "no-store" };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     response

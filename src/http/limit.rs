@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 
-use super::Site;
+use super::{Site, client::Peer};
 use crate::{
     domain::limits::Client,
     pages::message::{self, Message},
@@ -25,7 +25,12 @@ pub async fn layer(
     // Another site can make a browser ask for anything by GET: that must not take from its allowance.
     let allowed = match route.as_str() {
         _ if request.method() != Method::POST => Ok(()),
-        "/api/ask_link" => site.app.clients.may_ask(client),
+        "/api/ask_link" => {
+            if client == Client::Unknown && !site.app.config.dev {
+                tell_operator(&site, &request);
+            }
+            site.app.clients.may_ask(client)
+        }
         "/api/enter_code" | "/api/confirm_link" => site.app.clients.may_try(client),
         _ => Ok(()),
     };
@@ -40,4 +45,19 @@ pub async fn layer(
         }
         Ok(()) => next.run(request).await,
     }
+}
+
+/// Visitors whose addresses cannot be told share one limit: a proxy that does not name them closes the
+/// sign-in for nearly everybody.
+fn tell_operator(site: &Site, request: &Request) {
+    let Some(count) = site.app.clients.count_unknown(site.app.clock.now()) else {
+        return;
+    };
+    let peer = request.extensions().get::<Peer>();
+    let peer = peer.map(|Peer(address)| address.to_string());
+    tracing::warn!(
+        count,
+        peer,
+        "sign-ins were asked for through a proxy of TRUSTED_PROXIES that names no visitor in X-Forwarded-For, so all visitors share one strict limit: one mail a minute. Let the proxy write the visitor's address there (nginx: proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; Caddy and Traefik do so by themselves). With proxies behind each other, name all of them in TRUSTED_PROXIES and let each add to that header. With no proxy, take this address out of TRUSTED_PROXIES"
+    );
 }

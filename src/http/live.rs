@@ -6,7 +6,13 @@
 //! the guard again. An open page is no use of the session, so one that nobody touches is told at the
 //! idle limit that it is over.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    future,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     Extension,
@@ -21,6 +27,7 @@ use tokio::sync::broadcast::{
     Receiver,
     error::{RecvError, TryRecvError},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::Site;
 use crate::{
@@ -35,15 +42,21 @@ use crate::{
 pub const ROUTE: &str = "/billing/live";
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Open pages of one session that hear of changes. With one more, the oldest gives way.
+const MOST_OF_SESSION: usize = 8;
+/// A page that gave way comes back after this, and not at once, which would only make another give way.
+const COME_BACK_AFTER: Duration = Duration::from_secs(30);
 
 pub async fn stream(
     State(site): State<Site>,
     Extension(principal): Extension<Principal>,
 ) -> Response {
-    let stop = site.stop.clone();
+    let place = Place::take(site.clone(), principal.session());
+    let (stop, gives_way) = (site.stop.clone(), place.gives_way.clone());
     let end = async move {
         tokio::select! {
             () = stop.cancelled() => {}
+            () = gives_way.cancelled() => {}
             () = tokio::time::sleep(Duration::from_secs(ACCESS_LIFETIME.unsigned_abs())) => {}
         }
     };
@@ -54,7 +67,10 @@ pub async fn stream(
         is_new: true,
         seconds_left: 0,
     };
-    answer(stream::unfold(Some(page), next).take_until(Box::pin(end)))
+    let list = stream::unfold(Some(page), next).take_until(Box::pin(end));
+    // It holds the place for as long as the stream is open.
+    let last = stream::once(async move { place.last_word() }).filter_map(future::ready);
+    answer(list.chain(last))
 }
 
 /// What a browser is told that has no session: an answer that it can read, where a 401 would only
@@ -74,6 +90,64 @@ fn over() -> Event {
     Event::default()
         .event("signed-out")
         .data("the session is over")
+}
+
+/// The open streams, by session and, within it, by age. Each can be told to give way.
+#[derive(Debug, Default)]
+pub struct Streams(Mutex<Open>);
+
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    streams: BTreeMap<(String, u64), CancellationToken>,
+}
+
+impl Streams {
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A stream among those of its session. Given back when this goes.
+struct Place {
+    site: Site,
+    key: (String, u64),
+    gives_way: CancellationToken,
+}
+
+impl Place {
+    fn take(site: Site, session: &str) -> Place {
+        let gives_way = CancellationToken::new();
+        let mut open = site.streams.lock();
+        open.next += 1;
+        let key = (session.to_owned(), open.next);
+        open.streams.insert(key.clone(), gives_way.clone());
+        let of_session = (session.to_owned(), 0)..=key.clone();
+        if open.streams.range(of_session.clone()).count() > MOST_OF_SESSION {
+            let oldest = open.streams.range(of_session).next();
+            let oldest = oldest.map(|(key, _)| key.clone());
+            if let Some(oldest) = oldest.and_then(|key| open.streams.remove(&key)) {
+                oldest.cancel();
+            }
+        }
+        drop(open);
+        Place {
+            site,
+            key,
+            gives_way,
+        }
+    }
+
+    fn last_word(&self) -> Option<Result<Event, Infallible>> {
+        let later = || Event::default().retry(COME_BACK_AFTER);
+        self.gives_way.is_cancelled().then(|| Ok(later()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.site.streams.lock().streams.remove(&self.key);
+    }
 }
 
 /// One open page.

@@ -2,36 +2,38 @@
 //! does is in `api`, `pages` and the files here.
 
 pub mod accept;
+pub mod apart;
 pub mod client;
+pub mod deadline;
 pub mod door;
+pub mod files;
 pub mod form_answers;
 pub mod guard;
 pub mod headers;
 pub mod limit;
 pub mod link;
 pub mod live;
+pub mod patience;
 pub mod ready;
 pub mod same_site;
-pub mod seldom;
 pub mod webhook;
 
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc};
 
 use axum::{
     Router,
     extract::FromRef,
-    http::StatusCode,
-    middleware::from_fn_with_state,
+    middleware::{from_fn, from_fn_with_state},
     routing::{get, post},
 };
 use leptos::prelude::*;
-use leptos_axum::{LeptosRoutes, file_and_error_handler_with_context, generate_route_list};
+use leptos_axum::{LeptosRoutes, generate_route_list};
 use ready::Readiness;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower_http::{
     CompressionLevel, catch_panic::CatchPanicLayer, compression::CompressionLayer,
-    limit::RequestBodyLimitLayer, timeout::TimeoutLayer,
+    limit::RequestBodyLimitLayer,
 };
 
 use crate::{
@@ -43,8 +45,6 @@ use crate::{
 
 /// No form of ours is near this many bytes.
 const LARGEST_FORM: usize = 16 * 1024;
-/// Everything that a page or a form waits for ends sooner by itself; a body that drips does not.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What handlers can ask for. Every layer clones it for every request, so clones share one.
 #[derive(Clone, Debug)]
@@ -58,6 +58,7 @@ pub struct Parts {
     /// Cancelled when the server is to end: open streams end then.
     pub stop: CancellationToken,
     pub readiness: Readiness,
+    pub streams: live::Streams,
     /// Where forms may lead besides our own pages, as a Content-Security-Policy lists it.
     pub portal_origins: String,
 }
@@ -70,6 +71,7 @@ impl Site {
             leptos,
             stop,
             readiness: Readiness::default(),
+            streams: live::Streams::default(),
             portal_origins,
         }))
     }
@@ -106,7 +108,7 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
                 let options = options.clone();
                 move || shell(options.clone())
             }),
-            context.clone(),
+            context,
             move || shell(options.clone()),
         )
         .route("/sign-in/link", get(link::open))
@@ -115,13 +117,9 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
         // Only routes that exist are guarded; all else is a public file or a 404.
         .route_layer(from_fn_with_state(site.clone(), guard::layer))
         .route_layer(from_fn_with_state(site.clone(), limit::layer))
-        .fallback(file_and_error_handler_with_context::<Site, _>(
-            context, shell,
-        ))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::REQUEST_TIMEOUT,
-            REQUEST_TIMEOUT,
-        ))
+        .fallback(files::serve)
+        .layer(from_fn(apart::layer))
+        .layer(from_fn_with_state(site.clone(), deadline::layer))
         .layer(from_fn_with_state(site.clone(), client::layer))
         .layer(from_fn_with_state(site.clone(), form_answers::layer))
         .layer(from_fn_with_state(site.clone(), same_site::layer))

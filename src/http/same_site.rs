@@ -12,7 +12,7 @@ use super::Site;
 use crate::pages::message::{self, Message};
 
 /// Lets an unsafe method through only from our own pages: by Sec-Fetch-Site where the browser
-/// sends it, else by Origin (OWASP, Cross-Site Request Forgery Prevention, "Fetch Metadata").
+/// sends it, and by Origin where it sends that; one of the two it has to send (OWASP, Cross-Site Request Forgery Prevention, "Fetch Metadata").
 pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Response {
     let is_safe = matches!(
         *request.method(),
@@ -30,10 +30,17 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
 }
 
 fn is_own(headers: &HeaderMap, origin: &str) -> bool {
+    // Of two lines this layer and a proxy could mean different ones. No browser sends them.
+    if ["sec-fetch-site", header::ORIGIN.as_str()]
+        .iter()
+        .any(|name| headers.get_all(*name).iter().count() > 1)
+    {
+        return false;
+    }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     match (text("sec-fetch-site"), text(header::ORIGIN.as_str())) {
+        (_, Some(value)) if value != origin => false,
         (Some(site), _) => site == "same-origin" || site == "none",
-        (None, Some(value)) => value == origin,
-        (None, None) => false,
+        (None, from) => from.is_some(),
     }
 }

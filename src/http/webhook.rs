@@ -10,9 +10,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Site, seldom::Seldom};
+use super::Site;
 use crate::{
     domain::sync::Outcome,
+    seldom::Seldom,
     stripe::{Event, signature},
 };
 
@@ -63,6 +64,7 @@ async fn accept(site: &Site, headers: &HeaderMap, body: Body) -> Result<Outcome,
     let outcome = tokio::time::timeout(STORE_TIMEOUT, app.inbox.receive(event))
         .await
         .map_err(|_| {
+            tracing::error!(event = id, "an event was not stored in time");
             (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "not stored in time, send it again\n",

@@ -6,9 +6,14 @@ use std::sync::{Arc, Mutex};
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, MultiPart},
+    transport::smtp,
 };
 
-use crate::model::escape;
+use crate::{
+    config::Secret,
+    mask::{masked, shows},
+    model::escape,
+};
 
 /// A mail of either kind.
 #[derive(Clone, Debug)]
@@ -29,13 +34,7 @@ pub struct ReuseMail {
     pub start: String,
 }
 
-impl std::fmt::Debug for ReuseMail {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReuseMail")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
-}
+shows!(ReuseMail: id);
 
 /// What a sign-in mail says.
 #[derive(Clone)]
@@ -43,31 +42,28 @@ pub struct SignInMail {
     /// The local part of its Message-ID, the same on every try.
     pub id: String,
     pub to: String,
-    pub link: String,
+    pub link: Secret,
     /// 8 digits.
-    pub code: String,
+    pub code: Secret,
     /// How long both work.
     pub minutes: i64,
     /// A sentence about the browser that asked, or nothing.
     pub asked_from: String,
 }
 
-/// The mail holds what signs in: its `Debug` shows its id alone.
-impl std::fmt::Debug for SignInMail {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SignInMail")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
-}
+shows!(SignInMail: id);
 
 /// Why a mail was not sent. Safe to log.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the mail could not be put together: {0}")]
     Message(String),
-    #[error("the mail server did not take it: {0}")]
-    Smtp(#[from] lettre::transport::smtp::Error),
+    #[error("the mail server did not take it: {words}")]
+    Smtp {
+        /// Its own, as [`masked`] leaves them: they often repeat the address.
+        words: String,
+        is_permanent: bool,
+    },
     #[error("the mail server took too long")]
     TooLate,
 }
@@ -77,25 +73,36 @@ impl Error {
     pub fn is_permanent(&self) -> bool {
         match self {
             Error::Message(_) => true,
-            Error::Smtp(error) => error.is_permanent(),
+            Error::Smtp { is_permanent, .. } => *is_permanent,
             Error::TooLate => false,
         }
     }
 }
 
+impl From<smtp::Error> for Error {
+    fn from(error: smtp::Error) -> Error {
+        Error::Smtp {
+            words: masked(&error.to_string()),
+            is_permanent: error.is_permanent(),
+        }
+    }
+}
+
 /// A mail as it would have been sent, for `billhook dev`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct KeptMail {
     pub to: String,
     pub subject: String,
-    pub text: String,
-    pub html: String,
+    pub text: Secret,
+    pub html: Secret,
     /// When it was sent, in unix seconds.
     pub at: i64,
 }
 
+shows!(KeptMail: subject, at);
+
 /// How mail leaves.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Mailer {
     Smtp {
         transport: AsyncSmtpTransport<Tokio1Executor>,
@@ -108,6 +115,15 @@ pub enum Mailer {
         app_name: String,
         clock: crate::clock::Clock,
     },
+}
+
+impl std::fmt::Debug for Mailer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Mailer::Smtp { .. } => "Smtp",
+            Mailer::Kept { .. } => "Kept",
+        })
+    }
 }
 
 /// `billhook dev` forgets the oldest beyond this.
@@ -143,8 +159,8 @@ impl Mailer {
             } => {
                 let kept = KeptMail {
                     subject: subject(&mail, app_name),
-                    text: text(&mail, app_name),
-                    html: html(&mail, app_name),
+                    text: Secret::new(text(&mail, app_name)),
+                    html: Secret::new(html(&mail, app_name)),
                     to: mail.to().to_owned(),
                     at: clock.now(),
                 };
@@ -178,8 +194,8 @@ impl Letter {
     /// The value of one of its template's blanks.
     fn value(&self, name: &str) -> Option<String> {
         match (self, name) {
-            (Letter::SignIn(mail), "link") => Some(mail.link.clone()),
-            (Letter::SignIn(mail), "code") => Some(spaced(&mail.code)),
+            (Letter::SignIn(mail), "link") => Some(mail.link.expose().to_owned()),
+            (Letter::SignIn(mail), "code") => Some(spaced(mail.code.expose())),
             (Letter::SignIn(mail), "minutes") => Some(mail.minutes.to_string()),
             (Letter::SignIn(mail), "asked_from") => Some(mail.asked_from.clone()),
             (Letter::Reuse(mail), "browser") => Some(mail.browser.clone()),
@@ -190,7 +206,7 @@ impl Letter {
 }
 
 fn message(mail: &Letter, from: &Mailbox, app_name: &str) -> Result<Message, Error> {
-    let problem = |error: &dyn std::fmt::Display| Error::Message(error.to_string());
+    let problem = |error: &dyn std::fmt::Display| Error::Message(masked(&error.to_string()));
     let to: lettre::Address = mail.to().parse().map_err(|error| problem(&error))?;
     Message::builder()
         .from(from.clone())
@@ -267,8 +283,8 @@ mod tests {
         Letter::SignIn(SignInMail {
             id: "mail_1".to_owned(),
             to: "ada@example.com".to_owned(),
-            link: "https://billing.example.com/sign-in/link?token=abc".to_owned(),
-            code: "12345678".to_owned(),
+            link: Secret::new("https://billing.example.com/sign-in/link?token=abc"),
+            code: Secret::new("12345678"),
             minutes: 10,
             asked_from: "It was asked for from {{link}} <Firefox>.".to_owned(),
         })

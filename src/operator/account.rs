@@ -1,24 +1,54 @@
-//! `billhook account`: what an operator does for one address.
+//! `billhook account`: what an operator does for one address: sign it out, erase what is kept about it.
 
 use clap::{Args, Subcommand};
 
-use super::{Form, told, write_down};
+use serde_json::json;
+
+use super::{Form, text::plain, told, write_down};
 use crate::{
-    domain::{App, devices, email::Email},
+    domain::{
+        App, devices,
+        email::{self, Email},
+        erase::{self, Found},
+    },
+    mask::shows,
     say,
 };
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub struct Account {
     #[command(subcommand)]
     act: Act,
 }
 
-#[derive(Debug, Subcommand)]
+// What was typed holds an address.
+shows!(Account:);
+
+#[derive(Subcommand)]
 enum Act {
-    /// Sign an address out everywhere
+    /// End every session of an address, at once
+    ///
+    /// Its owner can sign in again: that takes no right away.
     SignOut {
+        /// The e-mail address, as its owner signs in with it
         address: String,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Erase what is kept about an address. Shows what that is; does it with --yes
+    ///
+    /// Its sign-ins, mails and sessions go. Of its customers and all that is theirs nothing stays but the
+    /// ids, so that no event and no import brings them back; of the events about them the payloads go. The
+    /// audit log keeps what it has, in which no address is whole. It cannot be taken back.
+    ///
+    /// Stripe's own records stay as they are: delete the customers there too, which are named. Until then what they
+    /// do at Stripe is not seen here. A customer that is made there later has another id, and is one like
+    /// any other. Backups keep what they have.
+    Erase {
+        address: String,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         form: Form,
     },
@@ -28,6 +58,7 @@ impl Account {
     pub async fn run(self, app: &App) -> Result<(), Vec<String>> {
         match self.act {
             Act::SignOut { address, form } => sign_out(app, &address, form).await,
+            Act::Erase { address, yes, form } => erase(app, &address, yes, form).await,
         }
     }
 }
@@ -45,4 +76,64 @@ async fn sign_out(app: &App, address: &str, form: Form) -> Result<(), Vec<String
         format!("{count} sessions ended")
     });
     Ok(())
+}
+
+async fn erase(app: &App, address: &str, yes: bool, form: Form) -> Result<(), Vec<String>> {
+    // Stripe takes addresses that nobody can sign in with.
+    let address = email::normalise(address);
+    if !address.contains('@') {
+        return Err(told(&"that is not an e-mail address; nothing was done"));
+    }
+    let found = if yes {
+        erase::erase(app, &address).await
+    } else {
+        erase::look(app, &address).await
+    };
+    let found = found.map_err(|error| told(&error))?;
+    if form.json {
+        say(&json!({
+            "erased": yes,
+            "customers": found.customers,
+            "records": found.records,
+            "payloads": found.payloads,
+            "sign_ins": found.own.sign_ins,
+            "mails": found.own.mails,
+            "sessions": found.own.sessions,
+            "payloads_waiting": found.waiting,
+        })
+        .to_string());
+    } else {
+        in_words(&found, yes).iter().for_each(|line| say(line));
+    }
+    Ok(())
+}
+
+fn in_words(found: &Found, is_done: bool) -> Vec<String> {
+    let Found {
+        customers,
+        records,
+        payloads,
+        waiting,
+        own,
+    } = found;
+    let (sign_ins, mails, sessions) = (own.sign_ins, own.mails, own.sessions);
+    let count = customers.len();
+    let end = if is_done {
+        "erased"
+    } else {
+        "would be erased. Do it with --yes."
+    };
+    let mut lines = vec![format!(
+        "{count} customers with {records} records, {payloads} payloads of events, {sign_ins} sign-ins, {mails} mails and {sessions} sessions {end}"
+    )];
+    if *waiting > 0 {
+        lines.push(format!(
+            "{waiting} events about others mention the address and have not been applied: they stay. Erase again when `billhook events list` has none of them as pending, failed or dead."
+        ));
+    }
+    if !customers.is_empty() {
+        lines.push("At Stripe they stay until you delete them there:".to_owned());
+        lines.extend(customers.iter().map(|id| format!("  {}", plain(id))));
+    }
+    lines
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Form,
-    text::{plain, seconds, table, time},
+    text::{self, plain, seconds, table, time},
     told,
 };
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
         audit::{self, What},
         email,
     },
+    mask::shows,
     say,
     store::audit::{Entry, Filter},
 };
@@ -29,25 +30,31 @@ pub struct Audit {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The newest entries
+    /// List the newest entries
+    ///
+    /// One for each sign-in that was asked for, done or failed, each portal that was opened, each session that
+    /// was ended, and each operator's command that changes something. Addresses are shown masked. With --json, an
+    /// object a line.
     List(List),
 }
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 struct List {
     /// Only of this kind
     #[arg(long, value_parser = What::ALL.map(What::name))]
     what: Option<String>,
-    /// Only about this e-mail address
+    /// Only about this e-mail address, since SESSION_SECRET was last changed
     #[arg(long, value_name = "ADDRESS")]
     who: Option<String>,
-    /// Of the last 30m, 12h or 7d
-    #[arg(long, value_parser = seconds)]
+    /// Only of the last minutes (30m), hours (12h) or days (7d)
+    #[arg(long, value_name = "AGE", value_parser = seconds)]
     since: Option<i64>,
     /// At most so many
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
     limit: i64,
 }
+
+shows!(List: what, since, limit);
 
 impl Audit {
     pub async fn run(self, app: &App) -> Result<(), Vec<String>> {
@@ -72,7 +79,7 @@ impl List {
         let entries = entries.await.map_err(|error| told(&error))?;
         if form.json {
             let lines = entries.iter().map(object);
-            lines.for_each(|line| say(&line.to_string()));
+            lines.for_each(|line| say(&text::json(&line)));
         } else if entries.is_empty() {
             say("no such entries");
         } else {

@@ -5,8 +5,8 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 
 use super::{
-    Form,
-    text::{plain, seconds, table, time},
+    Form, mask,
+    text::{self, plain, seconds, table, time},
     told, write_down,
 };
 use crate::{
@@ -18,8 +18,12 @@ use crate::{
     },
 };
 
-/// Ids of at most so many failed and dead events are replayed at once.
-const MOST: i64 = 100_000;
+/// Failed and dead events that are taken from the database at once.
+const PART: i64 = 1000;
+/// Replayed events that people are shown; programs get them all.
+const SHOWN: usize = 50;
+/// Events that are read at once to be shown.
+const AT_ONCE: usize = 100;
 /// So many of them are named in the audit log.
 const NAMED: usize = 10;
 
@@ -33,45 +37,58 @@ pub struct Events {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The newest events
+    /// List the newest events, and count all by state
+    ///
+    /// `applied`: its effect is in the database. `stale`: something newer was there already. `ignored`: of
+    /// a kind, mode or account that is not mirrored. `pending`: Stripe is being asked. `failed`: it is tried
+    /// again, after growing pauses. `dead`: it is not tried any more; see `billhook events replay --help`. With
+    /// --json, an object a line.
     List(List),
-    /// One event with its payload
+    /// Show one event: what became of it, why it failed if it did, and its payload. Who it is about, and
+    /// links, are shown as …
     Show {
-        /// `evt_…`
+        /// Its id, `evt_…`, as `billhook events list` and Stripe's dashboard show it
+        #[arg(value_name = "EVENT")]
         id: String,
+        /// Show the payload as it came. That is written to the audit log
+        #[arg(long)]
+        reveal: bool,
     },
-    /// Apply events again: safe however often. Shows what it would do; does it with --yes
+    /// Apply events again. Shows which; does it with --yes
+    ///
+    /// For those that failed or are dead, after their cause has been put right. It is safe however often: an
+    /// event never overwrites what is newer. Each has twelve tries again.
     Replay(Replay),
 }
 
 #[derive(Args, Debug)]
 struct List {
-    /// applied, stale, ignored, pending, failed or dead
+    /// Only in this state
     #[arg(long, value_parser = ["applied", "stale", "ignored", "pending", "failed", "dead"])]
     state: Option<String>,
-    /// A type, or its beginning with a star: `customer.*`
-    #[arg(long)]
+    /// Only of this type, or with a star of those that begin so: 'customer.*'
+    #[arg(long, value_name = "TYPE")]
     r#type: Option<String>,
-    /// `cus_…`
-    #[arg(long)]
+    /// Only about this customer, by Stripe's id: cus_…
+    #[arg(long, value_name = "CUSTOMER")]
     customer: Option<String>,
-    /// Received in the last 30m, 12h or 7d
-    #[arg(long, value_parser = seconds)]
+    /// Only those received in the last minutes (30m), hours (12h) or days (7d)
+    #[arg(long, value_name = "AGE", value_parser = seconds)]
     since: Option<i64>,
     /// At most so many
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
     limit: i64,
 }
 
 #[derive(Args, Debug)]
 struct Replay {
-    /// `evt_…`, several if you like
-    #[arg(required_unless_present = "failed")]
+    /// Ids, evt_…, one or several
+    #[arg(value_name = "EVENT", required_unless_present = "failed")]
     ids: Vec<String>,
-    /// All that failed or are dead
+    /// All events that failed or are dead
     #[arg(long, conflicts_with = "ids")]
     failed: bool,
-    /// Do it
+    /// Do it, instead of showing what would be done
     #[arg(long)]
     yes: bool,
 }
@@ -80,7 +97,7 @@ impl Events {
     pub async fn run(self, app: &App) -> Result<(), Vec<String>> {
         match self.command {
             Command::List(list) => list.run(app, self.form).await,
-            Command::Show { id } => show(app, id).await,
+            Command::Show { id, reveal } => show(app, id, reveal, self.form).await,
             Command::Replay(replay) => replay.run(app, self.form).await,
         }
     }
@@ -100,7 +117,7 @@ impl List {
         })
         .await?;
         if form.json {
-            rows.iter().for_each(|row| say(&object(row).to_string()));
+            rows.iter().for_each(|row| say(&text::json(&object(row))));
             return Ok(());
         }
         let counts = read(app, |tx| {
@@ -125,117 +142,149 @@ impl List {
 
 impl Replay {
     async fn run(self, app: &App, form: Form) -> Result<(), Vec<String>> {
-        let rows = if self.failed {
+        let all = if self.failed {
             failed(app).await?
         } else {
-            by_id(app, self.ids).await?
+            known(app, self.ids).await?
         };
-        let (gone, there): (Vec<_>, Vec<_>) = rows.into_iter().partition(|found| found.is_gone);
-        let ids: Vec<_> = there.into_iter().map(|found| found.row.id).collect();
-        let gone = gone.len();
+        let count = all.len();
+        let ids: Vec<_> = all
+            .into_iter()
+            .filter_map(|(id, has_payload)| has_payload.then_some(id))
+            .collect();
+        let gone = count - ids.len();
         if !form.json && gone > 0 {
             say(&format!(
                 "{gone} cannot be replayed: their payloads have been deleted"
             ));
         }
-        if self.yes && !ids.is_empty() {
-            apply(app, ids.clone()).await?;
-        }
-        let rows = by_id(app, ids).await?;
-        let rows: Vec<_> = rows.into_iter().map(|found| found.row).collect();
-        if form.json {
-            rows.iter().for_each(|row| say(&object(row).to_string()));
+        if ids.is_empty() {
+            if !form.json {
+                say("nothing to replay");
+            }
             return Ok(());
         }
-        if rows.is_empty() {
-            say("nothing to replay");
-        } else {
-            say(&in_columns(&rows));
+        if self.yes {
+            apply(app, &ids).await?;
         }
-        if !self.yes && !rows.is_empty() {
+        if form.json {
+            for some in ids.chunks(AT_ONCE) {
+                let rows = by_id(app, some).await?;
+                rows.iter().for_each(|row| say(&text::json(&object(row))));
+            }
+            return Ok(());
+        }
+        let first = ids.get(..SHOWN).unwrap_or(&ids);
+        say(&in_columns(&by_id(app, first).await?));
+        if ids.len() > first.len() {
+            say(&format!("… and {} more", ids.len() - first.len()));
+        }
+        if !self.yes {
             say(&format!(
                 "\n{} would be applied again. Do it with --yes.",
-                rows.len()
+                ids.len()
             ));
         }
         Ok(())
     }
 }
 
-async fn show(app: &App, id: String) -> Result<(), Vec<String>> {
+async fn show(app: &App, id: String, reveal: bool, form: Form) -> Result<(), Vec<String>> {
     let name = id.clone();
     let row = read(app, move |tx| {
         async move { store::event::find(tx, &id).await }.boxed()
     });
     let row = row.await?.ok_or_else(|| vec![no_event(&name)])?;
     let mut shown = object(&row);
-    let payload = serde_json::from_str(&row.payload).unwrap_or(Value::Null);
+    let mut payload = serde_json::from_str(&row.payload).unwrap_or(Value::Null);
+    if reveal {
+        write_down(app, &format!("reveal of {}", row.id)).await?;
+    } else {
+        payload = mask::masked(&payload);
+    }
     if let Some(map) = shown.as_object_mut() {
         map.insert("payload".to_owned(), payload);
     }
-    // It is an object of ours, which can always be written.
-    say(&serde_json::to_string_pretty(&shown).unwrap_or_default());
+    say(&match form.json {
+        true => text::json(&shown),
+        false => text::pretty(&shown),
+    });
     Ok(())
 }
 
 /// Makes them due, and does what a worker does until none of them is.
-async fn apply(app: &App, ids: Vec<String>) -> Result<(), Vec<String>> {
+async fn apply(app: &App, ids: &[String]) -> Result<(), Vec<String>> {
     let first: Vec<_> = ids.iter().take(NAMED).map(String::as_str).collect();
     let more = if ids.len() > NAMED { " and more" } else { "" };
     let act = format!("replay of {}: {}{more}", ids.len(), first.join(", "));
     write_down(app, &act).await?;
-    worker::replay(&app.store, &ids, app.clock.now())
+    worker::replay(&app.store, ids, app.clock.now())
         .await
         .map_err(|error| told(&error))?;
     while worker::step(app).await.map_err(|error| told(&error))? {}
     Ok(())
 }
 
-/// An event without its payload, which may be large.
-struct Found {
-    row: Event,
-    /// Its payload has been deleted.
-    is_gone: bool,
-}
-
-async fn failed(app: &App) -> Result<Vec<Found>, Vec<String>> {
-    let mut ids = Vec::new();
-    for state in ["failed", "dead"] {
-        let filter = Filter {
-            state: Some(state.to_owned()),
-            ..Filter::default()
-        };
-        let rows = read(app, move |tx| {
-            async move { store::event::list(tx, &filter, MOST).await }.boxed()
+/// Every event that failed or is dead, and whether it still has its payload.
+async fn failed(app: &App) -> Result<Vec<(String, bool)>, Vec<String>> {
+    let mut all: Vec<(String, bool)> = Vec::new();
+    loop {
+        let after = all.last().map(|(id, _)| id.clone()).unwrap_or_default();
+        let part = read(app, move |tx| {
+            async move { store::event::failed_after(tx, &after, PART).await }.boxed()
         });
-        ids.extend(rows.await?.into_iter().map(|row| row.id));
+        let part = part.await?;
+        if part.is_empty() {
+            return Ok(all);
+        }
+        all.extend(part);
     }
-    by_id(app, ids).await
 }
 
-async fn by_id(app: &App, ids: Vec<String>) -> Result<Vec<Found>, Vec<String>> {
-    let (rows, missing) = read(app, move |tx| {
+/// These events, and whether they still have their payloads. An id that is none is an error.
+async fn known(app: &App, ids: Vec<String>) -> Result<Vec<(String, bool)>, Vec<String>> {
+    let found = read(app, move |tx| {
         async move {
-            let (mut rows, mut missing) = (Vec::new(), Vec::new());
+            let mut found = Vec::new();
             for id in ids {
-                match store::event::find(tx, &id).await? {
-                    Some(mut row) => {
-                        let is_gone = std::mem::take(&mut row.payload).is_empty();
-                        rows.push(Found { row, is_gone });
-                    }
-                    None => missing.push(no_event(&id)),
-                }
+                let row = store::event::find(tx, &id).await?;
+                found.push((id, row.map(|row| !row.payload.is_empty())));
             }
-            Ok((rows, missing))
+            Ok(found)
         }
         .boxed()
-    })
-    .await?;
+    });
+    let (mut known, mut missing) = (Vec::new(), Vec::new());
+    for (id, has_payload) in found.await? {
+        match has_payload {
+            Some(has_payload) => known.push((id, has_payload)),
+            None => missing.push(no_event(&id)),
+        }
+    }
     if missing.is_empty() {
-        Ok(rows)
+        Ok(known)
     } else {
         Err(missing)
     }
+}
+
+/// These events as they are now, without their payloads, which may be large.
+async fn by_id(app: &App, ids: &[String]) -> Result<Vec<Event>, Vec<String>> {
+    let ids = ids.to_vec();
+    read(app, move |tx| {
+        async move {
+            let mut rows = Vec::with_capacity(ids.len());
+            for id in ids {
+                rows.extend(store::event::find(tx, &id).await?.map(|row| Event {
+                    payload: String::new(),
+                    ..row
+                }));
+            }
+            Ok(rows)
+        }
+        .boxed()
+    })
+    .await
 }
 
 fn no_event(id: &str) -> String {

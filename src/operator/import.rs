@@ -36,10 +36,11 @@ const FINE: u64 = 1000;
 pub struct Import {
     /// Only these, separated by commas: products, prices, customers, subscriptions, invoices,
     /// payment_intents, invoice_payments, checkout_sessions, entitlements
-    #[arg(long, value_delimiter = ',', value_parser = noun)]
+    #[arg(long, value_name = "NOUNS", value_delimiter = ',', value_parser = noun)]
     only: Vec<Kind>,
-    /// Requests a second. Stripe allows 100 live and 25 in a sandbox, for all your programs
-    #[arg(long, default_value = "20")]
+    /// Requests a second at most, besides those of the server. Stripe allows 100 in live mode and 25 in a
+    /// sandbox, for all your programs together
+    #[arg(long, value_name = "NUMBER", default_value = "20")]
     rate: NonZeroU32,
     #[command(flatten)]
     form: Form,
@@ -85,7 +86,7 @@ impl Import {
         let is_ours = lock.release(app).await;
         let report = result.map_err(|error| told(&error))?;
         show.end(report.is_stopped);
-        let concluded = conclude(&report, self.form);
+        let concluded = self.conclude(&report);
         match is_ours {
             Ok(false) => Err(vec![
                 "billhook: another import has taken over, as this one gave no sign of life for a minute".to_owned(),
@@ -93,39 +94,52 @@ impl Import {
             _ => concluded,
         }
     }
-}
 
-fn conclude(report: &Report, form: Form) -> Result<(), Vec<String>> {
-    let read: BTreeMap<_, _> = report
-        .read
-        .iter()
-        .map(|(kind, count)| (name_of(*kind), *count))
-        .collect();
-    if form.json {
-        let json = serde_json::json!({
-            "read": read, "errors": report.errors, "stopped": report.is_stopped,
-        });
-        say(&json.to_string());
-    } else if !read.is_empty() {
-        let counts = read.iter().map(|(name, count)| format!("{count} {name}"));
-        say(&format!("read {}", counts.collect::<Vec<_>>().join(", ")));
+    fn conclude(&self, report: &Report) -> Result<(), Vec<String>> {
+        let read: BTreeMap<_, _> = report
+            .read
+            .iter()
+            .map(|(kind, count)| (name_of(*kind), *count))
+            .collect();
+        if self.form.json {
+            let json = serde_json::json!({
+                "read": read, "errors": report.errors, "stopped": report.is_stopped,
+            });
+            say(&json.to_string());
+        } else if !read.is_empty() {
+            let counts = read.iter().map(|(name, count)| format!("{count} {name}"));
+            say(&format!("read {}", counts.collect::<Vec<_>>().join(", ")));
+        }
+        let mut lines: Vec<_> = report
+            .errors
+            .iter()
+            .take(SHOWN)
+            .map(|error| format!("  - {}", plain(error)))
+            .collect();
+        if !lines.is_empty() {
+            lines.insert(0, format!("billhook: {} errors:", report.errors.len()));
+        }
+        if report.errors.len() > SHOWN {
+            lines.push(format!("  … and {} more", report.errors.len() - SHOWN));
+        }
+        if report.is_stopped {
+            lines.push(format!(
+                "billhook: stopped; `{}` goes on from here, for a week",
+                self.again()
+            ));
+        }
+        if lines.is_empty() { Ok(()) } else { Err(lines) }
     }
-    let mut lines: Vec<_> = report
-        .errors
-        .iter()
-        .take(SHOWN)
-        .map(|error| format!("  - {}", plain(error)))
-        .collect();
-    if !lines.is_empty() {
-        lines.insert(0, format!("billhook: {} errors:", report.errors.len()));
+
+    /// The command that goes on where this one stops.
+    fn again(&self) -> String {
+        let names: Vec<_> = self.only.iter().copied().map(name_of).collect();
+        let mut command = "billhook import".to_owned();
+        if !names.is_empty() {
+            command.push_str(&format!(" --only {}", names.join(",")));
+        }
+        command
     }
-    if report.errors.len() > SHOWN {
-        lines.push(format!("  … and {} more", report.errors.len() - SHOWN));
-    }
-    if report.is_stopped {
-        lines.push("billhook: stopped; `billhook import` goes on from here".to_owned());
-    }
-    if lines.is_empty() { Ok(()) } else { Err(lines) }
 }
 
 /// A bar on a terminal, a line now and then elsewhere, nothing before JSON.

@@ -1,11 +1,13 @@
 //! The operator's commands: looking whether all is well, importing, looking at events, replaying
-//! them, signing an address out. They work on the same database as a server that runs, and beside it.
+//! them, signing an address out, erasing it. They work on the same database as a server that runs, and beside it.
 
 mod account;
 mod audit;
+mod backup;
 pub mod doctor;
 mod events;
 mod import;
+mod mask;
 mod text;
 
 use clap::{Args, Subcommand};
@@ -16,13 +18,17 @@ use crate::{
     config::Config,
     domain::{self, App, purge, sweep},
     mail::Mailer,
+    mask::masked,
     say, serve,
 };
 
 pub use account::Account;
 pub use audit::Audit;
+pub use backup::Backup;
 pub use events::Events;
 pub use import::Import;
+
+const STOPPED: &str = "billhook: stopped";
 
 /// What every command takes.
 #[derive(Args, Clone, Copy, Debug)]
@@ -34,7 +40,7 @@ pub struct Form {
 
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Purge {
-    /// Do it
+    /// Do it, instead of showing how much it would be
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -44,17 +50,24 @@ pub struct Purge {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Read every object of Stripe's once, and go on where an earlier import stopped
+    ///
+    /// For what was there before Billhook, and whenever something looks wrong: it never overwrites what is
+    /// newer, and finds out which customers have been deleted. It works beside a running server. Ctrl-C stops
+    /// it, and for a week the same command goes on from there. Of two at once the second is refused. It exits
+    /// with 1 when something could not be read, and names that.
     Import(Import),
     /// Look at the events that came, and replay them
     Events(Events),
-    /// Look at who did what
+    /// Look at who did what: sign-ins, portals, operators' commands
     Audit(Audit),
     /// Ask Stripe for the events that never arrived
     Sweep(Form),
     /// Delete what has had its time: payloads of events after EVENT_RETENTION_DAYS, sign-ins, sessions.
     /// Shows how much of them there is; does it with --yes
     Purge(Purge),
-    /// Sign an address out
+    /// Copy SQLite's database, in use or not, into a file that can be put in its place
+    Backup(Backup),
+    /// Sign an address out of all its sessions, or erase what is kept about it
     Account(Account),
 }
 
@@ -64,13 +77,17 @@ pub async fn run(
     config: Config,
     stop: CancellationToken,
 ) -> Result<(), Vec<String>> {
-    let app = build(config).await.map_err(|error| told(&error))?;
+    let Some(app) = stop.run_until_cancelled(build(config)).await else {
+        return Err(vec![STOPPED.to_owned()]);
+    };
+    let app = app.map_err(|error| told(&error))?;
     let result = match command {
         Command::Import(import) => import.run(&app, stop).await,
         Command::Events(events) => unless(&stop, events.run(&app)).await,
         Command::Audit(audit) => unless(&stop, audit.run(&app)).await,
         Command::Sweep(form) => unless(&stop, sweep_now(&app, form)).await,
         Command::Purge(purge) => unless(&stop, purge.run(&app)).await,
+        Command::Backup(backup) => unless(&stop, backup.run(&app)).await,
         Command::Account(account) => unless(&stop, account.run(&app)).await,
     };
     app.store.close().await;
@@ -83,7 +100,7 @@ async fn unless(
     work: impl Future<Output = Result<(), Vec<String>>>,
 ) -> Result<(), Vec<String>> {
     tokio::select! {
-        () = stop.cancelled() => Err(vec!["billhook: stopped".to_owned()]),
+        () = stop.cancelled() => Err(vec![STOPPED.to_owned()]),
         result = work => result,
     }
 }
@@ -161,5 +178,5 @@ impl Purge {
 }
 
 fn told(error: &dyn std::fmt::Display) -> Vec<String> {
-    vec![format!("billhook: {error}")]
+    vec![format!("billhook: {}", masked(&error.to_string()))]
 }

@@ -1,5 +1,6 @@
 //! Text for a terminal.
 
+use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// A time in UTC, or nothing where the number is none.
@@ -10,11 +11,43 @@ pub fn time(unix: i64) -> String {
         .unwrap_or_default()
 }
 
-/// What a stranger may have written, without what moves a cursor or starts a line.
+/// What a stranger may have written, without what moves a cursor, starts a line or turns the text around.
 pub fn plain(text: &str) -> String {
     text.chars()
-        .map(|letter| if letter.is_control() { '·' } else { letter })
+        .map(|letter| if is_odd(letter) { '·' } else { letter })
         .collect()
+}
+
+/// JSON on one line, in which a program reads what was written and a terminal is not moved.
+pub fn json(value: &Value) -> String {
+    escaped(&value.to_string())
+}
+
+/// The same for a person, on several lines.
+pub fn pretty(value: &Value) -> String {
+    let lines = format!("{value:#}");
+    lines.lines().map(escaped).collect::<Vec<_>>().join("\n")
+}
+
+/// JSON leaves alone what is in no older character set. It is inside of quotes there, always.
+fn escaped(json: &str) -> String {
+    let escape = |letter: char| format!("\\u{:04x}", u32::from(letter));
+    json.chars()
+        .map(|letter| {
+            if is_odd(letter) {
+                escape(letter)
+            } else {
+                letter.into()
+            }
+        })
+        .collect()
+}
+
+/// Control characters, also those of eight bits, and what no eye sees: marks of direction, joiners,
+/// separators of lines. All have four hex digits.
+fn is_odd(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Columns as wide as their widest text; the last is as wide as it likes.
@@ -57,9 +90,25 @@ mod tests {
         let rows = [["a", "bcd", "e"], ["aaa", "b", ""]];
         let rows = rows.map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(table(&rows), "a    bcd  e\naaa  b");
-        assert_eq!(plain("a\u{1b}[31m\nb"), "a·[31m·b");
+        assert_eq!(plain("a\u{1b}[31m\nb\u{202e}c\u{9b}"), "a·[31m·b·c·");
         assert_eq!(time(1_804_032_000), "2027-03-03T00:00:00Z");
         assert_eq!(time(i64::MAX), "");
+    }
+
+    #[test]
+    fn checklist_67_no_text_moves_the_terminal() {
+        let evil = "\u{1b}[2J\r\n\u{9b}31m\u{7f}\u{85}\u{202e}\u{2028}\u{200b}é<b>";
+        let value = serde_json::json!({ evil: [evil] });
+        for shown in [plain(evil), json(&value), pretty(&value).replace('\n', "")] {
+            assert!(
+                shown.contains("é<b>") && !shown.contains(is_odd),
+                "{shown:?}"
+            );
+        }
+        assert!(!plain(evil).contains('\n') && !json(&value).contains('\n'));
+        for shown in [json(&value), pretty(&value)] {
+            assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), value);
+        }
     }
 
     #[test]

@@ -4,11 +4,15 @@
 use axum::http::StatusCode;
 use leptos::prelude::*;
 
-use super::{frame::Frame, message::FaultOfOurs};
-use crate::{answer, api, islands::CustomerList, model::ApiError};
-
-/// Seconds after which a click that failed is worth another.
-const RETRY_AFTER: u64 = 5;
+use super::{
+    frame::Frame,
+    message::{FaultOfOurs, RETRY_AFTER},
+};
+use crate::{
+    answer, api,
+    islands::CustomerList,
+    model::{ApiError, CustomerView},
+};
 
 #[component]
 pub fn Billing() -> impl IntoView {
@@ -19,24 +23,15 @@ pub fn Billing() -> impl IntoView {
     let failed = answer::query("problem")
         .and_then(|code| words(&code))
         .and_then(|words| Some((answer::query("customer")?, words.to_owned())));
-    if failed.is_some() {
-        // The list is whole all the same: one that fails does not hide the others.
-        answer::set_status(StatusCode::SERVICE_UNAVAILABLE);
-        answer::retry_after(RETRY_AFTER);
-    }
     view! {
         <Frame title="Billing">
             <Suspense>{Suspend::new(async move {
                 match api::customers().await {
-                    Ok(customers) => view! {
-                        <CustomerList
-                            customers
-                            address=address.unwrap_or_default()
-                            app_name
-                            failed
-                        />
+                    Ok(customers) => {
+                        let failed = failed.filter(|(id, _)| tell_of(id, &customers));
+                        let address = address.unwrap_or_default();
+                        view! { <CustomerList customers address app_name failed/> }.into_any()
                     }
-                        .into_any(),
                     Err(_) => view! { <FaultOfOurs retry="/billing"/> }.into_any(),
                 }
             })}</Suspense>
@@ -44,6 +39,19 @@ pub fn Billing() -> impl IntoView {
         // Not Leptos' own tag: that also preloads the program where scripts are off.
         <script type="module" src="/islands.js" nonce=leptos::nonce::use_nonce()></script>
     }
+}
+
+/// Whether the page tells of a click on this customer that failed. The list is whole all the same: one
+/// that fails does not hide the others. Of whom the list does not have nothing is said, since anybody
+/// can write an address.
+fn tell_of(id: &str, customers: &[CustomerView]) -> bool {
+    let is_listed = customers.iter().any(|customer| customer.id == id);
+    if is_listed {
+        tracing::info!(customer = id, "a list tells of a click that failed");
+        answer::set_status(StatusCode::SERVICE_UNAVAILABLE);
+        answer::retry_after(RETRY_AFTER);
+    }
+    is_listed
 }
 
 /// What stands beside the customer whose portal could not be opened just now.

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::frame::Frame;
 use crate::{
-    answer,
+    answer, clock,
     cookies::{self, Name},
     domain::keys,
 };
@@ -31,6 +31,8 @@ pub fn EmailForm() -> impl IntoView {
                 )}
             </p>
             <form class="card" method="post" action="/api/ask_link">
+                // Two clicks on the button send it twice.
+                <input type="hidden" name="ticket" value=clock::random_token()/>
                 <div class="field">
                     <label for="email">"E-mail address"</label>
                     {problem

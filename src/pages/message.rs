@@ -1,7 +1,7 @@
 //! Pages that layers make without a route: a refused form, a fault of ours.
 
 use axum::{
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
 use leptos::prelude::*;
@@ -11,6 +11,9 @@ use super::{
     not_found::NothingHere,
 };
 use crate::{config::Config, model::escape};
+
+/// Seconds after which what failed is worth another try.
+pub const RETRY_AFTER: u64 = 5;
 
 /// What such a page says.
 #[derive(Clone, Debug)]
@@ -141,5 +144,10 @@ pub fn response(config: &Config, message: Message) -> Response {
         Message::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         Message::TooMany => StatusCode::TOO_MANY_REQUESTS,
     };
-    (status, Html(document(config, message))).into_response()
+    let mut response = (status, Html(document(config, message))).into_response();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = HeaderValue::from(RETRY_AFTER);
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
 }

@@ -1,6 +1,6 @@
 //! The control routes under `/_sandbox/`, for tests and demos: faults, delay, rate, delivery,
-//! keys, further webhook targets, the log of requests, and what only time or a visitor would bring
-//! about. Loopback only, so they need no key.
+//! keys, the portal's settings, further webhook targets, the log of requests, and what only time or
+//! a visitor would bring about. Loopback only, so they need no key.
 
 use axum::{
     Json, Router,
@@ -23,6 +23,7 @@ use super::{
     keys,
     objects::cut,
     params::is_web_address,
+    portal_settings,
     rate::Rate,
     state::{Shared, Target},
     subscriptions::renew,
@@ -34,6 +35,7 @@ pub fn router() -> Router<Shared> {
         .route("/_sandbox/faults", post(add_fault).delete(clear_faults))
         .route("/_sandbox/delay", post(set_delay))
         .route("/_sandbox/keys", post(restrict_key))
+        .route("/_sandbox/portal", post(save_portal))
         .route("/_sandbox/webhooks", post(add_target))
         .route("/_sandbox/rate", get(show_rate).post(set_rate))
         .route("/_sandbox/delivery", get(show_delivery).post(set_delivery))
@@ -81,6 +83,12 @@ async fn set_delay(Shelf(app): Shelf<Shared>, sent: Sent<Delay>) -> Done {
 async fn restrict_key(Shelf(app): Shelf<Shared>, sent: Sent<keys::Order>) -> Done {
     let Json(order) = sent.map_err(IntoResponse::into_response)?;
     app.read().keys.order(order).map_err(refuse)?;
+    Ok(done())
+}
+
+async fn save_portal(Shelf(app): Shelf<Shared>, sent: Sent<portal_settings::Order>) -> Done {
+    let Json(order) = sent.map_err(IntoResponse::into_response)?;
+    app.read().portal_is_unsaved = !order.saved;
     Ok(done())
 }
 

@@ -30,6 +30,7 @@ mod payment_intents;
 mod payment_methods;
 mod portal;
 mod portal_sessions;
+mod portal_settings;
 mod prices;
 mod products;
 mod rate;

@@ -11,6 +11,7 @@ use super::{
     gate::OtherPortalUrl,
     ids,
     params::{Params, is_web_address},
+    portal_settings,
     state::{Shared, State},
 };
 
@@ -89,6 +90,9 @@ pub async fn create(
     if state.customer(&customer).is_none() {
         return Err(ApiError::no_such_param("customer", "customer", &customer));
     }
+    if configuration.is_none() && state.portal_is_unsaved {
+        return Err(portal_settings::refusal());
+    }
     let flow = flow.map_or(Ok(Value::Null), |flow| read_flow(&state, &customer, flow))?;
     let token = ids::random("test_", 40);
     let url = other.map_or_else(
@@ -99,7 +103,7 @@ pub async fn create(
         "id": ids::long("bps_"),
         "object": "billing_portal.session",
         "after_expiration": null,
-        "configuration": configuration.as_deref().unwrap_or("bpc_1SandboxConfiguration0000"),
+        "configuration": configuration.as_deref().unwrap_or(portal_settings::DEFAULT),
         "created": because.at,
         "customer": customer,
         "customer_account": null,

@@ -15,7 +15,7 @@ use super::{
     error::ApiError,
     events, gate, invoice_payments,
     invoices::{self, items},
-    money, pages, payment_intents, payment_methods, portal, portal_sessions,
+    money, pages, payment_intents, payment_methods, portal, portal_sessions, portal_settings,
     prices::{self, plans},
     products::{self, features},
     setup_intents,
@@ -69,6 +69,10 @@ fn people() -> Router<Shared> {
             get(entitlements::all),
         )
         .route("/v1/billing_portal/sessions", post(portal_sessions::create))
+        .route(
+            "/v1/billing_portal/configurations",
+            get(portal_settings::all),
+        )
 }
 
 fn catalog() -> Router<Shared> {

@@ -69,6 +69,8 @@ pub struct State {
     pub keys: Keys,
     #[serde(skip)]
     pub rate: Rate,
+    #[serde(skip)]
+    pub portal_is_unsaved: bool,
 }
 
 /// Where signed events go: all of them.

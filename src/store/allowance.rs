@@ -37,6 +37,23 @@ pub async fn take(tx: &mut Tx, name: &str, now: i64, rate: Rate) -> Result<bool>
     Ok(taken.is_some())
 }
 
+/// Gives an allowance another name, if none has that yet.
+pub async fn rename(tx: &mut Tx, old: &str, new: &str) -> Result<()> {
+    const SQL: &str = "UPDATE allowance SET name = $2 WHERE name = $1
+        AND NOT EXISTS (SELECT 1 FROM allowance WHERE name = $2)";
+    on!(tx, connection => sqlx::query(SQL).bind(old).bind(new).execute(connection).await.map(drop))
+}
+
+/// The millisecond from which on there is one again, after one was refused.
+pub async fn free_at(tx: &mut Tx, name: &str, rate: Rate) -> Result<Option<i64>> {
+    const SQL: &str = "SELECT full_at FROM allowance WHERE name = $1";
+    let full_at: Option<i64> = on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(name)
+        .fetch_optional(connection)
+        .await)?;
+    Ok(full_at.map(|full_at| full_at - (rate.burst - 1) * rate.pause))
+}
+
 /// Forgets the allowances that are whole again, at most so many: a missing row says the same. Returns
 /// how many there were.
 pub async fn purge(tx: &mut Tx, now: i64, most: i64) -> Result<u64> {

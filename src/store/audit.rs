@@ -3,9 +3,10 @@
 use sqlx::AssertSqlSafe;
 
 use super::{Result, Tx, on};
+use crate::mask::shows;
 
 /// A row of `audit`. [`crate::domain::audit`] makes them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct Entry {
     /// Unix seconds.
     pub at: i64,
@@ -21,6 +22,8 @@ pub struct Entry {
     /// Of entries with the same value here only the first is written.
     pub once: Option<String>,
 }
+
+shows!(Entry: at, what, session, detail, once);
 
 pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
     const SQL: &str = "INSERT INTO audit (at, what, who, shown, client, session, detail, once)
@@ -40,13 +43,15 @@ pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
 }
 
 /// Which entries are listed. What is `None` does not matter.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     pub what: Option<String>,
     pub who: Option<String>,
     /// Of this unix second or later.
     pub since: Option<i64>,
 }
+
+shows!(Filter: what, since);
 
 /// The newest entries that pass, at most so many.
 pub async fn list(tx: &mut Tx, filter: &Filter, most: i64) -> Result<Vec<Entry>> {

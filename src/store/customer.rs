@@ -70,6 +70,13 @@ pub async fn exists(tx: &mut Tx, email: &str, livemode: bool) -> Result<bool> {
     Ok(found.is_some())
 }
 
+/// The ids of all customers under an address, whatever their mode.
+pub async fn ids_of_address(tx: &mut Tx, email: &str) -> Result<Vec<String>> {
+    const SQL: &str = "SELECT id FROM customer
+        WHERE email_normalised = $1 AND deleted_at IS NULL ORDER BY id";
+    on!(tx, connection => sqlx::query_scalar(SQL).bind(email).fetch_all(connection).await)
+}
+
 /// The normalised addresses of these customers.
 pub async fn addresses(tx: &mut Tx, ids: &[&str]) -> Result<Vec<String>> {
     Ok(super::row::find_all::<Customer>(tx, ids)

@@ -7,9 +7,10 @@ use super::{
     many::{self, Cell, Table},
     on,
 };
+use crate::mask::shows;
 
 /// A row of `event`. Times are unix seconds.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Event {
     pub id: String,
     pub r#type: String,
@@ -33,6 +34,11 @@ pub struct Event {
     /// The body as it was signed; empty once its time is over.
     pub payload: String,
 }
+
+shows!(
+    Event: id, r#type, object_id, customer_id, created, livemode, state, attempts, received_at,
+    processed_at, due_at, tried_since
+);
 
 /// Those that are written when an event comes in.
 const COLUMNS: &[&str] = &[
@@ -148,26 +154,36 @@ pub async fn finish(tx: &mut Tx, ids: &[&str], state: &str, now: i64) -> Result<
     Ok(())
 }
 
-/// Records a try that failed: with `due_at` there is another, without none.
-pub async fn fail(tx: &mut Tx, id: &str, error: &str, due_at: Option<i64>) -> Result<()> {
-    const SQL: &str = "UPDATE event SET state = $2, error = $3, due_at = $4 WHERE id = $1";
+/// Records a try that failed: with `due_at` there is another, without none. What was not finished by
+/// the end of its lease `until` may be another's by now, who has the last word.
+pub async fn fail(
+    tx: &mut Tx,
+    id: &str,
+    until: Option<i64>,
+    error: &str,
+    due_at: Option<i64>,
+) -> Result<()> {
+    const SQL: &str = "UPDATE event SET state = $2, error = $3, due_at = $4
+        WHERE id = $1 AND due_at = $5";
     let state = if due_at.is_some() { "failed" } else { "dead" };
     on!(tx, connection => { sqlx::query(SQL)
         .bind(id)
         .bind(state)
         .bind(error)
         .bind(due_at)
+        .bind(until)
         .execute(connection)
         .await?; });
     Ok(())
 }
 
-/// Records that a try that needed Stripe is to be made again at `due_at`, and does not count it.
+/// Records that a try that needed Stripe is to be made again at `due_at`, and does not count it. What is
+/// not due any more stays so.
 pub async fn postpone(tx: &mut Tx, ids: &[&str], due_at: i64) -> Result<()> {
     many::change(tx, ids, [due_at.into()], |among, [due_at]| {
         format!(
             "UPDATE event SET due_at = {due_at}, attempts = attempts - 1
-             WHERE attempts > 0 AND id {among}"
+             WHERE attempts > 0 AND due_at IS NOT NULL AND id {among}"
         )
     })
     .await?;
@@ -252,6 +268,19 @@ pub async fn list(tx: &mut Tx, filter: &Filter, most: i64) -> Result<Vec<Event>>
         .bind(most)
         .fetch_all(connection)
         .await)
+}
+
+/// Ids of failed and dead events after this one, in their order, at most so many, each with whether it
+/// still has its payload.
+pub async fn failed_after(tx: &mut Tx, after: &str, most: i64) -> Result<Vec<(String, bool)>> {
+    const SQL: &str = "SELECT id, CASE WHEN payload = '' THEN 0 ELSE 1 END FROM event
+        WHERE id > $1 AND state IN ('failed', 'dead') ORDER BY id LIMIT $2";
+    let rows: Vec<(String, i32)> = on!(tx, connection => sqlx::query_as(SQL)
+        .bind(after)
+        .bind(most)
+        .fetch_all(connection)
+        .await?);
+    Ok(rows.into_iter().map(|(id, has)| (id, has == 1)).collect())
 }
 
 /// How many events are in each state.

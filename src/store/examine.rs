@@ -1,6 +1,9 @@
 //! What can be asked of a database without changing it, for `billhook doctor`.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use futures::FutureExt;
 use sqlx::migrate::Migrator;
@@ -66,15 +69,39 @@ pub async fn rehearse(store: &Store, now: i64) -> Result<()> {
     }
 }
 
-/// The first thing that SQLite finds wrong with its file. Postgres looks after its own.
-pub async fn damage(store: &Store) -> Result<Option<String>> {
+/// What is known of a database's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    Whole,
+    Damaged,
+    /// There was no time to read it to its end. Nothing was wrong until then.
+    WholeSoFar,
+}
+
+/// Whether SQLite finds something wrong with its file, for which it reads all of it, but not for
+/// longer than that. Postgres looks after its own.
+pub async fn health(store: &Store, patience: Duration) -> Result<Health> {
+    /// Steps between two looks at the time.
+    const STEPS: i32 = 1000;
     let Store::Sqlite { readers, .. } = store else {
-        return Ok(None);
+        return Ok(Health::Whole);
     };
-    let said: String = sqlx::query_scalar("PRAGMA quick_check(1)")
-        .fetch_one(readers)
-        .await?;
-    Ok(Some(said).filter(|said| said != "ok"))
+    let mut connection = readers.acquire().await?;
+    let end = Instant::now() + patience;
+    connection
+        .lock_handle()
+        .await?
+        .set_progress_handler(STEPS, move || Instant::now() < end);
+    let said: Result<String> = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(&mut *connection)
+        .await;
+    connection.lock_handle().await?.remove_progress_handler();
+    match said {
+        Ok(said) if said == "ok" => Ok(Health::Whole),
+        Ok(_) => Ok(Health::Damaged),
+        Err(_) if Instant::now() >= end => Ok(Health::WholeSoFar),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether the role that row-level security needs is there, or can be made. SQLite needs none.

@@ -7,10 +7,20 @@ use sqlx::{AssertSqlSafe, FromRow, postgres::PgRow, sqlite::SqliteRow};
 use super::{Result, Tx};
 
 /// One value. There are no other types than these two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Cell<'a> {
     Text(Option<&'a str>),
     Number(Option<i64>),
+}
+
+impl std::fmt::Debug for Cell<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A text may be anybody's name.
+        match self {
+            Cell::Text(text) => write!(f, "Text({:?})", text.map(|_| "…")),
+            Cell::Number(number) => write!(f, "Number({number:?})"),
+        }
+    }
 }
 
 impl<'a> From<&'a String> for Cell<'a> {

@@ -9,8 +9,10 @@
 pub mod allowance;
 pub mod audit;
 pub mod customer;
+pub mod erased;
 pub mod event;
 pub mod examine;
+pub mod file;
 pub mod many;
 pub mod mirror;
 pub mod outbox;
@@ -26,6 +28,7 @@ use futures::{FutureExt, future::BoxFuture};
 use sqlx::{
     ConnectOptions, Connection, Executor, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool,
     error::DatabaseError,
+    migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{
         SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
@@ -85,6 +88,10 @@ const UNTRIED: Duration = Duration::from_secs(1);
 /// is gone, nothing else may tell.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often, and how long apart, another process is waited for that changes the tables.
+const MIGRATION_TRIES: usize = 10;
+const MIGRATION_PAUSE: Duration = Duration::from_millis(200);
+
 /// The database. Clones share their connections.
 #[derive(Clone, Debug)]
 pub enum Store {
@@ -131,6 +138,9 @@ impl Store {
         } else {
             Store::open(url).await?
         };
+        if let Store::Sqlite { writer, .. } = &store {
+            file::check(writer, &promised()).await?;
+        }
         store.migrate().await?;
         Ok(store)
     }
@@ -146,7 +156,8 @@ impl Store {
             const SETTINGS: &str = "SET lock_timeout = '4s';
                 SET idle_in_transaction_session_timeout = '30s';
                 SET enable_seqscan = off; SET jit = off";
-            let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
+            let options = PgConnectOptions::from_str(url).map_err(unreadable)?;
+            let options = options.disable_statement_logging();
             let pool = PgPoolOptions::new()
                 .after_connect(|connection, _| {
                     async move { connection.execute(SETTINGS).await.map(drop) }.boxed()
@@ -192,7 +203,20 @@ impl Store {
 
     async fn migrate(&self) -> Result<()> {
         match self {
-            Store::Sqlite { writer, .. } => sqlx::migrate!("migrations/sqlite").run(writer).await?,
+            Store::Sqlite { writer, .. } => {
+                let migrator = sqlx::migrate!("migrations/sqlite");
+                // Unlike with Postgres, sqlx has no lock here: of two processes that start at once one
+                // fails, and then finds done what it wanted to do.
+                for _ in 0..MIGRATION_TRIES {
+                    match migrator.run(writer).await {
+                        Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) => {
+                            tokio::time::sleep(MIGRATION_PAUSE).await;
+                        }
+                        done => return Ok(done?),
+                    }
+                }
+                migrator.run(writer).await?;
+            }
             Store::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await?,
         }
         Ok(())
@@ -299,6 +323,23 @@ impl Tx {
         }
     }
 
+    /// The database's clock, in unix seconds: one for all processes, whatever their machines' show.
+    /// SQLite's is the machine's.
+    pub async fn clock(&mut self) -> Result<i64> {
+        match self {
+            Tx::Sqlite(tx) => {
+                const SQL: &str = "SELECT unixepoch()";
+                sqlx::query_scalar(SQL).fetch_one(&mut **tx).await
+            }
+            // Not the time at which the transaction began: it may have waited for a lock.
+            Tx::Postgres(tx) => {
+                const SQL: &str =
+                    "SELECT CAST(FLOOR(EXTRACT(EPOCH FROM clock_timestamp())) AS BIGINT)";
+                sqlx::query_scalar(SQL).fetch_one(&mut **tx).await
+            }
+        }
+    }
+
     /// Keeps other processes from writing these objects until this transaction ends. Only Postgres
     /// needs it: SQLite has one writer. They are locked in one order by everybody, so that two
     /// transactions cannot wait for each other.
@@ -316,10 +357,9 @@ impl Tx {
 /// Durable as an acknowledgement demands: with WAL, FULL syncs at every commit, so that an event
 /// answered 200 survives a power loss.
 fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
-    let synchronous = if teeth::bites(Tooth::SynchronousOff) {
-        SqliteSynchronous::Off
-    } else {
-        SqliteSynchronous::Full
+    let synchronous = match is_full() {
+        true => SqliteSynchronous::Full,
+        false => SqliteSynchronous::Off,
     };
     Ok(usual_options(url)?
         .create_if_missing(true)
@@ -327,9 +367,24 @@ fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
         .synchronous(synchronous))
 }
 
+fn is_full() -> bool {
+    !teeth::bites(Tooth::SynchronousOff)
+}
+
+/// What SQLite has to say of a connection that was made with [`sqlite_options`].
+fn promised() -> [(&'static str, &'static str); 4] {
+    [
+        ("journal_mode", "wal"),
+        ("synchronous", if is_full() { "2" } else { "0" }),
+        ("foreign_keys", "1"),
+        ("busy_timeout", "5000"),
+    ]
+}
+
 /// What holds for a connection alone.
 fn usual_options(url: &str) -> Result<SqliteConnectOptions> {
-    Ok(SqliteConnectOptions::from_str(url)?
+    Ok(SqliteConnectOptions::from_str(url)
+        .map_err(unreadable)?
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
         .pragma("journal_size_limit", "67108864")
@@ -352,6 +407,11 @@ async fn is_over(connection: &mut SqliteConnection) -> Result<bool> {
     // It answers after the roll-back that waits, if one does.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
+}
+
+/// Its own words repeat what was not understood, which may be a password.
+fn unreadable(_: Error) -> Error {
+    Error::Configuration("DATABASE_URL cannot be read".into())
 }
 
 async fn detached<T: Send + 'static>(

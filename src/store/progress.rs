@@ -1,5 +1,7 @@
 //! How far import and sweep have come.
 
+use sqlx::AssertSqlSafe;
+
 use super::{Result, Tx, on};
 
 /// What was last kept under the name.
@@ -38,34 +40,45 @@ pub async fn forget(tx: &mut Tx, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Makes the name the holder's for a while, or for a while more; `false` while it is another's, who
-/// has not let go and has said so since `lost`.
-pub async fn claim(tx: &mut Tx, name: &str, holder: &str, now: i64, lost: i64) -> Result<bool> {
-    const SQL: &str = "INSERT INTO progress (name, value, changed_at) VALUES ($1, $2, $3)
+/// Makes the name the holder's; `false` while it is another's, who has not let go and has signed in
+/// the last `lost` seconds. Whoever claims and signs does so from a machine of its own, so the
+/// database's clock counts and none of theirs.
+pub async fn claim(tx: &mut Tx, name: &str, holder: &str, lost: i64) -> Result<bool> {
+    const SQL: &str = "INSERT INTO progress (name, value, changed_at) VALUES ($1, $2, {now})
         ON CONFLICT (name) DO UPDATE SET value = excluded.value, changed_at = excluded.changed_at
-        WHERE progress.value = excluded.value OR progress.changed_at <= $4
+        WHERE progress.changed_at <= excluded.changed_at - $3
         RETURNING changed_at";
-    let claimed: Option<i64> = on!(tx, connection => sqlx::query_scalar(SQL)
+    let sql = by_its_clock(tx, SQL);
+    let claimed: Option<i64> = on!(tx, connection => sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(name)
         .bind(holder)
-        .bind(now)
         .bind(lost)
         .fetch_optional(connection)
         .await?);
     Ok(claimed.is_some())
 }
 
-/// Keeps the name the holder's for a while more, if it still is.
-pub async fn sign(tx: &mut Tx, name: &str, holder: &str, now: i64) -> Result<bool> {
-    const SQL: &str = "UPDATE progress SET changed_at = $3 WHERE name = $1 AND value = $2";
-    Ok(on!(tx, connection => sqlx::query(SQL)
+/// Says that the name is still held by the holder, if it is.
+pub async fn sign(tx: &mut Tx, name: &str, holder: &str) -> Result<bool> {
+    const SQL: &str = "UPDATE progress SET changed_at = {now} WHERE name = $1 AND value = $2";
+    let sql = by_its_clock(tx, SQL);
+    Ok(on!(tx, connection => sqlx::query(AssertSqlSafe(sql))
         .bind(name)
         .bind(holder)
-        .bind(now)
         .execute(connection)
         .await?
         .rows_affected())
         > 0)
+}
+
+/// The statement with the database's own time in it.
+fn by_its_clock(tx: &Tx, sql: &str) -> String {
+    let now = match tx {
+        Tx::Sqlite(_) => "unixepoch()",
+        // The time of a transaction is that of its first statement, which may have waited for a lock.
+        Tx::Postgres(_) => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT)",
+    };
+    sql.replace("{now}", now)
 }
 
 /// Gives the name back, if it is still the holder's.

@@ -47,7 +47,7 @@ macro_rules! rows {
         }
     )+) => { $(
         $(#[$about])*
-        #[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+        #[derive(Clone, Default, PartialEq, Eq, sqlx::FromRow)]
         pub struct $name {
             pub id: String,
             $($(#[$field_about])* pub $field: $type,)*
@@ -57,6 +57,8 @@ macro_rules! rows {
             /// Set on a tombstone.
             pub deleted_at: Option<i64>,
         }
+
+        $crate::mask::shows!($name: id, livemode, stripe_at, deleted_at);
 
         impl $crate::store::row::Row for $name {
             const TABLE: &'static str = $table;

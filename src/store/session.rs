@@ -5,16 +5,19 @@ use super::{
     many::{self, Cell},
     on,
 };
+use crate::mask::shows;
 
 /// Who this request is: a verified address with a live session. There is no other way to make one
 /// than [`principal`], which reads the session, so a function that takes a `Principal` cannot be
 /// called for somebody who is not signed in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Principal {
     email: String,
     session: String,
     livemode: bool,
 }
+
+shows!(Principal: session, livemode);
 
 impl Principal {
     /// The verified address, normalised.
@@ -33,7 +36,7 @@ impl Principal {
 }
 
 /// A row of `session`. Times are unix seconds.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Session {
     pub id: String,
     pub email: String,
@@ -52,6 +55,11 @@ pub struct Session {
     /// The browser in words, or nothing.
     pub browser: String,
 }
+
+shows!(
+    Session: id, generation, parent_generation, seen_generation, rotated_at, active_at, created_at,
+    ended_at, browser
+);
 
 /// Sessions live that began after the one time and were used after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

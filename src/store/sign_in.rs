@@ -1,9 +1,10 @@
 //! Attempts to prove an inbox. Rows hold hashes only: nothing in a stolen database signs in.
 
 use super::{Result, Tx, on};
+use crate::mask::shows;
 
 /// A row of `sign_in`. Hashes are hex, times unix seconds.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct SignIn {
     pub id: String,
     /// Normalised.
@@ -23,6 +24,8 @@ pub struct SignIn {
     /// SHA-256 of the device, where the browser that asked had signed in with this address before.
     pub device: Option<String>,
 }
+
+shows!(SignIn: id, attempts, created_at, expires_at, used_at);
 
 /// How many sign-ins can still be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -135,6 +138,17 @@ pub async fn newest_of_browser(
         .await)
 }
 
+/// The addresses that a browser asked for in sign-ins that have not expired.
+pub async fn addresses(tx: &mut Tx, browser_hash: &str, now: i64) -> Result<Vec<String>> {
+    const SQL: &str =
+        "SELECT DISTINCT email FROM sign_in WHERE browser_hash = $1 AND expires_at > $2";
+    on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(browser_hash)
+        .bind(now)
+        .fetch_all(connection)
+        .await)
+}
+
 /// Counts one try of a code against every live sign-in of a browser, and returns those that had a
 /// try left. Callers commit this before they compare, so that no failure gives the try back.
 pub async fn count_try(
@@ -174,7 +188,8 @@ pub async fn consume(
 
 /// Ends every live sign-in of an address: once one has worked, the other mails are waste paper.
 pub async fn end_all(tx: &mut Tx, email: &str, now: i64) -> Result<()> {
-    const SQL: &str = "UPDATE sign_in SET used_at = $2 WHERE email = $1 AND used_at IS NULL";
+    const SQL: &str = "UPDATE sign_in SET used_at = $2
+        WHERE email = $1 AND used_at IS NULL AND expires_at > $2";
     on!(tx, connection => sqlx::query(SQL).bind(email).bind(now).execute(connection).await.map(drop))
 }
 

@@ -25,15 +25,13 @@ const PAUSE: Duration = Duration::from_millis(250);
 const WORTH_A_TRY: Duration = Duration::from_secs(2);
 
 impl Client {
-    /// Waits for the turn of so many calls, which are then to be made side by side. What fails in the
-    /// background keeps nobody from the portal; what Stripe or a proxy asked for does.
-    pub async fn admit(&self, calls: NonZeroU32) -> Result<(), Error> {
-        if self
-            .pace
-            .asked_rest()
-            .or_else(|| self.clicks.rest())
-            .is_some()
-        {
+    /// Waits for the turn of so many calls for a customer, which are then to be made side by side. What
+    /// fails in the background keeps nobody from the portal; what Stripe or a proxy asked for does.
+    pub async fn admit(&self, customer: &str, calls: NonZeroU32) -> Result<(), Error> {
+        let is_resting = self.pace.asked_rest().is_some()
+            || self.clicks.rest(customer).is_some()
+            || self.looks.rest(customer).is_some();
+        if is_resting {
             return Err(Error::Resting);
         }
         tokio::time::timeout(LONGEST_QUEUE, self.pace.turns(calls))
@@ -41,34 +39,44 @@ impl Client {
             .map_err(|_| Error::Busy)
     }
 
-    /// Reads an object for somebody who waits. Its first try is to be admitted before.
-    pub async fn read_by(&self, path: &str, deadline: Instant) -> Result<Answer, Error> {
+    /// Reads an object for the customer who waits. Its first try is to be admitted before.
+    pub async fn read_by(
+        &self,
+        path: &str,
+        customer: &str,
+        deadline: Instant,
+    ) -> Result<Answer, Error> {
         let url = self.base.join(path).map_err(|_| Error::Unreadable)?;
-        self.twice(deadline, |_| self.http.get(url.clone())).await
+        let get = |_: &str| self.http.get(url.clone());
+        let result = self.twice(customer, deadline, get).await;
+        self.looks
+            .note(customer, !result.as_ref().is_err_and(Error::is_passing));
+        result
     }
 
-    /// Makes something for somebody who waits. Its first try is to be admitted before.
+    /// Makes something for the customer who waits. Its first try is to be admitted before.
     pub(super) async fn post_by(
         &self,
         path: &str,
         form: &[(&str, &str)],
+        customer: &str,
         deadline: Instant,
     ) -> Result<Value, Error> {
         let url = self.base.join(path).map_err(|_| Error::Unreadable)?;
         let result = self
-            .twice(deadline, |key| {
+            .twice(customer, deadline, |key| {
                 let request = self.http.post(url.clone()).form(form);
                 request.header("Idempotency-Key", key)
             })
             .await;
-        // Counted apart from the reads: where those still succeed they would hide it.
         self.clicks
-            .note(!result.as_ref().is_err_and(Error::is_passing));
+            .note(customer, !result.as_ref().is_err_and(Error::is_passing));
         result.map(|answer| answer.body)
     }
 
     async fn twice(
         &self,
+        customer: &str,
         deadline: Instant,
         request: impl Fn(&str) -> RequestBuilder,
     ) -> Result<Answer, Error> {
@@ -88,7 +96,7 @@ impl Client {
             result => return result,
         }
         tokio::time::sleep(pause).await;
-        tokio::time::timeout(left(), self.admit(NonZeroU32::MIN))
+        tokio::time::timeout(left(), self.admit(customer, NonZeroU32::MIN))
             .await
             .map_err(|_| Error::Busy)??;
         once(&key).await

@@ -2,7 +2,6 @@
 //! time, and says what went wrong without any secret in it.
 
 use std::{
-    fmt,
     num::NonZeroU32,
     sync::Arc,
     time::{Duration, Instant},
@@ -13,10 +12,11 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    pace::{self, Circuit, Pace},
+    clicks::Clicks,
+    pace::{self, Pace},
     words,
 };
-use crate::{config::Secret, model::Flow};
+use crate::{config::Secret, mask::shows, model::Flow};
 
 /// The version of the API that requests and answers are in.
 pub const API_VERSION: &str = "2026-10-28.endive";
@@ -32,13 +32,16 @@ pub struct Client {
     portal_hosts: Vec<String>,
     pub(super) pace: Arc<Pace>,
     /// Of the calls that make something for somebody who waits.
-    pub(super) clicks: Arc<Circuit>,
+    pub(super) clicks: Arc<Clicks>,
+    /// Of those that read something for them: where one of the two kinds still succeeds, that is not to
+    /// hide the other.
+    pub(super) looks: Arc<Clicks>,
 }
 
 /// Where a portal session is. Whoever has it is the customer, so it goes into one redirect and
-/// nowhere else; its `Debug` shows nothing.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PortalUrl(Url);
+/// nowhere else.
+#[derive(Clone, Debug)]
+pub struct PortalUrl(Secret);
 
 /// Why a call failed. Safe to log.
 #[derive(Debug, thiserror::Error)]
@@ -81,13 +84,19 @@ impl Client {
             portal_hosts,
             pace: Arc::new(Pace::new(pace::USUAL)),
             clicks: Arc::default(),
+            looks: Arc::default(),
         })
     }
 
     /// The same client with a limit of its own.
     pub fn at_rate(&self, per_second: NonZeroU32) -> Client {
+        self.with(Pace::new(per_second))
+    }
+
+    /// The same client with a pace of its own.
+    pub fn with(&self, pace: Pace) -> Client {
         Client {
-            pace: Arc::new(Pace::new(per_second)),
+            pace: Arc::new(pace),
             ..self.clone()
         }
     }
@@ -126,7 +135,7 @@ impl Client {
             form.extend(subscription.map(|(name, id)| (name, id.as_str())));
         }
         let session = self
-            .post_by("v1/billing_portal/sessions", &form, deadline)
+            .post_by("v1/billing_portal/sessions", &form, customer, deadline)
             .await?;
         let url = session
             .get("url")
@@ -160,7 +169,7 @@ impl Client {
             .stand_in()
             .is_some_and(|base| base.origin() == url.origin());
         if plain && (at_stripe || at_stand_in) {
-            Ok(PortalUrl(url))
+            Ok(PortalUrl(Secret::new(url)))
         } else {
             Err(Error::PortalNotAllowed(format!(
                 "{}://{host}",
@@ -240,13 +249,15 @@ impl Client {
 }
 
 /// What Stripe answered.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Answer {
     pub body: Value,
     /// A Stripe second that was over when it was asked for, by the answer's `Date` and how long it
     /// took: the body holds everything that happened before that second's end. 0 where Stripe gave no date.
     pub as_of: i64,
 }
+
+shows!(Answer: as_of);
 
 impl Error {
     /// Whether the same request may do better later.
@@ -293,13 +304,7 @@ impl Error {
 impl PortalUrl {
     /// For the `Location` of the redirect.
     pub fn expose(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl fmt::Debug for PortalUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PortalUrl([redacted])")
+        self.0.expose()
     }
 }
 

@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::json::{flag, id, number, text};
+use crate::mask::shows;
 
 /// A snapshot or thin event. `created` is in unix seconds, 0 where it cannot be read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Event {
     pub id: String,
     pub r#type: String,
@@ -24,6 +25,8 @@ pub struct Event {
     /// The body as it was signed.
     pub payload: String,
 }
+
+shows!(Event: id, r#type, created, livemode, account, api_version, object_id);
 
 /// A body with a good signature that is no event.
 #[derive(Debug, thiserror::Error)]

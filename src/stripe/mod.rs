@@ -2,10 +2,11 @@
 //! read, and the few calls that are made. Knows nothing of the database.
 
 pub mod click;
+mod clicks;
 pub mod client;
 pub mod event;
 pub mod json;
-mod pace;
+pub mod pace;
 pub mod read;
 pub mod signature;
 pub mod words;

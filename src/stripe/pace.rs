@@ -3,7 +3,7 @@
 
 use std::{
     num::NonZeroU32,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,8 +13,8 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 /// of an account's programs together (<https://docs.stripe.com/rate-limits>).
 pub const USUAL: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// Failures in a row after which Stripe is left alone for a while.
-const TOO_MANY: u32 = 5;
-const REST: Duration = Duration::from_secs(30);
+pub(super) const TOO_MANY: usize = 5;
+pub(super) const REST: Duration = Duration::from_secs(30);
 /// Whoever asks to be left alone longer than that is asked again all the same.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// A click makes two calls side by side. More at once would be more than the limit in a second.
@@ -31,17 +31,26 @@ pub struct Pace {
 }
 
 /// Opens after failures in a row, for a while.
-#[derive(Debug, Default)]
-pub struct Circuit(Mutex<Failures>);
+#[derive(Debug)]
+struct Circuit {
+    failures: Mutex<Failures>,
+    /// How long that is.
+    rest: Duration,
+}
 
 #[derive(Debug, Default)]
 struct Failures {
-    in_a_row: u32,
+    in_a_row: usize,
     resting_until: Option<Instant>,
 }
 
 impl Pace {
     pub fn new(per_second: NonZeroU32) -> Pace {
+        Pace::resting(per_second, REST)
+    }
+
+    /// One that leaves Stripe alone for so long after failures in a row.
+    pub fn resting(per_second: NonZeroU32, rest: Duration) -> Pace {
         // What may go at once goes beside the steady rate, and both together are to be the limit. Of a
         // small rate, which is asked for by hand, nothing is taken.
         let steady = match per_second.get() {
@@ -52,7 +61,10 @@ impl Pace {
         Pace {
             limiter: RateLimiter::direct(Quota::per_second(steady).allow_burst(AT_ONCE)),
             next: tokio::sync::Mutex::default(),
-            circuit: Circuit::default(),
+            circuit: Circuit {
+                rest,
+                ..Circuit::default()
+            },
             asked_until: Mutex::default(),
         }
     }
@@ -99,10 +111,19 @@ impl Pace {
     }
 }
 
+impl Default for Circuit {
+    fn default() -> Circuit {
+        Circuit {
+            failures: Mutex::default(),
+            rest: REST,
+        }
+    }
+}
+
 impl Circuit {
     /// How long Stripe is to be left alone from now.
-    pub fn rest(&self) -> Option<Duration> {
-        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn rest(&self) -> Option<Duration> {
+        let failures = self.lock();
         let left = failures
             .resting_until?
             .saturating_duration_since(Instant::now());
@@ -110,8 +131,8 @@ impl Circuit {
     }
 
     /// Notes whether Stripe answered as it should.
-    pub fn note(&self, answered: bool) {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn note(&self, answered: bool) {
+        let mut failures = self.lock();
         if answered {
             *failures = Failures::default();
             return;
@@ -119,12 +140,16 @@ impl Circuit {
         failures.in_a_row += 1;
         if failures.in_a_row >= TOO_MANY {
             failures.in_a_row = 0;
-            failures.resting_until = Some(Instant::now() + REST);
+            failures.resting_until = Some(Instant::now() + self.rest);
             tracing::error!(
-                seconds = REST.as_secs(),
+                seconds = self.rest.as_secs(),
                 "Stripe fails again and again, and is left alone for a while"
             );
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

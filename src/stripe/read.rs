@@ -9,6 +9,7 @@ use super::{
     client::{Answer, Error},
     json::{flag, text},
 };
+use crate::mask::shows;
 
 /// The most that Stripe gives at once.
 const PAGE: &str = "100";
@@ -17,13 +18,15 @@ const TRIES: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// One page of a list, newest first.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Page {
     pub objects: Vec<Value>,
     pub has_more: bool,
     /// See [`Answer::as_of`].
     pub as_of: i64,
 }
+
+shows!(Page: has_more, as_of);
 
 impl Client {
     /// The object at a path such as `v1/customers/cus_1`.

@@ -1,33 +1,10 @@
 //! What Stripe says when it refuses, made fit for logs and rows. It names parts of the key and the
 //! addresses of customers.
 
-/// What stands in front of a secret.
-const SECRETS: [&str; 5] = ["sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"];
+pub use crate::mask::masked;
+
 /// What stands in front of the name of a right.
 const RIGHT: &str = "rak_";
-
-/// The same without keys and e-mail addresses.
-pub fn masked(text: &str) -> String {
-    text.split_inclusive(ends_word)
-        .map(|piece| {
-            let word = piece.strip_suffix(ends_word).unwrap_or(piece);
-            let end = &piece[word.len()..];
-            let mask = if SECRETS.iter().any(|prefix| word.contains(prefix)) {
-                "[key]"
-            } else if word.contains('@') || word.contains("%40") {
-                "[address]"
-            } else {
-                word
-            };
-            [mask, end].concat()
-        })
-        .collect()
-}
-
-/// Quotes do not: an address may hold them.
-fn ends_word(character: char) -> bool {
-    character.is_whitespace() || "<>()[]{},;:\"".contains(character)
-}
 
 /// The rights that a key has not, by the names that Stripe gives them in a refusal: *Having the
 /// 'rak_customer_read' permission would allow this request to continue.*

@@ -124,7 +124,7 @@ async fn checklist_69_what_people_did_is_in_the_log(engine: Engine) {
     assert!(sessions[0].is_string() && sessions[0] == sessions[1]);
     assert!(all[2]["detail"].is_string(), "which sign-in it was");
     assert_eq!(all[2]["detail"], all[3]["detail"]);
-    for entry in &all[1..] {
+    for entry in &all {
         assert_eq!(entry["client"], browser.client, "{entry}");
     }
     let asked = entries(&app, &["--what", "asked"]).await;
@@ -159,6 +159,7 @@ async fn checklist_69_portals_copies_and_devices_are_in_the_log(engine: Engine) 
     ada.get("/billing").await;
     app.clock.advance(60);
     assert_redirect(&thief.get("/billing").await, "/");
+    let clients = [&ada.client, &thief.client, &again.client].map(String::clone);
     assert_redirect(&again.post("/api/sign_out_everywhere", &[]).await, "/");
 
     let of_ada = eventually(|| async {
@@ -181,6 +182,15 @@ async fn checklist_69_portals_copies_and_devices_are_in_the_log(engine: Engine) 
     assert_eq!(find("portal-opened")["detail"], mine);
     assert_eq!(find("portal-opened")["session"], find("reuse")["session"]);
     assert_eq!(find("signed-out")["detail"], "everywhere");
+    let [of_ada, of_thief, of_again] = clients;
+    for (what, client) in [
+        ("portal-refused", &of_ada),
+        ("portal-opened", &of_ada),
+        ("reuse", &of_thief),
+        ("signed-out", &of_again),
+    ] {
+        assert_eq!(find(what)["client"], *client, "{what}");
+    }
 }
 
 async fn checklist_69_what_the_operator_did_is_in_the_log(engine: Engine) {
@@ -221,4 +231,21 @@ async fn checklist_69_what_strangers_can_repeat_is_written_once(engine: Engine) 
     let failed = eventually(failed).await;
     assert_eq!(failed.len(), 1);
     assert_eq!(failed[0]["shown"], "m…y@example.com");
+
+    // Nobody fills the disk by asking. Another client, another address and another hour are written.
+    app.clock.advance(3600 - app.clock.now() % 3600);
+    for _ in 0..4 {
+        let form = [("email", "mallory@example.com")];
+        attacker.post("/api/ask_link", &form).await;
+    }
+    let form = [("email", "other@example.com")];
+    attacker.post("/api/ask_link", &form).await;
+    let asked = || async { entries(&app, &["--what", "asked"]).await.len() };
+    assert_eq!(asked().await, 1 + 2);
+    let form = [("email", "mallory@example.com")];
+    app.browser().post("/api/ask_link", &form).await;
+    assert_eq!(asked().await, 4);
+    app.clock.advance(3600);
+    attacker.post("/api/ask_link", &form).await;
+    assert_eq!(asked().await, 5);
 }

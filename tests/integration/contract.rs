@@ -6,9 +6,10 @@ use billhook::store::{
     allowance::Rate,
     audit, customer,
     customer::Customer,
-    event,
+    erased, event,
     event::Event,
-    examine,
+    examine::{self, Health},
+    file,
     many::{self, Cell},
     mirror::{
         self, CheckoutSession, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
@@ -47,6 +48,7 @@ on_both_engines!(
     sign_ins_are_read_counted_and_used_once,
     the_oldest_sign_in_of_strangers_is_ended,
     allowances_come_back_evenly,
+    the_databases_clock_goes_on,
     sessions_rotate_and_end,
     the_audit_log_is_written_and_listed,
     what_has_had_its_time_is_purged,
@@ -54,6 +56,9 @@ on_both_engines!(
     a_principal_sees_and_ends_its_own_sessions,
     sessions_without_a_customer_are_ended,
     mails_are_claimed_by_one_and_retried,
+    what_is_erased_is_found_blanked_and_known,
+    what_is_an_addresss_own_is_counted_and_deleted,
+    a_database_in_use_is_copied,
     a_transaction_that_fails_leaves_nothing,
     reopening_keeps_everything,
 );
@@ -490,18 +495,27 @@ async fn progress_is_kept_by_name(engine: Engine) {
 
 async fn a_name_is_one_holders_until_it_is_given_back_or_lost(engine: Engine) {
     let store = open(engine).await;
-    let claim = |holder: &'static str, now: i64, lost: i64| {
+    let claim = |holder: &'static str| {
         let store = store.clone();
-        async move { run!(&store, tx => progress::claim(tx, "import", holder, now, lost)) }
+        async move { run!(&store, tx => progress::claim(tx, "import", holder, 60)) }
     };
-    assert!(claim("a", 100, 40).await);
-    assert!(claim("a", 110, 50).await, "a while more");
-    assert!(run!(&store, tx => progress::sign(tx, "import", "a", 110)));
-    assert!(!run!(&store, tx => progress::sign(tx, "import", "b", 111)));
-    assert!(!claim("b", 120, 60).await);
-    assert!(!claim("b", 169, 109).await);
-    assert!(claim("b", 170, 110).await, "a is lost");
-    assert!(!claim("a", 171, 111).await);
+    // As if the last sign were so much older.
+    let age = async |seconds: i64| {
+        let sql = format!("UPDATE progress SET changed_at = changed_at - {seconds}");
+        crate::imports::execute(&store, sql).await;
+    };
+    assert!(claim("a").await);
+    assert!(!claim("a").await, "once is enough");
+    assert!(!claim("b").await);
+    age(30).await;
+    assert!(run!(&store, tx => progress::sign(tx, "import", "a")));
+    assert!(!run!(&store, tx => progress::sign(tx, "import", "b")));
+    // Seconds are whole, and go on meanwhile.
+    age(50).await;
+    assert!(!claim("b").await, "a has signed since");
+    age(10).await;
+    assert!(claim("b").await, "a is lost");
+    assert!(!claim("a").await);
     assert_eq!(
         run!(&store, tx => progress::get(tx, "import")).as_deref(),
         Some("b")
@@ -509,10 +523,10 @@ async fn a_name_is_one_holders_until_it_is_given_back_or_lost(engine: Engine) {
     assert!(!run!(&store, tx => progress::release(tx, "import", "a")));
     assert!(run!(&store, tx => progress::release(tx, "import", "b")));
     assert!(
-        !run!(&store, tx => progress::sign(tx, "import", "b", 172)),
+        !run!(&store, tx => progress::sign(tx, "import", "b")),
         "given back"
     );
-    assert!(claim("a", 171, 111).await);
+    assert!(claim("a").await);
 }
 
 async fn a_database_is_looked_at_without_a_change(engine: Engine) {
@@ -535,7 +549,20 @@ async fn a_database_is_looked_at_without_a_change(engine: Engine) {
     assert_eq!((made.missing, made.unknown), (0, 0));
     examine::rehearse(&store, 1).await.unwrap();
     assert_eq!(dump(&store, "progress").await, "");
-    assert_eq!(examine::damage(&store).await.unwrap(), None);
+    let patience = |seconds| std::time::Duration::from_secs(seconds);
+    let health = examine::health(&store, patience(20)).await.unwrap();
+    assert_eq!(health, Health::Whole);
+    if matches!(engine, Engine::Sqlite) {
+        // Of several megabytes.
+        let filler = "CREATE TABLE filler AS WITH RECURSIVE n(i) AS
+            (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+            SELECT i, HEX(RANDOMBLOB(100)) AS noise FROM n";
+        crate::imports::execute(&store, filler.to_owned()).await;
+        let health = examine::health(&store, patience(0)).await.unwrap();
+        assert_eq!(health, Health::WholeSoFar);
+        let health = examine::health(&store, patience(20)).await.unwrap();
+        assert_eq!(health, Health::Whole, "the same connection reads on");
+    }
     let newer =
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
         VALUES (9999, 'newer', true, '', 0)";
@@ -603,7 +630,14 @@ async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
         3,
         "whatever waits of the object: {hurried:?}"
     );
-    run!(&store, tx => event::fail(tx, "evt_1", "no answer", Some(32)));
+    // Whoever had it before the lease that ends at 85 has no say any more.
+    run!(&store, tx => event::fail(tx, "evt_1", Some(90), "too late", None));
+    run!(&store, tx => event::fail(tx, "evt_1", Some(85), "no answer", Some(32)));
+    let failed = |id: &str| (id.to_owned(), true);
+    assert_eq!(
+        run!(&store, tx => event::failed_after(tx, "", 1)),
+        [failed("evt_1")]
+    );
     let state = |id: &'static str| {
         let store = store.clone();
         async move {
@@ -623,7 +657,15 @@ async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
         state("evt_1").await,
         said("failed", Some("no answer"), Some(32), None)
     );
-    run!(&store, tx => event::fail(tx, "evt_1", "no answer", None));
+    run!(&store, tx => event::fail(tx, "evt_1", Some(32), "no answer", None));
+    assert_eq!(
+        run!(&store, tx => event::failed_after(tx, "", 9)),
+        [failed("evt_1"), failed("evt_2")]
+    );
+    assert_eq!(
+        run!(&store, tx => event::failed_after(tx, "evt_1", 9)),
+        [failed("evt_2")]
+    );
     assert_eq!(
         state("evt_1").await,
         said("dead", Some("no answer"), None, None)
@@ -953,6 +995,14 @@ async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
             "{email} {browser} {now} {most_tries} {just_now}"
         );
     }
+    for (browser, now, expected) in [
+        ("browser", 99, ["ada@example.com"].as_slice()),
+        ("browser", 100, &[]),
+        ("another", 99, &[]),
+    ] {
+        let addresses = run!(&store, tx => sign_in::addresses(tx, browser, now));
+        assert_eq!(addresses, expected, "{browser} {now}");
+    }
     run!(&store, tx => sign_in::rebind(tx, "browser", "renamed", 100));
     let newest = run!(&store, tx => sign_in::newest_of_browser(tx, "renamed", 50));
     assert_eq!(newest, None, "all have expired by then");
@@ -1104,6 +1154,27 @@ async fn the_oldest_sign_in_of_strangers_is_ended(engine: Engine) {
     );
 }
 
+async fn the_databases_clock_goes_on(engine: Engine) {
+    let store = open(engine).await;
+    let here = billhook::clock::Clock::default().now();
+    // In one transaction, while it goes on too.
+    let twice = store.write(|tx| {
+        async move {
+            let first = tx.clock().await?;
+            let mut later = first;
+            while later == first {
+                later = tx.clock().await?;
+            }
+            Ok((first, later))
+        }
+        .boxed()
+    });
+    let twice = tokio::time::timeout(std::time::Duration::from_secs(10), twice).await;
+    let (first, later) = twice.expect("it goes on").unwrap();
+    assert!((first - here).abs() <= 1, "{first} {here}");
+    assert_eq!(later, first + 1);
+}
+
 async fn allowances_come_back_evenly(engine: Engine) {
     let store = open(engine).await;
     let rate = Rate {
@@ -1138,7 +1209,31 @@ async fn allowances_come_back_evenly(engine: Engine) {
     ] {
         assert_eq!(take("ada", begin + after, rate).await, expected, "{after}");
     }
+    let free_at = |name: &'static str| {
+        let store = store.clone();
+        async move { run!(&store, tx => allowance::free_at(tx, name, rate)) }
+    };
+    assert_eq!(free_at("bob").await, None);
     assert!(take("bob", begin, rate).await, "each has its own");
+    while take("bob", begin, rate).await {}
+    assert_eq!(free_at("bob").await, Some(begin + 100));
+    assert!(!take("bob", begin + 99, rate).await && take("bob", begin + 100, rate).await);
+    let rename = |old: &'static str, new: &'static str| {
+        let store = store.clone();
+        async move { run!(&store, tx => allowance::rename(tx, old, new)) }
+    };
+    rename("bob", "rob").await;
+    assert_eq!(
+        (free_at("bob").await, free_at("rob").await),
+        (None, Some(begin + 200))
+    );
+    assert!(take("bob", begin, rate).await);
+    rename("rob", "bob").await;
+    assert_eq!(
+        free_at("rob").await,
+        Some(begin + 200),
+        "there is one of that name"
+    );
     let nothing = Rate { burst: 1, pause: 0 };
     assert!(take("eve", begin, nothing).await && take("eve", begin, nothing).await);
     let parallel = (0..10).map(|_| {
@@ -1154,6 +1249,7 @@ async fn allowances_come_back_evenly(engine: Engine) {
     while run!(&store, tx => allowance::purge(tx, begin + 100, 1)) > 0 {}
     let rest = dump(&store, "allowance").await;
     assert!(rest.contains("many"), "{rest}");
+    assert!(rest.contains("rob"), "{rest}");
     for whole in ["ada", "bob", "eve"] {
         assert!(!rest.contains(whole), "{whole}: {rest}");
     }
@@ -1608,6 +1704,231 @@ async fn plans_made_while_a_table_is_empty_use_its_index(engine: Engine) {
     let plan = plan.join("\n");
     assert!(plan.contains("ndex") || plan.contains("INDEX"), "{plan}");
     assert!(!plan.contains("Seq Scan"), "{plan}");
+}
+
+async fn what_is_erased_is_found_blanked_and_known(engine: Engine) {
+    let store = open(engine).await;
+    let row = |id: &str, state: &str, due_at: Option<i64>| Event {
+        id: id.to_owned(),
+        r#type: "customer.updated".to_owned(),
+        object_id: Some(format!("of_{id}")),
+        customer_id: Some("cus_1".to_owned()).filter(|_| id != "evt_4"),
+        created: 10,
+        livemode: 0,
+        api_version: None,
+        state: state.to_owned(),
+        attempts: 1,
+        error: Some("an error".to_owned()),
+        received_at: 11,
+        processed_at: due_at.xor(Some(12)),
+        due_at,
+        tried_since: None,
+        payload: format!("{{\"email\": \"Ada@Example.com\", \"id\": \"{id}\"}}"),
+    };
+    let rows = [
+        row("evt_1", "applied", None),
+        row("evt_2", "failed", Some(20)),
+        row("evt_3", "dead", None),
+        row("evt_4", "ignored", None),
+    ];
+    run!(&store, tx => async { event::insert_all(tx, &rows).await });
+    let mentions = |text: &'static str, after: &'static str, most| {
+        run(&store, move |tx| {
+            async move { erased::mentions(tx, text, after, most).await }.boxed()
+        })
+    };
+    let found = |ids: &[&str], is_in: i64| -> Vec<_> {
+        ids.iter().map(|id| (String::from(*id), is_in)).collect()
+    };
+    let (first, rest) = (["evt_1", "evt_2"], ["evt_3", "evt_4"]);
+    assert_eq!(mentions("ada@example.com", "", 2).await, found(&first, 1));
+    assert_eq!(
+        mentions("ada@example.com", "evt_2", 9).await,
+        found(&rest, 1)
+    );
+    assert_eq!(
+        mentions("bob@example.com", "evt_2", 9).await,
+        found(&rest, 0)
+    );
+
+    let all = run!(&store, tx => erased::events_of_customers(tx, &["cus_1", "cus_2"]));
+    let mut all: Vec<_> = all
+        .into_iter()
+        .map(|one| (one.id, one.payload, one.waits))
+        .collect();
+    all.sort();
+    let said = |id: &str, waits| (id.to_owned(), 1, waits);
+    assert_eq!(all, [said("evt_1", 0), said("evt_2", 1), said("evt_3", 1)]);
+    let one = run!(&store, tx => erased::events_of_objects(tx, &["of_evt_4"]));
+    assert_eq!(
+        one,
+        run!(&store, tx => erased::events(tx, &["evt_4", "evt_5"]))
+    );
+    assert_eq!(
+        (one.len(), one[0].object_id.as_deref()),
+        (1, Some("of_evt_4"))
+    );
+    assert_eq!(one[0].customer_id, None);
+
+    run!(&store, tx => event::claim(tx, 20, 80, 9));
+    let blanked = run!(&store, tx => async {
+        erased::begin(tx).await?;
+        erased::blank(tx, &["evt_1", "evt_2", "evt_3"], 40).await
+    });
+    assert_eq!(blanked, 3);
+    // Whoever has it in hand still does not bring it back.
+    run!(&store, tx => event::fail(tx, "evt_2", Some(80), "no answer", Some(90)));
+    run!(&store, tx => event::postpone(tx, &["evt_2"], 90));
+    for (id, state, at) in [
+        ("evt_1", "applied", 12),
+        ("evt_2", "stale", 40),
+        ("evt_3", "stale", 12),
+    ] {
+        let row = run!(&store, tx => event::find(tx, id)).unwrap();
+        assert_eq!(
+            (row.state.as_str(), row.processed_at),
+            (state, Some(at)),
+            "{id}"
+        );
+        assert_eq!(
+            (row.payload, row.error, row.due_at),
+            (String::new(), None, None)
+        );
+    }
+    assert_eq!(
+        mentions("ada@example.com", "", 9).await,
+        found(&["evt_4"], 1)
+    );
+
+    let ids = || ["cus_1", "cus_2", "in_1"].map(str::to_owned);
+    assert!(run!(&store, tx => erased::among(tx, ids())).is_empty());
+    run!(&store, tx => erased::add(tx, &["in_1", "cus_1"], 40));
+    run!(&store, tx => erased::add(tx, &["in_1"], 50));
+    let known = run!(&store, tx => erased::among(tx, ids()));
+    assert_eq!(known.into_iter().collect::<Vec<_>>(), ["cus_1", "in_1"]);
+    assert!(dump(&store, "erased").await.matches("40").count() == 2);
+
+    let invoice = Invoice {
+        id: "in_1".to_owned(),
+        customer_id: Some("cus_1".to_owned()),
+        ..Invoice::default()
+    };
+    let payment = InvoicePayment {
+        id: "inpay_1".to_owned(),
+        invoice_id: Some("in_1".to_owned()),
+        ..InvoicePayment::default()
+    };
+    let customers = [
+        full_customer("cus_1", "Ada@example.com"),
+        full_customer("cus_2", "b@example.com"),
+    ];
+    run!(&store, tx => row::put_all(tx, &[&invoice]));
+    run!(&store, tx => row::put_all(tx, &[&payment]));
+    run!(&store, tx => row::put_all(tx, &customers.iter().collect::<Vec<_>>()));
+    assert_eq!(
+        run!(&store, tx => erased::rows_of::<Invoice>(tx, &["cus_1"])),
+        ["in_1"]
+    );
+    assert!(run!(&store, tx => erased::rows_of::<Invoice>(tx, &["cus_2"])).is_empty());
+    assert_eq!(
+        run!(&store, tx => erased::payments_of(tx, &["in_1"])),
+        ["inpay_1"]
+    );
+    let ids = run!(&store, tx => customer::ids_of_address(tx, "ada@example.com"));
+    assert_eq!(ids, ["cus_1"]);
+    erased::forget_log(&store).await.unwrap();
+}
+
+async fn what_is_an_addresss_own_is_counted_and_deleted(engine: Engine) {
+    let store = open(engine).await;
+    for name in ["ada", "bob"] {
+        let (email, of) = (format!("{name}@example.com"), |what: &str| {
+            format!("{what}_{name}")
+        });
+        let session = dated(&of("ses"), &email, 1, 1);
+        let sign_in = SignIn {
+            id: of("sgn"),
+            email,
+            token_hash: of("token"),
+            code_hash: of("code"),
+            browser_hash: of("browser"),
+            attempts: 0,
+            created_at: 1,
+            expires_at: 2,
+            used_at: None,
+            device: Some(of("known")),
+        };
+        let mail = |kind: &str, sign_in_id, session_id| Mail {
+            id: of(kind),
+            kind: kind.to_owned(),
+            sign_in_id,
+            session_id,
+            asked_from: String::new(),
+            attempts: 0,
+            due_at: 1,
+            sent_at: None,
+        };
+        let mails = [
+            mail(Mail::SIGN_IN, Some(of("sgn")), None),
+            mail(Mail::REUSE, None, Some(of("ses"))),
+        ];
+        let names = [of("address"), format!("device:{}", of("known"))];
+        run!(&store, tx => async {
+            session::insert(tx, &session).await?;
+            sign_in::insert(tx, &sign_in).await?;
+            for mail in &mails {
+                outbox::insert(tx, mail).await?;
+            }
+            for name in &names {
+                allowance::take(tx, name, 1, Rate { burst: 1, pause: 9 }).await?;
+            }
+            Ok(())
+        });
+    }
+    let own = |sign_ins, mails, sessions| erased::Own {
+        sign_ins,
+        mails,
+        sessions,
+    };
+    assert_eq!(
+        run!(&store, tx => erased::own(tx, "ada@example.com")),
+        own(1, 2, 1)
+    );
+    run!(&store, tx => erased::delete_own(tx, "ada@example.com", &["address_ada", "address_old"]));
+    assert_eq!(
+        run!(&store, tx => erased::own(tx, "ada@example.com")),
+        own(0, 0, 0)
+    );
+    assert_eq!(
+        run!(&store, tx => erased::own(tx, "bob@example.com")),
+        own(1, 2, 1)
+    );
+    for table in ["session", "sign_in", "outbox", "allowance"] {
+        let rows = dump(&store, table).await;
+        assert!(
+            rows.contains("bob") && !rows.contains("ada"),
+            "{table}: {rows}"
+        );
+    }
+}
+
+async fn a_database_in_use_is_copied(engine: Engine) {
+    let url = database_url(engine).await;
+    let store = Store::connect(&url).await.unwrap();
+    run!(&store, tx => progress::set(tx, "sweep", "12", 1));
+    let to = std::env::temp_dir().join(billhook::clock::new_id("copy"));
+    let copied = file::back_up(&store, &to).await;
+    let Engine::Sqlite = engine else {
+        assert!(copied.is_err() && !to.exists());
+        return;
+    };
+    copied.unwrap();
+    let copy = Store::open(&format!("sqlite://{}", to.display())).await;
+    let copy = copy.unwrap();
+    let found = run!(&copy, tx => progress::get(tx, "sweep"));
+    assert_eq!(found.as_deref(), Some("12"));
+    copy.close().await;
+    std::fs::remove_file(to).unwrap();
 }
 
 async fn a_transaction_that_fails_leaves_nothing(engine: Engine) {

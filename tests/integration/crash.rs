@@ -23,9 +23,10 @@ on_both_engines!(
 
 const FRONTEND: &str = "127.0.0.1:3000";
 
-/// Starts `billhook serve` and waits for the line that says where: an address without a path.
-pub fn start(database_url: &str) -> (Running, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_billhook"))
+/// `billhook serve`, on any free port.
+pub fn serve(database_url: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_billhook"));
+    command
         .arg("serve")
         .env_clear()
         .env("BIND", "127.0.0.1:0")
@@ -38,9 +39,13 @@ pub fn start(database_url: &str) -> (Running, String) {
         .env("MAIL_FROM", "billing@example.com")
         .current_dir(std::env::temp_dir())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+        .stderr(Stdio::null());
+    command
+}
+
+/// Starts it and waits for the line that says where: an address without a path.
+pub fn start(database_url: &str) -> (Running, String) {
+    let mut child = serve(database_url).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line = lines.next().expect("it says that it listens").unwrap();
     let address = line
@@ -54,7 +59,7 @@ pub fn start(database_url: &str) -> (Running, String) {
 }
 
 /// The program; killed with SIGKILL when this goes, however the test ends.
-pub struct Running(Child);
+pub struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

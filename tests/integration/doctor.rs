@@ -30,7 +30,7 @@ on_both_engines!(
 );
 
 const KEY: &str = "rk_test_canary_4711";
-const NARROW: [&str; 11] = [
+pub const NARROW: [&str; 11] = [
     "billing_portal_session_write",
     "customer_read",
     "event_read",
@@ -45,7 +45,7 @@ const NARROW: [&str; 11] = [
 ];
 
 /// What the server of the test runs with, and a restricted key.
-fn settings(app: &TestApp) -> HashMap<String, String> {
+pub fn settings(app: &TestApp) -> HashMap<String, String> {
     let Config {
         database_url,
         stripe_api_base,
@@ -66,18 +66,18 @@ fn settings(app: &TestApp) -> HashMap<String, String> {
 }
 
 /// Gives the key these permissions and no others.
-async fn restrict(app: &TestApp, permissions: &[&str]) {
+pub async fn restrict(app: &TestApp, permissions: &[&str]) {
     let order = json!({ "key": KEY, "permissions": permissions });
     let done = app.control("POST", "keys", order).await;
     assert_eq!(done["done"], true, "{done}");
 }
 
-fn with_endpoints() -> Vec<&'static str> {
+pub fn with_endpoints() -> Vec<&'static str> {
     [&NARROW[..], &["webhook_read"]].concat()
 }
 
 /// One endpoint at the stand-in, as the README describes it but for the changes.
-async fn endpoint(app: &TestApp, change: &[(&str, &str)]) -> Value {
+pub async fn endpoint(app: &TestApp, change: &[(&str, &str)]) -> Value {
     let url = format!("{}/webhooks/stripe", app.url);
     let mut form = vec![
         ("url", url.as_str()),
@@ -98,12 +98,12 @@ async fn endpoint(app: &TestApp, change: &[(&str, &str)]) -> Value {
     made
 }
 
-async fn examine(app: &TestApp) -> Vec<Finding> {
+pub async fn examine(app: &TestApp) -> Vec<Finding> {
     doctor::examine(&settings(app), &Clock::default()).await
 }
 
 /// The findings of that check that are no praise, as `state: says`.
-fn troubles(findings: &[Finding], check: &str) -> Vec<String> {
+pub fn troubles(findings: &[Finding], check: &str) -> Vec<String> {
     let of_check = findings.iter().filter(|finding| finding.check == check);
     of_check
         .filter(|finding| finding.state != State::Ok)
@@ -113,13 +113,13 @@ fn troubles(findings: &[Finding], check: &str) -> Vec<String> {
 }
 
 /// The only trouble of that check.
-fn trouble(findings: &[Finding], check: &str) -> String {
+pub fn trouble(findings: &[Finding], check: &str) -> String {
     let mut all = troubles(findings, check);
     assert_eq!(all.len(), 1, "{findings:#?}");
     all.remove(0)
 }
 
-fn is_well(findings: &[Finding], check: &str) {
+pub fn is_well(findings: &[Finding], check: &str) {
     assert_eq!(troubles(findings, check), Vec::<String>::new());
     assert!(
         findings.iter().any(|finding| finding.check == check),
@@ -137,7 +137,7 @@ async fn checklist_40_a_restricted_key_is_proven_to_be_one(engine: Engine) {
     .await;
     app.control("DELETE", "requests", Value::Null).await;
     let findings = examine(&app).await;
-    for check in ["stripe", "key", "clock", "mode", "database"] {
+    for check in ["stripe", "key", "portal", "clock", "mode", "database"] {
         is_well(&findings, check);
     }
     // It is proven by asking, and asking makes nothing.
@@ -431,7 +431,9 @@ async fn checklist_70_the_doctor_runs_with_broken_settings_and_prints_no_secret(
         let failure = failure.unwrap_or_else(|| panic!("{name}: {text}"));
         assert!(failure["do"].as_str().unwrap().len() > 20, "{failure}");
     }
-    for check in ["settings", "database", "mail", "stripe", "key", "endpoint"] {
+    for check in [
+        "settings", "database", "mail", "stripe", "key", "portal", "endpoint",
+    ] {
         assert!(
             findings.iter().any(|finding| finding["check"] == check),
             "{check}: {text}"

@@ -105,9 +105,10 @@ async fn checklist_10_links_come_from_the_settings_alone() {
     let mail = app.mail("ada@example.com").await;
     assert!(
         mail.text
+            .expose()
             .contains(&format!("{}/sign-in/link?token=", app.url))
     );
-    assert!(!mail.text.contains("evil") && !mail.html.contains("evil"));
+    assert!(!mail.text.expose().contains("evil") && !mail.html.expose().contains("evil"));
 }
 
 /// Another server for the same program with routes that break, by the host of the first.
@@ -238,10 +239,11 @@ async fn checklist_64_every_answer_has_its_headers() {
         let cache = if is_file { "no-cache" } else { "no-store" };
         assert_eq!(get("cache-control"), cache, "{what}");
         let vary = answer.headers().get_all(header::VARY);
+        let differs_by = if is_file { "accept-encoding" } else { "cookie" };
         let vary = vary
             .iter()
-            .any(|line| line.to_str().unwrap().contains("cookie"));
-        assert_eq!(vary, !is_file, "{what}");
+            .any(|line| line.to_str().unwrap().contains(differs_by));
+        assert!(vary, "{what}");
         for name in [
             "server",
             "x-powered-by",

@@ -179,19 +179,14 @@ impl TestApp {
 
     pub async fn link_token(&self, address: &str) -> String {
         let mail = self.mail(address).await;
-        let start = mail.text.find("token=").expect("the mail has a link") + "token=".len();
-        mail.text[start..].chars().take(43).collect()
+        let text = mail.text.expose();
+        let start = text.find("token=").expect("the mail has a link") + "token=".len();
+        text[start..].chars().take(43).collect()
     }
 
     /// The 8 digits in the newest mail to `address`.
     pub async fn code(&self, address: &str) -> String {
-        let text = self.mail(address).await.text;
-        let digits = text.lines().map(|line| line.trim().replace(' ', ""));
-        let mut codes =
-            digits.filter(|line| line.len() == 8 && line.bytes().all(|byte| byte.is_ascii_digit()));
-        codes
-            .next()
-            .expect("the mail has a code on a line of its own")
+        code_in(&self.mail(address).await)
     }
 
     /// Posts an event with a good signature.
@@ -285,6 +280,17 @@ impl TestApp {
         }
         dump
     }
+}
+
+/// The 8 digits in a mail.
+pub fn code_in(mail: &KeptMail) -> String {
+    let lines = mail.text.expose().lines();
+    let digits = lines.map(|line| line.trim().replace(' ', ""));
+    let mut codes =
+        digits.filter(|line| line.len() == 8 && line.bytes().all(|byte| byte.is_ascii_digit()));
+    codes
+        .next()
+        .expect("the mail has a code on a line of its own")
 }
 
 /// Cookies and forms, as a browser without JavaScript has them.

@@ -1,33 +1,36 @@
-//! The import as the real program: one at a time, killed anywhere, patient when it is asked to be.
+//! The import: one at a time, patient when Stripe is in trouble, going on where it was stopped.
 
-use std::{
-    process::{Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use billhook::{
-    clock,
-    domain::import::lock::Lock,
-    store::{Store, customer, customer::Customer, progress, row},
+    domain::{
+        import::{self, lock::Lock},
+        mirror::Kind,
+    },
+    store::{Store, progress},
+    stripe::pace::Pace,
 };
 use futures::FutureExt;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    engines::{Engine, database_url, on_both_engines},
+    engines::{Engine, on_both_engines},
     helpers::{TestApp, eventually, spawn_app},
-    operator::{billhook, environment, said},
+    operator::{billhook, said},
 };
 
 on_both_engines!(
     checklist_71_of_two_imports_one_is_refused_and_a_killed_one_is_forgotten,
-    checklist_71_killed_anywhere_an_import_ends_in_the_same_state,
+    checklist_71_a_pause_of_stripes_is_waited_for,
+    an_import_goes_on_where_its_last_object_was_deleted,
+    an_import_goes_on_among_the_customers_that_no_page_names,
+    an_import_of_other_nouns_begins_anew,
     checklist_71_an_import_waits_as_long_as_it_is_asked_to,
     checklist_71_a_purge_shows_what_it_would_do_first,
 );
 
-const LOCK: &str = "import under way";
+pub const LOCK: &str = "import under way";
 
 async fn checklist_71_of_two_imports_one_is_refused_and_a_killed_one_is_forgotten(engine: Engine) {
     let app = spawn_app(engine).await;
@@ -50,97 +53,17 @@ async fn checklist_71_of_two_imports_one_is_refused_and_a_killed_one_is_forgotte
     // One that was killed says nothing any more and gives nothing back.
     let killed = take().await.expect("the import gave it back");
     drop(killed);
+    // The clocks of the machines do not matter, the database's does.
+    app.clock.advance(3600);
+    assert!(take().await.is_none(), "its own clock is an hour ahead");
+    app.clock.advance(-7200);
     // Seconds are whole, and go on meanwhile.
-    app.clock.advance(57);
+    age_lock(&app.app.store, 57).await;
     assert!(take().await.is_none(), "57 seconds later");
-    app.clock.advance(4);
+    age_lock(&app.app.store, 4).await;
     let next = take().await.expect("a minute later");
     assert!(next.release(&app.app).await.unwrap());
     assert!(!lost.is_cancelled());
-}
-
-/// Starts an import and kills it after a while; whether it was still at work.
-async fn killed_after(app: &TestApp, database_url: &str, pause: Duration) -> bool {
-    let mut settings = environment(app);
-    settings.insert("DATABASE_URL".to_owned(), database_url.to_owned());
-    let mut child = Command::new(env!("CARGO_BIN_EXE_billhook"))
-        .args(["import", "--rate", "60"])
-        .env_clear()
-        .envs(settings)
-        .current_dir(std::env::temp_dir())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    tokio::time::sleep(pause).await;
-    let was_at_work = child.try_wait().unwrap().is_none();
-    // An error says that it has ended by itself.
-    let _ = child.kill();
-    child.wait().unwrap();
-    was_at_work
-}
-
-/// All customers of a database, but for when they were read.
-async fn customers(store: &Store) -> Vec<Customer> {
-    let read = store.read(|tx| {
-        async move {
-            let ids = customer::ids_after(tx, "", false, 100_000).await?;
-            let ids: Vec<_> = ids.iter().map(String::as_str).collect();
-            row::find_all::<Customer>(tx, &ids).await
-        }
-        .boxed()
-    });
-    let mut all = read.await.unwrap();
-    all.sort_by(|a, b| a.id.cmp(&b.id));
-    all.into_iter()
-        .map(|row| Customer {
-            stripe_at: 0,
-            ..row
-        })
-        .collect()
-}
-
-async fn checklist_71_killed_anywhere_an_import_ends_in_the_same_state(engine: Engine) {
-    const KILLS: usize = 12;
-    let app = spawn_app(engine).await;
-    // Of several seconds, so that pages end in the middle of one.
-    let crowd = json!({ "count": 4_000, "per_second_of_created": 7 });
-    app.control("POST", "customers", crowd).await;
-    let killed = database_url(engine).await;
-    let mut at_work = 0;
-    for _ in 0..KILLS {
-        let chance = u64::from(clock::random_bytes()[0]);
-        let pause = Duration::from_millis(60 + 3 * chance);
-        at_work += usize::from(killed_after(&app, &killed, pause).await);
-        // The minute after which it is forgotten: see the test above.
-        let store = Store::connect(&killed).await.unwrap();
-        let forget = store.write(|tx| progress::forget(tx, LOCK).boxed());
-        forget.await.unwrap();
-        store.close().await;
-    }
-    assert!(
-        at_work > KILLS / 2,
-        "{at_work} of {KILLS} were killed at work"
-    );
-    let mut settings = environment(&app);
-    settings.insert("DATABASE_URL".to_owned(), killed.clone());
-    let ended = crate::operator::run_with(&settings, &["import", "--rate", "500"]).await;
-    assert!(
-        ended.status.success(),
-        "{}",
-        String::from_utf8_lossy(&ended.stderr)
-    );
-    said(&app, &["import", "--rate", "500"]).await;
-    let store = Store::connect(&killed).await.unwrap();
-    let of_killed = customers(&store).await;
-    assert_eq!(of_killed.len(), 4_000);
-    assert_eq!(
-        of_killed,
-        customers(&app.app.store).await,
-        "after {at_work} kills"
-    );
-    let left = crate::contract::dump(&store, "progress").await;
-    assert!(!left.contains("import"), "{left}");
 }
 
 async fn checklist_71_an_import_waits_as_long_as_it_is_asked_to(engine: Engine) {
@@ -166,6 +89,153 @@ async fn checklist_71_an_import_waits_as_long_as_it_is_asked_to(engine: Engine) 
     let took = began.elapsed();
     assert!(took >= Duration::from_secs(3), "{took:?}");
     assert!(took < Duration::from_secs(20), "{took:?}");
+}
+
+/// How often a route was answered so.
+async fn answered(app: &TestApp, path: &str, status: u16) -> usize {
+    let log = app.control("GET", "requests", Value::Null).await;
+    let all = log["requests"].as_array().unwrap().iter();
+    all.filter(|call| call["path"] == path && call["status"] == status)
+        .count()
+}
+
+async fn checklist_71_a_pause_of_stripes_is_waited_for(engine: Engine) {
+    let app = spawn_app(engine).await;
+    app.control("POST", "customers", json!({ "count": 3 }))
+        .await;
+    // Four tries, the fifth after which Stripe is left alone, and one after that.
+    let fault = json!({ "path": "/v1/customers", "status": 500, "times": 6 });
+    app.control("POST", "faults", fault).await;
+    let rest = Duration::from_millis(700);
+    let client = app
+        .app
+        .stripe
+        .with(Pace::resting(200.try_into().unwrap(), rest));
+    let began = Instant::now();
+    let stop = CancellationToken::new();
+    let importing = import::run(&app.app, &client, &[Kind::Customer], &stop, |_| {});
+    let rested = async {
+        eventually(|| async { client.rest() }).await;
+        let failed = answered(&app, "/v1/customers", 500).await;
+        eventually(|| async { client.rest().is_none().then_some(()) }).await;
+        failed
+    };
+    let (report, failed) = tokio::join!(importing, rested);
+    let report = report.unwrap();
+    assert_eq!(report.errors, Vec::<String>::new());
+    assert_eq!(report.read[&Kind::Customer], 3);
+    assert_eq!(failed, 5, "it is left alone then");
+    assert_eq!(answered(&app, "/v1/customers", 500).await, 6);
+    assert!(began.elapsed() >= rest);
+}
+
+async fn an_import_goes_on_where_its_last_object_was_deleted(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let crowd = json!({ "count": 450, "per_second_of_created": 40 });
+    app.control("POST", "customers", crowd).await;
+    let client = app.app.stripe.at_rate(200.try_into().unwrap());
+    let stop = CancellationToken::new();
+    let first = import::run(&app.app, &client, &[Kind::Customer], &stop, |_| {
+        stop.cancel();
+    });
+    assert!(first.await.unwrap().is_stopped);
+    // Every object after which the next run would go on.
+    let store = &app.app.store;
+    let kept = store.read(|tx| async move { progress::get(tx, "import customers").await }.boxed());
+    let kept: Value = serde_json::from_str(&kept.await.unwrap().unwrap()).unwrap();
+    let ranges = kept["ranges"].as_array().unwrap().iter();
+    let last: Vec<_> = ranges.filter_map(|range| range["after"].as_str()).collect();
+    assert!(!last.is_empty(), "{kept}");
+    for id in &last {
+        let url = format!("{}/v1/customers/{id}", app.stripe_url);
+        let deletion = app.http.delete(url).bearer_auth("sk_test_billhook").send();
+        assert_eq!(deletion.await.unwrap().status(), 200);
+        // The stand-in still knows where it was.
+        let error = json!({ "type": "invalid_request_error", "code": "resource_missing",
+            "param": "starting_after", "message": format!("No such customer: '{id}'") });
+        let fault = json!({
+            "path": "/v1/customers", "match": format!("starting_after={id}"), "status": 400,
+            "body": json!({ "error": error }).to_string(),
+        });
+        app.control("POST", "faults", fault).await;
+    }
+    let stop = CancellationToken::new();
+    let second = import::run(&app.app, &client, &[Kind::Customer], &stop, |_| {});
+    let second = second.await.unwrap();
+    assert_eq!((second.errors, second.is_stopped), (Vec::new(), false));
+    assert_eq!(answered(&app, "/v1/customers", 400).await, last.len());
+    let all = crate::contract::dump(store, "customer").await;
+    assert_eq!(all.lines().count(), 450, "those that are deleted included");
+}
+
+async fn an_import_goes_on_among_the_customers_that_no_page_names(engine: Engine) {
+    const GONE: usize = 30;
+    let app = spawn_app(engine).await;
+    let mut ids = Vec::new();
+    for _ in 0..GONE {
+        let id = app.customer_at_stripe("ada@example.com").await;
+        let url = format!("{}/v1/customers/{id}", app.stripe_url);
+        let deletion = app.http.delete(url).bearer_auth("sk_test_billhook").send();
+        assert_eq!(deletion.await.unwrap().status(), 200);
+        ids.push(id);
+    }
+    ids.sort();
+    let there = async || {
+        let all = crate::contract::dump(&app.app.store, "customer").await;
+        let has_address = |row: &&str| row.contains("ada@example.com");
+        all.lines().filter(has_address).count()
+    };
+    assert_eq!(there().await, GONE);
+    // The last of them is never answered for.
+    let last = format!("/v1/customers/{}", ids[GONE - 1]);
+    let fault = json!({ "path": last, "hang": true });
+    app.control("POST", "faults", fault).await;
+    let client = app.app.stripe.at_rate(200.try_into().unwrap());
+    let stop = CancellationToken::new();
+    let importing = import::run(&app.app, &client, &[Kind::Customer], &stop, |_| {});
+    let stopping = async {
+        eventually(|| async { (there().await == 1).then_some(()) }).await;
+        stop.cancel();
+    };
+    let (first, ()) = tokio::join!(importing, stopping);
+    assert!(first.unwrap().is_stopped);
+
+    app.control("DELETE", "faults", Value::Null).await;
+    app.control("DELETE", "requests", Value::Null).await;
+    let stop = CancellationToken::new();
+    let second = import::run(&app.app, &client, &[Kind::Customer], &stop, |_| {});
+    let second = second.await.unwrap();
+    assert_eq!((second.errors, second.is_stopped), (Vec::new(), false));
+    assert_eq!(second.read[&Kind::Customer], 0);
+    assert_eq!(app.stripe_calls().await, [last], "no page is read again");
+    assert_eq!(there().await, 0);
+}
+
+async fn an_import_of_other_nouns_begins_anew(engine: Engine) {
+    let app = spawn_app(engine).await;
+    app.control("POST", "customers", json!({ "count": 3 }))
+        .await;
+    let client = app.app.stripe.at_rate(200.try_into().unwrap());
+    let both = [Kind::Customer, Kind::Invoice];
+    let read = async |nouns: &[Kind], stop: &CancellationToken| {
+        app.control("DELETE", "requests", Value::Null).await;
+        let report = import::run(&app.app, &client, nouns, stop, |progress| {
+            if progress.kind == Kind::Invoice {
+                stop.cancel();
+            }
+        });
+        let report = report.await.unwrap();
+        let asked = app.stripe_calls().await;
+        let has_customers = asked.iter().any(|path| path == "/v1/customers");
+        (report.read[&Kind::Customer], has_customers)
+    };
+    let stop = CancellationToken::new;
+    assert_eq!(read(&both, &stop()).await, (3, true), "stopped after them");
+    assert_eq!(read(&both, &stop()).await, (3, false), "it goes on");
+    assert_eq!(read(&both, &stop()).await, (3, true), "it came to the end");
+    let customers = [Kind::Customer];
+    assert_eq!(read(&customers, &stop()).await, (3, true), "on demand");
+    assert_eq!(read(&both, &stop()).await, (3, true), "and all is anew");
 }
 
 async fn checklist_71_a_purge_shows_what_it_would_do_first(engine: Engine) {
@@ -196,13 +266,25 @@ async fn checklist_71_a_purge_shows_what_it_would_do_first(engine: Engine) {
 }
 
 async fn age_all_events(app: &TestApp) {
-    let sql = "UPDATE event SET received_at = 1";
-    match &app.app.store {
-        Store::Sqlite { writer, .. } => {
-            sqlx::query(sql).execute(writer).await.unwrap();
-        }
-        Store::Postgres(pool) => {
-            sqlx::query(sql).execute(pool).await.unwrap();
-        }
+    execute(
+        &app.app.store,
+        "UPDATE event SET received_at = 1".to_owned(),
+    )
+    .await;
+}
+
+/// As if the holder had said nothing for so many more seconds.
+async fn age_lock(store: &Store, seconds: i64) {
+    let sql =
+        format!("UPDATE progress SET changed_at = changed_at - {seconds} WHERE name = '{LOCK}'");
+    execute(store, sql).await;
+}
+
+/// What no part of the program does.
+pub async fn execute(store: &Store, sql: String) {
+    let sql = sqlx::AssertSqlSafe(sql);
+    match store {
+        Store::Sqlite { writer, .. } => drop(sqlx::query(sql).execute(writer).await.unwrap()),
+        Store::Postgres(pool) => drop(sqlx::query(sql).execute(pool).await.unwrap()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use billhook::store::Store;
 use reqwest::Response;
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
         Browser, TestApp, assert_redirect, eventually, new_client, spawn_app, spawn_app_with,
     },
     mails::settled,
+    portal_faults::Log,
 };
 
 on_both_engines!(
@@ -21,6 +23,7 @@ on_both_engines!(
     checklist_13_clients_that_cannot_be_told_apart_share_one_strict_limit,
     checklist_13_an_ipv6_network_is_one_client,
     checklist_13_mails_in_all_are_limited,
+    checklist_13_mails_beyond_the_limit_wait_for_their_turn_and_hold_up_nobody,
     checklist_13_strangers_lock_nobody_out,
     checklist_9_a_client_tries_thirty_codes_a_minute,
 );
@@ -74,8 +77,8 @@ async fn checklist_13_a_browser_gets_no_second_mail_within_a_minute(engine: Engi
     // What was refused took nothing, and the first link works in the browser as it is called now.
     flood(&app, "ada@example.com", 1).await;
     assert_eq!(app.mails_to("ada@example.com").len(), 3);
-    let text = app.mails_to("ada@example.com").remove(0).text;
-    let token = &text.split("token=").nth(1).unwrap()[..43];
+    let mail = app.mails_to("ada@example.com").remove(0);
+    let token = &mail.text.expose().split("token=").nth(1).unwrap()[..43];
     browser.get(&format!("/sign-in/link?token={token}")).await;
     let answer = browser.post("/api/confirm_link", &[]).await;
     assert_redirect(&answer, "/billing");
@@ -179,6 +182,66 @@ async fn checklist_13_mails_in_all_are_limited(engine: Engine) {
     assert_eq!(sent().count(), 10, "one more after six minutes");
 }
 
+/// When the mails are due that have not been sent.
+async fn due(app: &TestApp) -> Vec<i64> {
+    const SQL: &str = "SELECT due_at FROM outbox WHERE sent_at IS NULL";
+    match &app.app.store {
+        Store::Sqlite { readers, .. } => sqlx::query_scalar(SQL).fetch_all(readers).await,
+        Store::Postgres(pool) => sqlx::query_scalar(SQL).fetch_all(pool).await,
+    }
+    .unwrap()
+}
+
+async fn checklist_13_mails_beyond_the_limit_wait_for_their_turn_and_hold_up_nobody(
+    engine: Engine,
+) {
+    let app = spawn_app_with(&database_url(engine).await, |app| {
+        Arc::make_mut(&mut app.config).mails_per_hour = 10;
+    })
+    .await;
+    let friend = app.signed_in("friend@example.com").await.cookies;
+    let count = 30;
+    for number in 0..count {
+        let address = format!("ada{number}@example.com");
+        app.known(&address).await;
+        assert_redirect(&ask(&mut app.browser(), &address).await, "/sign-in/check");
+    }
+    let sent = || {
+        let addresses = (0..count).map(|number| format!("ada{number}@example.com"));
+        addresses
+            .filter(|address| !app.mails_to(address).is_empty())
+            .count()
+    };
+    let now = app.clock.now();
+    // All the others wait for the one moment at which there is an allowance again, 360 seconds after the first
+    // of all was taken; until then nobody looks at them.
+    let waiting = eventually(|| async {
+        let due = due(&app).await;
+        let all_wait = due.len() == count - 9 && due.iter().all(|due_at| *due_at > now + 60);
+        all_wait.then_some(due)
+    })
+    .await;
+    let first = waiting[0];
+    assert!(
+        waiting.iter().all(|due_at| (due_at - first).abs() <= 1),
+        "{waiting:?}"
+    );
+    assert!((now + 300..=now + 361).contains(&first), "{now} {first}");
+    assert_eq!(sent(), 9);
+    // A decoy is settled meanwhile, and a known device gets its mail.
+    ask(&mut app.browser(), "nobody@example.com").await;
+    let mut again = app.browser();
+    again.cookies = friend;
+    app.clock.advance(61);
+    app.ask(&mut again, "friend@example.com").await;
+    eventually(|| async { (due(&app).await.len() == count - 9).then_some(()) }).await;
+    assert_eq!(due(&app).await, waiting, "nobody has looked at them");
+    // Then one leaves, and the others' turn would come after their links' end.
+    app.clock.advance(301);
+    settled(&app).await;
+    assert_eq!(sent(), 10);
+}
+
 async fn checklist_13_strangers_lock_nobody_out(engine: Engine) {
     let app = spawn_app(engine).await;
     let mut open = app.signed_in("ada@example.com").await;
@@ -256,4 +319,42 @@ async fn checklist_13_what_other_sites_make_a_browser_ask_for_takes_nothing(engi
         }
     }
     app.ask(&mut browser, "ada@example.com").await;
+}
+
+/// On one thread, so that all that the program logs can be heard.
+#[tokio::test]
+async fn checklist_65_a_proxy_that_names_no_visitor_is_told_to_the_operator_once_in_a_while() {
+    let (log, _heard) = Log::listen();
+    let app = spawn_app(Engine::Sqlite).await;
+    let lines = || log.text().matches("share one strict limit").count();
+    assert_eq!(ask_from(&app, &new_client(), 0).await.status(), 303);
+    assert_eq!(app.browser().get("/").await.status(), 200);
+    assert_eq!(lines(), 0);
+    for (seconds, client, expected) in [
+        (0, "", 1),
+        (1, "garbage", 1),
+        (300, "127.0.0.1", 1),
+        (300, "", 2),
+        (599, "", 2),
+    ] {
+        app.clock.advance(seconds);
+        ask_from(&app, client, 1).await;
+        assert_eq!(lines(), expected, "{seconds} {client}");
+    }
+    let text = log.text();
+    let told = text
+        .lines()
+        .filter(|line| line.contains("share one strict limit"));
+    let told: Vec<_> = told.collect();
+    for words in ["WARN", "127.0.0.1", "proxy_set_header", "TRUSTED_PROXIES"] {
+        assert!(told[0].contains(words), "{words}: {told:?}");
+    }
+    assert!(
+        told[0].contains("count=1") && told[1].contains("count=3"),
+        "{told:?}"
+    );
+    assert!(
+        !told.iter().any(|line| line.contains("garbage")),
+        "{told:?}"
+    );
 }

@@ -10,6 +10,7 @@ use billhook::{
         self, Store, Tx,
         customer::Customer,
         event::Filter,
+        many::Cell,
         mirror::{self, Invoice, PaymentMethod, Price, Product, Subscription, SubscriptionItem},
         row::{self, Row},
     },
@@ -463,9 +464,19 @@ async fn pair<R: Row>(tx: &mut Tx, row: R, is_gone: bool) -> store::Result<(Stri
     };
     let timeless = |row: R| row.stamped(0, 0);
     Ok((
-        format!("{:?}", found.map(timeless)),
-        format!("{:?}", Some(timeless(row))),
+        found.map(timeless).map(spelled).unwrap_or_default(),
+        spelled(timeless(row)),
     ))
+}
+
+/// A row in words, which its `Debug` does not give.
+fn spelled<R: Row>(row: R) -> String {
+    let cells = R::COLUMNS.iter().zip(row.cells());
+    let cells = cells.map(|(column, cell)| match cell {
+        Cell::Text(text) => format!("{column}={text:?}"),
+        Cell::Number(number) => format!("{column}={number:?}"),
+    });
+    cells.collect::<Vec<_>>().join(" ")
 }
 
 async fn checklist_46_the_rows_of_all_nouns_end_as_their_history_did(engine: Engine) {

@@ -15,6 +15,7 @@ on_both_engines!(
     an_import_and_a_sweep_say_what_they_did,
     an_import_names_what_it_could_not_read,
     checklist_67_old_payloads_are_purged_and_ids_stay,
+    checklist_67_payloads_are_masked_unless_they_are_revealed,
     checklist_68_sign_ins_and_sessions_are_purged_when_their_time_is_over,
 );
 
@@ -270,6 +271,54 @@ async fn checklist_67_old_payloads_are_purged_and_ids_stay(engine: Engine) {
     )
     .await;
     assert!(output.contains("1 cannot be replayed"), "{output}");
+}
+
+async fn checklist_67_payloads_are_masked_unless_they_are_revealed(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let evil = "\u{1b}[2J\u{9b}31m\r\u{202e}<script>";
+    let mut object = customer_object("cus_1", "ada@example.com", evil);
+    object["metadata"] = json!({ evil: "canary" });
+    object["address"] = json!({ "line1": "12 Canary Row" });
+    object["cards"] =
+        json!([{ "last4": "canary", "receipt_url": "https://pay.stripe.com/canary" }]);
+    let of_ada = event("customer.created", 1_700_000_000, object, Value::Null);
+    assert_eq!(app.deliver(&of_ada).await.status(), 200);
+    let id = of_ada["id"].as_str().unwrap();
+    let show = async |more: &[&str]| {
+        let shown = said(&app, &[&["events", "show", id], more].concat()).await;
+        let is_odd = |letter: char| letter.is_control() && letter != '\n' || letter == '\u{202e}';
+        assert!(!shown.contains(is_odd), "{shown:?}");
+        shown
+    };
+    for more in [&[] as &[&str], &["--json"]] {
+        let shown = show(more).await;
+        for text in ["ada@example.com", "anary", "<script>\",", "12 "] {
+            assert!(!shown.contains(text), "{text}: {shown}");
+        }
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        let payload = &shown["payload"];
+        assert_eq!(
+            (&payload["id"], &payload["created"]),
+            (&of_ada["id"], &of_ada["created"])
+        );
+        let object = &payload["data"]["object"];
+        assert_eq!(
+            (&object["id"], &object["email"]),
+            (&json!("cus_1"), &json!("…"))
+        );
+        assert_eq!(object["metadata"], json!({ evil: "…" }));
+    }
+    let operator = ["audit", "list", "--what", "operator", "--json"];
+    assert_eq!(said(&app, &operator).await, "");
+    for more in [&["--reveal"] as &[&str], &["--reveal", "--json"]] {
+        let shown: Value = serde_json::from_str(&show(more).await).unwrap();
+        assert_eq!(shown["payload"], of_ada);
+    }
+    let log = said(&app, &operator).await;
+    assert_eq!(log.matches(&format!("reveal of {id}")).count(), 2, "{log}");
+    let none = billhook(&app, &["events", "show", "evt_none", "--reveal"]).await;
+    assert!(!none.status.success());
+    assert_eq!(said(&app, &operator).await, log);
 }
 
 async fn checklist_68_sign_ins_and_sessions_are_purged_when_their_time_is_over(engine: Engine) {

@@ -21,6 +21,8 @@ use crate::{
 
 on_both_engines!(
     checklist_38_after_five_failures_stripe_is_left_alone,
+    checklist_38_one_customer_that_fails_closes_the_portal_for_nobody_else,
+    checklist_38_when_what_is_read_fails_for_several_stripe_is_left_alone,
     checklist_38_a_lost_answer_is_asked_for_under_the_same_key,
     checklist_39_ten_clicks_a_minute_and_each_link_works,
     checklist_39_many_clicks_stay_within_the_accounts_budget,
@@ -190,6 +192,64 @@ async fn checklist_38_after_five_failures_stripe_is_left_alone(engine: Engine) {
     app.signed_in("bob@example.com").await;
 }
 
+async fn checklist_38_one_customer_that_fails_closes_the_portal_for_nobody_else(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let broken = app.customer_at_stripe("ada@example.com").await;
+    let other = app.customer_at_stripe("ada@example.com").await;
+    let of_bob = app.customer_at_stripe("bob@example.com").await;
+    let mut ada = app.signed_in("ada@example.com").await;
+    let mut bob = app.signed_in("bob@example.com").await;
+    let fault = json!({ "path": SESSIONS, "match": broken, "status": 500 });
+    app.control("POST", "faults", fault).await;
+    for _ in 0..6 {
+        click(&mut ada, &broken).await;
+    }
+    assert_eq!(tries(&app).await.len(), 10, "it rests after five");
+    for (browser, customer) in [(&mut ada, &other), (&mut bob, &of_bob)] {
+        let answer = click(browser, customer).await;
+        assert!(location(&answer).starts_with(&app.stripe_url), "{answer:?}");
+    }
+    // What Stripe refuses one customer for good is no failure of Stripe's.
+    for status in [400, 402, 404] {
+        app.control("DELETE", "faults", Value::Null).await;
+        let fault = json!({ "path": SESSIONS, "match": other, "status": status });
+        app.control("POST", "faults", fault).await;
+        click(&mut ada, &other).await;
+    }
+    // Five in a row of two are.
+    app.control("POST", "faults", json!({ "path": SESSIONS, "status": 500 }))
+        .await;
+    let of_eve = app.customer_at_stripe("eve@example.com").await;
+    let mut eve = app.signed_in("eve@example.com").await;
+    for _ in 0..4 {
+        click(&mut bob, &of_bob).await;
+    }
+    click(&mut eve, &of_eve).await;
+    app.control("DELETE", "faults", Value::Null).await;
+    let before = app.stripe_calls().await.len();
+    let place = format!("/billing?problem=unavailable&customer={of_eve}");
+    assert_redirect(&click(&mut eve, &of_eve).await, &place);
+    assert_eq!(app.stripe_calls().await.len(), before, "nothing was asked");
+}
+
+async fn checklist_38_when_what_is_read_fails_for_several_stripe_is_left_alone(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let of_ada = app.customer_at_stripe("ada@example.com").await;
+    let of_bob = app.customer_at_stripe("bob@example.com").await;
+    let mut ada = app.signed_in("ada@example.com").await;
+    let mut bob = app.signed_in("bob@example.com").await;
+    let fault = json!({ "path": "/v1/customers", "status": 500 });
+    app.control("POST", "faults", fault).await;
+    for _ in 0..4 {
+        click(&mut ada, &of_ada).await;
+    }
+    click(&mut bob, &of_bob).await;
+    let before = app.stripe_calls().await.len();
+    let place = format!("/billing?problem=unavailable&customer={of_bob}");
+    assert_redirect(&click(&mut bob, &of_bob).await, &place);
+    assert_eq!(app.stripe_calls().await.len(), before, "nothing was asked");
+}
+
 async fn checklist_38_a_lost_answer_is_asked_for_under_the_same_key(engine: Engine) {
     let app = spawn_app(engine).await;
     let mine = app.customer_at_stripe("ada@example.com").await;
@@ -295,7 +355,7 @@ async fn checklist_39_who_waits_too_long_for_a_turn_is_told() {
     let client = client.at_rate(NonZeroU32::MIN);
     let two = NonZeroU32::new(2).unwrap();
     let began = Instant::now();
-    let turns = (0..4).map(|_| client.admit(two));
+    let turns = (0..4).map(|_| client.admit("cus_1", two));
     let turns = futures::future::join_all(turns).await;
     assert!(
         began.elapsed() < Duration::from_secs(3),
@@ -313,7 +373,25 @@ async fn checklist_39_who_waits_too_long_for_a_turn_is_told() {
 
 /// What is logged, for one thread.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Hears all of this thread for as long as the guard lives.
+    pub fn listen() -> (Log, tracing::subscriber::DefaultGuard) {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl io::Write for Log {
     fn write(&mut self, some: &[u8]) -> io::Result<usize> {
@@ -329,14 +407,7 @@ impl io::Write for Log {
 /// On one thread, so that all that the program logs can be heard.
 #[tokio::test]
 async fn checklist_40_the_operator_is_told_which_permission_is_missing_and_the_customer_is_not() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _heard = tracing::subscriber::set_default(subscriber);
+    let (log, _heard) = Log::listen();
     let app = spawn_app(Engine::Sqlite).await;
     let mine = app.customer_at_stripe("ada@example.com").await;
     let mut ada = app.signed_in("ada@example.com").await;
@@ -357,7 +428,7 @@ async fn checklist_40_the_operator_is_told_which_permission_is_missing_and_the_c
         !page.contains("rak_") && !page.contains("permission"),
         "{page}"
     );
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     let alarm = text
         .lines()
         .find(|line| line.contains("ERROR") && line.contains("stripe-key"))

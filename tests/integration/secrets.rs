@@ -5,11 +5,16 @@ use std::sync::Arc;
 use billhook::domain::keys::Keys;
 
 use crate::{
+    contract,
     engines::{Engine, database_url, on_both_engines},
     helpers::{TestApp, assert_redirect, spawn_app_with},
+    mails::settled,
 };
 
-on_both_engines!(checklist_24_a_new_secret_signs_nobody_out_while_the_old_one_is_kept);
+on_both_engines!(
+    checklist_24_a_new_secret_signs_nobody_out_while_the_old_one_is_kept,
+    checklist_13_a_new_secret_gives_no_new_allowance,
+);
 
 const OLD: &str = "the old secret of more than 32 bytes";
 const NEW: &str = "the next secret of more than 32 bytes";
@@ -78,4 +83,36 @@ async fn checklist_24_a_new_secret_signs_nobody_out_while_the_old_one_is_kept(en
     let mut same = after.browser();
     same.cookies = ada.cookies.clone();
     assert_eq!(same.get("/billing").await.status(), 200, "and renews");
+}
+
+async fn checklist_13_a_new_secret_gives_no_new_allowance(engine: Engine) {
+    let database_url = database_url(engine).await;
+    let first = process(&database_url, OLD, &[], None).await;
+    for _ in 0..3 {
+        first.ask(&mut first.browser(), "ada@example.com").await;
+    }
+    let newest = "the newest secret of more than 32 bytes";
+    for (present, previous, rows) in [
+        (NEW, vec![OLD], 1),
+        (newest, vec![NEW, OLD], 1),
+        (newest, vec![NEW], 1),
+        // The name of a secret that nobody knows any more is lost.
+        ("yet another secret of more than 32 bytes", vec![], 2),
+    ] {
+        let app = process(&database_url, present, &previous, Some(&first)).await;
+        // The links have expired, the allowance is not whole again.
+        app.clock.advance(601);
+        for _ in 0..4 {
+            let form = [("email", "ada@example.com")];
+            let answer = app.browser().post("/api/ask_link", &form).await;
+            assert_redirect(&answer, "/sign-in/check");
+        }
+        settled(&app).await;
+        let allowances = contract::dump(&app.app.store, "allowance").await;
+        assert_eq!(allowances.matches("address:").count(), rows, "{allowances}");
+        if rows == 1 {
+            assert_eq!(app.mails_to("ada@example.com").len(), 0, "{present}");
+            assert_eq!(first.mails_to("ada@example.com").len(), 3, "{present}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use futures::future::join_all;
 
 use crate::{
     engines::{Engine, on_both_engines},
-    helpers::{TestApp, assert_redirect, new_client, set_cookies, spawn_app},
+    helpers::{TestApp, assert_redirect, eventually, new_client, set_cookies, spawn_app},
 };
 
 on_both_engines!(
@@ -16,6 +16,7 @@ on_both_engines!(
     checklist_6_of_64_parallel_posts_one_signs_in,
     checklist_9_five_wrong_codes_end_a_sign_in_also_in_parallel,
     checklist_7_a_link_expires,
+    checklist_11_nothing_that_is_sent_decides_where_a_sign_in_leads,
     a_bad_address_is_told_and_kept,
     unreadable_arguments_are_told_so_and_not_repeated,
 );
@@ -241,6 +242,66 @@ async fn checklist_7_a_link_expires(engine: Engine) {
         app.clock.advance(seconds);
         assert_redirect(&browser.post("/api/confirm_link", &[]).await, target);
         app.clock.advance(1_000);
+    }
+}
+
+async fn checklist_11_nothing_that_is_sent_decides_where_a_sign_in_leads(engine: Engine) {
+    let app = shop(engine).await;
+    let long = format!("//evil.example/{}", "x".repeat(4096));
+    for (number, next) in [
+        "//evil.example",
+        "/\\evil.example",
+        "https:evil.example",
+        "https://evil.example/",
+        "%2f%2fevil.example",
+        "/%09/evil.example",
+        "javascript:alert(1)",
+        "/a/../..//evil.example",
+        "//2130706433",
+        "/devices",
+        &long,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        app.clock.advance(24 * 60 * 60);
+        let mut browser = app.browser();
+        let query: String = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("next", next), ("return_to", next), ("redirect", next)])
+            .finish();
+        let page = browser.get(&format!("/?{query}")).await;
+        assert_eq!(page.status(), 200);
+        assert!(!page.text().await.unwrap().contains("evil"), "{next}");
+        let answer = browser.get(&format!("/devices?{query}")).await;
+        assert_redirect(&answer, "/");
+        let ask = [("email", "ada@example.com"), ("next", next)];
+        let before = app.mails_to("ada@example.com").len();
+        let answer = browser.post(&format!("/api/ask_link?{query}"), &ask).await;
+        assert_redirect(&answer, "/sign-in/check");
+        eventually(|| async { (app.mails_to("ada@example.com").len() > before).then_some(()) })
+            .await;
+        let answer = match number % 2 {
+            0 => {
+                let token = app.link_token("ada@example.com").await;
+                let link = format!("/sign-in/link?token={token}&{query}");
+                assert_redirect(&browser.get(&link).await, "/sign-in/confirm");
+                let confirm = format!("/api/confirm_link?{query}");
+                browser.post(&confirm, &[("next", next)]).await
+            }
+            _ => {
+                let code = app.code("ada@example.com").await;
+                let enter = format!("/api/enter_code?{query}");
+                browser
+                    .post(&enter, &[("next", next), ("code", &code)])
+                    .await
+            }
+        };
+        assert_redirect(&answer, "/billing");
+        assert_redirect(&browser.get(&format!("/?{query}")).await, "/billing");
+        let answer = browser
+            .post(&format!("/api/sign_out?{query}"), &[("next", next)])
+            .await;
+        assert_redirect(&answer, "/");
     }
 }
 

@@ -92,7 +92,7 @@ async fn checklist_17_tokens_that_are_not_ours_are_nobody_before_the_database_is
         |name: &str, value: Value| signed(&app.app, &header, &changed(&claims, name, value));
     let with_header =
         |name: &str, value: Value| signed(&app.app, &changed(&header, name, value), &claims);
-    let identify = async |token: &str| session::identify(&app.app, Some(token), None).await;
+    let identify = async |token: &str| session::identify(&app.app, Some(token), None, "").await;
 
     // The table's own tools make good tokens, and the leeway is five seconds.
     for token in [
@@ -210,7 +210,7 @@ async fn checklist_17_tokens_that_are_not_ours_are_nobody_before_the_database_is
             matches!(identify(&token).await, Ok(Identity::Nobody)),
             "{shown}"
         );
-        let as_refresh = session::identify(&app.app, None, Some(&token)).await;
+        let as_refresh = session::identify(&app.app, None, Some(&token), "").await;
         assert!(
             token == refresh || matches!(as_refresh, Ok(Identity::Nobody)),
             "{shown}"
@@ -260,7 +260,7 @@ async fn checklist_17_no_text_and_no_changed_token_is_taken_for_one() {
         TestRunner::new(config)
             .run(&strategy, |(which, text)| {
                 let [access, refresh] = [0, 1].map(|role| (which == role).then_some(text.as_str()));
-                let identify = session::identify(&app.app, access, refresh);
+                let identify = session::identify(&app.app, access, refresh, "");
                 let identity = runtime.block_on(identify);
                 prop_assert!(matches!(identity, Ok(Identity::Nobody)), "{identity:?}");
                 Ok(())

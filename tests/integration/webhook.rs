@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use billhook::store::{self, Store};
+use billhook::{
+    config::Secret,
+    store::{self, Store},
+};
 use futures::{FutureExt, future::join_all};
 use serde_json::{Value, json};
 
 use crate::{
-    engines::{Engine, on_both_engines},
-    helpers::{SECRET, TestApp, customer_object, event, sign, spawn_app},
+    engines::{Engine, database_url, on_both_engines},
+    helpers::{SECRET, TestApp, customer_object, event, sign, spawn_app, spawn_app_with},
 };
 
 on_both_engines!(
@@ -18,6 +21,7 @@ on_both_engines!(
     odd_bodies_are_answered,
     types_that_are_not_mirrored_are_kept_and_ignored,
     a_crowd_of_the_same_event_has_one_effect,
+    checklist_54_the_secret_of_the_endpoint_can_be_rolled,
 );
 
 async fn rows(app: &TestApp) -> i64 {
@@ -263,4 +267,36 @@ async fn a_crowd_of_the_same_event_has_one_effect(engine: Engine) {
         1
     );
     assert_eq!(rows(&app).await, 1);
+}
+
+/// Stripe signs with both while the old one is about to expire
+/// (<https://docs.stripe.com/webhooks#roll-endpoint-secrets>), and with the new one alone from then on.
+async fn checklist_54_the_secret_of_the_endpoint_can_be_rolled(engine: Engine) {
+    let url = database_url(engine).await;
+    let app = async |secrets: &[&str]| {
+        let secrets = secrets.iter().copied().map(Secret::new).collect();
+        spawn_app_with(&url, |app| {
+            let mut config = (*app.config).clone();
+            config.stripe_webhook_secrets = secrets;
+            app.config = config.into();
+        })
+        .await
+    };
+    let status = async |app: &TestApp, secret: &str| {
+        let object = customer_object("cus_1", "ada@example.com", "Ada");
+        let body = event("customer.updated", 1_700_000_000, object, Value::Null);
+        let body = body.to_string().into_bytes();
+        let signature = sign(secret, app.clock.now(), &body);
+        app.post_webhook(&signature, body).await.status().as_u16()
+    };
+    let [old, new] = ["whsec_test_old", "whsec_test_new"];
+    for (taken, of_old, of_new) in [
+        (&[old][..], 200, 400),
+        (&[old, new], 200, 200),
+        (&[new], 400, 200),
+    ] {
+        let app = app(taken).await;
+        assert_eq!(status(&app, old).await, of_old, "{taken:?}");
+        assert_eq!(status(&app, new).await, of_new, "{taken:?}");
+    }
 }

@@ -22,7 +22,7 @@ use crate::{
 };
 
 on_both_engines!(
-    an_open_tie_is_settled_by_asking_stripe,
+    checklist_47_an_open_tie_is_settled_by_asking_stripe_once,
     a_key_that_may_not_read_takes_events_as_they_are,
     a_tie_with_a_purged_event_is_settled_by_asking_stripe,
     tiers_that_were_read_once_are_kept,
@@ -33,6 +33,7 @@ on_both_engines!(
     an_import_reads_everything_once_and_resumes,
     an_import_finds_out_what_was_deleted,
     more_events_are_replayed_than_a_transaction_takes,
+    a_replayed_event_of_long_ago_has_all_its_tries_again,
 );
 
 /// Makes a customer at the stand-in without telling Billhook, and returns the object.
@@ -84,7 +85,7 @@ pub fn open_tie(id: &str, second: i64) -> [Value; 2] {
     })
 }
 
-async fn an_open_tie_is_settled_by_asking_stripe(engine: Engine) {
+async fn checklist_47_an_open_tie_is_settled_by_asking_stripe_once(engine: Engine) {
     let app = spawn_app(engine).await;
     let real = at_stripe(&app, &[("email", "ada@example.com"), ("name", "The last")]).await;
     let id = real["id"].as_str().unwrap();
@@ -456,4 +457,46 @@ async fn more_events_are_replayed_than_a_transaction_takes(engine: Engine) {
         counts.await.unwrap(),
         [("dead".to_owned(), 1), ("pending".to_owned(), 1099)]
     );
+}
+
+async fn a_replayed_event_of_long_ago_has_all_its_tries_again(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let fault = json!({ "path": "/v1/subscriptions", "status": 400 });
+    app.control("POST", "faults", fault).await;
+    let cut = json!({
+        "id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active",
+        "items": { "data": [], "has_more": true },
+    });
+    let poison = event(
+        "customer.subscription.updated",
+        1_700_000_000,
+        cut,
+        Value::Null,
+    );
+    assert_eq!(app.deliver(&poison).await.status(), 200);
+    let ends = |state: &'static str| {
+        let (app, poison) = (&app, &poison);
+        eventually(move || async move {
+            stored(app, poison)
+                .await
+                .filter(|row| row.state == state && row.attempts > 0)
+        })
+    };
+    ends("failed").await;
+    app.clock.advance(73 * 60 * 60);
+    let dead = ends("dead").await;
+    assert!(dead.attempts < 12, "for too long: {dead:?}");
+    let ids = [dead.id];
+    let now = app.clock.now();
+    assert_eq!(worker::replay(&app.app.store, &ids, now).await.unwrap(), 1);
+    let again = ends("failed").await;
+    assert_eq!(again.attempts, 1, "{again:?}");
+    app.clock.advance(71 * 60 * 60);
+    eventually(|| async {
+        let row = stored(&app, &poison).await.unwrap();
+        (row.attempts == 2 && row.state == "failed").then_some(())
+    })
+    .await;
+    app.clock.advance(2 * 60 * 60);
+    ends("dead").await;
 }

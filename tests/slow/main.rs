@@ -1,6 +1,6 @@
-//! A crowd that says nothing: 2,000 connections with half a head and 1,000 with half a body, while
-//! an ordinary visitor must not notice, and the program must still end in time. The real program;
-//! alone on the machine, as it measures. `cargo test --test slow`.
+//! A crowd that says nothing: 2,000 connections with half a head and 1,000 with half a body, which come,
+//! are cut off and come again, while an ordinary visitor must not notice, and the program must still end
+//! in time. The real program; alone on the machine, as it measures. `cargo test --test slow`.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,7 +10,8 @@
 )]
 
 use std::{
-    io::{BufRead, BufReader},
+    collections::VecDeque,
+    io::{BufRead, BufReader, ErrorKind},
     path::PathBuf,
     process::{Child, Command, ExitCode, Stdio},
     time::{Duration, Instant},
@@ -27,8 +28,12 @@ use tokio::{
 
 const HALF_HEADS: usize = 2_000;
 const HALF_BODIES: usize = 1_000;
-/// Few enough to be over before the first of the crowd is cut off.
-const VISITS: usize = 1_000;
+/// Of the visitor while nobody else is there.
+const VISITS: usize = 3_000;
+/// One more of the crowd comes after this, so that all of them are there when the first is cut off.
+const NEXT_COMES: Duration = Duration::from_micros(3_333);
+/// They come, and each place is taken once more.
+const CROWDED: Duration = Duration::from_secs(20);
 /// The program lets a silent connection live for 10 seconds.
 const ALL_CLOSED: Duration = Duration::from_secs(12);
 const ENDED: Duration = Duration::from_secs(15);
@@ -89,13 +94,14 @@ async fn not_noticed() -> Result<String, String> {
     let program = Program::start();
     let mut words = String::new();
     for _ in 0..ROUNDS {
-        visits(&program.address, VISITS / 10).await?;
-        let quiet = visits(&program.address, VISITS).await?;
-        let crowd = Crowd::gather(&program.address).await;
-        let busy = visits(&program.address, VISITS).await?;
-        let closed = crowd.wait_until_closed().await?;
+        visits(&program.address, VISITS / 10, || false).await?;
+        let quiet = visits(&program.address, VISITS, || false).await?;
+        let crowd = tokio::spawn(Crowd::come_and_go(program.address.clone()));
+        let busy = visits(&program.address, usize::MAX, || crowd.is_finished()).await?;
+        let crowd = crowd.await.map_err(|error| error.to_string())??;
+        let (came, closed) = (crowd.came, crowd.wait_until_closed().await?);
         words = format!(
-            "p99 {quiet:.1?} alone, {busy:.1?} in the crowd, which was gone after {closed:.1?}"
+            "p99 {quiet:.1?} alone, {busy:.1?} while {came} came and were cut off, the last after {closed:.1?}"
         );
         if busy < quiet * 2 {
             return Ok(words);
@@ -121,7 +127,7 @@ async fn ends_in_time() -> Result<String, String> {
     );
     webhook.write_all(head.as_bytes()).await.unwrap();
     // It is being read: whoever came after it has been answered.
-    visits(&program.address, 10).await?;
+    visits(&program.address, 10, || false).await?;
     program.terminate();
     let told = Instant::now();
     webhook.write_all(rest.as_bytes()).await.unwrap();
@@ -136,14 +142,19 @@ async fn ends_in_time() -> Result<String, String> {
     ))
 }
 
-/// The 99th percentile of so many pages, one after the other on one connection.
-async fn visits(address: &str, count: usize) -> Result<Duration, String> {
+/// The 99th percentile of so many pages, one after the other on one connection, or of those before the
+/// end.
+async fn visits(
+    address: &str,
+    count: usize,
+    is_over: impl Fn() -> bool,
+) -> Result<Duration, String> {
     let http = reqwest::Client::builder()
         .pool_max_idle_per_host(1)
         .build()
         .unwrap();
-    let mut times = Vec::with_capacity(count);
-    for _ in 0..count {
+    let mut times = Vec::new();
+    while times.len() < count && !is_over() {
         let began = Instant::now();
         let request = http
             .get(format!("http://{address}/"))
@@ -162,35 +173,80 @@ async fn visits(address: &str, count: usize) -> Result<Duration, String> {
 /// Connections that have said half of what they want.
 struct Crowd {
     began: Instant,
-    streams: Vec<TcpStream>,
+    /// How many there have been.
+    came: usize,
+    /// The oldest first, with when it came.
+    streams: VecDeque<(Instant, TcpStream)>,
 }
 
 impl Crowd {
-    async fn gather(address: &str) -> Crowd {
-        let began = Instant::now();
-        let mut streams = Vec::new();
-        for number in 0..HALF_HEADS + HALF_BODIES {
-            let mut stream = TcpStream::connect(address)
-                .await
-                .expect("room for one more");
-            let half: &[u8] = if number < HALF_HEADS {
-                b"GET / HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nX-Slow: "
-            } else {
-                b"POST /webhooks/stripe HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nslow"
-            };
-            stream.write_all(half).await.unwrap();
-            streams.push(stream);
+    fn new() -> Crowd {
+        Crowd {
+            began: Instant::now(),
+            came: 0,
+            streams: VecDeque::new(),
         }
-        Crowd { began, streams }
+    }
+
+    async fn add(&mut self, address: &str) {
+        let came = Instant::now();
+        let mut stream = TcpStream::connect(address)
+            .await
+            .expect("room for one more");
+        // Two of three.
+        let half: &[u8] = if self.came % 3 < 2 {
+            b"GET / HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nX-Slow: "
+        } else {
+            b"POST /webhooks/stripe HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nslow"
+        };
+        stream.write_all(half).await.unwrap();
+        self.came += 1;
+        self.streams.push_back((came, stream));
+    }
+
+    /// All at once.
+    async fn gather(address: &str) -> Crowd {
+        let mut crowd = Crowd::new();
+        for _ in 0..HALF_HEADS + HALF_BODIES {
+            crowd.add(address).await;
+        }
+        crowd
+    }
+
+    /// One after the other; for each that was cut off another comes.
+    async fn come_and_go(address: String) -> Result<Crowd, String> {
+        let mut crowd = Crowd::new();
+        let mut ticks = tokio::time::interval(NEXT_COMES);
+        while crowd.began.elapsed() < CROWDED {
+            ticks.tick().await;
+            crowd.add(&address).await;
+            while let Some((came, oldest)) = crowd.streams.front() {
+                let is_there = oldest
+                    .try_read(&mut [0; 1024])
+                    .is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+                if is_there && came.elapsed() > ALL_CLOSED {
+                    return Err("one of the crowd was not cut off".to_owned());
+                }
+                if is_there {
+                    break;
+                }
+                crowd.streams.pop_front();
+            }
+        }
+        // Some places at least were taken once more.
+        if crowd.came < crowd.streams.len() + HALF_BODIES {
+            return Err(format!("only {} of the crowd came", crowd.came));
+        }
+        Ok(crowd)
     }
 
     async fn wait_until_closed(self) -> Result<Duration, String> {
-        let gathered = self.began.elapsed();
-        let all = join_all(self.streams.into_iter().map(read));
-        tokio::time::timeout(gathered + ALL_CLOSED, all)
+        let last = Instant::now();
+        let all = join_all(self.streams.into_iter().map(|(_, stream)| read(stream)));
+        tokio::time::timeout(ALL_CLOSED, all)
             .await
             .map_err(|_| "some of the crowd were still there".to_owned())?;
-        Ok(self.began.elapsed())
+        Ok(last.elapsed())
     }
 }
 

@@ -3,7 +3,6 @@
 
 use futures::{FutureExt, StreamExt};
 use reqwest::StatusCode;
-use tokio_util::sync::CancellationToken;
 
 use super::{Progress, Report, SIDE_BY_SIDE, keep};
 use crate::{
@@ -17,25 +16,27 @@ const KIND: Kind = Kind::EntitlementSummary;
 const PART: i64 = 100;
 
 /// Reads the entitlements of every customer, or, in an account that has no feature to be entitled to,
-/// of none.
+/// of none. Whether it came to the end.
 pub async fn run(
     app: &App,
     client: &Client,
-    stop: &CancellationToken,
     report: &mut Report,
     tell: &mut impl FnMut(Progress),
-) -> Result<(), sweep::Error> {
+) -> Result<bool, sweep::Error> {
     // The customer up to which an earlier run came.
-    let mut after = super::progress(app, KIND).await?.unwrap_or_default();
+    let kept = super::progress(app, super::name(KIND)).await?;
+    let mut after = kept.unwrap_or_default();
     let is_new = after.is_empty();
     report.read.insert(KIND, 0);
-    if is_new && !client.holds("v1/entitlements/features", &[]).await?.0 {
-        return Ok(());
+    let features = || client.holds("v1/entitlements/features", &[]);
+    if is_new && !super::patiently(client, features).await?.0 {
+        return Ok(true);
     }
     loop {
         let (ids, done, left) = customers(app, after.clone()).await?;
-        let Some(last) = ids.last().filter(|_| !stop.is_cancelled()).cloned() else {
-            break;
+        let Some(last) = ids.last().cloned() else {
+            report.read.insert(KIND, done);
+            return Ok(true);
         };
         let count = ids.len() as u64;
         let mut reading = futures::stream::iter(ids)
@@ -67,10 +68,6 @@ pub async fn run(
             part: read as f64 / (done + left).max(1) as f64,
         });
     }
-    if !stop.is_cancelled() {
-        super::forget(app, KIND).await?;
-    }
-    Ok(())
 }
 
 /// The next ones, how many came before them, and how many are left with them.

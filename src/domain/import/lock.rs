@@ -1,6 +1,6 @@
 //! One import at a time on one database: two would read everything twice and each take the other's
 //! notes of how far it is. Whoever imports says so every few seconds; who was killed is forgotten
-//! after a minute.
+//! after a minute by the database's clock.
 
 use std::time::Duration;
 
@@ -63,18 +63,18 @@ impl Lock {
 }
 
 async fn claim(app: &App, holder: &str) -> store::Result<bool> {
-    let (holder, now) = (holder.to_owned(), app.clock.now());
+    let holder = holder.to_owned();
     app.store
         .write(move |tx| {
-            async move { store::progress::claim(tx, NAME, &holder, now, now - LOST).await }.boxed()
+            async move { store::progress::claim(tx, NAME, &holder, LOST).await }.boxed()
         })
         .await
 }
 
 /// Says that the holder is still at it. Never takes what was given back.
 async fn sign(app: &App, holder: &str) -> store::Result<bool> {
-    let (holder, now) = (holder.to_owned(), app.clock.now());
+    let holder = holder.to_owned();
     app.store
-        .write(move |tx| async move { store::progress::sign(tx, NAME, &holder, now).await }.boxed())
+        .write(move |tx| async move { store::progress::sign(tx, NAME, &holder).await }.boxed())
         .await
 }

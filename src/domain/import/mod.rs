@@ -2,6 +2,7 @@
 //! into ranges that are read side by side, and what is left of them is kept with every page, so
 //! that a second run goes on where the first was stopped.
 
+mod done;
 mod entitlements;
 pub mod lock;
 mod ranges;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use done::Done;
 use ranges::{BEGINNING, Left, Range};
 
 use super::{
@@ -36,8 +38,9 @@ const SOME_MORE: i64 = 60;
 /// an hour.
 const FINE: i64 = 64;
 const HOUR: i64 = 60 * 60;
-/// Rests that Stripe is given before an import gives up: ten minutes.
-const MOST_RESTS: usize = 20;
+/// Times that one thing is asked for, four tries and most often a rest of half a minute each, before an
+/// import gives it up: some ten minutes.
+const MOST_TIMES: usize = 20;
 /// Seconds after which what is left of an earlier run is not gone on with, and all is read anew.
 const TOO_OLD: i64 = 7 * 24 * 60 * 60;
 
@@ -77,7 +80,8 @@ pub struct Report {
 }
 
 /// Reads the nouns, telling how far it has come after every page. What fails is in the report; the
-/// other nouns are read all the same.
+/// other nouns are read all the same. Told to stop it gives up what it waits for, however long that
+/// would take; what was kept until then is where the next run goes on.
 pub async fn run(
     app: &App,
     client: &Client,
@@ -85,35 +89,59 @@ pub async fn run(
     stop: &CancellationToken,
     mut tell: impl FnMut(Progress),
 ) -> Result<Report, sweep::Error> {
-    sweep::begin(app).await?;
     let mut report = Report::default();
-    for kind in nouns {
-        let import = Import {
-            app,
-            client,
-            kind: *kind,
-        };
+    let reading = read_all(app, client, nouns, &mut report, &mut tell);
+    match stop.run_until_cancelled(reading).await {
+        Some(result) => result?,
+        None => report.is_stopped = true,
+    }
+    Ok(report)
+}
+
+async fn read_all(
+    app: &App,
+    client: &Client,
+    nouns: &[Kind],
+    report: &mut Report,
+    tell: &mut impl FnMut(Progress),
+) -> Result<(), sweep::Error> {
+    begin(app, client).await?;
+    let mut done = Done::of_earlier_run(app, nouns).await?;
+    for kind in nouns.iter().copied() {
+        if let Some(read) = done.read(kind) {
+            report.read.insert(kind, read);
+            continue;
+        }
+        let import = Import { app, client, kind };
         let result = match kind {
-            Kind::EntitlementSummary => {
-                entitlements::run(app, client, stop, &mut report, &mut tell).await
-            }
-            _ => import.run(stop, &mut report, &mut tell).await,
+            Kind::EntitlementSummary => entitlements::run(app, client, report, tell).await,
+            _ => import.run(report, tell).await,
         };
         match result {
-            Ok(()) => {}
+            Ok(true) => {
+                let read = report.read.get(&kind).copied().unwrap_or_default();
+                done.add(app, kind, read).await?;
+            }
+            // What is missing is named, and kept for the next run.
+            Ok(false) => {}
             Err(sweep::Error::Stripe(error)) => {
                 report
                     .errors
-                    .push(format!("{}: {error}", refetch::list_of(*kind)));
+                    .push(format!("{}: {error}", refetch::list_of(kind)));
             }
             Err(error) => return Err(error),
         }
-        if stop.is_cancelled() {
-            report.is_stopped = true;
-            break;
-        }
     }
-    Ok(report)
+    Ok(Done::forget(app).await?)
+}
+
+/// Sets the sweep's cursor, unless there is one, so that nothing that changes meanwhile is lost.
+async fn begin(app: &App, client: &Client) -> Result<(), sweep::Error> {
+    if sweep::has_begun(app).await? {
+        return Ok(());
+    }
+    let page = patiently(client, || client.page("v1/customers", &[])).await?;
+    sweep::set_cursor(app, page.as_of).await
 }
 
 struct Import<'a> {
@@ -123,19 +151,20 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
+    /// Whether it came to the end.
     async fn run(
         &self,
-        stop: &CancellationToken,
         report: &mut Report,
         tell: &mut impl FnMut(Progress),
-    ) -> Result<(), sweep::Error> {
+    ) -> Result<bool, sweep::Error> {
         let mut left = self.begin().await?;
+        report.read.insert(self.kind, left.read);
         let mut waiting: VecDeque<Range> = left.ranges.drain(..).collect();
         let mut running = JoinSet::new();
         let mut under_way = BTreeMap::<u64, Range>::new();
         let mut numbers = 0_u64..;
         loop {
-            while running.len() < SIDE_BY_SIDE && !stop.is_cancelled() {
+            while running.len() < SIDE_BY_SIDE {
                 let (Some(range), Some(number)) = (waiting.pop_front(), numbers.next()) else {
                     break;
                 };
@@ -185,21 +214,18 @@ impl Import<'_> {
                 part: left.part(),
             });
         }
-        if waiting.is_empty() && under_way.is_empty() {
-            if let (Kind::Customer, Some(since)) = (self.kind, left.as_of) {
-                unseen::run(self.app, self.client, since, stop, report).await?;
-            }
-            // Stopped among the unseen, the next run goes on with those.
-            if !stop.is_cancelled() {
-                forget(self.app, self.kind).await?;
-            }
+        if !under_way.is_empty() {
+            return Ok(false);
         }
-        Ok(())
+        if let (Kind::Customer, Some(since)) = (self.kind, left.as_of) {
+            unseen::run(self.app, self.client, since, report).await?;
+        }
+        Ok(true)
     }
 
     /// Where the last run stopped, or the whole time.
     async fn begin(&self) -> Result<Left, sweep::Error> {
-        let kept = progress(self.app, self.kind).await?;
+        let kept = progress(self.app, name(self.kind)).await?;
         if let Some(left) = kept.and_then(|text| serde_json::from_str(&text).ok()) {
             return Ok(left);
         }
@@ -265,12 +291,11 @@ impl Import<'_> {
 }
 
 /// What was kept of an earlier run.
-async fn progress(app: &App, kind: Kind) -> Result<Option<String>, sweep::Error> {
-    let (name, since) = (name(kind), app.clock.now() - TOO_OLD);
-    let read = app
-        .store
-        .read(move |tx| async move { store::progress::get_since(tx, &name, since).await }.boxed());
-    Ok(read.await?)
+async fn progress(app: &App, name: String) -> store::Result<Option<String>> {
+    let since = app.clock.now() - TOO_OLD;
+    app.store
+        .read(move |tx| async move { store::progress::get_since(tx, &name, since).await }.boxed())
+        .await
 }
 
 /// Under which the progress of a noun is kept.
@@ -315,15 +340,6 @@ async fn keep(
     Ok(())
 }
 
-/// The noun is read to its end: the next run begins anew.
-async fn forget(app: &App, kind: Kind) -> Result<(), sweep::Error> {
-    let name = name(kind);
-    app.store
-        .write(move |tx| async move { store::progress::forget(tx, &name).await }.boxed())
-        .await?;
-    Ok(())
-}
-
 /// Stripe in trouble is waited for: an import has time.
 async fn rest(client: &Client) {
     while let Some(rest) = client.rest() {
@@ -331,26 +347,30 @@ async fn rest(client: &Client) {
     }
 }
 
-/// Asks again after each rest that Stripe is given, but not for ever.
+/// Asks again, after the rest that Stripe is given, but not for ever.
 async fn patiently<T, F>(client: &Client, ask: impl Fn() -> F) -> Result<T, client::Error>
 where
     F: Future<Output = Result<T, client::Error>>,
 {
-    for _ in 0..MOST_RESTS {
+    for _ in 1..MOST_TIMES {
         rest(client).await;
         match ask().await {
-            Err(error) if error.is_passing() && client.rest().is_some() => {
+            Err(error) if error.is_passing() => {
                 tracing::warn!(%error, "the import waits for Stripe");
             }
             result => return result,
         }
     }
+    rest(client).await;
     ask().await
 }
 
 /// Whether Stripe calls the request wrong.
 fn is_refused(error: &client::Error) -> bool {
-    error.status() == Some(StatusCode::BAD_REQUEST)
+    matches!(
+        error.status(),
+        Some(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND)
+    )
 }
 
 /// What Stripe's list is to be asked with so that it holds all: canceled subscriptions it leaves out.

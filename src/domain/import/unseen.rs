@@ -2,7 +2,6 @@
 
 use futures::{FutureExt, StreamExt};
 use reqwest::StatusCode;
-use tokio_util::sync::CancellationToken;
 
 use super::{Report, SIDE_BY_SIDE, keep, patiently};
 use crate::{
@@ -25,12 +24,11 @@ pub async fn run(
     app: &App,
     client: &Client,
     since: i64,
-    stop: &CancellationToken,
     report: &mut Report,
 ) -> Result<(), sweep::Error> {
     let livemode = app.config.livemode();
     let mut after = String::new();
-    while !stop.is_cancelled() {
+    loop {
         let from = after.clone();
         let read = app.store.read(move |tx| {
             async move {
@@ -40,7 +38,7 @@ pub async fn run(
         });
         let ids = read.await?;
         let Some(last) = ids.last().cloned() else {
-            break;
+            return Ok(());
         };
         let mut reading = futures::stream::iter(ids)
             .map(|id| async move {
@@ -64,5 +62,4 @@ pub async fn run(
         }
         after = last;
     }
-    Ok(())
 }

@@ -19,6 +19,7 @@ use std::fmt::Debug;
 
 use serde_json::Value;
 
+use super::email;
 use crate::{
     store::{
         self, Tx,
@@ -96,7 +97,7 @@ macro_rules! with_noun {
 pub(super) use with_noun;
 
 /// Whose page something is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Shown<'a> {
     /// A customer's, by its id.
     ToCustomer(&'a str),
@@ -105,6 +106,17 @@ pub enum Shown<'a> {
     /// Many.
     ToAnybody,
     ToNobody,
+}
+
+impl std::fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Shown::ToCustomer(id) => write!(f, "ToCustomer({id})"),
+            Shown::ToAddress(address) => write!(f, "ToAddress({})", email::mask(address)),
+            Shown::ToAnybody => f.write_str("ToAnybody"),
+            Shown::ToNobody => f.write_str("ToNobody"),
+        }
+    }
 }
 
 impl<'a> Shown<'a> {

@@ -1,26 +1,25 @@
 //! The database, as it is: looked at without making or changing anything.
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{path::Path, time::Duration};
 
-use rustix::fs::{Access, FsWord, NFS_SUPER_MAGIC, access, statfs, statvfs};
-use sqlx::sqlite::SqliteConnectOptions;
+use rustix::fs::{Access, access};
 
 use super::Finding;
 use crate::{
     clock::Clock,
     config::Around,
-    domain::mode,
-    store::{self, Store, examine},
+    domain::{mode, room::LITTLE},
+    store::{
+        self, Store,
+        examine::{self, Health},
+        file::{self, nearest},
+    },
 };
 
 const CHECK: &str = "database";
 const NEEDED: &str = "DATABASE_URL";
-/// Megabytes below which a disk is nearly full.
-const LITTLE: u64 = 500;
 /// A file of many gigabytes takes longer to be read through than anybody waits.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Network file systems besides NFS: CIFS, SMB 2 and 9p.
-const OTHER_NETWORKS: [FsWord; 3] = [0xFF53_4D42, 0xFE53_4D42, 0x0102_1997];
 
 /// What was found, and which of Stripe's worlds the database is of, if it is of one.
 pub async fn examine(around: &Around, clock: &Clock) -> (Vec<Finding>, Option<bool>) {
@@ -31,7 +30,7 @@ pub async fn examine(around: &Around, clock: &Clock) -> (Vec<Finding>, Option<bo
     let url = config.database_url.expose();
     let mut findings = Vec::new();
     if url.starts_with("sqlite:") {
-        let Ok(options) = SqliteConnectOptions::from_str(url) else {
+        let Some(file) = file::of_url(url) else {
             let finding = Finding::failure(
                 CHECK,
                 "DATABASE_URL cannot be read.",
@@ -39,29 +38,26 @@ pub async fn examine(around: &Around, clock: &Clock) -> (Vec<Finding>, Option<bo
             );
             return (vec![finding], None);
         };
-        let file = options.get_filename();
-        findings.extend(place(file));
+        findings.extend(place(&file));
         if !file.exists() {
-            findings.push(future(file));
+            findings.push(future(&file));
             return (findings, None);
         }
     }
-    let mut mode = None;
+    let (mut mode, mut health) = (None, Health::Whole);
     match Store::open(url).await {
         Ok(store) => {
             let looked = look(&store, clock, &mut findings, &mut mode).await;
-            if let Err(error) = looked {
-                findings.push(broken(&error));
+            match looked {
+                Ok(found) => health = found,
+                Err(error) => findings.push(broken(&error)),
             }
             store.close().await;
         }
         Err(error) => findings.push(broken(&error)),
     }
     if findings.is_empty() {
-        findings.push(Finding::ok(
-            CHECK,
-            "it answers, is whole, can be written, and its tables are those of this program",
-        ));
+        findings.push(praise(health));
     }
     (findings, mode)
 }
@@ -71,16 +67,11 @@ async fn look(
     clock: &Clock,
     findings: &mut Vec<Finding>,
     mode: &mut Option<bool>,
-) -> store::Result<()> {
-    if let Ok(damage) = tokio::time::timeout(PATIENCE, examine::damage(store)).await
-        && damage?.is_some()
-    {
-        findings.push(Finding::failure(
-            CHECK,
-            "The file is damaged, SQLite says.",
-            "Stop the server, put the last backup in its place, start it and run `billhook import`.",
-        ));
-        return Ok(());
+) -> store::Result<Health> {
+    let health = examine::health(store, PATIENCE).await?;
+    if health == Health::Damaged {
+        findings.push(damaged());
+        return Ok(health);
     }
     let tables = examine::tables(store).await?;
     if tables.unknown > 0 {
@@ -89,7 +80,7 @@ async fn look(
             "A newer Billhook has changed the tables; this one would not know them.",
             "Install that version, or the backup from before it.",
         ));
-        return Ok(());
+        return Ok(health);
     }
     if tables.missing > 0 {
         findings.push(Finding::ok(
@@ -107,7 +98,7 @@ async fn look(
                  user CREATEROLE.",
             ));
         }
-        return Ok(());
+        return Ok(health);
     }
     *mode = mode::of(store).await?;
     if let Err(error) = examine::rehearse(store, clock.now()).await {
@@ -119,7 +110,21 @@ async fn look(
              Postgres, connect to the primary as the tables' owner. See that the disk is not full.",
         ));
     }
-    Ok(())
+    Ok(health)
+}
+
+fn praise(health: Health) -> Finding {
+    let whole = match health {
+        Health::WholeSoFar => format!(
+            "has no damage in what could be read of it in {} seconds",
+            PATIENCE.as_secs()
+        ),
+        _ => "is whole".to_owned(),
+    };
+    Finding::ok(
+        CHECK,
+        format!("it answers, {whole}, can be written, and its tables are those of this program"),
+    )
 }
 
 /// Where a file is or will be: on a disk of this machine with some room.
@@ -128,19 +133,14 @@ fn place(file: &Path) -> Vec<Finding> {
     let Some(folder) = nearest(file) else {
         return findings;
     };
-    let is_remote = statfs(folder).is_ok_and(|system| {
-        let kind = system.f_type & 0xFFFF_FFFF;
-        kind == NFS_SUPER_MAGIC || OTHER_NETWORKS.contains(&kind)
-    });
-    if is_remote {
+    if file::is_remote(folder) {
         findings.push(Finding::failure(
             CHECK,
             "The file is on a network file system, where SQLite loses data.",
             "Set DATABASE_URL to a file on a disk of this machine, or use Postgres.",
         ));
     }
-    let room = statvfs(folder).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) >> 20);
-    if let Ok(megabytes) = room
+    if let Some(megabytes) = file::room(folder)
         && megabytes < LITTLE
     {
         findings.push(Finding::warning(
@@ -171,19 +171,21 @@ fn future(file: &Path) -> Finding {
     )
 }
 
-/// The first thing above the file that exists: a folder, if all is well.
-fn nearest(file: &Path) -> Option<&Path> {
-    let folders = file.ancestors().skip(1).map(|folder| {
-        if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        }
-    });
-    folders.into_iter().find(|folder| folder.exists())
+fn damaged() -> Finding {
+    Finding::failure(
+        CHECK,
+        "The file is damaged, SQLite says.",
+        "Stop the server, put the last backup in its place, start it and run `billhook import`.",
+    )
 }
 
 fn broken(error: &store::Error) -> Finding {
+    // Some damage is met before it is looked for: SQLITE_CORRUPT, SQLITE_NOTADB
+    // (<https://sqlite.org/rescode.html>). Postgres' codes have five letters.
+    let code = error.as_database_error().and_then(|error| error.code());
+    if code.is_some_and(|code| code == "11" || code == "26") {
+        return damaged();
+    }
     Finding::failure(
         CHECK,
         format!("It cannot be used: {}", reason(error)),

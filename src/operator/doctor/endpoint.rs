@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Finding,
+    AGAIN, Finding,
     stripe::{Answers, ENDPOINTS},
 };
 use crate::{
@@ -33,21 +33,23 @@ pub fn examine(around: &Around, answers: &Answers, ours: Option<&Value>) -> Vec<
         let says = format!("not looked at: that needs {NEEDED}");
         return vec![Finding::skipped(CHECK, says)];
     };
-    if all(answers).is_none() {
-        let may_not = answers
-            .to(ENDPOINTS)
-            .is_some_and(super::stripe::Answer::is_not_allowed);
-        let says = if may_not {
-            "the key may not read it"
-        } else {
-            "Stripe did not say how it is set up"
-        };
+    if answers
+        .to(ENDPOINTS)
+        .is_some_and(super::stripe::Answer::is_not_allowed)
+    {
         return vec![Finding {
-            advice: may_not.then(|| {
-                "To have it looked at, give the key Read on Webhook Endpoints.".to_owned()
-            }),
-            ..Finding::skipped(CHECK, format!("not looked at: {says}"))
+            advice: Some(
+                "To have it looked at, give the key Read on Webhook Endpoints.".to_owned(),
+            ),
+            ..Finding::skipped(CHECK, "not looked at: the key may not read it")
         }];
+    }
+    if all(answers).is_none() {
+        let says = format!(
+            "It could not be looked at: Stripe answered {}.",
+            answers.instead(ENDPOINTS)
+        );
+        return vec![Finding::warning(CHECK, says, AGAIN)];
     }
     let Some(ours) = ours else {
         return vec![Finding::failure(

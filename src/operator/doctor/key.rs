@@ -5,7 +5,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::{
-    Finding,
+    AGAIN, Finding,
     stripe::{Answer, Answers, PORTAL, READS, SECRETS},
 };
 use crate::{config::Config, domain::mode::word};
@@ -69,12 +69,21 @@ fn clock(answers: &Answers) -> Finding {
 
 /// What the key may do.
 pub fn rights(config: &Config, answers: &Answers) -> Vec<Finding> {
-    let mut findings = vec![portal(answers.to(PORTAL))];
+    let mut findings = vec![portal(answers)];
     let missing: Vec<_> = READS
         .into_iter()
         .filter(|path| answers.to(path).is_some_and(Answer::is_not_allowed))
         .collect();
-    if missing.is_empty() {
+    let untried: Vec<_> = READS
+        .into_iter()
+        .filter(|path| answers.is_open(path))
+        .collect();
+    if let Some(first) = untried.first() {
+        let titles: Vec<_> = untried.iter().copied().map(title).collect();
+        let what = format!("Whether it may read {}", titles.join(", "));
+        findings.push(not_tried(&what, &answers.instead(first)));
+    }
+    if missing.is_empty() && untried.is_empty() {
         findings.push(Finding::ok(
             KEY,
             "it may read what is imported and looked up",
@@ -118,26 +127,27 @@ pub fn rights(config: &Config, answers: &Answers) -> Vec<Finding> {
     findings
 }
 
-fn portal(answer: Option<&Answer>) -> Finding {
-    match answer {
+fn portal(answers: &Answers) -> Finding {
+    match answers.to(PORTAL) {
         Some(answer) if answer.is_allowed() => Finding::ok(KEY, "it may open customer portals"),
         Some(answer) if answer.is_not_allowed() => Finding::failure(
             KEY,
             "It may not open customer portals, which is what it is for.",
             "In Stripe's dashboard, Developers → API keys, edit the key and give it Customer portal: Write.",
         ),
-        answer => {
-            let status = answer.map(|answer| answer.status.to_string());
-            Finding::failure(
-                KEY,
-                format!(
-                    "Whether it may open customer portals is not known: Stripe answered {}.",
-                    status.as_deref().unwrap_or("nothing")
-                ),
-                "Run `billhook doctor` again in a minute.",
-            )
-        }
+        _ => not_tried(
+            "Whether it may open customer portals",
+            &answers.instead(PORTAL),
+        ),
     }
+}
+
+fn not_tried(what: &str, instead: &str) -> Finding {
+    Finding::warning(
+        KEY,
+        format!("{what} could not be tried: Stripe answered {instead}."),
+        AGAIN,
+    )
 }
 
 /// A key that is stolen should be worth little.
@@ -155,11 +165,7 @@ fn too_much(config: &Config, answers: &Answers) -> Finding {
         .filter(|path| answers.to(path).is_some_and(Answer::is_allowed))
         .map(title)
         .collect();
-    let unknown = SECRETS.into_iter().any(|path| {
-        answers
-            .to(path)
-            .is_none_or(|answer| !answer.is_allowed() && !answer.is_not_allowed())
-    });
+    let untried = SECRETS.into_iter().find(|path| answers.is_open(path));
     if !open.is_empty() {
         return Finding::failure(
             KEY,
@@ -174,10 +180,10 @@ fn too_much(config: &Config, answers: &Answers) -> Finding {
             ),
         );
     }
-    if unknown {
-        return Finding::skipped(
-            KEY,
-            "Stripe did not say whether it may see refunds, charges and payouts",
+    if let Some(path) = untried {
+        return not_tried(
+            "Whether it may see refunds, charges and payouts",
+            &answers.instead(path),
         );
     }
     Finding::ok(

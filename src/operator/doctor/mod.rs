@@ -6,16 +6,22 @@ mod database;
 mod endpoint;
 mod key;
 mod mail;
+mod portal;
 mod settings;
 mod show;
 mod stripe;
+mod waiting;
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 
+use self::waiting::Waiting;
 use super::Form;
 use crate::{clock::Clock, config, say};
+
+/// What to do about a trouble that is Stripe's.
+const AGAIN: &str = "Run `billhook doctor` again in a minute.";
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -76,7 +82,7 @@ impl Finding {
 /// Looks, and prints what it found. An error without a line says that something is wrong.
 pub async fn run(form: Form) -> Result<(), Vec<String>> {
     let findings = match config::environment() {
-        Ok(settings) => examine(&settings, &Clock::default()).await,
+        Ok(settings) => look(&settings, &Clock::default(), &Waiting::shown(form)).await,
         Err(faults) => settings::unreadable(&faults),
     };
     if form.json {
@@ -95,12 +101,20 @@ pub async fn run(form: Form) -> Result<(), Vec<String>> {
 
 /// All there is to find with these settings.
 pub async fn examine(settings: &HashMap<String, String>, clock: &Clock) -> Vec<Finding> {
+    look(settings, clock, &Waiting::default()).await
+}
+
+async fn look(
+    settings: &HashMap<String, String>,
+    clock: &Clock,
+    waiting: &Waiting,
+) -> Vec<Finding> {
     let around = config::read_around(settings);
     let mut findings = settings::examine(&around);
     let (database, mail, answers) = tokio::join!(
-        database::examine(&around, clock),
-        mail::examine(&around),
-        stripe::ask_all(&around, clock),
+        waiting.during("the database", database::examine(&around, clock)),
+        waiting.during("the mail server", mail::examine(&around)),
+        waiting.during("Stripe", stripe::ask_all(&around, clock)),
     );
     let (of_database, database_mode) = database;
     findings.extend(of_database);
@@ -108,16 +122,21 @@ pub async fn examine(settings: &HashMap<String, String>, clock: &Clock) -> Vec<F
     let Some((config, answers)) = around.with(&stripe::NEEDED).zip(answers) else {
         let names = stripe::NEEDED.join(" and ");
         let says = format!("not looked at: that needs {names}");
-        findings.extend(["stripe", "key", "endpoint"].map(|check| Finding::skipped(check, &says)));
+        findings.extend(
+            ["stripe", "key", "portal", "endpoint"].map(|check| Finding::skipped(check, &says)),
+        );
         return findings;
     };
     findings.extend(key::reached(&answers));
     if answers.is_refused() {
         let says = "not looked at: Stripe did not answer the key";
-        findings.extend(["key", "mode", "endpoint"].map(|check| Finding::skipped(check, says)));
+        findings.extend(
+            ["key", "portal", "mode", "endpoint"].map(|check| Finding::skipped(check, says)),
+        );
         return findings;
     }
     findings.extend(key::rights(config, &answers));
+    findings.push(portal::examine(config, &answers));
     let ours = endpoint::find(&around, &answers);
     findings.push(key::mode(config, database_mode, ours));
     findings.extend(endpoint::examine(&around, &answers, ours));

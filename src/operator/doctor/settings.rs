@@ -11,7 +11,7 @@ const CHECK: &str = "settings";
 pub fn unreadable(faults: &[String]) -> Vec<Finding> {
     let failures = faults.iter().map(|fault| told(fault));
     let says = "not looked at: that needs settings";
-    let others = ["database", "mail", "stripe", "key", "endpoint"];
+    let others = ["database", "mail", "stripe", "key", "portal", "endpoint"];
     failures
         .chain(others.map(|check| Finding::skipped(check, says)))
         .collect()

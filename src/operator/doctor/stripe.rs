@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::{
     clock::Clock,
     config::{Around, Config},
+    mask::shows,
     stripe::client::API_VERSION,
 };
 
@@ -17,6 +18,8 @@ pub const NEEDED: [&str; 2] = ["STRIPE_API_KEY", "STRIPE_API_BASE"];
 /// What opens portals. Without a customer it opens none, and is refused with 400 or, where the key
 /// may not, with 403.
 pub const PORTAL: &str = "v1/billing_portal/sessions";
+/// How portals are set up. Without one of these that is the default Stripe opens none.
+pub const CONFIGURATIONS: &str = "v1/billing_portal/configurations";
 pub const ENDPOINTS: &str = "v1/webhook_endpoints";
 /// What the key should be able to read.
 pub const READS: [&str; 10] = [
@@ -35,13 +38,15 @@ pub const READS: [&str; 10] = [
 pub const SECRETS: [&str; 3] = ["v1/refunds", "v1/charges", "v1/payouts"];
 
 /// One answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Answer {
     pub status: StatusCode,
     /// The permission that Stripe says is missing, without its `rak_`.
     pub permission: Option<String>,
     pub body: Value,
 }
+
+shows!(Answer: status, permission);
 
 /// All answers.
 #[derive(Debug, Default)]
@@ -56,6 +61,17 @@ pub struct Answers {
 impl Answers {
     pub fn to(&self, path: &str) -> Option<&Answer> {
         self.of.get(path)
+    }
+
+    /// Whether Stripe said neither that the key may nor that it may not: it had a trouble of its own.
+    pub fn is_open(&self, path: &str) -> bool {
+        self.to(path).is_none_or(Answer::is_of_no_use)
+    }
+
+    /// What it said then.
+    pub fn instead(&self, path: &str) -> String {
+        self.to(path)
+            .map_or_else(|| "nothing".to_owned(), |answer| answer.status.to_string())
     }
 
     /// Whether Stripe could not be reached, or took nothing from this key.
@@ -103,15 +119,19 @@ pub async fn ask_all(around: &Around, clock: &Clock) -> Option<Answers> {
         .into_iter()
         .chain(SECRETS)
         .map(|path| (Method::GET, path))
-        .chain([(Method::GET, ENDPOINTS), (Method::POST, PORTAL)]);
+        .chain([
+            (Method::GET, ENDPOINTS),
+            (Method::GET, CONFIGURATIONS),
+            (Method::POST, PORTAL),
+        ]);
     for (method, path) in questions {
         match ask(&http, config, clock, method, path, &mut answers.ahead).await {
             Ok(answer) => {
                 answers.of.insert(path, answer);
             }
             Err(why) if answers.of.is_empty() => answers.unreachable = Some(why),
-            // It did answer before: what is not there was not told.
-            Err(_) => {}
+            // It did answer before. Each question more would be waited for as long.
+            Err(_) => break,
         }
         if answers.is_refused() {
             break;
@@ -135,6 +155,9 @@ async fn ask(
     if method == Method::GET {
         let limit = if path == ENDPOINTS { "100" } else { "1" };
         url.query_pairs_mut().append_pair("limit", limit);
+    }
+    if path == CONFIGURATIONS {
+        url.query_pairs_mut().append_pair("is_default", "true");
     }
     let began = clock.now();
     let response = http

@@ -32,3 +32,24 @@ impl Seldom {
         is_ours.then(|| self.count.swap(0, Ordering::Relaxed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_stands_for_all_since_the_last() {
+        let seldom = Seldom::new(600);
+        let counted = [
+            (1_000, 1),
+            (1_001, 0),
+            (1_599, 0),
+            (1_600, 3),
+            (1_601, 0),
+            (9_000, 2),
+        ];
+        for (now, expected) in counted {
+            assert_eq!(seldom.count(now).unwrap_or(0), expected, "{now}");
+        }
+    }
+}

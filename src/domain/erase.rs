@@ -1,0 +1,376 @@
+//! Erasing a person: everything that is kept about an address, in one transaction, and that none of it
+//! comes back. At Stripe nothing changes.
+//!
+//! Of customers, and of what is theirs, tombstones stay; of events that name them or the address their ids. The
+//! ids of all of it are remembered, and what comes about them later is not taken in, whether it comes
+//! again, from an import, or as news. A customer that is made later under the same address has another
+//! id, and is one like any other.
+
+use std::collections::BTreeSet;
+
+use futures::FutureExt;
+use serde_json::Value;
+
+use super::{
+    App,
+    audit::{self, What},
+    changes::Change,
+    email, limits,
+    mirror::{Mirrored, Shown, SubscriptionState},
+};
+use crate::{
+    store::{
+        self, Tx,
+        customer::Customer,
+        erased::{Own, Trace},
+        mirror::{
+            CheckoutSession, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
+            PaymentMethod, Subscription,
+        },
+        row::{self, Row},
+    },
+    stripe::{
+        Event, event,
+        json::{id, text, text_at},
+    },
+};
+
+/// Events that are looked through at once.
+const AT_ONCE: i64 = 2_000;
+
+/// What is kept about an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    pub customers: Vec<String>,
+    /// Subscriptions, invoices and the like.
+    pub records: usize,
+    /// Events that have their payloads.
+    pub payloads: usize,
+    /// Events about others that mention the address, and whose payloads are needed until they have been
+    /// applied. They are left alone.
+    pub waiting: usize,
+    pub own: Own,
+}
+
+/// Says what [`erase`] would find.
+pub async fn look(app: &App, address: &str) -> store::Result<Found> {
+    let mentions = mentions(app, address).await?;
+    let address = address.to_owned();
+    app.store
+        .read(move |tx| async move { Ok(gather(tx, &address, &mentions).await?.found) }.boxed())
+        .await
+}
+
+/// Erases all that is kept about a normalised address, and says what that was.
+pub async fn erase(app: &App, address: &str) -> store::Result<Found> {
+    let mentions = mentions(app, address).await?;
+    let (now, livemode) = (app.clock.now(), app.config.livemode());
+    let allowances = limits::address_names(&app.keys, address);
+    let entry = audit::entry(&app.keys, now, What::Erased, address);
+    let of = address.to_owned();
+    let found = app
+        .store
+        .write(move |tx| {
+            async move {
+                store::erased::begin(tx).await?;
+                // Whoever signs in with it waits.
+                tx.lock(&[&of]).await?;
+                let person = gather(tx, &of, &mentions).await?;
+                person.forget(tx, now, livemode).await?;
+                let allowances: Vec<_> = allowances.iter().map(String::as_str).collect();
+                store::erased::delete_own(tx, &of, &allowances).await?;
+                let Found {
+                    customers,
+                    records,
+                    payloads,
+                    ..
+                } = &person.found;
+                let count = customers.len();
+                let entry = entry.about(&format!(
+                    "by the operator: {count} customers, {records} records, {payloads} payloads"
+                ));
+                store::audit::insert(tx, &entry).await?;
+                Ok(person.found)
+            }
+            .boxed()
+        })
+        .await?;
+    app.changes.tell(Change::Of(address.to_owned()));
+    // What is there is erased in any case.
+    if let Err(error) = store::erased::forget_log(&app.store).await {
+        tracing::warn!(%error, "the write-ahead log could not be emptied; it is overwritten in its time");
+    }
+    Ok(found)
+}
+
+/// The events whose payloads mention the address: a part at a time, since they may be many.
+async fn mentions(app: &App, address: &str) -> store::Result<Vec<String>> {
+    let mut found = Vec::new();
+    let mut after = String::new();
+    loop {
+        let (text, from) = (address.to_owned(), after.clone());
+        let part = app.store.read(move |tx| {
+            async move { store::erased::mentions(tx, &text, &from, AT_ONCE).await }.boxed()
+        });
+        let part = part.await?;
+        let Some((last, _)) = part.last() else {
+            return Ok(found);
+        };
+        after.clone_from(last);
+        found.extend(
+            part.into_iter()
+                .filter(|(_, is_in)| *is_in == 1)
+                .map(|(id, _)| id),
+        );
+    }
+}
+
+/// All that is to go, by id.
+#[derive(Debug, Default)]
+struct Person {
+    found: Found,
+    subscriptions: BTreeSet<String>,
+    invoices: BTreeSet<String>,
+    invoice_payments: BTreeSet<String>,
+    payment_intents: BTreeSet<String>,
+    payment_methods: BTreeSet<String>,
+    checkout_sessions: BTreeSet<String>,
+    /// Objects that are not mirrored: charges and the like.
+    others: BTreeSet<String>,
+    events: BTreeSet<String>,
+}
+
+async fn gather(tx: &mut Tx, address: &str, mentions: &[String]) -> store::Result<Person> {
+    let mut customers: BTreeSet<_> = store::customer::ids_of_address(tx, address)
+        .await?
+        .into_iter()
+        .collect();
+    let mentions = store::erased::events(tx, &refs(mentions)).await?;
+    let unclaimed = unclaimed(tx, &mentions, address).await?;
+    customers.extend(
+        unclaimed
+            .iter()
+            .filter_map(|event| event.customer_id.clone()),
+    );
+    let about = store::erased::events_of_customers(tx, &refs(&customers)).await?;
+    let named: BTreeSet<_> = about
+        .iter()
+        .filter_map(|event| event.object_id.clone())
+        .collect();
+    let guests = unclaimed.iter().filter_map(|event| event.object_id.clone());
+    let mut theirs = Theirs {
+        candidates: guests.chain(named.iter().cloned()).collect(),
+        foreign: BTreeSet::new(),
+        customers: &customers,
+    };
+    let mut person = Person {
+        subscriptions: theirs.find::<Subscription, SubscriptionState>(tx).await?,
+        invoices: theirs.find::<Invoice, Invoice>(tx).await?,
+        payment_intents: theirs.find::<PaymentIntent, PaymentIntent>(tx).await?,
+        payment_methods: theirs.find::<PaymentMethod, PaymentMethod>(tx).await?,
+        checkout_sessions: theirs.find::<CheckoutSession, CheckoutSession>(tx).await?,
+        ..Person::default()
+    };
+    person.others = named.difference(&theirs.foreign).cloned().collect();
+    let invoices = refs(&person.invoices);
+    let payments = store::erased::payments_of(tx, &invoices).await?;
+    person.invoice_payments = payments.into_iter().collect();
+    person.found.customers = customers.into_iter().collect();
+    person.found.records = person.records().count();
+    person.found.own = store::erased::own(tx, address).await?;
+    person.find_events(tx, about, mentions).await?;
+    Ok(person)
+}
+
+/// Those of the events that are a person's with the address, and about no customer that the mirror has: of a
+/// guest, or of a customer that was deleted or never came.
+async fn unclaimed<'e>(
+    tx: &mut Tx,
+    events: &'e [Trace],
+    address: &str,
+) -> store::Result<Vec<&'e Trace>> {
+    let named: BTreeSet<_> = events
+        .iter()
+        .filter_map(|event| event.customer_id.as_ref())
+        .collect();
+    let mut known = row::find_all::<Customer>(tx, &refs(named)).await?;
+    known.retain(|row| row.deleted_at.is_none());
+    let known: BTreeSet<_> = known.into_iter().map(|row| row.id).collect();
+    let mut unclaimed = Vec::new();
+    for trace in events {
+        if trace
+            .customer_id
+            .as_ref()
+            .is_some_and(|id| known.contains(id))
+        {
+            continue;
+        }
+        let row = store::event::find(tx, &trace.id).await?;
+        let event = row.and_then(|row| Event::parse(row.payload.as_bytes()).ok());
+        if event.is_some_and(|event| is_of(&event.object, address)) {
+            unclaimed.push(trace);
+        }
+    }
+    Ok(unclaimed)
+}
+
+/// Whether an object is of somebody with that address. Elsewhere in it the address may stand for
+/// another reason.
+fn is_of(object: &Value, address: &str) -> bool {
+    let own = match text(object, "object").as_deref() {
+        Some("customer") => text(object, "email"),
+        _ => None,
+    };
+    let named = [
+        "/customer_email",
+        "/receipt_email",
+        "/customer_details/email",
+        "/billing_details/email",
+    ];
+    own.into_iter()
+        .chain(named.into_iter().filter_map(|path| text_at(object, path)))
+        .any(|text| email::normalise(&text) == address)
+}
+
+/// Looks for what belongs to these customers, or to nobody else.
+struct Theirs<'a> {
+    customers: &'a BTreeSet<String>,
+    /// Objects that events name beside them.
+    candidates: BTreeSet<String>,
+    /// Those that are somebody else's by now.
+    foreign: BTreeSet<String>,
+}
+
+impl Theirs<'_> {
+    async fn find<R: Row, M: Mirrored>(&mut self, tx: &mut Tx) -> store::Result<BTreeSet<String>> {
+        let found = store::erased::rows_of::<R>(tx, &refs(self.customers)).await?;
+        let mut found: BTreeSet<_> = found.into_iter().collect();
+        for row in M::load(tx, &refs(&self.candidates)).await? {
+            match row.shown() {
+                Shown::ToCustomer(other) if !self.customers.contains(other) => {
+                    self.foreign.insert(row.id().to_owned());
+                }
+                _ => {
+                    found.insert(row.id().to_owned());
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Person {
+    /// The ids of what is theirs in the mirror.
+    fn records(&self) -> impl Iterator<Item = &String> {
+        self.subscriptions
+            .iter()
+            .chain(&self.invoices)
+            .chain(&self.invoice_payments)
+            .chain(&self.payment_intents)
+            .chain(&self.payment_methods)
+            .chain(&self.checkout_sessions)
+    }
+
+    /// The ids by which is known what must not come back.
+    fn ids(&self) -> BTreeSet<String> {
+        let all = self.found.customers.iter().chain(self.records());
+        all.chain(&self.others).cloned().collect()
+    }
+
+    async fn find_events(
+        &mut self,
+        tx: &mut Tx,
+        about: Vec<Trace>,
+        mentions: Vec<Trace>,
+    ) -> store::Result<()> {
+        let of_objects = store::erased::events_of_objects(tx, &refs(&self.ids())).await?;
+        let mut with_payload = BTreeSet::new();
+        for event in about.into_iter().chain(of_objects) {
+            if event.payload == 1 {
+                with_payload.insert(event.id.clone());
+            }
+            self.events.insert(event.id);
+        }
+        for event in mentions {
+            if event.waits == 1 && !self.events.contains(&event.id) {
+                self.found.waiting += 1;
+                continue;
+            }
+            if event.payload == 1 {
+                with_payload.insert(event.id.clone());
+            }
+            self.events.insert(event.id);
+        }
+        self.found.payloads = with_payload.len();
+        Ok(())
+    }
+
+    async fn forget(&self, tx: &mut Tx, now: i64, livemode: bool) -> store::Result<()> {
+        let ids = self.ids();
+        store::erased::add(tx, &refs(&ids), now).await?;
+        store::erased::blank(tx, &refs(&self.events), now).await?;
+        let customers: BTreeSet<_> = self.found.customers.iter().cloned().collect();
+        let mut burial = Burial { tx, now, livemode };
+        burial.of::<Customer>(&customers).await?;
+        burial.of::<EntitlementSummary>(&customers).await?;
+        burial.of::<SubscriptionState>(&self.subscriptions).await?;
+        burial.of::<Invoice>(&self.invoices).await?;
+        burial.of::<InvoicePayment>(&self.invoice_payments).await?;
+        burial.of::<PaymentIntent>(&self.payment_intents).await?;
+        burial.of::<PaymentMethod>(&self.payment_methods).await?;
+        burial.of::<CheckoutSession>(&self.checkout_sessions).await
+    }
+}
+
+/// Puts tombstones where there are rows.
+struct Burial<'t> {
+    tx: &'t mut Tx,
+    now: i64,
+    livemode: bool,
+}
+
+impl Burial<'_> {
+    async fn of<M: Mirrored>(&mut self, ids: &BTreeSet<String>) -> store::Result<()> {
+        let rows = M::load(self.tx, &refs(ids)).await?;
+        let stones: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                let at = row.deleted_at().unwrap_or(self.now);
+                M::tombstone(row.id(), self.livemode.into(), at)
+            })
+            .collect();
+        M::save(self.tx, &stones.iter().collect::<Vec<_>>()).await
+    }
+}
+
+fn refs<'a>(ids: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
+    ids.into_iter().map(String::as_str).collect()
+}
+
+/// Which of the ids in these events were erased.
+pub async fn among_events(tx: &mut Tx, events: &[Event]) -> store::Result<BTreeSet<String>> {
+    store::erased::among(tx, events.iter().flat_map(ids_in_event)).await
+}
+
+/// Whether an event is about somebody who was erased.
+pub fn is_about(erased: &BTreeSet<String>, event: &Event) -> bool {
+    !erased.is_empty() && ids_in_event(event).any(|id| erased.contains(&id))
+}
+
+/// Those of these objects that are nobody's who was erased.
+pub async fn spared<'v>(tx: &mut Tx, objects: &'v [Value]) -> store::Result<Vec<&'v Value>> {
+    let erased = store::erased::among(tx, objects.iter().flat_map(ids_in)).await?;
+    let is_spared = |object: &&Value| !ids_in(object).any(|id| erased.contains(&id));
+    Ok(objects.iter().filter(is_spared).collect())
+}
+
+fn ids_in_event(event: &Event) -> impl Iterator<Item = String> {
+    event.customer_id().into_iter().chain(ids_in(&event.object))
+}
+
+/// What an object is about: itself, its customer, its invoice.
+fn ids_in(object: &Value) -> impl Iterator<Item = String> {
+    let own = event::object_id(object);
+    let of = ["customer", "invoice"].into_iter();
+    own.into_iter().chain(of.filter_map(|key| id(object, key)))
+}

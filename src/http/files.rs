@@ -1,0 +1,43 @@
+//! The site's files: style, scripts, WebAssembly, icon. What is neither a route nor a file is a page that
+//! says so. The app is not asked: it takes `/billing/` for `/billing`, and only routes are guarded.
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use tower::ServiceExt;
+use tower_http::services::ServeDir;
+
+use super::Site;
+use crate::pages::message::{self, Message};
+
+/// No name of ours is near this many bytes; what no disk could hold would be an error in the log.
+const LONGEST_NAME: usize = 100;
+
+pub async fn serve(State(site): State<Site>, request: Request) -> Response {
+    let missing = || message::response(&site.app.config, Message::NotFound);
+    let mut names = request.uri().path().split('/');
+    if names.any(|name| name.len() > LONGEST_NAME) {
+        return missing();
+    }
+    // Whole files alone: the answer to half of one, or to "has it changed", would need headers of its own.
+    let mut asked = Request::builder()
+        .method(request.method())
+        .uri(request.uri());
+    if let Some(encodings) = request.headers().get(header::ACCEPT_ENCODING) {
+        asked = asked.header(header::ACCEPT_ENCODING, encodings);
+    }
+    let Ok(asked) = asked.body(Body::empty()) else {
+        return missing();
+    };
+    let files = ServeDir::new(site.leptos.site_root.as_ref())
+        .append_index_html_on_directories(false)
+        .precompressed_br()
+        .precompressed_gzip();
+    match files.oneshot(asked).await {
+        Ok(file) if file.status() == StatusCode::OK => file.into_response(),
+        _ => missing(),
+    }
+}

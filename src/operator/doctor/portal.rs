@@ -1,0 +1,54 @@
+//! The customer portal's settings at Stripe: until they have been saved once, no portal opens,
+//! whatever the key may.
+
+use super::{
+    AGAIN, Finding,
+    stripe::{Answers, CONFIGURATIONS, PORTAL},
+};
+use crate::config::Config;
+
+const CHECK: &str = "portal";
+/// In Stripe's words, when a portal is asked for.
+const NONE_YET: &str = "default configuration has not been created";
+
+pub fn examine(config: &Config, answers: &Answers) -> Finding {
+    let answer = answers.to(CONFIGURATIONS);
+    let defaults = answer.and_then(|answer| answer.body.get("data")?.as_array());
+    let refused = answers
+        .to(PORTAL)
+        .and_then(|answer| answer.body.pointer("/error/message")?.as_str())
+        .is_some_and(|message| message.contains(NONE_YET));
+    match (defaults, answer) {
+        _ if refused => none_yet(config),
+        (Some(defaults), _) if defaults.is_empty() => none_yet(config),
+        (Some(_), _) => Finding::ok(CHECK, "its settings have been saved, so Stripe opens it"),
+        (None, Some(answer)) if !answers.is_open(CONFIGURATIONS) => {
+            let why = if answer.is_not_allowed() {
+                "the key may not read them".to_owned()
+            } else {
+                format!("Stripe answered {}", answer.status)
+            };
+            Finding::skipped(CHECK, format!("its settings were not looked at: {why}"))
+        }
+        (None, _) => Finding::warning(
+            CHECK,
+            format!(
+                "Whether its settings have been saved could not be looked at: Stripe answered {}.",
+                answers.instead(CONFIGURATIONS)
+            ),
+            AGAIN,
+        ),
+    }
+}
+
+fn none_yet(config: &Config) -> Finding {
+    let mode = if config.livemode() { "" } else { "test/" };
+    Finding::failure(
+        CHECK,
+        "Its settings have never been saved, so Stripe opens no portal.",
+        format!(
+            "In Stripe's dashboard, Settings → Billing → Customer portal, choose what customers may do, \
+             and save once: https://dashboard.stripe.com/{mode}settings/billing/portal"
+        ),
+    )
+}

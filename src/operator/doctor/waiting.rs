@@ -1,0 +1,58 @@
+//! What is being looked at, on a terminal, as long as that takes: a large database and a mail server
+//! that says nothing take seconds, and nobody should wonder.
+
+use std::{cell::RefCell, io::IsTerminal, time::Duration};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::operator::Form;
+
+/// Without a line on a terminal it says nothing.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    line: Option<ProgressBar>,
+    /// What is still waited for.
+    names: RefCell<Vec<&'static str>>,
+}
+
+impl Waiting {
+    pub fn shown(form: Form) -> Waiting {
+        let has_line = !form.json && std::io::stderr().is_terminal();
+        let line = has_line.then(|| {
+            let line = ProgressBar::new_spinner();
+            if let Ok(style) =
+                ProgressStyle::with_template("  {spinner} looking at {msg} ({elapsed})")
+            {
+                line.set_style(style);
+            }
+            line.enable_steady_tick(Duration::from_millis(100));
+            line
+        });
+        Waiting {
+            line,
+            ..Waiting::default()
+        }
+    }
+
+    /// Does the work, and names it until it is done. With the last one the line goes.
+    pub async fn during<T>(&self, name: &'static str, work: impl Future<Output = T>) -> T {
+        self.names.borrow_mut().push(name);
+        self.tell();
+        let done = work.await;
+        self.names.borrow_mut().retain(|other| *other != name);
+        self.tell();
+        done
+    }
+
+    fn tell(&self) {
+        let Some(line) = &self.line else {
+            return;
+        };
+        let names = self.names.borrow();
+        if names.is_empty() {
+            line.finish_and_clear();
+        } else {
+            line.set_message(names.join(", "));
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Erasing a person: what is found of one, how it goes, and the ids of those who were erased, by which
+//! it is known what must not come back.
+
+use std::collections::BTreeSet;
+
+use sqlx::AssertSqlSafe;
+
+use super::{
+    Result, Store, Tx,
+    many::{self, Table},
+    on,
+    row::Row,
+};
+
+/// Keeps everybody from the mirror until this transaction ends: whoever writes there asks [`among`] first,
+/// in the same transaction. And what is deleted in it is overwritten, where the engine can do that.
+pub async fn begin(tx: &mut Tx) -> Result<()> {
+    match tx {
+        // There is one writer.
+        Tx::Sqlite(tx) => sqlx::query("PRAGMA secure_delete = ON")
+            .execute(&mut **tx)
+            .await
+            .map(drop),
+        // Reading it takes a lock as well, which is kept as long as a transaction goes on.
+        Tx::Postgres(tx) => sqlx::query("LOCK TABLE erased IN ACCESS EXCLUSIVE MODE")
+            .execute(&mut **tx)
+            .await
+            .map(drop),
+    }
+}
+
+/// Which of these ids were erased. Mostly nobody was, which is known without looking for each.
+pub async fn among(tx: &mut Tx, ids: impl IntoIterator<Item = String>) -> Result<BTreeSet<String>> {
+    const ANY: &str = "SELECT id FROM erased LIMIT 1";
+    let any: Option<String> = on!(tx, connection => sqlx::query_scalar(ANY)
+        .fetch_optional(connection)
+        .await)?;
+    if any.is_none() {
+        return Ok(BTreeSet::new());
+    }
+    let ids: BTreeSet<_> = ids.into_iter().collect();
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    let found: Vec<(String,)> = many::select(tx, &ids, |among| {
+        format!("SELECT id FROM erased WHERE id {among}")
+    })
+    .await?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
+}
+
+/// Remembers ids. Those that are known stay as they are.
+pub async fn add(tx: &mut Tx, ids: &[&str], now: i64) -> Result<()> {
+    let table = Table {
+        name: "erased",
+        columns: &["id", "erased_at"],
+    };
+    let rows: Vec<_> = ids
+        .iter()
+        .map(|id| vec![(*id).into(), now.into()])
+        .collect();
+    many::insert(tx, table, &rows, "ON CONFLICT DO NOTHING")
+        .await
+        .map(drop)
+}
+
+/// What an event is about, without its payload.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Trace {
+    pub id: String,
+    pub object_id: Option<String>,
+    pub customer_id: Option<String>,
+    /// 1 where it still has its payload.
+    pub payload: i64,
+    /// 1 where its payload is still needed: it has not been applied.
+    pub waits: i64,
+}
+
+const TRACE: &str = "SELECT id, object_id, customer_id,
+        CAST(CASE WHEN payload <> '' THEN 1 ELSE 0 END AS BIGINT) AS payload,
+        CAST(CASE WHEN due_at IS NOT NULL OR state = 'dead' THEN 1 ELSE 0 END AS BIGINT) AS waits
+    FROM event";
+
+/// The events that name one of these customers.
+pub async fn events_of_customers(tx: &mut Tx, ids: &[&str]) -> Result<Vec<Trace>> {
+    many::select(tx, ids, |among| {
+        format!("{TRACE} WHERE customer_id {among}")
+    })
+    .await
+}
+
+/// The events about these objects.
+pub async fn events_of_objects(tx: &mut Tx, ids: &[&str]) -> Result<Vec<Trace>> {
+    many::select(tx, ids, |among| format!("{TRACE} WHERE object_id {among}")).await
+}
+
+/// The events of these ids.
+pub async fn events(tx: &mut Tx, ids: &[&str]) -> Result<Vec<Trace>> {
+    many::select(tx, ids, |among| format!("{TRACE} WHERE id {among}")).await
+}
+
+/// Some events that have their payloads, after `after` in the order of their ids: the id, and 1 where the
+/// text, which is in lower case, is in the payload in any.
+pub async fn mentions(
+    tx: &mut Tx,
+    text: &str,
+    after: &str,
+    most: i64,
+) -> Result<Vec<(String, i64)>> {
+    let place = match tx {
+        Tx::Sqlite(_) => "INSTR",
+        Tx::Postgres(_) => "STRPOS",
+    };
+    let sql = format!(
+        "SELECT id, CAST(CASE WHEN {place}(LOWER(payload), $1) > 0 THEN 1 ELSE 0 END AS BIGINT)
+         FROM event WHERE id > $2 AND payload <> '' ORDER BY id LIMIT $3"
+    );
+    on!(tx, connection => sqlx::query_as(AssertSqlSafe(sql))
+        .bind(text)
+        .bind(after)
+        .bind(most)
+        .fetch_all(connection)
+        .await)
+}
+
+/// Takes their payloads from events. Those that were not applied are not going to be.
+pub async fn blank(tx: &mut Tx, ids: &[&str], now: i64) -> Result<u64> {
+    many::change(tx, ids, [now.into()], |among, [now]| {
+        format!(
+            "UPDATE event SET payload = '', error = NULL, due_at = NULL,
+                 state = CASE WHEN state IN ('pending', 'failed', 'dead') THEN 'stale' ELSE state END,
+                 processed_at = COALESCE(processed_at, {now})
+             WHERE id {among}"
+        )
+    })
+    .await
+}
+
+/// The ids of rows of a table that belong to these customers.
+pub async fn rows_of<R: Row>(tx: &mut Tx, customers: &[&str]) -> Result<Vec<String>> {
+    by(tx, R::TABLE, "customer_id", customers).await
+}
+
+/// The ids of the payments towards these invoices.
+pub async fn payments_of(tx: &mut Tx, invoices: &[&str]) -> Result<Vec<String>> {
+    by(tx, "invoice_payment", "invoice_id", invoices).await
+}
+
+async fn by(tx: &mut Tx, table: &str, column: &str, values: &[&str]) -> Result<Vec<String>> {
+    let found: Vec<(String,)> = many::select(tx, values, |among| {
+        format!("SELECT id FROM {table} WHERE {column} {among}")
+    })
+    .await?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
+}
+
+/// How much there is of an address's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct Own {
+    pub sign_ins: i64,
+    pub mails: i64,
+    pub sessions: i64,
+}
+
+/// Mails that go to an address.
+const MAILS: &str = "FROM outbox WHERE sign_in_id IN (SELECT id FROM sign_in WHERE email = $1)
+    OR session_id IN (SELECT id FROM session WHERE email = $1)";
+
+/// Counts the sign-ins, mails and sessions of an address.
+pub async fn own(tx: &mut Tx, email: &str) -> Result<Own> {
+    let sql = format!(
+        "SELECT (SELECT COUNT(*) FROM sign_in WHERE email = $1) AS sign_ins,
+            (SELECT COUNT(*) {MAILS}) AS mails,
+            (SELECT COUNT(*) FROM session WHERE email = $1) AS sessions"
+    );
+    on!(tx, connection => sqlx::query_as(AssertSqlSafe(sql)).bind(email).fetch_one(connection).await)
+}
+
+/// Deletes the sign-ins, mails and sessions of an address, the allowances of the devices that asked for it,
+/// and those of these names.
+pub async fn delete_own(tx: &mut Tx, email: &str, allowances: &[&str]) -> Result<()> {
+    const DEVICES: &str = "DELETE FROM allowance WHERE name IN
+        (SELECT 'device:' || device FROM sign_in WHERE email = $1 AND device IS NOT NULL)";
+    let mails = format!("DELETE {MAILS}");
+    // Mails before what they refer to.
+    for sql in [
+        DEVICES,
+        &mails,
+        "DELETE FROM sign_in WHERE email = $1",
+        "DELETE FROM session WHERE email = $1",
+    ] {
+        on!(tx, connection => sqlx::query(AssertSqlSafe(sql)).bind(email).execute(connection).await.map(drop))?;
+    }
+    many::change(tx, allowances, [], |among, []| {
+        format!("DELETE FROM allowance WHERE name {among}")
+    })
+    .await
+    .map(drop)
+}
+
+/// Moves SQLite's write-ahead log into the file and empties it: it still holds what was before. Postgres
+/// does so in its own time, as it takes what was deleted out of its files.
+pub async fn forget_log(store: &Store) -> Result<()> {
+    match store {
+        Store::Sqlite { readers, .. } => sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(readers)
+            .await
+            .map(drop),
+        Store::Postgres(_) => Ok(()),
+    }
+}

@@ -1,0 +1,130 @@
+//! SQLite's file: where it lies, whether it holds what an acknowledgement promises, and copies of it.
+
+use std::{
+    fs::OpenOptions,
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use rustix::fs::{FsWord, NFS_SUPER_MAGIC, statfs, statvfs};
+use sqlx::{SqlitePool, sqlite::SqliteConnectOptions};
+
+use super::{Error, Result, Store};
+
+/// Network file systems besides NFS: CIFS, SMB 2 and 9p.
+const OTHER_NETWORKS: [FsWord; 3] = [0xFF53_4D42, 0xFE53_4D42, 0x0102_1997];
+
+/// The file of a `sqlite:` address.
+pub fn of_url(url: &str) -> Option<PathBuf> {
+    let options = SqliteConnectOptions::from_str(url).ok();
+    let options = options.filter(|_| url.starts_with("sqlite:"))?;
+    Some(options.get_filename().to_owned())
+}
+
+/// The first thing above the file that exists: a folder, if all is well.
+pub fn nearest(file: &Path) -> Option<&Path> {
+    let folders = file.ancestors().skip(1).map(|folder| {
+        if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        }
+    });
+    folders.into_iter().find(|folder| folder.exists())
+}
+
+/// Whether the folder is another machine's: SQLite's locks do not hold there, and it loses data
+/// (<https://sqlite.org/howtocorrupt.html>).
+pub fn is_remote(folder: &Path) -> bool {
+    statfs(folder).is_ok_and(|system| is_network(system.f_type))
+}
+
+fn is_network(r#type: FsWord) -> bool {
+    let kind = r#type & 0xFFFF_FFFF;
+    kind == NFS_SUPER_MAGIC || OTHER_NETWORKS.contains(&kind)
+}
+
+/// Megabytes that are left on the disk of a folder.
+pub fn room(folder: &Path) -> Option<u64> {
+    let disk = statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize) >> 20)
+}
+
+/// Refuses connections that are not what they were asked to be: SQLite says so in its answer alone, for
+/// instance where a file system cannot hold a write-ahead log.
+pub(super) async fn check(connections: &SqlitePool, wanted: &[(&str, &str)]) -> Result<()> {
+    for (pragma, wanted) in wanted {
+        // As text, whatever it is.
+        let sql = format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}");
+        let column = match *pragma {
+            "busy_timeout" => sql.replacen("CAST(busy_timeout", "CAST(timeout", 1),
+            _ => sql,
+        };
+        let found: String = sqlx::query_scalar(sqlx::AssertSqlSafe(column))
+            .fetch_one(connections)
+            .await?;
+        if found != *wanted {
+            let says = format!(
+                "SQLite has {pragma} = {found} where {wanted} is needed; put the file on a disk of this machine"
+            );
+            return Err(Error::Configuration(says.into()));
+        }
+    }
+    Ok(())
+}
+
+/// Copies a database that is in use into a file that is not there yet, readable by its owner alone. On
+/// disk when this returns.
+pub async fn back_up(store: &Store, to: &Path) -> Result<()> {
+    let Store::Sqlite { readers, .. } = store else {
+        let says = "Postgres is copied by pg_dump";
+        return Err(Error::Configuration(says.into()));
+    };
+    // SQLite fills a file that is empty, and would make one that everybody may read.
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(to)?;
+    let copied = async {
+        let name = to.to_str().ok_or(io::Error::other("its name is no text"))?;
+        sqlx::query("VACUUM INTO $1")
+            .bind(name)
+            .execute(readers)
+            .await?;
+        file.sync_all()?;
+        Ok(())
+    };
+    let copied = copied.await;
+    if copied.is_err() {
+        // Half a copy is worse than none.
+        std::fs::remove_file(to)?;
+    }
+    copied
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checklist_59_network_file_systems_are_told_from_disks() {
+        for network in [0x6969, 0xFF53_4D42, 0xFE53_4D42, 0x0102_1997] {
+            assert!(is_network(network), "{network:x}");
+        }
+        // ext4, xfs, btrfs, tmpfs, overlayfs
+        for disk in [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x794C_7630] {
+            assert!(!is_network(disk), "{disk:x}");
+        }
+        assert!(!is_remote(&std::env::temp_dir()));
+    }
+
+    #[test]
+    fn the_file_and_the_folder_above_it_are_found() {
+        let file = of_url("sqlite:///nowhere/at/all/billhook.db?mode=rwc").unwrap();
+        assert_eq!(file, Path::new("/nowhere/at/all/billhook.db"));
+        assert_eq!(nearest(&file), Some(Path::new("/")));
+        assert_eq!(nearest(Path::new("billhook.db")), Some(Path::new(".")));
+        assert_eq!(of_url("postgres://localhost/billhook"), None);
+        assert!(room(Path::new("/")).is_some_and(|megabytes| megabytes > 0));
+    }
+}
