@@ -21,10 +21,7 @@ use crate::{
 
 /// At most this many events share a transaction, so that no sender waits long for the others.
 const MOST_PER_COMMIT: usize = 512;
-/// From so many senders on, half of them share a transaction: while it is made durable, the other half's
-/// events are read. With fewer, a flush for each half would cost more than that gains.
-const CROWD: usize = 64;
-/// How long a commit waits for those who are expected.
+/// How long a commit waits for as many as came to the last one.
 const A_MOMENT: Duration = Duration::from_millis(1);
 /// A database that says nothing for so long is left to itself: its senders have been answered 503,
 /// and those who come next are tried on another connection. What it holds may still be stored.
@@ -71,16 +68,6 @@ impl Inbox {
     }
 }
 
-/// How many of `crowd` senders, who all wait or were just answered, the next transaction is for.
-fn share_of(crowd: usize) -> usize {
-    let share = if crowd < CROWD {
-        crowd
-    } else {
-        crowd.div_ceil(2)
-    };
-    share.clamp(1, MOST_PER_COMMIT)
-}
-
 struct Writer {
     store: Store,
     clock: Clock,
@@ -92,12 +79,12 @@ struct Writer {
 impl Writer {
     async fn run(mut self) {
         let mut batch = Vec::new();
-        let mut share = 1;
-        while self.receiver.recv_many(&mut batch, share).await > 0 {
-            self.wait_for_more(&mut batch, share).await;
+        let mut last = 1;
+        while self.receiver.recv_many(&mut batch, MOST_PER_COMMIT).await > 0 {
+            self.wait_for_more(&mut batch, last).await;
+            last = batch.len();
             let (events, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
             let outcomes = self.apply_all(events).await;
-            share = share_of(outcomes.len() + self.receiver.len());
             for (reply, outcome) in replies.into_iter().zip(outcomes) {
                 // An error says that the sender went away; its event is stored all the same.
                 let _ = reply.send(outcome);
@@ -107,11 +94,11 @@ impl Writer {
 
     /// Those who were answered together come back together, one just before the others. To commit for
     /// that one alone would make the others wait for two flushes.
-    async fn wait_for_more(&mut self, batch: &mut Vec<Delivery>, share: usize) {
+    async fn wait_for_more(&mut self, batch: &mut Vec<Delivery>, wanted: usize) {
         let moment = tokio::time::sleep(A_MOMENT);
         tokio::pin!(moment);
-        while batch.len() < share {
-            let room = share - batch.len();
+        while batch.len() < wanted {
+            let room = MOST_PER_COMMIT - batch.len();
             tokio::select! {
                 count = self.receiver.recv_many(batch, room) => if count == 0 { return },
                 () = &mut moment => return,
