@@ -15,7 +15,8 @@ export class Between {
   readonly origins = new Set<string>();
   /** Changes the pages on their way, while it is set. */
   slip: ((html: string) => string) | undefined;
-  private readonly client = newClient();
+  /** Where the browser is, as far as limits go. */
+  client = newClient();
   private readonly server: Server = createServer((asked, answer) => this.pass(asked, answer));
 
   async start(): Promise<void> {

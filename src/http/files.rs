@@ -13,13 +13,12 @@ use tower_http::services::ServeDir;
 use super::Site;
 use crate::pages::message::{self, Message};
 
-/// No name of ours is near this many bytes; what no disk could hold would be an error in the log.
-const LONGEST_NAME: usize = 100;
+/// No path of ours is near this many bytes; one that no disk could hold would be an error in the log.
+const LONGEST_PATH: usize = 100;
 
 pub async fn serve(State(site): State<Site>, request: Request) -> Response {
     let missing = || message::response(&site.app.config, Message::NotFound);
-    let mut names = request.uri().path().split('/');
-    if names.any(|name| name.len() > LONGEST_NAME) {
+    if request.uri().path().len() > LONGEST_PATH {
         return missing();
     }
     // Whole files alone: the answer to half of one, or to "has it changed", would need headers of its own.

@@ -88,9 +88,9 @@ const UNTRIED: Duration = Duration::from_secs(1);
 /// is gone, nothing else may tell.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often, and how long apart, another process is waited for that changes the tables.
-const MIGRATION_TRIES: usize = 10;
-const MIGRATION_PAUSE: Duration = Duration::from_millis(200);
+/// How often, and how long apart, a start is tried again that met another process' on the same file.
+const STARTS: usize = 10;
+const START_PAUSE: Duration = Duration::from_millis(200);
 
 /// The database. Clones share their connections.
 #[derive(Clone, Debug)]
@@ -133,6 +133,16 @@ impl Store {
     /// Connects to `sqlite://path` (made if it is missing) or `postgres://…`, and brings its
     /// tables up to date.
     pub async fn connect(url: &str) -> Result<Store> {
+        for _ in 0..STARTS {
+            match Store::start(url).await {
+                Err(error) if is_in_the_way(&error) => tokio::time::sleep(START_PAUSE).await,
+                done => return done,
+            }
+        }
+        Store::start(url).await
+    }
+
+    async fn start(url: &str) -> Result<Store> {
         let store = if url.starts_with("sqlite:") {
             Store::pools(sqlite_options(url)?).await?
         } else {
@@ -203,20 +213,7 @@ impl Store {
 
     async fn migrate(&self) -> Result<()> {
         match self {
-            Store::Sqlite { writer, .. } => {
-                let migrator = sqlx::migrate!("migrations/sqlite");
-                // Unlike with Postgres, sqlx has no lock here: of two processes that start at once one
-                // fails, and then finds done what it wanted to do.
-                for _ in 0..MIGRATION_TRIES {
-                    match migrator.run(writer).await {
-                        Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) => {
-                            tokio::time::sleep(MIGRATION_PAUSE).await;
-                        }
-                        done => return Ok(done?),
-                    }
-                }
-                migrator.run(writer).await?;
-            }
+            Store::Sqlite { writer, .. } => sqlx::migrate!("migrations/sqlite").run(writer).await?,
             Store::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await?,
         }
         Ok(())
@@ -352,6 +349,33 @@ impl Tx {
         }
         Ok(())
     }
+}
+
+/// Whether SQLite's file was being made by another process just then. Unlike with Postgres, sqlx has no
+/// lock for that: of two that start at once one fails, and then finds done what it wanted to do.
+fn is_in_the_way(error: &Error) -> bool {
+    match error {
+        Error::Migrate(error) => {
+            let cause = match error.as_ref() {
+                MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => cause,
+                _ => return false,
+            };
+            is_of_sqlite(cause)
+        }
+        // SQLITE_BUSY: turning to the write-ahead log waits for nobody.
+        error => is_of_sqlite(error) && error.as_database_error().is_some_and(is_busy),
+    }
+}
+
+fn is_of_sqlite(error: &Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.try_downcast_ref::<SqliteError>().is_some())
+}
+
+fn is_busy(error: &dyn DatabaseError) -> bool {
+    let code = error.code().and_then(|code| code.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
 }
 
 /// Durable as an acknowledgement demands: with WAL, FULL syncs at every commit, so that an event
