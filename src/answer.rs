@@ -11,16 +11,18 @@ use crate::{
     cookies,
     domain::{
         App,
+        billing::Arrived,
         browser::{self, Visitor},
         limits::Client,
         sign_in::Entry,
     },
-    http::deadline::Arrived,
     model::ApiError,
-    pages::message::RETRY_AFTER,
     store::{self, Principal},
     stripe::client::PortalUrl,
 };
+
+/// Seconds after which what failed is worth another try.
+pub const RETRY_AFTER: u64 = 5;
 
 /// The program, as this request was given it.
 pub fn app() -> Result<App, ApiError> {
@@ -48,12 +50,17 @@ pub fn arrived() -> Instant {
         .map_or_else(Instant::now, |Arrived(at)| at)
 }
 
+/// An address or a network; empty where it is not known.
+pub fn client() -> String {
+    let client = use_context::<Parts>().and_then(|parts| parts.extensions.get::<Client>().copied());
+    client.map(|client| client.to_string()).unwrap_or_default()
+}
+
 /// Who sent the request, as far as it can be told.
 pub fn visitor() -> Visitor {
-    let client = use_context::<Parts>().and_then(|parts| parts.extensions.get::<Client>().copied());
     Visitor {
         browser: browser::words(&headers()),
-        client: client.map(|client| client.to_string()).unwrap_or_default(),
+        client: client(),
         session: principal()
             .ok()
             .map(|principal| principal.session().to_owned()),

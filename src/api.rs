@@ -86,7 +86,7 @@ pub async fn sign_out() -> Result<(), ApiError> {
     use crate::{answer, domain::session};
     let app = answer::app()?;
     if let Ok(principal) = answer::principal() {
-        session::end(&app, &principal, &answer::visitor().client)
+        session::end(&app, &principal, &answer::client())
             .await
             .map_err(answer::unavailable)?;
     }
@@ -106,7 +106,7 @@ pub async fn end_session(handle: String) -> Result<(), ApiError> {
         Ok(principal) => principal,
         Err(error) => return answer::refuse(error),
     };
-    match devices::end_one(&app, &principal, &handle, &answer::visitor().client)
+    match devices::end_one(&app, &principal, &handle, &answer::client())
         .await
         .map_err(answer::unavailable)?
     {
@@ -125,7 +125,7 @@ pub async fn sign_out_everywhere() -> Result<(), ApiError> {
         Ok(principal) => principal,
         Err(error) => return answer::refuse(error),
     };
-    devices::end_all(&app, &principal, &answer::visitor().client)
+    devices::end_all(&app, &principal, &answer::client())
         .await
         .map_err(answer::unavailable)?;
     answer::signed_out(&app);
@@ -168,7 +168,7 @@ pub async fn open_portal(
     let Some(flow) = Flow::parse(&flow, subscription) else {
         return answer::refuse(ApiError::BadRequest);
     };
-    let client = answer::visitor().client;
+    let client = answer::client();
     let opened = billing::open_portal(
         &app,
         &principal,

@@ -1,7 +1,7 @@
 //! Putting the program together and running it: from a [`Config`] to a listening server that ends
 //! gracefully. Tests do the same with a listener and a clock of their own.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use axum::Router;
 use leptos::prelude::LeptosOptions;
@@ -65,7 +65,6 @@ pub enum Error {
 pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, Error> {
     // An error says that it was installed before.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    make_folder_of(config.database_url.expose())?;
     let file = file::of_url(config.database_url.expose());
     if file
         .as_deref()
@@ -73,6 +72,10 @@ pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, 
         .is_some_and(file::is_remote)
     {
         return Err(Error::Remote);
+    }
+    // SQLite makes the file, but not the folder that it is in.
+    if let Some(folder) = file.as_deref().and_then(Path::parent) {
+        std::fs::create_dir_all(folder)?;
     }
     let store = Store::connect(config.database_url.expose()).await?;
     let database = mode::settle(&store, config.livemode(), clock.now()).await?;
@@ -211,18 +214,4 @@ fn leptos_options() -> LeptosOptions {
             .env(leptos::config::Env::PROD)
             .build()
     })
-}
-
-/// SQLite makes the file, but not the folder that it is in.
-fn make_folder_of(database_url: &str) -> io::Result<()> {
-    let path = database_url
-        .strip_prefix("sqlite://")
-        .map(|rest| rest.split('?').next());
-    match path
-        .flatten()
-        .and_then(|path| std::path::Path::new(path).parent())
-    {
-        Some(folder) if !folder.as_os_str().is_empty() => std::fs::create_dir_all(folder),
-        _ => Ok(()),
-    }
 }

@@ -76,6 +76,10 @@ impl From<ApiError> for Refusal {
     }
 }
 
+/// When a request came. What a click may take is counted from here.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived(pub Instant);
+
 /// Opens Stripe's portal for the customer `id`, if it is the principal's, who asks from `client`. Somebody else's is
 /// answered like one that does not exist, and without asking Stripe. The time since the click
 /// `arrived` is part of what it may take.

@@ -1,11 +1,14 @@
-//! Where events come in. Many requests share one commit: a single writer takes whatever is waiting,
-//! applies it in one transaction, and only then tells each sender that its event is on disk. So the
-//! disk is flushed once for a crowd, and a 200 still means durable.
+//! Where events come in. Many requests share one commit: a writer takes whatever is waiting, applies it
+//! in one transaction, and only then tells each sender that its event is on disk. So the disk is
+//! flushed once for a crowd, and a 200 still means durable.
 
 use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
 
 use super::{
     changes::Changes,
@@ -26,6 +29,10 @@ const A_MOMENT: Duration = Duration::from_millis(1);
 /// A database that says nothing for so long is left to itself: its senders have been answered 503,
 /// and those who come next are tried on another connection. What it holds may still be stored.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Where the database takes several transactions at once, a second is begun beside one that is under way
+/// as soon as this many events wait for it: fewer are better off together. Those about one object
+/// wait for each other in the database.
+const ENOUGH: usize = 64;
 /// Senders beyond this wait in their connection, not in memory.
 const WAITING: usize = 1024;
 
@@ -44,16 +51,22 @@ impl Inbox {
     /// Starts the writer, which ends when the last clone of the inbox is gone.
     pub fn start(store: Store, clock: Clock, livemode: bool, changes: Changes) -> Inbox {
         let (sender, receiver) = mpsc::channel(WAITING);
-        tokio::spawn(
-            Writer {
-                store,
-                clock,
-                livemode,
-                changes,
-                receiver,
-            }
-            .run(),
-        );
+        let at_once = match &store {
+            Store::Sqlite { .. } => 1,
+            Store::Postgres(_) => 2,
+        };
+        let writer = Writer {
+            receiver,
+            under_way: JoinSet::new(),
+            at_once,
+        };
+        let commits = Commits {
+            store,
+            clock,
+            livemode,
+            changes,
+        };
+        tokio::spawn(writer.run(commits));
         Inbox(sender)
     }
 
@@ -68,28 +81,55 @@ impl Inbox {
     }
 }
 
+/// Gathers events that share a transaction, and decides when one begins.
 struct Writer {
-    store: Store,
-    clock: Clock,
-    livemode: bool,
-    changes: Changes,
     receiver: mpsc::Receiver<Delivery>,
+    under_way: JoinSet<()>,
+    /// Most transactions at once.
+    at_once: usize,
 }
 
 impl Writer {
-    async fn run(mut self) {
-        let mut batch = Vec::new();
+    async fn run(mut self, commits: Commits) {
         let mut last = 1;
-        while self.receiver.recv_many(&mut batch, MOST_PER_COMMIT).await > 0 {
-            self.wait_for_more(&mut batch, last).await;
+        loop {
+            let batch = self.gather(last).await;
+            if batch.is_empty() {
+                break;
+            }
             last = batch.len();
-            let (events, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
-            let outcomes = self.apply_all(events).await;
-            for (reply, outcome) in replies.into_iter().zip(outcomes) {
-                // An error says that the sender went away; its event is stored all the same.
-                let _ = reply.send(outcome);
+            self.under_way.spawn(commits.clone().store_all(batch));
+        }
+        while self.under_way.join_next().await.is_some() {}
+    }
+
+    /// What is to be written next. Empty when nothing will ever come.
+    async fn gather(&mut self, last: usize) -> Vec<Delivery> {
+        let mut batch = Vec::new();
+        if self.receiver.recv_many(&mut batch, MOST_PER_COMMIT).await == 0 {
+            return batch;
+        }
+        while !self.may_begin(batch.len()) {
+            let room = MOST_PER_COMMIT - batch.len();
+            tokio::select! {
+                count = self.receiver.recv_many(&mut batch, room), if room > 0 => {
+                    if count == 0 {
+                        self.under_way.join_next().await;
+                    }
+                }
+                _ = self.under_way.join_next() => {}
             }
         }
+        if self.under_way.is_empty() {
+            self.wait_for_more(&mut batch, last).await;
+        }
+        batch
+    }
+
+    fn may_begin(&mut self, waiting: usize) -> bool {
+        while self.under_way.try_join_next().is_some() {}
+        let is_room = self.under_way.len() < self.at_once;
+        self.under_way.is_empty() || (is_room && waiting >= ENOUGH)
     }
 
     /// Those who were answered together come back together, one just before the others. To commit for
@@ -105,12 +145,36 @@ impl Writer {
             }
         }
     }
+}
+
+/// Stores events, and tells their senders.
+#[derive(Clone)]
+struct Commits {
+    store: Store,
+    clock: Clock,
+    livemode: bool,
+    changes: Changes,
+}
+
+impl Commits {
+    async fn store_all(self, batch: Vec<Delivery>) {
+        let (events, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let events: Arc<[Event]> = events.into();
+        let outcomes = self.apply_all(&events).await;
+        // The next transaction does not wait for this.
+        tokio::spawn(async move {
+            for (reply, outcome) in replies.into_iter().zip(outcomes) {
+                // An error says that the sender went away; its event is stored all the same.
+                let _ = reply.send(outcome);
+            }
+            drop(events);
+        });
+    }
 
     /// One transaction for all. If it fails, each gets one of its own, so that a single bad event
     /// does not take the others with it.
-    async fn apply_all(&self, events: Vec<Event>) -> Vec<Result<Outcome, NotStored>> {
-        let events: Arc<[Event]> = events.into();
-        match self.apply(Arc::clone(&events)).await {
+    async fn apply_all(&self, events: &Arc<[Event]>) -> Vec<Result<Outcome, NotStored>> {
+        match self.apply(Arc::clone(events)).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
             Err(error) if store::is_away(&error) => {
                 tracing::error!(%error, events = events.len(), "events could not be stored");

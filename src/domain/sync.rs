@@ -67,8 +67,11 @@ pub async fn receive(
     livemode: bool,
     now: i64,
 ) -> store::Result<Received> {
-    lock(tx, events, livemode).await?;
-    let erased = erase::among_events(tx, events).await?;
+    let is_anybody_erased = lock(tx, events, livemode).await?;
+    let erased = match is_anybody_erased {
+        true => erase::among_events(tx, events).await?,
+        false => BTreeSet::new(),
+    };
     let rows: Vec<_> = events
         .iter()
         .map(|event| match erase::is_about(&erased, event) {
@@ -215,14 +218,14 @@ async fn apply_but(
     })
 }
 
-/// Keeps other processes from writing the objects of these events.
-pub async fn lock(tx: &mut Tx, events: &[Event], livemode: bool) -> store::Result<()> {
+/// Keeps others from writing the objects of these events, and says whether anybody was erased.
+pub async fn lock(tx: &mut Tx, events: &[Event], livemode: bool) -> store::Result<bool> {
     let ids: Vec<_> = events
         .iter()
         .filter(|event| kind(event, livemode).is_some())
         .filter_map(|event| event.object_id.as_deref())
         .collect();
-    tx.lock(&ids).await
+    store::erased::lock(tx, &ids).await
 }
 
 /// The noun of an event that is mirrored: of our own account, of the mode that our key is of, and

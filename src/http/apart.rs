@@ -1,7 +1,7 @@
 //! Keeps what one request is given apart from the others. Leptos leaves the context of a page in its
-//! thread until the page is done, and answers with a file by the context that it finds there: such a
-//! file had the status, and took the headers, of a page that was being made for somebody else
-//! (leptos_axum 0.8.10, `file_and_error_handler_with_context`).
+//! thread until the page is done, and what begins there meanwhile becomes a part of it: without this a
+//! server function could read, and answer through, a page that is being made for somebody else
+//! (leptos_axum 0.8.10, `handle_server_fns_inner`).
 
 use axum::{extract::Request, middleware::Next, response::Response};
 use leptos::{prelude::Owner, reactive::computed::ScopedFuture};

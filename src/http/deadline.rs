@@ -21,7 +21,10 @@ use axum::{
 use hyper::body::{Frame, SizeHint};
 
 use super::Site;
-use crate::pages::message::{self, Message};
+use crate::{
+    domain::billing::Arrived,
+    pages::message::{self, Message},
+};
 
 /// Most of what a page or a form waits for ends sooner by itself; a body that drips does not.
 const LONGEST: Duration = Duration::from_secs(15);
@@ -29,10 +32,6 @@ const LONGEST: Duration = Duration::from_secs(15);
 /// Stripe do. It ends sooner by itself once it has begun.
 const LONGEST_CLICK: Duration = Duration::from_millis(7_500);
 const CLICK: &str = "/api/open_portal";
-
-/// When a request came. What it may take is counted from here.
-#[derive(Clone, Copy, Debug)]
-pub struct Arrived(pub Instant);
 
 pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -> Response {
     let arrived = Instant::now();

@@ -15,9 +15,6 @@ use crate::{
     seldom::Seldom,
 };
 
-/// Probes ask by address, and a signature proves more than a name that proxies may rewrite.
-const OF_ANY_HOST: &[&str] = &["/up", "/ready", "/webhooks/stripe"];
-
 pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -> Response {
     let config = &site.app.config;
     let known = [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS];
@@ -29,15 +26,12 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
     if !request.uri().path().starts_with('/') {
         return StatusCode::BAD_REQUEST.into_response();
     }
-    let is_of_any_host = OF_ANY_HOST.contains(&request.uri().path());
-    if !is_of_any_host {
-        let Some(host) = asked_for(request.uri(), request.headers()) else {
-            return StatusCode::BAD_REQUEST.into_response();
-        };
-        if !is_ours(&host, &config.frontend_url) {
-            tell_operator(site.app.clock.now());
-            return message::response(config, Message::WrongHost);
-        }
+    let Some(host) = asked_for(request.uri(), request.headers()) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    if !is_ours(&host, &config.frontend_url) {
+        tell_operator(site.app.clock.now());
+        return message::response(config, Message::WrongHost);
     }
     if request.uri().authority().is_some() {
         // What comes after reads the origin form alone.

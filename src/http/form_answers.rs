@@ -36,10 +36,7 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
     if status == StatusCode::FOUND {
         // Ours are 303. This one is Leptos' own, to wherever the Referer says; nobody is sent there.
         let mut away = Redirect::to("/billing").into_response();
-        // The guard may have renewed the session on the way.
-        for line in response.headers().get_all(header::SET_COOKIE) {
-            away.headers_mut().append(header::SET_COOKIE, line.clone());
-        }
+        keep_cookies(&response, &mut away);
         return away;
     }
     let is_error = status.is_client_error() || status.is_server_error();
@@ -59,10 +56,7 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
     if let Some(wait) = response.headers().get(header::RETRY_AFTER) {
         page.headers_mut().insert(header::RETRY_AFTER, wait.clone());
     }
-    // The guard may have renewed the session on the way.
-    for line in response.headers().get_all(header::SET_COOKIE) {
-        page.headers_mut().append(header::SET_COOKIE, line.clone());
-    }
+    keep_cookies(&response, &mut page);
     page
 }
 
@@ -75,16 +69,19 @@ fn with_true_status(response: Response) -> Response {
         return response;
     }
     let mut answer = (StatusCode::BAD_REQUEST, Json(ApiError::BadRequest)).into_response();
-    for line in response.headers().get_all(header::SET_COOKIE) {
-        answer
-            .headers_mut()
-            .append(header::SET_COOKIE, line.clone());
-    }
+    keep_cookies(&response, &mut answer);
     let mark = response.headers().get(ERROR_MARK).cloned();
     if let Some(mark) = mark {
         answer.headers_mut().insert(ERROR_MARK, mark);
     }
     answer
+}
+
+/// The guard may have renewed the session on the way.
+fn keep_cookies(from: &Response, to: &mut Response) {
+    for line in from.headers().get_all(header::SET_COOKIE) {
+        to.headers_mut().append(header::SET_COOKIE, line.clone());
+    }
 }
 
 /// Whether the body is a plain form, or there is none that says what it is.

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::Next,
     response::Response,
 };
@@ -47,6 +47,40 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
+    put_usual(headers, site.app.config.is_https());
+    // Pages are of one person and one moment. Files of the site say when they changed, and lie there in
+    // several encodings.
+    let is_file = headers.contains_key(header::LAST_MODIFIED);
+    let differs_by = if is_file { "accept-encoding" } else { "cookie" };
+    let is_said = headers
+        .get_all(header::VARY)
+        .iter()
+        .any(|vary| vary == differs_by);
+    if !is_said {
+        headers.append(header::VARY, HeaderValue::from_static(differs_by));
+    }
+    let cache = if is_file { "no-cache" } else { "no-store" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    response
+}
+
+/// What programs ask for: no browser has any business with it.
+pub fn for_machines<B>(mut response: Response<B>, is_https: bool) -> Response<B> {
+    let headers = response.headers_mut();
+    put_usual(headers, is_https);
+    for (name, value) in [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn put_usual(headers: &mut HeaderMap, is_https: bool) {
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "same-origin"),
@@ -62,24 +96,10 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
             HeaderValue::from_static(value),
         );
     }
-    if site.app.config.is_https() {
+    if is_https {
         headers.insert(
             header::STRICT_TRANSPORT_SECURITY,
             HeaderValue::from_static("max-age=31536000; includeSubDomains"),
         );
     }
-    // Pages are of one person and one moment. Files of the site say when they changed, and lie there in
-    // several encodings.
-    let is_file = headers.contains_key(header::LAST_MODIFIED);
-    let differs_by = if is_file { "accept-encoding" } else { "cookie" };
-    let is_said = headers
-        .get_all(header::VARY)
-        .iter()
-        .any(|vary| vary == differs_by);
-    if !is_said {
-        headers.append(header::VARY, HeaderValue::from_static(differs_by));
-    }
-    let cache = if is_file { "no-cache" } else { "no-store" };
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    response
 }

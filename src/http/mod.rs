@@ -127,21 +127,30 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
         .layer(CompressionLayer::new().quality(CompressionLevel::Default));
 
     let config = site.app.config.clone();
+    let catch_panic = CatchPanicLayer::custom(move |_| {
+        let id = clock::new_id("err");
+        tracing::error!(id, "a handler broke; the visitor was told this id");
+        message::response(&config, Message::Broken(id))
+    });
+    // The first is the outermost. One layer for axum, which boxes each for every request.
+    let pages = pages.layer(
+        ServiceBuilder::new()
+            .layer(from_fn_with_state(site.clone(), headers::layer))
+            .layer(from_fn_with_state(site.clone(), door::layer))
+            .layer(catch_panic.clone()),
+    );
+    // Probes ask by address, and a signature proves more than a name that proxies may rewrite: these are
+    // of any host.
+    let is_https = site.app.config.is_https();
     Router::new()
         .route("/up", get(|| async { "up" }))
         .route("/ready", get(ready::ready))
         .route("/webhooks/stripe", post(webhook::receive))
-        .merge(pages)
-        // The first is the outermost. One layer for axum, which boxes each for every request.
         .layer(
             ServiceBuilder::new()
-                .layer(from_fn_with_state(site.clone(), headers::layer))
-                .layer(from_fn_with_state(site.clone(), door::layer))
-                .layer(CatchPanicLayer::custom(move |_| {
-                    let id = clock::new_id("err");
-                    tracing::error!(id, "a handler broke; the visitor was told this id");
-                    message::response(&config, Message::Broken(id))
-                })),
+                .map_response(move |response| headers::for_machines(response, is_https))
+                .layer(catch_panic),
         )
+        .merge(pages)
         .with_state(site)
 }

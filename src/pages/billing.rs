@@ -4,10 +4,7 @@
 use axum::http::StatusCode;
 use leptos::prelude::*;
 
-use super::{
-    frame::Frame,
-    message::{FaultOfOurs, RETRY_AFTER},
-};
+use super::{frame::Frame, message::FaultOfOurs};
 use crate::{
     answer, api,
     islands::CustomerList,
@@ -49,7 +46,7 @@ fn tell_of(id: &str, customers: &[CustomerView]) -> bool {
     if is_listed {
         tracing::info!(customer = id, "a list tells of a click that failed");
         answer::set_status(StatusCode::SERVICE_UNAVAILABLE);
-        answer::retry_after(RETRY_AFTER);
+        answer::retry_after(answer::RETRY_AFTER);
     }
     is_listed
 }

@@ -10,10 +10,7 @@ use super::{
     frame::{Foot, Head},
     not_found::NothingHere,
 };
-use crate::{config::Config, model::escape};
-
-/// Seconds after which what failed is worth another try.
-pub const RETRY_AFTER: u64 = 5;
+use crate::{answer::RETRY_AFTER, config::Config, model::escape};
 
 /// What such a page says.
 #[derive(Clone, Debug)]

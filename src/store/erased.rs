@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use sqlx::AssertSqlSafe;
 
 use super::{
-    Result, Store, Tx,
+    Result, Store, Tx, locks,
     many::{self, Table},
     on,
     row::Row,
@@ -29,13 +29,32 @@ pub async fn begin(tx: &mut Tx) -> Result<()> {
     }
 }
 
+const ANYBODY: &str = "SELECT COUNT(*) FROM (SELECT id FROM erased LIMIT 1) AS erased";
+
+/// Locks these objects as [`Tx::lock`] does, and says in the same round trip whether anybody was erased.
+pub async fn lock(tx: &mut Tx, ids: &[&str]) -> Result<bool> {
+    let found: i64 = match tx {
+        Tx::Sqlite(tx) => sqlx::query_scalar(ANYBODY).fetch_one(&mut **tx).await?,
+        Tx::Postgres(tx) => {
+            const SQL: &str = concat!(
+                "SELECT (SELECT COUNT(*) FROM (SELECT id FROM erased LIMIT 1) AS erased) FROM ",
+                locks!()
+            );
+            sqlx::query_scalar(SQL)
+                .bind(ids)
+                .fetch_one(&mut **tx)
+                .await?
+        }
+    };
+    Ok(found > 0)
+}
+
 /// Which of these ids were erased. Mostly nobody was, which is known without looking for each.
 pub async fn among(tx: &mut Tx, ids: impl IntoIterator<Item = String>) -> Result<BTreeSet<String>> {
-    const ANY: &str = "SELECT id FROM erased LIMIT 1";
-    let any: Option<String> = on!(tx, connection => sqlx::query_scalar(ANY)
-        .fetch_optional(connection)
+    let found: i64 = on!(tx, connection => sqlx::query_scalar(ANYBODY)
+        .fetch_one(connection)
         .await)?;
-    if any.is_none() {
+    if found == 0 {
         return Ok(BTreeSet::new());
     }
     let ids: BTreeSet<_> = ids.into_iter().collect();
@@ -81,10 +100,16 @@ const TRACE: &str = "SELECT id, object_id, customer_id,
 
 /// The events that name one of these customers.
 pub async fn events_of_customers(tx: &mut Tx, ids: &[&str]) -> Result<Vec<Trace>> {
-    many::select(tx, ids, |among| {
-        format!("{TRACE} WHERE customer_id {among}")
+    // About the customers themselves; and about what is theirs, which has an index of its own.
+    let mut events = many::select(tx, ids, |among| {
+        format!("{TRACE} WHERE object_id {among} AND customer_id = object_id")
     })
-    .await
+    .await?;
+    let theirs = many::select(tx, ids, |among| {
+        format!("{TRACE} WHERE customer_id {among} AND customer_id IS DISTINCT FROM object_id")
+    });
+    events.extend(theirs.await?);
+    Ok(events)
 }
 
 /// The events about these objects.

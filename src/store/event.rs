@@ -87,7 +87,10 @@ pub async fn insert_all(tx: &mut Tx, events: &[Event]) -> Result<Vec<String>> {
         name: "event",
         columns: COLUMNS,
     };
-    let rows: Vec<_> = events.iter().map(Event::cells).collect();
+    // In one order everywhere: of two transactions with the same events, one waits for the other.
+    let mut events: Vec<_> = events.iter().collect();
+    events.sort_by(|one, other| one.id.cmp(&other.id));
+    let rows: Vec<_> = events.into_iter().map(Event::cells).collect();
     let clash = "ON CONFLICT (id) DO NOTHING RETURNING id";
     many::insert(tx, table, &rows, clash).await
 }

@@ -1,4 +1,4 @@
-//! SQLite's file: where it lies, whether it holds what an acknowledgement promises, and copies of it.
+//! SQLite's file: where it lies, and copies of it.
 
 use std::{
     fs::OpenOptions,
@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::fs::{FsWord, NFS_SUPER_MAGIC, statfs, statvfs};
-use sqlx::{SqlitePool, sqlite::SqliteConnectOptions};
+use sqlx::sqlite::SqliteConnectOptions;
 
 use super::{Error, Result, Store};
 
@@ -50,29 +50,6 @@ fn is_network(r#type: FsWord) -> bool {
 pub fn room(folder: &Path) -> Option<u64> {
     let disk = statvfs(folder).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize) >> 20)
-}
-
-/// Refuses connections that are not what they were asked to be: SQLite says so in its answer alone, for
-/// instance where a file system cannot hold a write-ahead log.
-pub(super) async fn check(connections: &SqlitePool, wanted: &[(&str, &str)]) -> Result<()> {
-    for (pragma, wanted) in wanted {
-        // As text, whatever it is.
-        let sql = format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}");
-        let column = match *pragma {
-            "busy_timeout" => sql.replacen("CAST(busy_timeout", "CAST(timeout", 1),
-            _ => sql,
-        };
-        let found: String = sqlx::query_scalar(sqlx::AssertSqlSafe(column))
-            .fetch_one(connections)
-            .await?;
-        if found != *wanted {
-            let says = format!(
-                "SQLite has {pragma} = {found} where {wanted} is needed; put the file on a disk of this machine"
-            );
-            return Err(Error::Configuration(says.into()));
-        }
-    }
-    Ok(())
 }
 
 /// Copies a database that is in use into a file that is not there yet, readable by its owner alone. On

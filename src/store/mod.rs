@@ -20,24 +20,21 @@ pub mod progress;
 pub mod row;
 pub mod session;
 pub mod sign_in;
+mod sqlite;
 mod wal;
 
 use std::{str::FromStr, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
 use sqlx::{
-    ConnectOptions, Connection, Executor, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool,
+    ConnectOptions, Connection, Executor, PgPool, Postgres, Sqlite, SqlitePool,
     error::DatabaseError,
-    migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
-    sqlite::{
-        SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-    },
+    sqlite::{SqliteConnectOptions, SqliteError},
 };
 
 pub use session::Principal;
 
-use crate::teeth::{self, Tooth};
 use wal::Wal;
 
 /// What the database said. Never shown to a visitor.
@@ -135,7 +132,9 @@ impl Store {
     pub async fn connect(url: &str) -> Result<Store> {
         for _ in 0..STARTS {
             match Store::start(url).await {
-                Err(error) if is_in_the_way(&error) => tokio::time::sleep(START_PAUSE).await,
+                Err(error) if sqlite::is_in_the_way(&error) => {
+                    tokio::time::sleep(START_PAUSE).await
+                }
                 done => return done,
             }
         }
@@ -144,12 +143,12 @@ impl Store {
 
     async fn start(url: &str) -> Result<Store> {
         let store = if url.starts_with("sqlite:") {
-            Store::pools(sqlite_options(url)?).await?
+            Store::of_file(sqlite::options(url)?).await?
         } else {
             Store::open(url).await?
         };
         if let Store::Sqlite { writer, .. } = &store {
-            file::check(writer, &promised()).await?;
+            sqlite::check(writer).await?;
         }
         store.migrate().await?;
         Ok(store)
@@ -158,7 +157,7 @@ impl Store {
     /// Connects to a database that is there, and leaves it as it is.
     pub async fn open(url: &str) -> Result<Store> {
         if url.starts_with("sqlite:") {
-            Store::pools(usual_options(url)?.create_if_missing(false)).await
+            Store::of_file(sqlite::usual_options(url)?.create_if_missing(false)).await
         } else {
             // Whoever hangs in the middle of a transaction must not hold up the others for long. And
             // a plan that reads a whole table, made while that was new and empty, would be kept for
@@ -190,19 +189,8 @@ impl Store {
         }
     }
 
-    async fn pools(options: SqliteConnectOptions) -> Result<Store> {
-        let pool = || {
-            SqlitePoolOptions::new()
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                // It was looked at when it came back, and a file does not hang up.
-                .test_before_acquire(false)
-                .after_release(|connection, _| is_over(connection).boxed())
-        };
-        let writer = pool()
-            .max_connections(1)
-            .connect_with(options.clone())
-            .await?;
-        let readers = pool().max_connections(8).connect_lazy_with(options);
+    async fn of_file(options: SqliteConnectOptions) -> Result<Store> {
+        let (writer, readers) = sqlite::pools(options).await?;
         let wal = Wal::start(readers.clone());
         Ok(Store::Sqlite {
             writer,
@@ -312,6 +300,16 @@ impl Store {
     }
 }
 
+/// For a FROM: one row, when Postgres has locked the ids that are `$1`.
+macro_rules! locks {
+    () => {
+        "(SELECT COUNT(pg_advisory_xact_lock(key)) FROM
+            (SELECT DISTINCT hashtextextended(id, 0) AS key
+             FROM UNNEST($1) AS id ORDER BY key) AS ordered) AS locked"
+    };
+}
+pub(crate) use locks;
+
 impl Tx {
     async fn commit(self) -> Result<()> {
         match self {
@@ -342,95 +340,11 @@ impl Tx {
     /// transactions cannot wait for each other.
     pub async fn lock(&mut self, ids: &[&str]) -> Result<()> {
         if let Tx::Postgres(tx) = self {
-            const SQL: &str = "SELECT COUNT(pg_advisory_xact_lock(key)) FROM
-                (SELECT DISTINCT hashtextextended(id, 0) AS key
-                 FROM UNNEST($1) AS id ORDER BY key) AS ordered";
+            const SQL: &str = concat!("SELECT COUNT(*) FROM ", locks!());
             sqlx::query(SQL).bind(ids).execute(&mut **tx).await?;
         }
         Ok(())
     }
-}
-
-/// Whether SQLite's file was being made by another process just then. Unlike with Postgres, sqlx has no
-/// lock for that: of two that start at once one fails, and then finds done what it wanted to do.
-fn is_in_the_way(error: &Error) -> bool {
-    match error {
-        Error::Migrate(error) => {
-            let cause = match error.as_ref() {
-                MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => cause,
-                _ => return false,
-            };
-            is_of_sqlite(cause)
-        }
-        // SQLITE_BUSY: turning to the write-ahead log waits for nobody.
-        error => is_of_sqlite(error) && error.as_database_error().is_some_and(is_busy),
-    }
-}
-
-fn is_of_sqlite(error: &Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|error| error.try_downcast_ref::<SqliteError>().is_some())
-}
-
-fn is_busy(error: &dyn DatabaseError) -> bool {
-    let code = error.code().and_then(|code| code.parse::<i32>().ok());
-    code.is_some_and(|code| code & 0xff == 5)
-}
-
-/// Durable as an acknowledgement demands: with WAL, FULL syncs at every commit, so that an event
-/// answered 200 survives a power loss.
-fn sqlite_options(url: &str) -> Result<SqliteConnectOptions> {
-    let synchronous = match is_full() {
-        true => SqliteSynchronous::Full,
-        false => SqliteSynchronous::Off,
-    };
-    Ok(usual_options(url)?
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(synchronous))
-}
-
-fn is_full() -> bool {
-    !teeth::bites(Tooth::SynchronousOff)
-}
-
-/// What SQLite has to say of a connection that was made with [`sqlite_options`].
-fn promised() -> [(&'static str, &'static str); 4] {
-    [
-        ("journal_mode", "wal"),
-        ("synchronous", if is_full() { "2" } else { "0" }),
-        ("foreign_keys", "1"),
-        ("busy_timeout", "5000"),
-    ]
-}
-
-/// What holds for a connection alone.
-fn usual_options(url: &str) -> Result<SqliteConnectOptions> {
-    Ok(SqliteConnectOptions::from_str(url)
-        .map_err(unreadable)?
-        .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(5))
-        .pragma("journal_size_limit", "67108864")
-        // Pages, 64 MB of them: what `wal` has not moved by then the writer does.
-        .pragma("wal_autocheckpoint", "16000")
-        // What takes back half a statement is kept in memory: it is written for every page that the
-        // statement touches, and never read after a crash.
-        .pragma("temp_store", "MEMORY")
-        // Every statement about many rows comes in nine sizes.
-        .statement_cache_capacity(500)
-        // As many rows pass at once from SQLite's thread as a statement has.
-        .row_buffer_size(256)
-        .disable_statement_logging())
-}
-
-/// Whether the connection's transaction has ended. When a disk is full or fails, SQLite takes a
-/// transaction back by itself; sqlx does not notice, and would never begin another one on that
-/// connection, so it is replaced.
-async fn is_over(connection: &mut SqliteConnection) -> Result<bool> {
-    // It answers after the roll-back that waits, if one does.
-    connection.ping().await?;
-    Ok(!connection.is_in_transaction())
 }
 
 /// Its own words repeat what was not understood, which may be a password.

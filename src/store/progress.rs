@@ -1,7 +1,5 @@
 //! How far import and sweep have come.
 
-use sqlx::AssertSqlSafe;
-
 use super::{Result, Tx, on};
 
 /// What was last kept under the name.
@@ -44,15 +42,16 @@ pub async fn forget(tx: &mut Tx, name: &str) -> Result<()> {
 /// the last `lost` seconds. Whoever claims and signs does so from a machine of its own, so the
 /// database's clock counts and none of theirs.
 pub async fn claim(tx: &mut Tx, name: &str, holder: &str, lost: i64) -> Result<bool> {
-    const SQL: &str = "INSERT INTO progress (name, value, changed_at) VALUES ($1, $2, {now})
+    const SQL: &str = "INSERT INTO progress (name, value, changed_at) VALUES ($1, $2, $4)
         ON CONFLICT (name) DO UPDATE SET value = excluded.value, changed_at = excluded.changed_at
         WHERE progress.changed_at <= excluded.changed_at - $3
         RETURNING changed_at";
-    let sql = by_its_clock(tx, SQL);
-    let claimed: Option<i64> = on!(tx, connection => sqlx::query_scalar(AssertSqlSafe(sql))
+    let now = tx.clock().await?;
+    let claimed: Option<i64> = on!(tx, connection => sqlx::query_scalar(SQL)
         .bind(name)
         .bind(holder)
         .bind(lost)
+        .bind(now)
         .fetch_optional(connection)
         .await?);
     Ok(claimed.is_some())
@@ -60,25 +59,16 @@ pub async fn claim(tx: &mut Tx, name: &str, holder: &str, lost: i64) -> Result<b
 
 /// Says that the name is still held by the holder, if it is.
 pub async fn sign(tx: &mut Tx, name: &str, holder: &str) -> Result<bool> {
-    const SQL: &str = "UPDATE progress SET changed_at = {now} WHERE name = $1 AND value = $2";
-    let sql = by_its_clock(tx, SQL);
-    Ok(on!(tx, connection => sqlx::query(AssertSqlSafe(sql))
+    const SQL: &str = "UPDATE progress SET changed_at = $3 WHERE name = $1 AND value = $2";
+    let now = tx.clock().await?;
+    Ok(on!(tx, connection => sqlx::query(SQL)
         .bind(name)
         .bind(holder)
+        .bind(now)
         .execute(connection)
         .await?
         .rows_affected())
         > 0)
-}
-
-/// The statement with the database's own time in it.
-fn by_its_clock(tx: &Tx, sql: &str) -> String {
-    let now = match tx {
-        Tx::Sqlite(_) => "unixepoch()",
-        // The time of a transaction is that of its first statement, which may have waited for a lock.
-        Tx::Postgres(_) => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT)",
-    };
-    sql.replace("{now}", now)
 }
 
 /// Gives the name back, if it is still the holder's.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Router, http::StatusCode, routing::get};
 use billhook::{http::Site, store::Store};
-use leptos::prelude::{Owner, provide_context};
+use leptos::prelude::{Owner, provide_context, use_context};
 use leptos_axum::ResponseOptions;
 use reqwest::header;
 use tokio::sync::Notify;
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Does what Leptos does for a page that takes its time: it leaves the page's context in the thread.
-/// The first to be told is that it began.
+/// The first to be told is that it began. Beside it is a path that says whether it finds such a context.
 fn slow_page(began: &Arc<Notify>, may_end: &Arc<Notify>) -> Router<Site> {
     let (began, may_end) = (began.clone(), may_end.clone());
     let page = || async move {
@@ -31,12 +31,16 @@ fn slow_page(began: &Arc<Notify>, may_end: &Arc<Notify>) -> Router<Site> {
         drop(owner);
         "done"
     };
-    Router::new().route("/dev/mail", get(page))
+    let find = || Owner::new().with(|| use_context::<ResponseOptions>().is_some());
+    Router::new().route("/dev/mail", get(page)).route(
+        "/dev/mail/{number}",
+        get(move || async move { find().to_string() }),
+    )
 }
 
 /// On one thread, where the two meet for certain.
 #[tokio::test]
-async fn a_file_has_nothing_of_a_page_that_is_made_meanwhile() {
+async fn no_answer_has_anything_of_a_page_that_is_made_meanwhile() {
     let app = spawn_app(Engine::Sqlite).await;
     let (began, may_end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let files = concat!(env!("CARGO_MANIFEST_DIR"), "/public");
@@ -52,6 +56,8 @@ async fn a_file_has_nothing_of_a_page_that_is_made_meanwhile() {
     assert_eq!(file.status(), 200);
     assert!(!file.headers().contains_key(header::RETRY_AFTER));
     assert!(file.headers().contains_key(header::LAST_MODIFIED));
+    let finds = ask("/dev/mail/1").await.unwrap().text().await.unwrap();
+    assert_eq!(finds, "false");
     may_end.notify_one();
     assert_eq!(page.await.unwrap().unwrap().status(), 200);
 }

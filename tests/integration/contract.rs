@@ -1751,6 +1751,19 @@ async fn what_is_erased_is_found_blanked_and_known(engine: Engine) {
         found(&rest, 0)
     );
 
+    // One about the customer itself, and one about nothing that can be told from others.
+    let own = Event {
+        object_id: Some("cus_2".to_owned()),
+        customer_id: Some("cus_2".to_owned()),
+        payload: String::new(),
+        ..row("evt_5", "applied", None)
+    };
+    let upcoming = Event {
+        object_id: None,
+        id: "evt_6".to_owned(),
+        ..own.clone()
+    };
+    run!(&store, tx => async { event::insert_all(tx, &[own, upcoming]).await });
     let all = run!(&store, tx => erased::events_of_customers(tx, &["cus_1", "cus_2"]));
     let mut all: Vec<_> = all
         .into_iter()
@@ -1758,11 +1771,14 @@ async fn what_is_erased_is_found_blanked_and_known(engine: Engine) {
         .collect();
     all.sort();
     let said = |id: &str, waits| (id.to_owned(), 1, waits);
-    assert_eq!(all, [said("evt_1", 0), said("evt_2", 1), said("evt_3", 1)]);
+    let of_first = [said("evt_1", 0), said("evt_2", 1), said("evt_3", 1)];
+    assert_eq!(all[..3], of_first);
+    let of_second = ["evt_5", "evt_6"].map(|id| (id.to_owned(), 0, 0));
+    assert_eq!(all[3..], of_second);
     let one = run!(&store, tx => erased::events_of_objects(tx, &["of_evt_4"]));
     assert_eq!(
         one,
-        run!(&store, tx => erased::events(tx, &["evt_4", "evt_5"]))
+        run!(&store, tx => erased::events(tx, &["evt_4", "evt_7"]))
     );
     assert_eq!(
         (one.len(), one[0].object_id.as_deref()),
@@ -1802,7 +1818,9 @@ async fn what_is_erased_is_found_blanked_and_known(engine: Engine) {
 
     let ids = || ["cus_1", "cus_2", "in_1"].map(str::to_owned);
     assert!(run!(&store, tx => erased::among(tx, ids())).is_empty());
+    assert!(!run!(&store, tx => erased::lock(tx, &["cus_1"])));
     run!(&store, tx => erased::add(tx, &["in_1", "cus_1"], 40));
+    assert!(run!(&store, tx => erased::lock(tx, &["cus_2"])));
     run!(&store, tx => erased::add(tx, &["in_1"], 50));
     let known = run!(&store, tx => erased::among(tx, ids()));
     assert_eq!(known.into_iter().collect::<Vec<_>>(), ["cus_1", "in_1"]);
@@ -1944,7 +1962,24 @@ async fn a_transaction_that_fails_leaves_nothing(engine: Engine) {
         })
         .await;
     assert!(failed.is_err());
-    run!(&store, tx => tx.lock(&["cus_2", "cus_1", "cus_2"]));
+    let ids = ["cus_2", "cus_1", "cus_2"];
+    let held = |as_erased: bool| {
+        store.write(move |tx| {
+            async move {
+                match as_erased {
+                    true => assert!(!erased::lock(tx, &ids).await?),
+                    false => tx.lock(&ids).await?,
+                }
+                let Tx::Postgres(tx) = tx else { return Ok(2) };
+                const SQL: &str = "SELECT COUNT(*) FROM pg_locks
+                    WHERE locktype = 'advisory' AND pid = pg_backend_pid()";
+                sqlx::query_scalar(SQL).fetch_one(&mut **tx).await
+            }
+            .boxed()
+        })
+    };
+    let held: [i64; 2] = [held(false).await.unwrap(), held(true).await.unwrap()];
+    assert_eq!(held, [2, 2]);
     assert_eq!(run!(&store, tx => row::find::<Customer>(tx, "cus_1")), None);
 }
 

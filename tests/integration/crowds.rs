@@ -21,6 +21,7 @@ use crate::{
 
 on_both_engines!(
     checklist_45_an_event_sent_a_thousand_times_at_once_has_one_effect,
+    checklist_46_a_crowd_about_few_objects_ends_in_the_newest,
     checklist_57_requests_that_go_away_leave_no_transaction_open,
 );
 
@@ -74,6 +75,48 @@ async fn checklist_45_an_event_sent_a_thousand_times_at_once_has_one_effect(engi
     }
     let stored = stored(&apps[0], &sent).await.unwrap();
     assert_eq!((stored.state.as_str(), stored.attempts), ("applied", 1));
+}
+
+/// More than one transaction takes, so that several are under way, about the same objects and with the
+/// same events.
+async fn checklist_46_a_crowd_about_few_objects_ends_in_the_newest(engine: Engine) {
+    const CUSTOMERS: i64 = 3;
+    const EVENTS: i64 = 600;
+    let app = spawn_app_with(&database_url(engine).await, |_| {}).await;
+    drop(join_all((0..4).map(|_| rows(&app))).await);
+    let events: Vec<_> = (0..EVENTS)
+        .map(|second| {
+            let id = format!("cus_{}", second % CUSTOMERS);
+            let object = customer_object(&id, "ada@example.com", &format!("Ada {second}"));
+            let before = json!({ "name": format!("Ada {}", second - CUSTOMERS) });
+            event("customer.updated", 1_700_000_000 + second, object, before)
+        })
+        .collect();
+    // Every one twice and far from its neighbours: 7 and 1,200 have no divisor in common.
+    let sent = (0..2 * EVENTS).map(|place| &events[(place * 7 % EVENTS) as usize]);
+    let answers: Vec<_> = stream::iter(sent)
+        .map(|event| async {
+            let answer = app.deliver(event).await;
+            assert_eq!(answer.status(), 200);
+            answer.text().await.unwrap()
+        })
+        .buffer_unordered(300)
+        .collect()
+        .await;
+    let twice = answers.iter().filter(|said| *said == "duplicate\n").count();
+    assert_eq!(twice, events.len());
+    assert_eq!(rows(&app).await.unwrap(), EVENTS);
+    for event in &events {
+        let state = stored(&app, event).await.unwrap().state;
+        assert!(["applied", "stale"].contains(&state.as_str()), "{state}");
+    }
+    for newest in EVENTS - CUSTOMERS..EVENTS {
+        let row = row(&app, &format!("cus_{}", newest % CUSTOMERS))
+            .await
+            .unwrap();
+        assert_eq!(row.name, Some(format!("Ada {newest}")));
+        assert_eq!(row.stripe_at, 1_700_000_000 + newest);
+    }
 }
 
 /// The same database over as few connections as there can be.
