@@ -1,7 +1,13 @@
 //! Putting the program together and running it: from a [`Config`] to a listening server that ends
 //! gracefully. Tests do the same with a listener and a clock of their own.
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
 use leptos::prelude::LeptosOptions;
@@ -53,6 +59,8 @@ pub enum Error {
          this machine, or Postgres"
     )]
     Remote,
+    #[error("the folder {} of DATABASE_URL cannot be made: {}", .0.display(), .1)]
+    Folder(PathBuf, io::Error),
     #[error("{0}")]
     Mail(#[from] mail::Error),
     #[error("{0}")]
@@ -75,7 +83,7 @@ pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, 
     }
     // SQLite makes the file, but not the folder that it is in.
     if let Some(folder) = file.as_deref().and_then(Path::parent) {
-        std::fs::create_dir_all(folder)?;
+        std::fs::create_dir_all(folder).map_err(|error| Error::Folder(folder.to_owned(), error))?;
     }
     let store = Store::connect(config.database_url.expose()).await?;
     let database = mode::settle(&store, config.livemode(), clock.now()).await?;

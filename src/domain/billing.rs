@@ -21,6 +21,7 @@ use super::{
 use crate::{
     clock::Clock,
     model::{ApiError, CustomerView, Flow},
+    seldom::Seldom,
     store::{self, Principal, customer::Customer},
     stripe::{
         client::{self, PortalUrl},
@@ -40,6 +41,10 @@ const A_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
 /// After this an answer of Stripe's is newer than a row that was just written.
 const SECONDS_ARE_OVER: Duration = Duration::from_secs(4);
+
+/// Seconds between two lines in the log of what anybody who is signed in can repeat at will. The audit log
+/// has each session's.
+const SILENCE: i64 = 10;
 
 /// Every customer record under the principal's address. Stripe is not asked.
 pub async fn customers(app: &App, principal: &Principal) -> store::Result<Vec<CustomerView>> {
@@ -117,10 +122,14 @@ async fn open(
     deadline: Instant,
 ) -> Result<PortalUrl, Refusal> {
     let Some(customer) = owned(app, principal, id, flow).await? else {
-        tracing::warn!(
-            session = principal.session(),
-            "portal refused: not this address's customer, or not offered for it"
-        );
+        static NOT_THEIRS: Seldom = Seldom::new(SILENCE);
+        if let Some(count) = NOT_THEIRS.count(app.clock.now()) {
+            tracing::warn!(
+                session = principal.session(),
+                count,
+                "portal refused: not this address's customer, or not offered for it"
+            );
+        }
         note_refusal(app, principal, id, client);
         return Err(ApiError::NotFound.into());
     };
@@ -134,10 +143,14 @@ async fn open(
     app.portal_budget
         .spend(&principal.session().to_owned())
         .map_err(|wait| {
-            tracing::warn!(
-                session = principal.session(),
-                "portal refused: too many clicks"
-            );
+            static TOO_MANY: Seldom = Seldom::new(SILENCE);
+            if let Some(count) = TOO_MANY.count(app.clock.now()) {
+                tracing::warn!(
+                    session = principal.session(),
+                    count,
+                    "portal refused: too many clicks"
+                );
+            }
             Refusal::TooMany(wait)
         })?;
     let return_url = app.config.url("/billing");

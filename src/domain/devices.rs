@@ -122,6 +122,10 @@ pub async fn end_orphans(
     now: i64,
 ) -> store::Result<()> {
     let left: Vec<_> = left.iter().map(String::as_str).collect();
+    if !left.is_empty() {
+        // Of two transactions that take an address's last customers, the second sees what the first did.
+        tx.lock(&left).await?;
+    }
     store::session::end_orphans(tx, &left, livemode, now).await
 }
 

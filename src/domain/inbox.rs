@@ -180,7 +180,8 @@ impl Commits {
                 tracing::error!(%error, events = events.len(), "events could not be stored");
                 vec![Err(NotStored); events.len()]
             }
-            Err(_) => {
+            Err(error) => {
+                tracing::warn!(%error, events = events.len(), "events are stored one by one");
                 let mut outcomes = Vec::with_capacity(events.len());
                 for event in events.iter() {
                     let outcome = self.apply_one(event.clone()).await;

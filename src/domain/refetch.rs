@@ -111,15 +111,16 @@ pub struct Written {
 
 shows!(Written: changed, unreadable);
 
-/// Keeps other processes from writing these objects and those inside them.
+/// Keeps other transactions from writing these objects and those inside them.
 pub async fn lock(tx: &mut Tx, objects: &[Value]) -> store::Result<()> {
     let mut ids: Vec<_> = objects.iter().filter_map(event::object_id).collect();
     for seen in objects.iter().map(Sightings::in_object) {
         ids.extend(seen.prices.into_iter().map(|row| row.id));
         ids.extend(seen.payment_methods.into_iter().map(|row| row.id));
     }
-    tx.lock(&ids.iter().map(String::as_str).collect::<Vec<_>>())
-        .await
+    // As events do it, whose table comes first: two orders would make them wait for each other.
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    store::erased::lock(tx, &ids).await.map(drop)
 }
 
 /// Writes objects of one kind that were read from Stripe, and the objects inside them, unless the

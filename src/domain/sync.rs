@@ -11,7 +11,11 @@ use super::{
 };
 use crate::{
     mask::{masked, shows},
-    store::{self, Tx, row},
+    store::{
+        self, Tx,
+        mirror::{PaymentMethod, Price},
+        row,
+    },
     stripe::Event,
     teeth::{self, Tooth},
 };
@@ -67,14 +71,10 @@ pub async fn receive(
     livemode: bool,
     now: i64,
 ) -> store::Result<Received> {
-    let is_anybody_erased = lock(tx, events, livemode).await?;
-    let erased = match is_anybody_erased {
-        true => erase::among_events(tx, events).await?,
-        false => BTreeSet::new(),
-    };
+    let held = lock(tx, events, livemode).await?;
     let rows: Vec<_> = events
         .iter()
-        .map(|event| match erase::is_about(&erased, event) {
+        .map(|event| match erase::is_about(&held.erased, event) {
             true => empty_row(event, kind(event, livemode), now),
             false => row(event, kind(event, livemode), now),
         })
@@ -97,7 +97,7 @@ pub async fn receive(
         .zip(&is_new)
         .filter_map(|(both, is_new)| is_new.then_some(both))
         .unzip();
-    let applied = apply_but(&erased, tx, &fresh, livemode, Doubt::Ask).await?;
+    let applied = apply_held(&held, tx, &fresh, livemode, Doubt::Ask).await?;
     // What came late or at once with others may decide what waits.
     let late = fresh
         .iter()
@@ -170,22 +170,21 @@ pub enum Doubt {
     Settle,
 }
 
-/// Applies events that are stored already, in the caller's transaction, which is to hold their
-/// [`lock`].
+/// Applies events that are stored already, in the caller's transaction.
 pub async fn apply(
     tx: &mut Tx,
     events: &[Event],
     livemode: bool,
     doubt: Doubt,
 ) -> store::Result<Received> {
-    let erased = erase::among_events(tx, events).await?;
+    let held = lock(tx, events, livemode).await?;
     let events: Vec<_> = events.iter().collect();
-    apply_but(&erased, tx, &events, livemode, doubt).await
+    apply_held(&held, tx, &events, livemode, doubt).await
 }
 
-/// The same, where it is known what was erased: of that nothing is written.
-async fn apply_but(
-    erased: &BTreeSet<String>,
+/// The same for events whose objects are locked.
+async fn apply_held(
+    held: &Held,
     tx: &mut Tx,
     events: &[&Event],
     livemode: bool,
@@ -195,7 +194,7 @@ async fn apply_but(
     let mut outcomes = vec![Outcome::Ignored; events.len()];
     for ((index, event), outcome) in events.iter().enumerate().zip(&mut outcomes) {
         match kind(event, livemode) {
-            Some(_) if erase::is_about(erased, event) => *outcome = Outcome::Stale,
+            Some(_) if erase::is_about(&held.erased, event) => *outcome = Outcome::Stale,
             Some(kind) => by_kind.entry(kind).or_default().push((index, event)),
             None => {}
         }
@@ -208,7 +207,7 @@ async fn apply_but(
     for (kind, events) in by_kind {
         with_noun!(kind, Noun => work.apply::<Noun>(tx, &events).await?);
     }
-    put_sightings(tx, events, &work.outcomes).await?;
+    put_sightings(tx, events, &work.outcomes, &held.unknown).await?;
     let left = work.gathered.take_left();
     Ok(Received {
         outcomes: work.outcomes,
@@ -218,14 +217,46 @@ async fn apply_but(
     })
 }
 
-/// Keeps others from writing the objects of these events, and says whether anybody was erased.
-pub async fn lock(tx: &mut Tx, events: &[Event], livemode: bool) -> store::Result<bool> {
-    let ids: Vec<_> = events
+/// What is known once the objects of some events are locked.
+#[derive(Debug)]
+struct Held {
+    /// Those of the ids in the events that were erased: about them nothing is written.
+    erased: BTreeSet<String>,
+    /// Objects inside those of the events of which nothing was known. They are locked as well: who
+    /// writes one waits for nobody who waits for him.
+    unknown: BTreeSet<String>,
+}
+
+/// Keeps other transactions from writing the objects of these events, and what they would add.
+async fn lock(tx: &mut Tx, events: &[Event], livemode: bool) -> store::Result<Held> {
+    let mirrored: Vec<_> = events
         .iter()
         .filter(|event| kind(event, livemode).is_some())
-        .filter_map(|event| event.object_id.as_deref())
         .collect();
-    store::erased::lock(tx, &ids).await
+    let unknown = unknown(tx, &mirrored).await?;
+    let ids: Vec<_> = mirrored
+        .iter()
+        .filter_map(|event| event.object_id.as_deref())
+        .chain(unknown.iter().map(String::as_str))
+        .collect();
+    let erased = match store::erased::lock(tx, &ids).await? {
+        true => erase::among_events(tx, events).await?,
+        false => BTreeSet::new(),
+    };
+    Ok(Held { erased, unknown })
+}
+
+/// The ids of objects inside those of the events of which nothing is known yet.
+async fn unknown(tx: &mut Tx, events: &[&Event]) -> store::Result<BTreeSet<String>> {
+    let (mut prices, mut methods) = (BTreeSet::new(), BTreeSet::new());
+    for event in events.iter().filter(|event| !mirror::is_deletion(event)) {
+        let seen = Sightings::in_object(&event.object);
+        prices.extend(seen.prices.into_iter().map(|price| price.id));
+        methods.extend(seen.payment_methods.into_iter().map(|method| method.id));
+    }
+    let mut unknown = row::missing::<Price>(tx, prices).await?;
+    unknown.extend(row::missing::<PaymentMethod>(tx, methods).await?);
+    Ok(unknown)
 }
 
 /// The noun of an event that is mirrored: of our own account, of the mode that our key is of, and
@@ -307,7 +338,15 @@ impl Work {
 
 /// Keeps what is inside the objects of events, where nothing is known of it yet. It counts as of the
 /// second before, so that an event about it of the same second is newer.
-async fn put_sightings(tx: &mut Tx, events: &[&Event], outcomes: &[Outcome]) -> store::Result<()> {
+async fn put_sightings(
+    tx: &mut Tx,
+    events: &[&Event],
+    outcomes: &[Outcome],
+    unknown: &BTreeSet<String>,
+) -> store::Result<()> {
+    if unknown.is_empty() {
+        return Ok(());
+    }
     let mut prices = BTreeMap::new();
     let mut payment_methods = BTreeMap::new();
     for (event, _) in events
@@ -324,6 +363,8 @@ async fn put_sightings(tx: &mut Tx, events: &[&Event], outcomes: &[Outcome]) -> 
             payment_methods.insert(method.id.clone(), method.stamped(livemode, at));
         }
     }
+    prices.retain(|id, _| unknown.contains(id));
+    payment_methods.retain(|id, _| unknown.contains(id));
     row::put_missing(tx, &prices.values().collect::<Vec<_>>()).await?;
     row::put_missing(tx, &payment_methods.values().collect::<Vec<_>>()).await
 }

@@ -190,7 +190,6 @@ async fn settle(app: &App, events: Vec<Event>, doubt: Doubt) -> store::Result<Ve
         .store
         .write(move |tx| {
             async move {
-                sync::lock(tx, &events, livemode).await?;
                 let received = sync::apply(tx, &events, livemode, doubt).await?;
                 devices::end_orphans(tx, &received.left, livemode, now).await?;
                 for outcome in [Outcome::Applied, Outcome::Stale, Outcome::Ignored] {

@@ -1,4 +1,4 @@
-//! What every request must be before anything looks at it: of a method that there is, for a target
+//! What every request of a browser must be before anything looks at it: of a method that there is, for a target
 //! of the usual form, and for the host that is ours.
 
 use axum::{

@@ -71,7 +71,7 @@ pub fn for_machines<B>(mut response: Response<B>, is_https: bool) -> Response<B>
     for (name, value) in [
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'",
+            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         ),
         (header::CACHE_CONTROL, "no-store"),
     ] {

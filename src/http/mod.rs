@@ -1,4 +1,4 @@
-//! The HTTP surface: which routes there are and which layers every request passes. What a route
+//! The HTTP surface: which routes there are and which layers a request passes on its way. What a route
 //! does is in `api`, `pages` and the files here.
 
 pub mod accept;

@@ -12,8 +12,8 @@ use super::{
     row::Row,
 };
 
-/// Keeps everybody from the mirror until this transaction ends: whoever writes there asks [`among`] first,
-/// in the same transaction. And what is deleted in it is overwritten, where the engine can do that.
+/// Keeps everybody from the mirror until this transaction ends: whoever writes there asks [`lock`] or
+/// [`among`] first, in the same transaction. And what is deleted in it is overwritten, where the engine can do that.
 pub async fn begin(tx: &mut Tx) -> Result<()> {
     match tx {
         // There is one writer.
@@ -31,7 +31,9 @@ pub async fn begin(tx: &mut Tx) -> Result<()> {
 
 const ANYBODY: &str = "SELECT COUNT(*) FROM (SELECT id FROM erased LIMIT 1) AS erased";
 
-/// Locks these objects as [`Tx::lock`] does, and says in the same round trip whether anybody was erased.
+/// Locks these objects as [`Tx::lock`] does, and says in the same round trip whether anybody was erased. That
+/// cannot change while the locks are waited for: the statement has the table by then, which [`begin`]
+/// would have to have alone.
 pub async fn lock(tx: &mut Tx, ids: &[&str]) -> Result<bool> {
     let found: i64 = match tx {
         Tx::Sqlite(tx) => sqlx::query_scalar(ANYBODY).fetch_one(&mut **tx).await?,

@@ -335,7 +335,7 @@ impl Tx {
         }
     }
 
-    /// Keeps other processes from writing these objects until this transaction ends. Only Postgres
+    /// Keeps other transactions from writing these objects until this transaction ends. Only Postgres
     /// needs it: SQLite has one writer. They are locked in one order by everybody, so that two
     /// transactions cannot wait for each other.
     pub async fn lock(&mut self, ids: &[&str]) -> Result<()> {

@@ -2,6 +2,8 @@
 //! table; its fields are the table's columns, so a column is named in one place and in the
 //! migrations.
 
+use std::collections::BTreeSet;
+
 use sqlx::{FromRow, postgres::PgRow, sqlite::SqliteRow};
 
 use super::{
@@ -132,6 +134,19 @@ pub async fn find<R: Row>(tx: &mut Tx, id: &str) -> Result<Option<R>> {
     find_all(tx, &[id])
         .await
         .map(|rows| rows.into_iter().next())
+}
+
+/// Those of the ids that have no row.
+pub async fn missing<R: Row>(tx: &mut Tx, mut ids: BTreeSet<String>) -> Result<BTreeSet<String>> {
+    let wanted: Vec<_> = ids.iter().map(String::as_str).collect();
+    let found: Vec<(String,)> = many::select(tx, &wanted, |among| {
+        format!("SELECT id FROM {} WHERE id {among}", R::TABLE)
+    })
+    .await?;
+    for (id,) in found {
+        ids.remove(&id);
+    }
+    Ok(ids)
 }
 
 /// Writes the rows as they are given. No id may come twice.

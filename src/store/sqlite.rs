@@ -16,7 +16,7 @@ use sqlx::{
 use super::{ACQUIRE_TIMEOUT, Error, Result, unreadable};
 use crate::teeth::{self, Tooth};
 
-/// One connection that writes and some that read, made when they are needed.
+/// One connection that writes, and some that read, which are made when they are needed.
 pub(super) async fn pools(options: SqliteConnectOptions) -> Result<(SqlitePool, SqlitePool)> {
     let pool = || {
         SqlitePoolOptions::new()

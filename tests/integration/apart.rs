@@ -116,3 +116,17 @@ async fn what_fails_is_told_to_the_visitor_and_to_the_log_once() {
     }
     assert!(!log.text().contains("ada@example.com"));
 }
+
+#[tokio::test]
+async fn refused_clicks_do_not_fill_the_log() {
+    let (log, _heard) = Log::listen();
+    let app = spawn_app(Engine::Sqlite).await;
+    let mut ada = app.signed_in("ada@example.com").await;
+    let click = [("customer", "cus_of_nobody"), ("flow", "home")];
+    for _ in 0..20 {
+        let answer = ada.post("/api/open_portal", &click).await;
+        assert_eq!(answer.status(), 404);
+    }
+    let lines = log.text().matches("portal refused").count();
+    assert!(lines <= 1, "{}", log.text());
+}

@@ -1,6 +1,8 @@
 //! Every function of the store, on both engines: each writes, and reads back all that it wrote. A
 //! parameter that is not bound is NULL on SQLite without a word, so nothing less will do.
 
+use std::collections::BTreeSet;
+
 use billhook::store::{
     self, Store, Tx, allowance,
     allowance::Rate,
@@ -61,6 +63,7 @@ on_both_engines!(
     a_database_in_use_is_copied,
     a_transaction_that_fails_leaves_nothing,
     reopening_keeps_everything,
+    rows_that_are_missing_are_told,
 );
 
 async fn open(engine: Engine) -> Store {
@@ -1981,6 +1984,22 @@ async fn a_transaction_that_fails_leaves_nothing(engine: Engine) {
     let held: [i64; 2] = [held(false).await.unwrap(), held(true).await.unwrap()];
     assert_eq!(held, [2, 2]);
     assert_eq!(run!(&store, tx => row::find::<Customer>(tx, "cus_1")), None);
+}
+
+async fn rows_that_are_missing_are_told(engine: Engine) {
+    let store = open(engine).await;
+    let row = full_customer("cus_1", "ada@example.com");
+    run!(&store, tx => row::put_all(tx, &[&row]));
+    let ids =
+        |ids: &[&str]| -> BTreeSet<String> { ids.iter().map(|id| String::from(*id)).collect() };
+    for (asked, expected) in [
+        (ids(&[]), ids(&[])),
+        (ids(&["cus_1"]), ids(&[])),
+        (ids(&["cus_0", "cus_1", "cus_2"]), ids(&["cus_0", "cus_2"])),
+    ] {
+        let missing = run!(&store, tx => row::missing::<Customer>(tx, asked));
+        assert_eq!(missing, expected);
+    }
 }
 
 async fn reopening_keeps_everything(engine: Engine) {

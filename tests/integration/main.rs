@@ -11,6 +11,7 @@
 mod access;
 mod ailments;
 mod apart;
+mod at_once;
 mod audit;
 mod canary;
 mod clicks;
