@@ -331,8 +331,12 @@ async fn mend(app: App, customer: Customer, fetched: Fetched) {
 }
 
 async fn keep(app: &App, id: &str, fetched: Fetched) {
-    if let Err(error) = refetch::keep(app, fetched).await {
-        tracing::error!(%error, customer = id, "the mirror could not be mended");
+    match refetch::keep(app, fetched).await {
+        Ok(true) => {}
+        Ok(false) => tracing::error!(customer = id, "Stripe's answer is no customer"),
+        Err(error) => {
+            tracing::error!(%error, customer = id, "the mirror could not be mended");
+        }
     }
 }
 

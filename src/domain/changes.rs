@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use futures::FutureExt;
 use tokio::sync::broadcast;
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     mask::shows,
-    store::{self, Tx},
+    store::{self, Store},
 };
 
 /// How many changes a slow page may fall behind before it is told "something changed" at large.
@@ -46,7 +47,7 @@ impl Change {
 }
 
 /// What is gathered of the changes of a transaction, to be told when it is committed.
-#[derive(Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Gathered {
     changes: BTreeSet<Change>,
     customers: BTreeSet<String>,
@@ -91,14 +92,6 @@ impl Gathered {
             Shown::ToNobody => {}
         }
     }
-
-    /// With the addresses of the customers.
-    pub async fn resolve(mut self, tx: &mut Tx) -> store::Result<BTreeSet<Change>> {
-        let customers: Vec<_> = self.customers.iter().map(String::as_str).collect();
-        let addresses = store::customer::addresses(tx, &customers).await?;
-        self.changes.extend(addresses.into_iter().map(Change::Of));
-        Ok(self.changes)
-    }
 }
 
 /// Changes, as they are committed.
@@ -119,6 +112,34 @@ impl Changes {
 
     pub fn tell_all(&self, changes: impl IntoIterator<Item = Change>) {
         changes.into_iter().for_each(|change| self.tell(change));
+    }
+
+    /// Tells what a transaction changed that is committed. Under which addresses its customers are is
+    /// looked up only now: a customer that was committed meanwhile told its page before there was all of
+    /// this to see.
+    pub fn tell_committed(&self, store: &Store, gathered: Gathered) {
+        self.tell_all(gathered.changes);
+        let is_seen = self.0.receiver_count() > 0;
+        if gathered.customers.is_empty() || !is_seen {
+            return;
+        }
+        let (changes, store) = (self.clone(), store.clone());
+        tokio::spawn(async move {
+            let found = store.read(move |tx| {
+                async move {
+                    let customers: Vec<_> = gathered.customers.iter().map(String::as_str).collect();
+                    store::customer::addresses(tx, &customers).await
+                }
+                .boxed()
+            });
+            match found.await {
+                Ok(addresses) => changes.tell_all(addresses.into_iter().map(Change::Of)),
+                Err(error) => {
+                    tracing::warn!(%error, "whose pages changed could not be looked up; all are told");
+                    changes.tell(Change::OfAnybody);
+                }
+            }
+        });
     }
 
     pub fn listen(&self) -> broadcast::Receiver<Change> {

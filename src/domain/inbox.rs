@@ -232,7 +232,7 @@ impl Commits {
                     async move { sync::receive(tx, &events, livemode, now).await }.boxed()
                 })
                 .await?;
-            changes.tell_all(received.changed);
+            changes.tell_committed(&store, received.changed);
             Ok(received.outcomes)
         });
         match tokio::time::timeout(PATIENCE, applying).await {

@@ -22,11 +22,15 @@ pub fn amount(minor: i64, currency: &str) -> String {
     signed(minor < 0, &number, currency)
 }
 
-/// `€12.00 / month × 3`. Empty where the price has no amount of its own.
-pub fn price(price: &Price, quantity: Option<i64>) -> String {
+/// `€12.00 / month × 3`. Empty where the price has no amount of its own. A price may have amounts in
+/// several currencies, of which Stripe tells one: of what is `billed_in` another, only that is said
+/// (`currency_options` on <https://docs.stripe.com/api/prices/object>).
+pub fn price(price: &Price, billed_in: Option<&str>, quantity: Option<i64>) -> String {
     let currency = price.currency.as_deref().unwrap_or_default();
+    let other = billed_in.filter(|billed_in| *billed_in != currency);
     let amount = match (price.unit_amount, &price.unit_amount_decimal) {
         _ if price.billing_scheme.as_deref() == Some("tiered") => "Price by quantity".to_owned(),
+        _ if let Some(other) = other => format!("Billed in {}", other.to_ascii_uppercase()),
         (Some(minor), _) => amount(minor, currency),
         (None, Some(text)) => match fraction(text, currency) {
             Some(amount) => amount,
@@ -176,34 +180,52 @@ mod tests {
             interval_count: Some(1),
             ..Price::default()
         };
-        assert_eq!(price(&monthly, Some(3)), "€12.00 / month × 3");
-        assert_eq!(price(&monthly, Some(1)), "€12.00 / month");
+        assert_eq!(price(&monthly, None, Some(3)), "€12.00 / month × 3");
+        assert_eq!(price(&monthly, None, Some(1)), "€12.00 / month");
         let quarterly = Price {
             interval_count: Some(3),
             ..monthly.clone()
         };
-        assert_eq!(price(&quarterly, None), "€12.00 / 3 months");
+        assert_eq!(price(&quarterly, None, None), "€12.00 / 3 months");
         let tiny = |text: &str| Price {
             unit_amount: None,
             unit_amount_decimal: Some(text.to_owned()),
             usage_type: Some("metered".to_owned()),
             ..monthly.clone()
         };
-        assert_eq!(price(&tiny("0.25"), Some(7)), "€0.0025 per unit / month");
-        assert_eq!(price(&tiny("1050.5"), None), "€10.505 per unit / month");
-        assert_eq!(price(&tiny("x"), None), "");
+        assert_eq!(
+            price(&tiny("0.25"), None, Some(7)),
+            "€0.0025 per unit / month"
+        );
+        assert_eq!(
+            price(&tiny("1050.5"), None, None),
+            "€10.505 per unit / month"
+        );
+        assert_eq!(price(&tiny("x"), None, None), "");
         let tiered = Price {
             billing_scheme: Some("tiered".to_owned()),
             ..tiny("")
         };
-        assert_eq!(price(&tiered, None), "Price by quantity per unit / month");
+        assert_eq!(
+            price(&tiered, None, None),
+            "Price by quantity per unit / month"
+        );
         let packs = |round: &str| Price {
             transform_quantity: Some(format!(r#"{{"divide_by":10,"round":"{round}"}}"#)),
             ..monthly.clone()
         };
-        assert_eq!(price(&packs("up"), Some(25)), "€12.00 per 10 / month × 3");
-        assert_eq!(price(&packs("down"), Some(25)), "€12.00 per 10 / month × 2");
-        assert_eq!(price(&packs("up"), Some(7)), "€12.00 per 10 / month");
-        assert_eq!(price(&Price::default(), None), "");
+        assert_eq!(
+            price(&packs("up"), None, Some(25)),
+            "€12.00 per 10 / month × 3"
+        );
+        assert_eq!(
+            price(&packs("down"), None, Some(25)),
+            "€12.00 per 10 / month × 2"
+        );
+        assert_eq!(price(&packs("up"), None, Some(7)), "€12.00 per 10 / month");
+        assert_eq!(price(&Price::default(), None, None), "");
+        assert_eq!(price(&monthly, Some("eur"), Some(3)), "€12.00 / month × 3");
+        let foreign = price(&monthly, Some("usd"), Some(3));
+        assert_eq!(foreign, "Billed in USD / month × 3");
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     App,
-    changes::{Change, Gathered},
+    changes::Gathered,
     devices, erase,
     mirror::{Kind, Mirrored, Sightings, with_noun},
 };
@@ -101,8 +101,7 @@ pub fn list_of(kind: Kind) -> &'static str {
 /// What was written of some objects.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Written {
-    /// Whose pages changed.
-    pub changed: BTreeSet<Change>,
+    pub changed: Gathered,
     /// The addresses that a customer has left.
     pub left: BTreeSet<String>,
     /// The ids of objects that could not be read, or what they are where they have none.
@@ -133,7 +132,6 @@ pub async fn write(
     livemode: bool,
 ) -> store::Result<Written> {
     let mut written = Written::default();
-    let mut gathered = Gathered::default();
     let objects = erase::spared(tx, objects).await?;
     with_noun!(kind, Noun => {
         let mut rows = Vec::with_capacity(objects.len());
@@ -146,7 +144,7 @@ pub async fn write(
             }
         }
         for (before, row) in write_news(tx, rows).await? {
-            gathered.note_change(before.as_ref(), &row);
+            written.changed.note_change(before.as_ref(), &row);
         }
     });
     let (mut prices, mut methods) = (Vec::new(), Vec::new());
@@ -159,8 +157,7 @@ pub async fn write(
     let methods = methods.into_iter().map(|row| row.stamped(stamp, as_of));
     write_news(tx, prices.collect()).await?;
     write_news(tx, methods.collect()).await?;
-    written.left = gathered.take_left();
-    written.changed = gathered.resolve(tx).await?;
+    written.left = written.changed.take_left();
     Ok(written)
 }
 
@@ -203,8 +200,9 @@ async fn write_news<M: Mirrored>(tx: &mut Tx, rows: Vec<M>) -> store::Result<Vec
         .collect())
 }
 
-/// Writes what was read in a transaction of its own, and tells the pages.
-pub async fn keep(app: &App, fetched: Fetched) -> store::Result<()> {
+/// Writes what was read in a transaction of its own, and tells the pages. Whether it could be read as
+/// what was asked for; else nothing is written.
+pub async fn keep(app: &App, fetched: Fetched) -> store::Result<bool> {
     let (livemode, now) = (app.config.livemode(), app.clock.now());
     let written = app
         .store
@@ -224,6 +222,6 @@ pub async fn keep(app: &App, fetched: Fetched) -> store::Result<()> {
             .boxed()
         })
         .await?;
-    app.changes.tell_all(written.changed);
-    Ok(())
+    app.changes.tell_committed(&app.store, written.changed);
+    Ok(written.unreadable.is_empty())
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    changes::{Change, Gathered},
+    changes::Gathered,
     devices, erase,
     mirror::{self, Kind, Mirrored, Sightings, with_noun},
     order::{self, Decision},
@@ -50,11 +50,11 @@ impl Outcome {
     }
 }
 
-/// The outcome of each event, in their order, and whose pages changed.
+/// The outcome of each event, in their order, and what changed.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Received {
     pub outcomes: Vec<Outcome>,
-    pub changed: BTreeSet<Change>,
+    pub changed: Gathered,
     /// The objects of which several events of one second were put in order.
     pub tied: BTreeSet<String>,
     /// The addresses that a customer has left.
@@ -208,11 +208,11 @@ async fn apply_held(
         with_noun!(kind, Noun => work.apply::<Noun>(tx, &events).await?);
     }
     put_sightings(tx, events, &work.outcomes, &held.unknown).await?;
-    let left = work.gathered.take_left();
+    let left = work.changed.take_left();
     Ok(Received {
         outcomes: work.outcomes,
         left,
-        changed: work.gathered.resolve(tx).await?,
+        changed: work.changed,
         tied: work.tied,
     })
 }
@@ -270,7 +270,7 @@ pub fn kind(event: &Event, livemode: bool) -> Option<Kind> {
 struct Work {
     doubt: Doubt,
     outcomes: Vec<Outcome>,
-    gathered: Gathered,
+    changed: Gathered,
     tied: BTreeSet<String>,
 }
 
@@ -330,7 +330,7 @@ impl Work {
             .collect();
         M::save(tx, &changed).await?;
         for row in changed {
-            self.gathered.note_change(before.get(row.id()), row);
+            self.changed.note_change(before.get(row.id()), row);
         }
         Ok(())
     }

@@ -154,7 +154,10 @@ fn put_back(object: &mut Value, previous: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{customer::Customer, mirror::Invoice};
+    use crate::store::{
+        customer::Customer,
+        mirror::{Invoice, PaymentIntent},
+    };
     use serde_json::{Value, json};
 
     fn event(id: &str, r#type: &str, object: Value, previous: Value) -> Event {
@@ -245,6 +248,31 @@ mod tests {
         ];
         let last = last::<Invoice>(None, events.to_vec()).unwrap();
         assert_eq!((last.event.id.as_str(), last.is_open), ("evt_2", false));
+    }
+
+    #[test]
+    fn a_payment_that_was_processing_may_have_failed_since() {
+        let payment = |id: &str, r#type: &str, status: &str| {
+            let object = json!({ "id": "pi_1", "object": "payment_intent", "status": status });
+            event(id, r#type, object, Value::Null)
+        };
+        let events = [
+            payment("evt_2", "payment_intent.processing", "processing"),
+            payment(
+                "evt_1",
+                "payment_intent.payment_failed",
+                "requires_payment_method",
+            ),
+        ];
+        assert!(
+            last::<PaymentIntent>(None, events.to_vec())
+                .unwrap()
+                .is_open
+        );
+        let paid = payment("evt_0", "payment_intent.succeeded", "succeeded");
+        let all = [&events[..], &[paid]].concat();
+        let last = last::<PaymentIntent>(None, all).unwrap();
+        assert_eq!((last.event.id.as_str(), last.is_open), ("evt_0", false));
     }
 
     #[test]

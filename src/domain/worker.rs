@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::FutureExt;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     App, devices,
-    mirror::Kind,
+    mirror::{self, Kind},
     refetch::{self, Fetched},
     sync::{self, Doubt, Outcome},
 };
@@ -26,11 +26,11 @@ use crate::{
 
 /// Events that are taken at once: few, so that those that come in do not wait long for the writer.
 const MOST: i64 = 64;
-/// Events that are made due in one transaction: a server beside this process waits for SQLite's lock in
-/// steps that grow, and is to find it free in the first few.
-const REPLAYED_AT_ONCE: usize = 128;
-/// Between two of them. A server beside this process finds SQLite's lock free only when it looks.
-const A_BREATH: Duration = Duration::from_millis(10);
+/// Events that are made due in one transaction.
+const REPLAYED_AT_ONCE: usize = 64;
+/// Between two of them, so many times as long as the last one took. A server beside this process looks for
+/// SQLite's lock in steps that grow, and is to find it free in the first few.
+const BREATHS: u32 = 3;
 /// Seconds after which events whose worker has died are taken by another.
 const LEASE: i64 = 60;
 /// Other processes, and commands, make events due without telling us, so we look this often.
@@ -101,8 +101,9 @@ pub async fn replay(store: &Store, ids: &[String], now: i64) -> store::Result<u6
             }
             .boxed()
         });
+        let began = Instant::now();
         replayed += work.await?;
-        tokio::time::sleep(A_BREATH).await;
+        tokio::time::sleep(began.elapsed() * BREATHS).await;
     }
     Ok(replayed)
 }
@@ -206,7 +207,7 @@ async fn settle(app: &App, events: Vec<Event>, doubt: Doubt) -> store::Result<Ve
             .boxed()
         })
         .await?;
-    app.changes.tell_all(received.changed);
+    app.changes.tell_committed(&app.store, received.changed);
     Ok(received.outcomes)
 }
 
@@ -237,29 +238,32 @@ async fn ask(app: &App, kind: Kind, events: Claimed) -> store::Result<()> {
         Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {
             take_as_they_are(app, events).await
         }
-        Err(error) => {
-            for (row, _) in &events {
-                record_failure(app, row, &error.to_string(), false).await?;
-            }
-            Ok(())
-        }
+        Err(error) => fail_all(app, &events, &error.to_string()).await,
     }
 }
 
-async fn keep(app: &App, id: String, fetched: Fetched, events: Claimed) -> store::Result<()> {
+async fn keep(app: &App, id: String, mut fetched: Fetched, events: Claimed) -> store::Result<()> {
     let newest = events.iter().map(|(_, event)| event.created).max();
+    let newest = newest.unwrap_or_default();
     let now = app.clock.now();
-    let ahead = newest.map_or(0, |newest| newest.saturating_sub(fetched.as_of));
-    if ahead > TOO_FAR_AHEAD {
-        tracing::warn!(object = id, "an event of the future is taken as it is");
-        return take_as_they_are(app, events).await;
+    if newest.saturating_sub(fetched.as_of) > TOO_FAR_AHEAD {
+        let is_cut = |(_, event): &(Row, Event)| mirror::is_cut(&event.object);
+        if !events.iter().any(is_cut) {
+            tracing::warn!(object = id, "an event of the future is taken as it is");
+            return take_as_they_are(app, events).await;
+        }
+        // A part is never taken for the whole. And it was read after the events had come, whatever the
+        // clocks say.
+        fetched.as_of = newest.saturating_add(1);
     }
     // Read in the second of the event it might have been read before it.
-    if newest.is_some_and(|newest| fetched.as_of <= newest) {
+    if fetched.as_of <= newest {
         return postpone(app, events, now + SOON).await;
     }
     let as_of = fetched.as_of;
-    refetch::keep(app, fetched).await?;
+    if !refetch::keep(app, fetched).await? {
+        return fail_all(app, &events, "Stripe's answer is not what was asked for").await;
+    }
     app.store
         .write(move |tx| async move { store::event::settle(tx, &id, as_of, now).await }.boxed())
         .await
@@ -283,6 +287,13 @@ async fn postpone(app: &App, events: Claimed, due_at: i64) -> store::Result<()> 
             .boxed()
         })
         .await
+}
+
+async fn fail_all(app: &App, events: &Claimed, error: &str) -> store::Result<()> {
+    for (row, _) in events {
+        record_failure(app, row, error, false).await?;
+    }
+    Ok(())
 }
 
 /// Another try later, or none if there were enough of them.

@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use billhook::store::{self, Store, customer::Customer, row};
+use billhook::store::{self, Store, customer::Customer, mirror::Subscription, row};
 use futures::FutureExt;
 
-use crate::plan::{End, Fate, Plan};
+use crate::plan::{Fate, Plan};
 
 /// Waits for the worker: an event may have to be looked at again after one came that tells its order.
 /// What does not settle in time is found by [`faults`].
@@ -65,37 +65,57 @@ pub async fn faults(
         "in a wrong state",
         wrong.map(|event| &event.id),
     );
-    let ids: Vec<String> = plan.objects.keys().cloned().collect();
-    let rows = store.read(move |tx| {
-        async move {
-            let ids: Vec<_> = ids.iter().map(String::as_str).collect();
-            row::find_all::<Customer>(tx, &ids).await
-        }
-        .boxed()
-    });
-    let rows: BTreeMap<_, _> = rows
-        .await
-        .expect("the rows are read")
-        .into_iter()
-        .map(|row| (row.id.clone(), row))
-        .collect();
+    let rows = mirror(&store, plan).await;
     let differing = plan
-        .objects
+        .customers
         .iter()
-        .filter(|(id, end)| match (rows.get(*id), end) {
-            (Some(row), End::Named(name)) => {
-                row.deleted_at.is_some() || row.name.as_ref() != Some(name)
-            }
-            (Some(row), End::Deleted) => row.deleted_at.is_none(),
-            (None, _) => true,
-        });
+        .filter(|(id, wanted)| rows.customers.get(*id) != Some(*wanted));
     told(
         &mut faults,
         "not as the history ended",
         differing.map(|(id, _)| id),
     );
+    let unknown = |id: &&String| !plan.customers.contains_key(*id);
+    let strangers = rows
+        .living
+        .iter()
+        .filter(unknown)
+        .chain(&rows.subscriptions);
+    told(&mut faults, "that nobody told of", strangers);
     store.close().await;
     faults
+}
+
+/// What is to be compared with the plan.
+struct Mirror {
+    /// Tombstones too.
+    customers: BTreeMap<String, Customer>,
+    /// The ids of all customers that are not deleted.
+    living: Vec<String>,
+    subscriptions: Vec<String>,
+}
+
+async fn mirror(store: &Store, plan: &Plan) -> Mirror {
+    let ids: Vec<String> = plan.customers.keys().cloned().collect();
+    let poisoned = plan.subscriptions.clone();
+    let rows = store.read(move |tx| {
+        async move {
+            let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+            let poisoned: Vec<_> = poisoned.iter().map(String::as_str).collect();
+            let customers = row::find_all::<Customer>(tx, &ids).await?;
+            let subscriptions = row::find_all::<Subscription>(tx, &poisoned).await?;
+            Ok(Mirror {
+                customers: customers
+                    .into_iter()
+                    .map(|row| (row.id.clone(), row))
+                    .collect(),
+                living: store::customer::ids_after(tx, "", false, i64::MAX).await?,
+                subscriptions: subscriptions.into_iter().map(|row| row.id).collect(),
+            })
+        }
+        .boxed()
+    });
+    rows.await.expect("the rows are read")
 }
 
 async fn states(store: &Store) -> BTreeMap<String, String> {

@@ -28,7 +28,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use client::Client;
 use place::{Engine, Place};
-use plan::Plan;
+use plan::{Fate, Plan};
 use program::Program;
 
 #[derive(Parser)]
@@ -102,11 +102,15 @@ async fn run(engine: Engine, size: Size, seed: u64) -> Vec<String> {
     let mut chance = StdRng::seed_from_u64(seed);
     let plan = Plan::new(size.events, &mut chance);
     println!(
-        "crash {name}: seed {seed}, {} events about {} objects in {} deliveries, {} kills",
+        "crash {name}: seed {seed}, {} events about {} customers in {} deliveries, {} kills; {:.1} % ties, \
+         {:.1} % unknown, {:.1} % poison",
         plan.events.len(),
-        plan.objects.len(),
+        plan.customers.len(),
         plan.deliveries.len(),
-        size.kills
+        size.kills,
+        plan.ties as f64 * 100.0 / plan.events.len() as f64,
+        plan.percent(Fate::Ignored),
+        plan.percent(Fate::Poison),
     );
     let place = Place::new(engine).await;
     let database = &place.database_url;

@@ -3,15 +3,20 @@
 
 use std::collections::BTreeMap;
 
+use billhook::store::{customer::Customer, row::Row};
 use rand::{Rng, RngExt, rngs::StdRng, seq::SliceRandom};
 use serde_json::{Value, json};
 
 /// In percent of the events.
-const TIES: u32 = 20;
 const DUPLICATES: u32 = 30;
 const UNKNOWN: u32 = 5;
 const FORGED: u32 = 5;
 const POISON: u32 = 1;
+/// In percent of the updates, which are seven in ten events: a fifth of all events are of the same second
+/// as the one before.
+const TIES: u32 = 29;
+
+const BEGINNING: i64 = 1_700_000_000;
 
 /// What an event should come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,17 +43,15 @@ pub struct Delivery {
     pub is_forged: bool,
 }
 
-/// How a customer ends: its name, or deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    Named(String),
-    Deleted,
-}
-
 pub struct Plan {
     pub events: Vec<Planned>,
     pub deliveries: Vec<Delivery>,
-    pub objects: BTreeMap<String, End>,
+    /// The row that each customer ends as.
+    pub customers: BTreeMap<String, Customer>,
+    /// The subscriptions that poison is about, of which there must be no row.
+    pub subscriptions: Vec<String>,
+    /// Events of the same second as the one before of their customer.
+    pub ties: usize,
 }
 
 impl Plan {
@@ -56,13 +59,19 @@ impl Plan {
         let mut plan = Plan {
             events: Vec::with_capacity(count),
             deliveries: Vec::new(),
-            objects: BTreeMap::new(),
+            customers: BTreeMap::new(),
+            subscriptions: Vec::new(),
+            ties: 0,
         };
         while plan.events.len() < count {
-            match chance.random_range(0..100) {
-                roll if roll < UNKNOWN => plan.unknown(),
-                roll if roll < UNKNOWN + POISON => plan.poison(),
-                _ => plan.history(chance),
+            let before = plan.events.len();
+            plan.history(chance);
+            for _ in before..plan.events.len() {
+                match chance.random_range(0..100 - UNKNOWN - POISON) {
+                    roll if roll < UNKNOWN => plan.unknown(),
+                    roll if roll < UNKNOWN + POISON => plan.poison(),
+                    _ => {}
+                }
             }
         }
         plan.deliver(chance);
@@ -71,14 +80,14 @@ impl Plan {
 
     /// A customer from its creation to its last event.
     fn history(&mut self, chance: &mut StdRng) {
-        let customer = format!("cus_{}", self.objects.len());
+        let customer = format!("cus_{}", self.customers.len());
         let object = |name: &str| {
             json!({
-                "id": customer, "object": "customer", "email": "ada@example.com", "name": name,
-                "created": 1_700_000_000, "livemode": false,
+                "id": customer, "object": "customer", "email": "Ada@Example.com", "name": name,
+                "created": BEGINNING, "livemode": false,
             })
         };
-        let (mut at, mut name) = (1_700_000_000, "name 0".to_owned());
+        let (mut at, mut name) = (BEGINNING, "name 0".to_owned());
         self.event(
             "customer.created",
             at,
@@ -87,7 +96,9 @@ impl Plan {
             Fate::Known,
         );
         for number in 1..chance.random_range(1..8) {
-            if !hits(TIES, chance) {
+            if hits(TIES, chance) {
+                self.ties += 1;
+            } else {
                 at += chance.random_range(1..100);
             }
             let next = format!("name {number}");
@@ -95,7 +106,7 @@ impl Plan {
             self.event("customer.updated", at, object(&next), previous, Fate::Known);
             name = next;
         }
-        let end = if hits(10, chance) {
+        let row = if hits(10, chance) {
             self.event(
                 "customer.deleted",
                 at + 1,
@@ -103,11 +114,25 @@ impl Plan {
                 Value::Null,
                 Fate::Known,
             );
-            End::Deleted
+            Customer::tombstone(&customer, 0, at + 1)
         } else {
-            End::Named(name)
+            Customer {
+                id: customer.clone(),
+                email: Some("Ada@Example.com".to_owned()),
+                email_normalised: Some("ada@example.com".to_owned()),
+                name: Some(name),
+                created: BEGINNING,
+                stripe_at: at,
+                ..Customer::default()
+            }
         };
-        self.objects.insert(customer, end);
+        self.customers.insert(customer, row);
+    }
+
+    /// How many of a hundred events are of that fate.
+    pub fn percent(&self, fate: Fate) -> f64 {
+        let of_it = self.events.iter().filter(|event| event.fate == fate);
+        of_it.count() as f64 * 100.0 / self.events.len() as f64
     }
 
     fn unknown(&mut self) {
@@ -122,10 +147,12 @@ impl Plan {
     }
 
     fn poison(&mut self) {
+        let id = format!("sub_{}", self.events.len());
         let object = json!({
-            "id": format!("sub_{}", self.events.len()), "object": "subscription",
-            "customer": "cus_0", "status": "active", "items": { "data": [], "has_more": true },
+            "id": id, "object": "subscription", "customer": "cus_0", "status": "active",
+            "items": { "data": [], "has_more": true },
         });
+        self.subscriptions.push(id);
         self.event(
             "customer.subscription.updated",
             1,

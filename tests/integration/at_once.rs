@@ -4,7 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use billhook::{
-    domain::sync::{self, Outcome},
+    domain::{
+        changes::Change,
+        sync::{self, Outcome},
+    },
     store::{self, Store},
     stripe::Event,
 };
@@ -21,6 +24,7 @@ use crate::{
 on_both_engines!(
     events_about_things_inside_each_other_need_one_try,
     checklist_22_the_last_customers_of_an_address_may_go_at_once,
+    an_open_page_hears_of_what_was_committed_beside_its_customer,
 );
 
 const AT: i64 = 1_700_000_000;
@@ -113,4 +117,44 @@ async fn checklist_22_the_last_customers_of_an_address_may_go_at_once(engine: En
     one.unwrap();
     assert_eq!(other.unwrap(), [Outcome::Applied]);
     assert_eq!(ada.get("/billing").await.status(), 303);
+}
+
+/// The customer is committed, and its page told, while the transaction that brings its subscription has
+/// still to end.
+async fn an_open_page_hears_of_what_was_committed_beside_its_customer(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let (store, changes) = (&app.app.store, &app.app.changes);
+    let inside = subscription("sub_1", &price("price_1"));
+    let events = [parsed("customer.subscription.created", inside)];
+    let (began, other_is_done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let late = {
+        let (began, other_is_done) = (began.clone(), other_is_done.clone());
+        store.write(move |tx| {
+            async move {
+                let received = sync::receive(tx, &events, false, AT).await?;
+                began.notify_one();
+                // On SQLite the other waits for this one, which has to go on.
+                let wait = other_is_done.notified();
+                let _ = tokio::time::timeout(Duration::from_millis(500), wait).await;
+                Ok(received)
+            }
+            .boxed()
+        })
+    };
+    let customer = async {
+        began.notified().await;
+        let object = customer_object("cus_1", "ada@example.com", "Ada");
+        let written = received(store, vec![parsed("customer.created", object)]).await;
+        other_is_done.notify_one();
+        written
+    };
+    let (late, customer) = tokio::join!(late, customer);
+    assert_eq!(customer.unwrap(), [Outcome::Applied]);
+    let mut heard = changes.listen();
+    changes.tell_committed(store, late.unwrap().changed);
+    let change = tokio::time::timeout(Duration::from_secs(10), heard.recv()).await;
+    assert_eq!(
+        change.unwrap().unwrap(),
+        Change::Of("ada@example.com".to_owned())
+    );
 }

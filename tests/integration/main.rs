@@ -19,6 +19,7 @@ mod clocks;
 mod contract;
 mod crash;
 mod crowds;
+mod cut;
 mod deadlines;
 mod devices;
 mod disk;

@@ -233,19 +233,19 @@ fn news(printed: &mut Printed) {
     printed.look(&Shown::ToAddress(CANARY));
     let change = Change::Of(canary());
     printed.look(&change);
+    let mut gathered = Gathered::default();
+    gathered.note_change(Some(&row), &Default::default());
+    printed.look(&gathered);
     printed.look(&Written {
-        changed: BTreeSet::from([change.clone()]),
+        changed: gathered.clone(),
         left: BTreeSet::from([canary()]),
         unreadable: Vec::new(),
     });
     printed.look(&Received {
-        changed: BTreeSet::from([change]),
+        changed: gathered,
         left: BTreeSet::from([canary()]),
         ..Received::default()
     });
-    let mut gathered = Gathered::default();
-    gathered.note_change(Some(&row), &Default::default());
-    printed.look(&gathered);
 }
 
 fn views(printed: &mut Printed) {

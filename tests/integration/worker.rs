@@ -4,12 +4,7 @@
 use billhook::{
     clock::Clock,
     domain::{import, mirror::Kind, sweep, sync::Outcome, worker},
-    store::{
-        self, Store,
-        customer::Customer,
-        mirror::{Price, Subscription},
-        row,
-    },
+    store::{self, Store, customer::Customer, mirror::Price, row},
     stripe::Event,
 };
 use futures::FutureExt;
@@ -26,7 +21,6 @@ on_both_engines!(
     a_key_that_may_not_read_takes_events_as_they_are,
     a_tie_with_a_purged_event_is_settled_by_asking_stripe,
     tiers_that_were_read_once_are_kept,
-    a_cut_list_is_completed_before_it_is_written,
     checklist_52_what_fails_is_tried_again_and_dies_in_the_open,
     checklist_50_a_page_of_an_import_never_overwrites_what_is_newer,
     checklist_55_a_sweep_finds_what_never_arrived,
@@ -188,58 +182,6 @@ async fn tiers_that_were_read_once_are_kept(engine: Engine) {
     let found = found.await.unwrap().unwrap();
     assert_eq!(found.nickname.as_deref(), Some("New"));
     assert!(found.tiers.unwrap().contains("100"));
-}
-
-async fn a_cut_list_is_completed_before_it_is_written(engine: Engine) {
-    let app = spawn_app(engine).await;
-    let item = |number: i32| {
-        json!({
-            "id": format!("si_{number}"), "object": "subscription_item", "quantity": number,
-            "price": { "id": "price_1", "object": "price", "product": "prod_1" },
-        })
-    };
-    let subscription = |items: Value, has_more: bool| {
-        json!({
-            "id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active",
-            "items": { "object": "list", "data": items, "has_more": has_more },
-        })
-    };
-    let first: Value = (0..10).map(item).collect();
-    let rest: Value = (0..12).map(item).collect();
-    let answers = [
-        ("/v1/subscriptions/sub_1", subscription(first.clone(), true)),
-        (
-            "/v1/subscription_items",
-            json!({ "object": "list", "data": rest, "has_more": false }),
-        ),
-    ];
-    for (path, body) in answers {
-        let fault = json!({ "path": path, "status": 200, "body": body.to_string() });
-        app.control("POST", "faults", fault).await;
-    }
-    let cut = event(
-        "customer.subscription.updated",
-        1_700_000_000,
-        subscription(first, true),
-        json!({ "quantity": 1 }),
-    );
-    assert_eq!(app.deliver(&cut).await.text().await.unwrap(), "pending\n");
-    let items = eventually(|| async {
-        let store = &app.app.store;
-        let found = store.read(|tx| {
-            async move {
-                let row = row::find::<Subscription>(tx, "sub_1").await?;
-                let items = store::mirror::items_of(tx, &["sub_1"]).await?;
-                Ok(row.map(|_| items))
-            }
-            .boxed()
-        });
-        found.await.unwrap()
-    })
-    .await;
-    assert_eq!(items.len(), 12, "never ten");
-    assert_eq!(items[11].quantity, Some(11));
-    eventually(|| async { (state(&app, &cut).await == "applied").then_some(()) }).await;
 }
 
 async fn checklist_52_what_fails_is_tried_again_and_dies_in_the_open(engine: Engine) {

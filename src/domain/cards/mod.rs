@@ -110,7 +110,7 @@ impl Shelf {
             title: named.unwrap_or(&email).clone(),
             created: day(customer.created),
             state: overall(customer, &subscriptions),
-            payment_method: self.payment_method(customer).map(method_in_words),
+            payment_method: self.payment_method(customer),
             invoice: invoice.map(invoice_in_words),
             id: customer.id.clone(),
             subscriptions,
@@ -147,7 +147,7 @@ impl Shelf {
         let will_end = will_end(row, &items);
         let prices = items.iter().filter_map(|item| {
             let price = self.prices.get(item.price_id.as_deref()?)?;
-            Some(money::price(price, item.quantity))
+            Some(money::price(price, row.currency.as_deref(), item.quantity))
         });
         let prices: Vec<_> = prices.filter(|text| !text.is_empty()).collect();
         SubscriptionView {
@@ -186,18 +186,25 @@ impl Shelf {
         }
     }
 
-    /// What the next invoice is paid with: the subscription's own, else the customer's.
-    fn payment_method(&self, customer: &Customer) -> Option<&PaymentMethod> {
-        let own = self
+    /// What the next invoices are paid with: each subscription's own, else the customer's.
+    fn payment_method(&self, customer: &Customer) -> Option<String> {
+        let default = customer.default_payment_method.as_deref();
+        let running = self
             .subscriptions
             .iter()
-            .filter(|row| row.customer_id.as_deref() == Some(&customer.id) && !has_ended(row))
-            .filter_map(|row| row.default_payment_method.as_deref());
-        // Where that one is not known, another must not be named.
-        let id = own
-            .chain(customer.default_payment_method.as_deref())
-            .next()?;
-        self.methods.get(id)
+            .filter(|row| row.customer_id.as_deref() == Some(&customer.id) && !has_ended(row));
+        let mut ids: Vec<_> = running
+            .filter_map(|row| row.default_payment_method.as_deref().or(default))
+            .collect();
+        if ids.is_empty() {
+            ids.extend(default);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        // Where one is not known, the others are not all.
+        let methods: Option<Vec<_>> = ids.iter().map(|id| self.methods.get(*id)).collect();
+        let words: Vec<_> = methods?.into_iter().map(method_in_words).collect();
+        (!words.is_empty()).then(|| words.join("; "))
     }
 }
 
@@ -365,6 +372,55 @@ mod tests {
         assert!(!shown(&shelf).may_change, "the portal takes one item only");
         shelf.products.clear();
         assert_eq!(shown(&shelf).title, "Subscription");
+    }
+
+    #[test]
+    fn what_is_billed_in_another_currency_has_no_amount_of_ours() {
+        let row = Subscription {
+            currency: Some("usd".to_owned()),
+            ..subscription("active")
+        };
+        let card = shelf(row).card(&customer(), NOW);
+        assert_eq!(card.subscriptions[0].price, "Billed in USD / month × 3");
+    }
+
+    #[test]
+    fn everything_that_is_paid_with_is_named_or_nothing() {
+        let method = |id: &str, last4: &str| PaymentMethod {
+            id: id.to_owned(),
+            brand: Some("visa".to_owned()),
+            last4: Some(last4.to_owned()),
+            ..PaymentMethod::default()
+        };
+        let paying = |own: Option<&str>, status: &str| Subscription {
+            default_payment_method: own.map(str::to_owned),
+            ..subscription(status)
+        };
+        let said = |default: Option<&str>, subscriptions: Vec<Subscription>| {
+            let known = [method("pm_1", "1111"), method("pm_2", "2222")];
+            let shelf = Shelf {
+                subscriptions,
+                methods: known.map(|row| (row.id.clone(), row)).into(),
+                ..Shelf::default()
+            };
+            let customer = Customer {
+                default_payment_method: default.map(str::to_owned),
+                ..customer()
+            };
+            shelf.payment_method(&customer)
+        };
+        let one = Some("Visa ending in 1111".to_owned());
+        let both = Some("Visa ending in 1111; Visa ending in 2222".to_owned());
+        let (own, ended) = (
+            paying(Some("pm_2"), "active"),
+            paying(Some("pm_2"), "canceled"),
+        );
+        let default = paying(None, "active");
+        assert_eq!(said(Some("pm_1"), vec![]), one);
+        assert_eq!(said(Some("pm_1"), vec![ended, default.clone()]), one);
+        assert_eq!(said(Some("pm_1"), vec![own.clone(), default.clone()]), both);
+        assert_eq!(said(Some("pm_unknown"), vec![own, default.clone()]), None);
+        assert_eq!(said(None, vec![default]), None);
     }
 
     #[test]

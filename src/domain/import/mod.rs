@@ -330,7 +330,7 @@ async fn keep(
         unreadable,
         ..
     } = work.await?;
-    app.changes.tell_all(changed);
+    app.changes.tell_committed(&app.store, changed);
     let list = refetch::list_of(kind);
     report.errors.extend(
         unreadable
@@ -397,7 +397,12 @@ async fn page(
                 ("expand[]", "data.default_source"),
             ]);
         }
-        Kind::Subscription => query.push(("expand[]", "data.default_payment_method")),
+        Kind::Subscription => {
+            query.extend([
+                ("expand[]", "data.default_payment_method"),
+                ("expand[]", "data.default_source"),
+            ]);
+        }
         Kind::Price => query.push(("expand[]", "data.tiers")),
         _ => {}
     }

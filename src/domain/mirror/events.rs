@@ -3,6 +3,8 @@
 /// Without one of them something changes at Stripe and not here. Events of other types are kept and
 /// ignored, or say what these say too.
 pub const EVENTS: &[&str] = &[
+    "checkout.session.async_payment_failed",
+    "checkout.session.async_payment_succeeded",
     "checkout.session.completed",
     "customer.created",
     "customer.deleted",
@@ -64,7 +66,7 @@ mod tests {
             "price" => "*Price*",
             "invoice" => "*Invoice*",
             "entitlements" => "*Entitlements*",
-            _ => "`checkout.session.completed`",
+            _ => "*Checkout*",
         };
         let step = step.split_whitespace().collect::<Vec<_>>().join(" ");
         let mut kinds = BTreeSet::new();

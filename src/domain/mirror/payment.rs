@@ -36,10 +36,10 @@ impl Noun for PaymentIntent {
         Shown::to_customer(self.customer_id.as_deref())
     }
 
+    /// One that is processing may fail and go back to where it was.
     fn progress(&self) -> u8 {
         match self.status.as_deref() {
-            Some("processing") => 1,
-            Some("succeeded" | "canceled") => 2,
+            Some("succeeded" | "canceled") => 1,
             _ => 0,
         }
     }
