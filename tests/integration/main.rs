@@ -62,6 +62,7 @@ mod sign_in;
 mod silence;
 mod strangers;
 mod supply;
+mod sweeps;
 mod timing;
 mod tokens;
 mod webhook;

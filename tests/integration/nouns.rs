@@ -11,7 +11,10 @@ use billhook::{
         customer::Customer,
         event::Filter,
         many::Cell,
-        mirror::{self, Invoice, PaymentMethod, Price, Product, Subscription, SubscriptionItem},
+        mirror::{
+            self, CheckoutSession, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
+            PaymentMethod, Price, Product, Subscription, SubscriptionItem,
+        },
         row::{self, Row},
     },
     stripe::Event,
@@ -27,14 +30,22 @@ use crate::{
 
 on_both_engines!(checklist_46_the_rows_of_all_nouns_end_as_their_history_did);
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 10] = [
     Kind::Customer,
     Kind::Subscription,
     Kind::Invoice,
     Kind::PaymentMethod,
     Kind::Product,
     Kind::Price,
+    Kind::PaymentIntent,
+    Kind::InvoicePayment,
+    Kind::CheckoutSession,
+    Kind::EntitlementSummary,
 ];
+
+/// Not every event of these says what was before, so of one second Stripe may have to be asked. The
+/// others must do without.
+const ASKED: [Kind; 3] = [Kind::Invoice, Kind::PaymentMethod, Kind::PaymentIntent];
 
 /// What happens next to one object.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +86,13 @@ struct Shop {
     is_product_gone: bool,
     nickname: i64,
     is_price_gone: bool,
+    /// Of `requires_payment_method`, `processing` and `requires_action`.
+    payment: i64,
+    is_paid: bool,
+    is_allocated: bool,
+    is_checkout_paid: bool,
+    /// How many features the customer may use.
+    features: i64,
 }
 
 impl Shop {
@@ -85,7 +103,12 @@ impl Shop {
             Kind::Invoice => "in",
             Kind::PaymentMethod => "pm",
             Kind::Product => "prod",
-            _ => "price",
+            Kind::Price => "price",
+            Kind::PaymentIntent => "pi",
+            Kind::InvoicePayment => "inpay",
+            Kind::CheckoutSession => "cs",
+            // It has none, and is kept under the customer's.
+            Kind::EntitlementSummary => "cus",
         };
         format!("{prefix}_{}", self.name)
     }
@@ -128,11 +151,44 @@ impl Shop {
                 "id": id, "object": "product", "active": true, "created": 1,
                 "name": format!("name {}", self.name_of_product),
             }),
-            _ => json!({
+            Kind::Price => json!({
                 "id": id, "object": "price", "product": self.id(Kind::Product), "active": true,
                 "currency": "eur", "unit_amount": 900, "created": 1,
                 "nickname": format!("name {}", self.nickname),
             }),
+            Kind::PaymentIntent => json!({
+                "id": id, "object": "payment_intent", "customer": customer, "created": 1,
+                "currency": "eur", "amount": 900, "status": self.payment_status(),
+            }),
+            Kind::InvoicePayment => json!({
+                "id": id, "object": "invoice_payment", "invoice": self.id(Kind::Invoice), "created": 1,
+                "currency": "eur", "amount_requested": 900, "is_default": true,
+                "status": if self.is_allocated { "paid" } else { "open" },
+                "payment": { "type": "payment_intent", "payment_intent": self.id(Kind::PaymentIntent) },
+            }),
+            Kind::CheckoutSession => json!({
+                "id": id, "object": "checkout.session", "customer": customer, "created": 1,
+                "mode": "payment", "status": "complete",
+                "payment_status": if self.is_checkout_paid { "paid" } else { "unpaid" },
+            }),
+            Kind::EntitlementSummary => {
+                let data: Vec<_> = (0..self.features)
+                    .map(|number| json!({ "object": "entitlements.active_entitlement", "lookup_key": format!("feature_{number}") }))
+                    .collect();
+                json!({
+                    "object": "entitlements.active_entitlement_summary", "customer": customer,
+                    "entitlements": { "object": "list", "has_more": false, "data": data },
+                })
+            }
+        }
+    }
+
+    fn payment_status(&self) -> &'static str {
+        match (self.is_paid, self.payment) {
+            (true, _) => "succeeded",
+            (false, 0) => "requires_payment_method",
+            (false, 1) => "processing",
+            (false, _) => "requires_action",
         }
     }
 
@@ -155,6 +211,9 @@ impl Shop {
             Kind::Subscription => self.is_canceled,
             Kind::Invoice => self.progress == 2,
             Kind::PaymentMethod => self.is_detached,
+            Kind::PaymentIntent => self.is_paid,
+            Kind::InvoicePayment => self.is_allocated,
+            Kind::CheckoutSession => self.is_checkout_paid,
             kind => self.is_gone(kind),
         }
     }
@@ -212,13 +271,38 @@ impl Shop {
                 next(&mut self.name_of_product);
                 ("product.updated", true)
             }
-            (_, Change::End) => {
+            (Kind::Price, Change::End) => {
                 self.is_price_gone = true;
                 ("price.deleted", false)
             }
-            (..) => {
+            (Kind::Price, _) => {
                 next(&mut self.nickname);
                 ("price.updated", true)
+            }
+            (Kind::PaymentIntent, Change::End) => {
+                self.is_paid = true;
+                ("payment_intent.succeeded", false)
+            }
+            (Kind::PaymentIntent, _) => {
+                next(&mut self.payment);
+                let r#type = match self.payment {
+                    0 => "payment_intent.payment_failed",
+                    1 => "payment_intent.processing",
+                    _ => "payment_intent.requires_action",
+                };
+                (r#type, false)
+            }
+            (Kind::InvoicePayment, _) => {
+                self.is_allocated = true;
+                ("invoice_payment.paid", false)
+            }
+            (Kind::CheckoutSession, _) => {
+                self.is_checkout_paid = true;
+                ("checkout.session.async_payment_succeeded", false)
+            }
+            (Kind::EntitlementSummary, _) => {
+                next(&mut self.features);
+                ("entitlements.active_entitlement_summary.updated", true)
             }
         }
     }
@@ -262,6 +346,10 @@ fn history(steps: &[(i64, Kind, Change)]) -> Vec<Moment> {
         "payment_method.attached",
         "product.created",
         "price.created",
+        "payment_intent.created",
+        "invoice_payment.created",
+        "checkout.session.completed",
+        "entitlements.active_entitlement_summary.updated",
     ];
     let mut moments: Vec<_> = KINDS
         .into_iter()
@@ -348,14 +436,12 @@ async fn live_through(
     let Some(Moment { at, shop, .. }) = moments.last() else {
         return Ok(Vec::new());
     };
-    // Of these two not every event says what was before, so of one second Stripe may have to be
-    // asked. The others must do without.
     let filter = Filter {
         state: Some("pending".to_owned()),
         ..Filter::default()
     };
     let pending = store::event::list(tx, &filter, 10_000).await?;
-    for kind in [Kind::Invoice, Kind::PaymentMethod] {
+    for kind in ASKED {
         let id = shop.id(kind);
         if pending
             .iter()
@@ -429,6 +515,46 @@ async fn compare(tx: &mut Tx, shop: &Shop) -> store::Result<Vec<(String, String)
         created: 1,
         ..Price::default()
     };
+    let payment = PaymentIntent {
+        id: id(Kind::PaymentIntent),
+        customer_id: Some(id(Kind::Customer)),
+        status: Some(shop.payment_status().to_owned()),
+        currency: Some("eur".to_owned()),
+        amount: Some(900),
+        created: 1,
+        ..PaymentIntent::default()
+    };
+    let allocated = InvoicePayment {
+        id: id(Kind::InvoicePayment),
+        invoice_id: Some(id(Kind::Invoice)),
+        payment_intent_id: Some(id(Kind::PaymentIntent)),
+        status: Some(if shop.is_allocated { "paid" } else { "open" }.to_owned()),
+        currency: Some("eur".to_owned()),
+        amount_requested: Some(900),
+        is_default: 1,
+        created: 1,
+        ..InvoicePayment::default()
+    };
+    let payment_status = if shop.is_checkout_paid {
+        "paid"
+    } else {
+        "unpaid"
+    };
+    let checkout = CheckoutSession {
+        id: id(Kind::CheckoutSession),
+        customer_id: Some(id(Kind::Customer)),
+        mode: Some("payment".to_owned()),
+        status: Some("complete".to_owned()),
+        payment_status: Some(payment_status.to_owned()),
+        created: 1,
+        ..CheckoutSession::default()
+    };
+    let features = (0..shop.features).map(|number| format!("feature_{number}"));
+    let entitled = EntitlementSummary {
+        id: id(Kind::EntitlementSummary),
+        lookup_keys: json!(features.collect::<Vec<_>>()).to_string(),
+        ..EntitlementSummary::default()
+    };
     let items: Vec<_> = (0..=i64::from(shop.has_two_items))
         .map(|number| SubscriptionItem {
             subscription_id: id(Kind::Subscription),
@@ -449,6 +575,10 @@ async fn compare(tx: &mut Tx, shop: &Shop) -> store::Result<Vec<(String, String)
         pair(tx, method, false).await?,
         pair(tx, product, shop.is_product_gone).await?,
         pair(tx, price, shop.is_price_gone).await?,
+        pair(tx, payment, false).await?,
+        pair(tx, allocated, false).await?,
+        pair(tx, checkout, false).await?,
+        pair(tx, entitled, false).await?,
     ])
 }
 

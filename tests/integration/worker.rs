@@ -1,9 +1,8 @@
-//! What could not be decided at once, and what never arrived: refetches, retries, import and sweep,
-//! against the stand-in.
+//! What could not be decided at once, and what never arrived: refetches, retries and import, against the stand-in.
 
 use billhook::{
     clock::Clock,
-    domain::{import, mirror::Kind, sweep, sync::Outcome, worker},
+    domain::{import, mirror::Kind, sync::Outcome, worker},
     store::{self, Store, customer::Customer, mirror::Price, row},
     stripe::Event,
 };
@@ -23,7 +22,6 @@ on_both_engines!(
     tiers_that_were_read_once_are_kept,
     checklist_52_what_fails_is_tried_again_and_dies_in_the_open,
     checklist_50_a_page_of_an_import_never_overwrites_what_is_newer,
-    checklist_55_a_sweep_finds_what_never_arrived,
     an_import_reads_everything_once_and_resumes,
     an_import_finds_out_what_was_deleted,
     more_events_are_replayed_than_a_transaction_takes,
@@ -254,30 +252,6 @@ async fn import_all(app: &TestApp, nouns: &[Kind]) -> import::Report {
     let stop = CancellationToken::new();
     let report = import::run(&app.app, &client, nouns, &stop, |_| {}).await;
     report.unwrap()
-}
-
-async fn checklist_55_a_sweep_finds_what_never_arrived(engine: Engine) {
-    let app = spawn_app(engine).await;
-    // The first sweep, at the start, only sets the cursor.
-    eventually(|| async {
-        let store = &app.app.store;
-        let found = store.read(|tx| async move { store::progress::get(tx, "sweep").await }.boxed());
-        found.await.unwrap()
-    })
-    .await;
-    let missed = at_stripe(&app, &[("email", "ada@example.com"), ("name", "Missed")]).await;
-    let id = missed["id"].as_str().unwrap();
-    assert_eq!(row(&app, id).await, None);
-    let swept = sweep::sweep(&app.app).await.unwrap();
-    assert_eq!((swept.new, swept.gap), (1, 0));
-    assert_eq!(row(&app, id).await.unwrap().name.as_deref(), Some("Missed"));
-    let again = sweep::sweep(&app.app).await.unwrap();
-    assert_eq!((again.new, again.seen), (0, 1), "overlap is known already");
-    sweep::set_cursor(&app.app, Clock::default().now() - 40 * 24 * 60 * 60)
-        .await
-        .unwrap();
-    let after_long = sweep::sweep(&app.app).await.unwrap();
-    assert!(after_long.gap > 9 * 24 * 60 * 60, "{after_long:?}");
 }
 
 async fn an_import_finds_out_what_was_deleted(engine: Engine) {
