@@ -15,6 +15,7 @@ use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    background,
     clock::Clock,
     config::{self, Config, Secret},
     domain::{
@@ -128,12 +129,12 @@ pub async fn run(
     extra: Router<Site>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let outbox = tokio::spawn(outbox::run(app.clone(), stop.clone()));
-    let worker = tokio::spawn(worker::run(app.clone(), stop.clone()));
-    let sweep = tokio::spawn(sweep::run(app.clone(), stop.clone()));
-    let purge = tokio::spawn(purge::run(app.clone(), stop.clone()));
-    let expiry = tokio::spawn(expiry::run(app.clone(), stop.clone()));
-    let room = tokio::spawn(room::run(app.clone(), stop.clone()));
+    let outbox = background::keep("outbox", &app, &stop, outbox::run);
+    let worker = background::keep("worker", &app, &stop, worker::run);
+    let sweep = background::keep("sweep", &app, &stop, sweep::run);
+    let purge = background::keep("purge", &app, &stop, purge::run);
+    let expiry = background::keep("expiry", &app, &stop, expiry::run);
+    let room = background::keep("room", &app, &stop, room::run);
     let store = app.store.clone();
     // Open streams end when connections are no longer taken, not before.
     let closing = CancellationToken::new();
@@ -155,7 +156,7 @@ pub async fn run(
     if !is_done {
         tracing::warn!("some requests did not finish in time and were cut off");
     }
-    // They end by the same token; a panic in them was logged.
+    // They end by the same token.
     let end = async {
         let _ = tokio::join!(outbox, worker, sweep, purge, expiry, room);
         store.close().await;

@@ -26,6 +26,7 @@ pub async fn measure() {
     say(
         "  connections   what                             events/s   p50 ms   p99 ms   of signature only   of the peer",
     );
+    let mut memory = 0;
     for (connections, count) in RUNS {
         let bare = signature_only(connections, count).await;
         let peer = peer(connections, count).await;
@@ -48,8 +49,16 @@ pub async fn measure() {
             let program = Program::billhook(&database.url, "http://127.0.0.1:1").await;
             let load = clients::post_all(program.address, connections, requests(count)).await;
             table.line(what, &load);
+            memory = memory.max(program.memory().1);
         }
     }
+    say(
+        "  goals: of the peer at 16 and 256 connections, Postgres 2.5 and 10, SQLite 1.8 and 7; p99 below the peer's; \
+         of signature only at 256, 0.4",
+    );
+    say(&format!(
+        "  memory of `billhook serve` in any of these: at most {memory} MB (goal 64)"
+    ));
 }
 
 struct Table<'a> {

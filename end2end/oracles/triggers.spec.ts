@@ -1,13 +1,16 @@
 // Every fixture of Stripe's official command line tool, run against the stand-in. What has to do with customers and what
-// they buy must be served: the tool is content, and the event of that name is there. The rest is tried and listed.
+// they buy must be served: the tool is content, the event of that name is there, and Billhook is done with it. The rest is
+// tried and listed.
 
 import { expect, test } from '@playwright/test';
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { eventRow } from '../harness/database.ts';
 import { stripe } from '../harness/sandbox.ts';
 import { home, stack } from '../harness/stack.ts';
+import { until } from '../harness/until.ts';
 
 test.setTimeout(10 * 60_000);
 
@@ -35,6 +38,15 @@ function tool(config: string, ...args: string[]): Promise<{ good: boolean; said:
   });
 }
 
+/** What became of an event in Billhook, once it is done with it or has given it up. */
+async function stateOf(id: string): Promise<string> {
+  const row = await until(`the event ${id} in Billhook`, () => {
+    const row = eventRow(id);
+    return row !== undefined && row.state !== 'pending' ? row : undefined;
+  });
+  return row.state;
+}
+
 test('stripe trigger is served for every fixture about customers and what they buy', async () => {
   const config = mkdtempSync(join(tmpdir(), 'stripe-cli-'));
   const table: string[] = [];
@@ -49,11 +61,15 @@ test('stripe trigger is served for every fixture about customers and what they b
       const before = new Set(await count());
       const api = ['--api-base', stack().sandbox, '--api-key', stack().apiKey];
       const { good, said: words } = await tool(config, 'trigger', fixture, ...api);
-      const told = (await count()).some((id) => !before.has(id));
+      const told = (await count()).filter((id) => !before.has(id));
       const content = good && words.includes('Trigger succeeded');
       const wanted = ours.test(fixture) && !beyond.has(fixture);
-      table.push(`${content && told ? 'served' : content ? 'no event' : 'refused'}\t${wanted ? 'wanted' : ''}\t${fixture}`);
-      if (wanted && !(content && told)) missing.push(`${fixture}: ${words.trim().split('\n').at(-1) ?? ''}`);
+      const served = content && told.length > 0;
+      const states = [...new Set(await Promise.all(served ? told.map(stateOf) : []))].sort().join(' and ');
+      const outcome = served ? 'served' : content ? 'no event' : 'refused';
+      table.push(`${outcome}\t${states || '-'}\t${wanted ? 'wanted' : '-'}\t${fixture}`);
+      if (wanted && !served) missing.push(`${fixture}: ${words.trim().split('\n').at(-1) ?? ''}`);
+      if (served && !['applied', 'ignored'].includes(states)) missing.push(`${fixture}: ${states} in Billhook`);
     }
   } finally {
     rmSync(config, { recursive: true, force: true });

@@ -172,9 +172,11 @@ impl Show {
         let seconds = began.elapsed().as_secs_f64();
         let rate = (progress.read - first.read) as f64 / seconds.max(0.001);
         let name = name_of(progress.kind);
+        let left = left(seconds, progress.part - first.part, 1.0 - progress.part);
         if let Some(bar) = &self.bar {
-            let template = "{msg:20} {bar:30} {percent:>3} %  {prefix}, {eta} left";
-            bar.set_prefix(format!("{} read, {rate:.0}/s", progress.read));
+            // Its own estimate would count what an earlier run has read as done in no time.
+            let template = "{msg:20} {bar:30} {percent:>3} %  {prefix}";
+            bar.set_prefix(format!("{} read, {rate:.0}/s{left}", progress.read));
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
@@ -187,10 +189,9 @@ impl Show {
         {
             self.last_line = Some(Instant::now());
             say(&format!(
-                "{name}: {} read, {:.0} %, {rate:.0}/s{}",
+                "{name}: {} read, {:.0} %, {rate:.0}/s{left}",
                 progress.read,
                 progress.part * 100.0,
-                left(seconds, progress.part - first.part, 1.0 - progress.part),
             ));
         }
     }

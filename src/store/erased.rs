@@ -29,19 +29,21 @@ pub async fn begin(tx: &mut Tx) -> Result<()> {
     }
 }
 
-const ANYBODY: &str = "SELECT COUNT(*) FROM (SELECT id FROM erased LIMIT 1) AS erased";
+/// Above 0 when anybody was erased.
+macro_rules! anybody {
+    () => {
+        "SELECT COUNT(*) FROM (SELECT id FROM erased LIMIT 1) AS erased"
+    };
+}
 
 /// Locks these objects as [`Tx::lock`] does, and says in the same round trip whether anybody was erased. That
 /// cannot change while the locks are waited for: the statement has the table by then, which [`begin`]
 /// would have to have alone.
 pub async fn lock(tx: &mut Tx, ids: &[&str]) -> Result<bool> {
     let found: i64 = match tx {
-        Tx::Sqlite(tx) => sqlx::query_scalar(ANYBODY).fetch_one(&mut **tx).await?,
+        Tx::Sqlite(tx) => sqlx::query_scalar(anybody!()).fetch_one(&mut **tx).await?,
         Tx::Postgres(tx) => {
-            const SQL: &str = concat!(
-                "SELECT (SELECT COUNT(*) FROM (SELECT id FROM erased LIMIT 1) AS erased) FROM ",
-                locks!()
-            );
+            const SQL: &str = concat!("SELECT (", anybody!(), ") FROM ", locks!());
             sqlx::query_scalar(SQL)
                 .bind(ids)
                 .fetch_one(&mut **tx)
@@ -53,7 +55,7 @@ pub async fn lock(tx: &mut Tx, ids: &[&str]) -> Result<bool> {
 
 /// Which of these ids were erased. Mostly nobody was, which is known without looking for each.
 pub async fn among(tx: &mut Tx, ids: impl IntoIterator<Item = String>) -> Result<BTreeSet<String>> {
-    let found: i64 = on!(tx, connection => sqlx::query_scalar(ANYBODY)
+    let found: i64 = on!(tx, connection => sqlx::query_scalar(anybody!())
         .fetch_one(connection)
         .await)?;
     if found == 0 {

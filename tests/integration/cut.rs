@@ -4,7 +4,7 @@ use billhook::{
     clock::Clock,
     store::{
         self,
-        mirror::{Subscription, SubscriptionItem},
+        mirror::{Price, Subscription, SubscriptionItem},
         row,
     },
 };
@@ -20,6 +20,8 @@ use crate::{
 on_both_engines!(
     a_cut_list_is_completed_before_it_is_written,
     a_cut_list_of_the_far_future_is_completed_as_well,
+    tiers_are_asked_for,
+    tiers_stay_where_they_cannot_be_asked_for,
     checklist_52_an_answer_that_is_something_else_leaves_its_event_failed,
 );
 
@@ -107,4 +109,72 @@ async fn checklist_52_an_answer_that_is_something_else_leaves_its_event_failed(e
     assert!(failed.error.unwrap().contains("not what was asked for"));
     assert!(failed.due_at.is_some(), "it is tried again");
     assert_eq!(mirrored(&app).await, None);
+}
+
+async fn price(app: &TestApp, id: &str) -> Option<Price> {
+    let id = id.to_owned();
+    let found = app
+        .app
+        .store
+        .read(move |tx| async move { row::find::<Price>(tx, &id).await }.boxed());
+    found.await.unwrap()
+}
+
+async fn tiers_are_asked_for(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let form = [
+        ("currency", "eur"),
+        ("billing_scheme", "tiered"),
+        ("tiers_mode", "graduated"),
+        ("tiers[0][up_to]", "10"),
+        ("tiers[0][unit_amount]", "100"),
+        ("tiers[1][up_to]", "inf"),
+        ("tiers[1][unit_amount]", "50"),
+        ("product_data[name]", "Seats"),
+    ];
+    let url = format!("{}/v1/prices", app.stripe_url);
+    let request = app.http.post(url).bearer_auth("sk_test_billhook");
+    let made: Value = request
+        .form(&form)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert!(made.get("tiers").is_none(), "{made}");
+    let created = event("price.created", AT, made.clone(), Value::Null);
+    assert_eq!(
+        app.deliver(&created).await.text().await.unwrap(),
+        "pending\n"
+    );
+    let id = made["id"].as_str().unwrap();
+    let found = eventually(|| price(&app, id)).await;
+    let tiers: Value = serde_json::from_str(&found.tiers.unwrap()).unwrap();
+    assert_eq!(tiers[0]["unit_amount"], 100);
+    eventually(|| async { (state(&app, &created).await == "applied").then_some(()) }).await;
+}
+
+async fn tiers_stay_where_they_cannot_be_asked_for(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let tiered = |nickname: &str| {
+        json!({
+            "id": "price_1", "object": "price", "product": "prod_1", "currency": "eur",
+            "billing_scheme": "tiered", "nickname": nickname, "created": AT,
+        })
+    };
+    let mut whole = tiered("Old");
+    whole["tiers"] = json!([{ "up_to": 10, "unit_amount": 100 }]);
+    let whole = event("price.created", AT, whole, Value::Null);
+    assert_eq!(app.deliver(&whole).await.text().await.unwrap(), "applied\n");
+    // Stripe does not know it any more.
+    let previous = json!({ "nickname": "Old" });
+    let part = event("price.updated", AT + 1, tiered("New"), previous);
+    assert_eq!(app.deliver(&part).await.text().await.unwrap(), "pending\n");
+    let found = eventually(|| async {
+        let row = price(&app, "price_1").await?;
+        (row.nickname.as_deref() == Some("New")).then_some(row)
+    })
+    .await;
+    assert!(found.tiers.unwrap().contains("100"));
 }

@@ -5,7 +5,7 @@
 use std::{fmt::Write, path::Path, sync::Arc};
 
 use billhook::{
-    domain::sync,
+    domain::sync::{self, Doubt, Outcome},
     store::{
         self, Store, Tx,
         customer::Customer,
@@ -62,6 +62,11 @@ async fn rows_after(store: &Store, event: Event) -> String {
                 let received = sync::receive(tx, &events, false, 1_900_000_000).await?;
                 let mut shown = shown.lock().await;
                 writeln!(shown, "  {:?}", received.outcomes[0]).unwrap();
+                if received.outcomes[0] == Outcome::Pending {
+                    let settled = sync::apply(tx, &events, false, Doubt::Settle).await?;
+                    let outcome = settled.outcomes[0];
+                    writeln!(shown, "  {outcome:?} where Stripe cannot be asked").unwrap();
+                }
                 show::<Customer>(tx, &mut shown).await;
                 show::<Subscription>(tx, &mut shown).await;
                 show::<Product>(tx, &mut shown).await;

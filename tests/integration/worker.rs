@@ -3,7 +3,7 @@
 use billhook::{
     clock::Clock,
     domain::{import, mirror::Kind, sync::Outcome, worker},
-    store::{self, Store, customer::Customer, mirror::Price, row},
+    store::{self, Store, customer::Customer, row},
     stripe::Event,
 };
 use futures::FutureExt;
@@ -19,7 +19,6 @@ on_both_engines!(
     checklist_47_an_open_tie_is_settled_by_asking_stripe_once,
     a_key_that_may_not_read_takes_events_as_they_are,
     a_tie_with_a_purged_event_is_settled_by_asking_stripe,
-    tiers_that_were_read_once_are_kept,
     checklist_52_what_fails_is_tried_again_and_dies_in_the_open,
     checklist_50_a_page_of_an_import_never_overwrites_what_is_newer,
     an_import_reads_everything_once_and_resumes,
@@ -148,38 +147,6 @@ async fn a_tie_with_a_purged_event_is_settled_by_asking_stripe(engine: Engine) {
         (row.name.as_deref() == Some("The last")).then_some(())
     })
     .await;
-}
-
-async fn tiers_that_were_read_once_are_kept(engine: Engine) {
-    let app = spawn_app(engine).await;
-    let price = |nickname: &str| {
-        json!({
-            "id": "price_1", "object": "price", "product": "prod_1", "currency": "eur",
-            "billing_scheme": "tiered", "nickname": nickname, "created": 1_700_000_000,
-        })
-    };
-    let mut whole = price("Old");
-    whole["tiers"] = json!([{ "up_to": 10, "unit_amount": 100 }]);
-    let second = 1_700_000_000;
-    let events = [
-        event("price.created", second, whole, Value::Null),
-        event(
-            "price.updated",
-            second + 1,
-            price("New"),
-            json!({ "nickname": "Old" }),
-        ),
-    ];
-    for event in &events {
-        assert_eq!(app.deliver(event).await.text().await.unwrap(), "applied\n");
-    }
-    let found = app
-        .app
-        .store
-        .read(|tx| async move { row::find::<Price>(tx, "price_1").await }.boxed());
-    let found = found.await.unwrap().unwrap();
-    assert_eq!(found.nickname.as_deref(), Some("New"));
-    assert!(found.tiers.unwrap().contains("100"));
 }
 
 async fn checklist_52_what_fails_is_tried_again_and_dies_in_the_open(engine: Engine) {

@@ -240,7 +240,9 @@ impl Sightings {
 
 /// Whether the object in an event is without some of the elements of a list that is mirrored.
 pub fn is_cut(object: &Value) -> bool {
-    json::is_cut(object, "items") || json::is_cut(object, "entitlements")
+    json::is_cut(object, "items")
+        || json::is_cut(object, "entitlements")
+        || price::lacks_tiers(object)
 }
 
 /// Whether the event says that its object is no more. A subscription that has ended is not deleted:

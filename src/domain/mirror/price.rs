@@ -32,13 +32,19 @@ impl Noun for Price {
         Shown::ToAnybody
     }
 
-    /// Tiers are told only to those who ask for them, and never change.
+    /// Where they cannot be asked for, tiers stay: they never change.
     fn completed(self, known: &Price) -> Price {
         Price {
             tiers: self.tiers.or_else(|| known.tiers.clone()),
             ..self
         }
     }
+}
+
+/// Tiers are told only to those who ask for them.
+pub(super) fn lacks_tiers(object: &Value) -> bool {
+    let is_tiered = text(object, "billing_scheme").as_deref() == Some("tiered");
+    is_a(object, "price") && is_tiered && object.get("tiers").is_none()
 }
 
 /// A plan says of itself what a price says under `recurring`.
