@@ -22,8 +22,8 @@ pub fn amount(minor: i64, currency: &str) -> String {
     signed(minor < 0, &number, currency)
 }
 
-/// `€12.00 / month × 3`. Empty where the price has no amount of its own. A price may have amounts in
-/// several currencies, of which Stripe tells one: of what is `billed_in` another, only that is said
+/// `€12.00 / month × 3`. A price may have amounts in several currencies, of which Stripe tells one: of what
+/// is `billed_in` another, only that is said. Otherwise empty where there is no amount
 /// (`currency_options` on <https://docs.stripe.com/api/prices/object>).
 pub fn price(price: &Price, billed_in: Option<&str>, quantity: Option<i64>) -> String {
     let currency = price.currency.as_deref().unwrap_or_default();

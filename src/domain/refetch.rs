@@ -192,7 +192,16 @@ async fn write_news<M: Mirrored>(tx: &mut Tx, rows: Vec<M>) -> store::Result<Vec
         Some(known) if row.deleted_at().is_none() => row.completed(known),
         _ => row,
     };
-    let news: Vec<_> = rows.into_values().filter(is_news).map(completed).collect();
+    // What is not news may say what nobody has said before.
+    let filled = |row: M| match present.get(row.id()) {
+        Some(known) if !is_news(&row) => {
+            let filled = known.clone().completed(&row);
+            (known.deleted_at().is_none() && row.deleted_at().is_none() && filled != *known)
+                .then_some(filled)
+        }
+        _ => Some(completed(row)),
+    };
+    let news: Vec<_> = rows.into_values().filter_map(filled).collect();
     M::save(tx, &news.iter().collect::<Vec<_>>()).await?;
     Ok(news
         .into_iter()
@@ -200,8 +209,8 @@ async fn write_news<M: Mirrored>(tx: &mut Tx, rows: Vec<M>) -> store::Result<Vec
         .collect())
 }
 
-/// Writes what was read in a transaction of its own, and tells the pages. Whether it could be read as
-/// what was asked for; else nothing is written.
+/// Writes what was read in a transaction of its own, and tells the pages. False where it is no object of
+/// that kind.
 pub async fn keep(app: &App, fetched: Fetched) -> store::Result<bool> {
     let (livemode, now) = (app.config.livemode(), app.clock.now());
     let written = app

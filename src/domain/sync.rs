@@ -304,6 +304,7 @@ impl Work {
                 }
                 order::decide(tx, present, event, snapshot.clone()).await?
             };
+            let is_part = snapshot.lacks_something(after.get(snapshot.id()));
             let (next, sure) = match decision {
                 Decision::Write(next) => (Some(next), true),
                 Decision::Keep => (None, true),
@@ -317,7 +318,8 @@ impl Work {
             });
             after.extend(next.map(|row| (row.id().to_owned(), row)));
             if let Some(outcome) = self.outcomes.get_mut(*index) {
-                *outcome = match (sure, is_applied) {
+                // The rest is asked for, and what there is is written until then.
+                *outcome = match (sure && !(asks && is_part), is_applied) {
                     (false, _) => Outcome::Pending,
                     (true, true) => Outcome::Applied,
                     (true, false) => Outcome::Stale,

@@ -28,9 +28,10 @@ use crate::{
 const MOST: i64 = 64;
 /// Events that are made due in one transaction.
 const REPLAYED_AT_ONCE: usize = 64;
-/// Between two of them, so many times as long as the last one took. A server beside this process looks for
-/// SQLite's lock in steps that grow, and is to find it free in the first few.
+/// Between two of them, so many times as long as the last one took, up to that long. A server beside this
+/// process looks for SQLite's lock in steps that grow, and is to find it free in the first few.
 const BREATHS: u32 = 3;
+const LONGEST_BREATH: Duration = Duration::from_millis(200);
 /// Seconds after which events whose worker has died are taken by another.
 const LEASE: i64 = 60;
 /// Other processes, and commands, make events due without telling us, so we look this often.
@@ -92,7 +93,8 @@ pub async fn run(app: App, stop: CancellationToken) {
 /// payloads. Some at a time, so that those that come in need not wait for all of them.
 pub async fn replay(store: &Store, ids: &[String], now: i64) -> store::Result<u64> {
     let mut replayed = 0;
-    for some in ids.chunks(REPLAYED_AT_ONCE) {
+    let mut parts = ids.chunks(REPLAYED_AT_ONCE).peekable();
+    while let Some(some) = parts.next() {
         let some = some.to_vec();
         let work = store.write(move |tx| {
             async move {
@@ -103,7 +105,9 @@ pub async fn replay(store: &Store, ids: &[String], now: i64) -> store::Result<u6
         });
         let began = Instant::now();
         replayed += work.await?;
-        tokio::time::sleep(began.elapsed() * BREATHS).await;
+        if parts.peek().is_some() {
+            tokio::time::sleep((began.elapsed() * BREATHS).min(LONGEST_BREATH)).await;
+        }
     }
     Ok(replayed)
 }
@@ -242,19 +246,16 @@ async fn ask(app: &App, kind: Kind, events: Claimed) -> store::Result<()> {
     }
 }
 
-async fn keep(app: &App, id: String, mut fetched: Fetched, events: Claimed) -> store::Result<()> {
+async fn keep(app: &App, id: String, fetched: Fetched, mut events: Claimed) -> store::Result<()> {
     let newest = events.iter().map(|(_, event)| event.created).max();
     let newest = newest.unwrap_or_default();
     let now = app.clock.now();
     if newest.saturating_sub(fetched.as_of) > TOO_FAR_AHEAD {
-        let is_cut = |(_, event): &(Row, Event)| mirror::is_cut(&event.object);
-        if !events.iter().any(is_cut) {
-            tracing::warn!(object = id, "an event of the future is taken as it is");
-            return take_as_they_are(app, events).await;
+        tracing::warn!(object = id, "an event of the future is taken as it is");
+        for (_, event) in &mut events {
+            mirror::complete(&mut event.object, &fetched.object);
         }
-        // A part is never taken for the whole. And it was read after the events had come, whatever the
-        // clocks say.
-        fetched.as_of = newest.saturating_add(1);
+        return take_as_they_are(app, events).await;
     }
     // Read in the second of the event it might have been read before it.
     if fetched.as_of <= newest {

@@ -81,7 +81,7 @@ pub async fn faults(
         .iter()
         .filter(unknown)
         .chain(&rows.subscriptions);
-    told(&mut faults, "that nobody told of", strangers);
+    told(&mut faults, "that should not be there", strangers);
     store.close().await;
     faults
 }

@@ -1,7 +1,8 @@
-//! Events that tell of a part only: Stripe is asked for the whole, and a part is never taken for it.
+//! Events that tell of a part only: Stripe is asked for the rest.
 
 use billhook::{
     clock::Clock,
+    domain::{mirror::Kind, refetch},
     store::{
         self,
         mirror::{Price, Subscription, SubscriptionItem},
@@ -21,7 +22,8 @@ on_both_engines!(
     a_cut_list_is_completed_before_it_is_written,
     a_cut_list_of_the_far_future_is_completed_as_well,
     tiers_are_asked_for,
-    tiers_stay_where_they_cannot_be_asked_for,
+    tiers_that_were_read_are_added_to_a_newer_row,
+    known_tiers_stay_and_are_not_asked_for_again,
     checklist_52_an_answer_that_is_something_else_leaves_its_event_failed,
 );
 
@@ -149,13 +151,13 @@ async fn tiers_are_asked_for(engine: Engine) {
         "pending\n"
     );
     let id = made["id"].as_str().unwrap();
-    let found = eventually(|| price(&app, id)).await;
-    let tiers: Value = serde_json::from_str(&found.tiers.unwrap()).unwrap();
+    let tiers = eventually(|| async { price(&app, id).await?.tiers }).await;
+    let tiers: Value = serde_json::from_str(&tiers).unwrap();
     assert_eq!(tiers[0]["unit_amount"], 100);
     eventually(|| async { (state(&app, &created).await == "applied").then_some(()) }).await;
 }
 
-async fn tiers_stay_where_they_cannot_be_asked_for(engine: Engine) {
+async fn known_tiers_stay_and_are_not_asked_for_again(engine: Engine) {
     let app = spawn_app(engine).await;
     let tiered = |nickname: &str| {
         json!({
@@ -167,14 +169,31 @@ async fn tiers_stay_where_they_cannot_be_asked_for(engine: Engine) {
     whole["tiers"] = json!([{ "up_to": 10, "unit_amount": 100 }]);
     let whole = event("price.created", AT, whole, Value::Null);
     assert_eq!(app.deliver(&whole).await.text().await.unwrap(), "applied\n");
-    // Stripe does not know it any more.
     let previous = json!({ "nickname": "Old" });
     let part = event("price.updated", AT + 1, tiered("New"), previous);
-    assert_eq!(app.deliver(&part).await.text().await.unwrap(), "pending\n");
-    let found = eventually(|| async {
-        let row = price(&app, "price_1").await?;
-        (row.nickname.as_deref() == Some("New")).then_some(row)
-    })
-    .await;
+    assert_eq!(app.deliver(&part).await.text().await.unwrap(), "applied\n");
+    let found = price(&app, "price_1").await.unwrap();
+    assert_eq!(found.nickname.as_deref(), Some("New"));
+    assert!(found.tiers.unwrap().contains("100"));
+}
+
+/// The row is newer, for it came with a subscription while Stripe was asked.
+async fn tiers_that_were_read_are_added_to_a_newer_row(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let tiered = |tiers: Value| {
+        json!({
+            "id": "price_1", "object": "price", "currency": "eur", "billing_scheme": "tiered",
+            "tiers": tiers, "created": AT,
+        })
+    };
+    let tiers = json!([{ "up_to": 10, "unit_amount": 100 }]);
+    for (object, as_of) in [(tiered(Value::Null), AT + 9), (tiered(tiers), AT)] {
+        let written = app.app.store.write(move |tx| {
+            async move { refetch::write(tx, Kind::Price, &[object], as_of, false).await }.boxed()
+        });
+        written.await.unwrap();
+    }
+    let found = price(&app, "price_1").await.unwrap();
+    assert_eq!(found.stripe_at, AT + 9);
     assert!(found.tiers.unwrap().contains("100"));
 }

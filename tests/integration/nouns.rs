@@ -45,7 +45,12 @@ const KINDS: [Kind; 10] = [
 
 /// Not every event of these says what was before, so of one second Stripe may have to be asked. The
 /// others must do without.
-const ASKED: [Kind; 3] = [Kind::Invoice, Kind::PaymentMethod, Kind::PaymentIntent];
+const ASKED: [Kind; 4] = [
+    Kind::Invoice,
+    Kind::PaymentMethod,
+    Kind::PaymentIntent,
+    Kind::EntitlementSummary,
+];
 
 /// What happens next to one object.
 #[derive(Clone, Copy, Debug)]
@@ -443,6 +448,10 @@ async fn live_through(
     let pending = store::event::list(tx, &filter, 10_000).await?;
     for kind in ASKED {
         let id = shop.id(kind);
+        let id = match kind {
+            Kind::EntitlementSummary => format!("{id}/entitlements"),
+            _ => id,
+        };
         if pending
             .iter()
             .any(|event| event.object_id.as_ref() == Some(&id))

@@ -203,7 +203,9 @@ impl Shelf {
         ids.dedup();
         // Where one is not known, the others are not all.
         let methods: Option<Vec<_>> = ids.iter().map(|id| self.methods.get(*id)).collect();
-        let words: Vec<_> = methods?.into_iter().map(method_in_words).collect();
+        let mut words: Vec<_> = methods?.into_iter().map(method_in_words).collect();
+        // A card may have been saved more than once.
+        words.dedup();
         (!words.is_empty()).then(|| words.join("; "))
     }
 }
@@ -397,7 +399,11 @@ mod tests {
             ..subscription(status)
         };
         let said = |default: Option<&str>, subscriptions: Vec<Subscription>| {
-            let known = [method("pm_1", "1111"), method("pm_2", "2222")];
+            let known = [
+                method("pm_1", "1111"),
+                method("pm_1_again", "1111"),
+                method("pm_2", "2222"),
+            ];
             let shelf = Shelf {
                 subscriptions,
                 methods: known.map(|row| (row.id.clone(), row)).into(),
@@ -420,7 +426,9 @@ mod tests {
         assert_eq!(said(Some("pm_1"), vec![ended, default.clone()]), one);
         assert_eq!(said(Some("pm_1"), vec![own.clone(), default.clone()]), both);
         assert_eq!(said(Some("pm_unknown"), vec![own, default.clone()]), None);
-        assert_eq!(said(None, vec![default]), None);
+        assert_eq!(said(None, vec![default.clone()]), None);
+        let twice = vec![default, paying(Some("pm_1_again"), "active")];
+        assert_eq!(said(Some("pm_1"), twice), one);
     }
 
     #[test]

@@ -138,6 +138,11 @@ pub trait Noun: Row {
         self
     }
 
+    /// Whether it is without something that Stripe does not say every time, and that is not known yet.
+    fn lacks_something(&self, _known: Option<&Self>) -> bool {
+        false
+    }
+
     /// How far it has come in its life, where Stripe lets it go one way only.
     fn progress(&self) -> u8 {
         0
@@ -152,6 +157,7 @@ pub trait Mirrored: Clone + Debug + PartialEq + Send + Sync + Sized + 'static {
     fn deleted_at(&self) -> Option<i64>;
     fn shown(&self) -> Shown<'_>;
     fn completed(self, known: &Self) -> Self;
+    fn lacks_something(&self, known: Option<&Self>) -> bool;
     fn progress(&self) -> u8;
     fn tombstone(id: &str, livemode: i64, at: i64) -> Self;
     fn stamped(self, livemode: i64, at: i64) -> Self;
@@ -182,6 +188,10 @@ impl<N: Noun> Mirrored for N {
 
     fn completed(self, known: &Self) -> Self {
         Noun::completed(self, known)
+    }
+
+    fn lacks_something(&self, known: Option<&Self>) -> bool {
+        Noun::lacks_something(self, known)
     }
 
     fn progress(&self) -> u8 {
@@ -238,11 +248,22 @@ impl Sightings {
     }
 }
 
+/// The lists that are mirrored.
+const CUT: [&str; 2] = ["items", "entitlements"];
+
 /// Whether the object in an event is without some of the elements of a list that is mirrored.
 pub fn is_cut(object: &Value) -> bool {
-    json::is_cut(object, "items")
-        || json::is_cut(object, "entitlements")
-        || price::lacks_tiers(object)
+    CUT.iter().any(|key| json::is_cut(object, key))
+}
+
+/// Puts the lists of the whole object in the place of those that are cut.
+pub fn complete(object: &mut Value, whole: &Value) {
+    for key in CUT {
+        let is_needed = json::is_cut(object, key) && !json::is_cut(whole, key);
+        if let (true, Some(list), Some(place)) = (is_needed, whole.get(key), object.get_mut(key)) {
+            *place = list.clone();
+        }
+    }
 }
 
 /// Whether the event says that its object is no more. A subscription that has ended is not deleted:

@@ -32,19 +32,19 @@ impl Noun for Price {
         Shown::ToAnybody
     }
 
-    /// Where they cannot be asked for, tiers stay: they never change.
+    /// Tiers are told only to those who ask for them, and never change.
     fn completed(self, known: &Price) -> Price {
         Price {
             tiers: self.tiers.or_else(|| known.tiers.clone()),
             ..self
         }
     }
-}
 
-/// Tiers are told only to those who ask for them.
-pub(super) fn lacks_tiers(object: &Value) -> bool {
-    let is_tiered = text(object, "billing_scheme").as_deref() == Some("tiered");
-    is_a(object, "price") && is_tiered && object.get("tiers").is_none()
+    fn lacks_something(&self, known: Option<&Price>) -> bool {
+        let is_tiered = self.billing_scheme.as_deref() == Some("tiered");
+        let is_known = |price: &Price| price.tiers.is_some();
+        is_tiered && !is_known(self) && !known.is_some_and(is_known)
+    }
 }
 
 /// A plan says of itself what a price says under `recurring`.

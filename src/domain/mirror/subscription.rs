@@ -75,6 +75,10 @@ impl Mirrored for SubscriptionState {
         self
     }
 
+    fn lacks_something(&self, _known: Option<&Self>) -> bool {
+        false
+    }
+
     fn progress(&self) -> u8 {
         match self.row.status.as_deref() {
             Some("incomplete") => 0,
