@@ -24,12 +24,12 @@ const MOST_SKEW: i64 = 60;
 const CURSOR: &str = "sweep";
 
 /// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Events that Stripe listed.
     pub seen: u64,
-    /// Those of them that had not arrived though they are of a kind that is mirrored.
-    pub new: u64,
+    /// The ids of those that had not arrived though they are of a kind that is mirrored.
+    pub found: Vec<String>,
     /// Seconds between the last sweep and the oldest event that Stripe still knows: what happened
     /// then may never be known. 0 is good.
     pub gap: i64,
@@ -86,9 +86,10 @@ fn tell(swept: &Swept) {
             "events were missed that Stripe does not know any more: run `billhook import`"
         );
     }
-    if swept.new > 0 {
+    if let Some(first) = swept.found.first() {
         tracing::warn!(
-            new = swept.new,
+            found = swept.found.len(),
+            first,
             seen = swept.seen,
             "events that never arrived were found"
         );
@@ -132,9 +133,9 @@ pub async fn sweep(app: &App) -> Result<Swept, Error> {
         let is_last = !page.has_more || after.is_none();
         // Together, so that they share commits.
         let received = page.objects.iter().map(|object| receive(app, object));
-        for is_new in try_join_all(received).await? {
+        for found in try_join_all(received).await? {
             swept.seen += 1;
-            swept.new += u64::from(is_new);
+            swept.found.extend(found);
         }
         if is_last {
             swept.gap = (began - KEPT_BY_STRIPE - cursor).max(0);
@@ -152,14 +153,18 @@ fn skew(app: &App, as_of: i64) -> i64 {
     }
 }
 
-/// Whether the event had not arrived and is missed.
-async fn receive(app: &App, object: &serde_json::Value) -> Result<bool, Error> {
+/// The id of the event if it had not arrived and is missed.
+async fn receive(app: &App, object: &serde_json::Value) -> Result<Option<String>, Error> {
     let Ok(event) = Event::parse(object.to_string().as_bytes()) else {
-        return Ok(false);
+        return Ok(None);
     };
+    let id = event.id.clone();
     let outcome = app.inbox.receive(event).await?;
     // What the endpoint is not subscribed to never arrives, and is not missed.
-    Ok(!matches!(outcome, Outcome::Duplicate | Outcome::Ignored))
+    Ok(match outcome {
+        Outcome::Duplicate | Outcome::Ignored => None,
+        _ => Some(id),
+    })
 }
 
 /// What happens from that second on is the next sweep's.

@@ -29,6 +29,8 @@ pub use events::Events;
 pub use import::Import;
 
 const STOPPED: &str = "billhook: stopped";
+/// Events that a sweep names when a person reads it.
+const SHOWN: usize = 20;
 
 /// What every command takes.
 #[derive(Args, Clone, Copy, Debug)]
@@ -118,15 +120,24 @@ async fn build(config: Config) -> Result<App, serve::Error> {
 async fn sweep_now(app: &App, form: Form) -> Result<(), Vec<String>> {
     let swept = sweep::sweep(app).await.map_err(|error| told(&error))?;
     if form.json {
-        say(
-            &serde_json::json!({ "seen": swept.seen, "new": swept.new, "gap_seconds": swept.gap })
-                .to_string(),
-        );
+        let json = serde_json::json!({
+            "seen": swept.seen, "new": swept.found.len(), "ids": swept.found, "gap_seconds": swept.gap,
+        });
+        say(&text::json(&json));
     } else {
+        let (seen, found) = (swept.seen, swept.found.len());
         say(&format!(
-            "{} events at Stripe, {} of them had not arrived",
-            swept.seen, swept.new
+            "{seen} events at Stripe, {found} of them had not arrived"
         ));
+        for id in swept.found.iter().take(SHOWN) {
+            say(&format!("  {}", text::plain(id)));
+        }
+        if found > SHOWN {
+            say(&format!(
+                "  and {} more, all of them with --json",
+                found - SHOWN
+            ));
+        }
     }
     if swept.gap > 0 {
         return Err(vec![format!(

@@ -201,8 +201,8 @@ async fn an_import_and_a_sweep_say_what_they_did(engine: Engine) {
     );
     let swept = objects(&app, &["sweep", "--json"]).await;
     assert_eq!(
-        (&swept[0]["new"], &swept[0]["gap_seconds"]),
-        (&json!(0), &json!(0))
+        (&swept[0]["ids"], &swept[0]["gap_seconds"]),
+        (&json!([]), &json!(0))
     );
     let wrong = billhook(&app, &["import", "--only", "refunds"]).await;
     assert!(!wrong.status.success());
