@@ -32,8 +32,10 @@ const REPLAYED_AT_ONCE: usize = 64;
 /// process looks for SQLite's lock in steps that grow, and is to find it free in the first few.
 const BREATHS: u32 = 3;
 const LONGEST_BREATH: Duration = Duration::from_millis(200);
-/// Seconds after which events whose worker has died are taken by another.
-const LEASE: i64 = 60;
+/// Seconds after which events whose worker has died are taken by another: short while they are applied, which
+/// takes no time, and long enough for all that are asked about while Stripe is.
+const LEASE: i64 = 10;
+const LEASE_WHILE_ASKING: i64 = 60;
 /// Other processes, and commands, make events due without telling us, so we look this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// An event that has failed so often, or for so long, is dead (checklist 52).
@@ -44,7 +46,7 @@ const NOT_ALLOWED_FOR: i64 = 60 * 60;
 /// Seconds until what was read too early is read again.
 const SOON: i64 = 2;
 /// Objects that Stripe is asked about side by side. Even when it hangs, all of them are answered for
-/// before the lease ends, but for one whose list hangs too; what fails after that is another's.
+/// before that lease ends, but for one whose list hangs too; what fails after that is another's.
 const ASKED_AT_ONCE: usize = 16;
 /// An event that is so many seconds ahead of Stripe's own clock is not waited for.
 const TOO_FAR_AHEAD: i64 = 60;
@@ -138,6 +140,7 @@ pub async fn step(app: &App) -> store::Result<bool> {
     let later = to_ask.split_off(to_ask.len().min(ASKED_AT_ONCE));
     let later = later.into_iter().flat_map(|(_, events)| events).collect();
     postpone(app, later, now).await?;
+    hold(app, &mut to_ask).await?;
     // Side by side: a route that hangs holds up only what is on it.
     let asking = to_ask
         .into_iter()
@@ -181,6 +184,32 @@ async fn apply(app: &App, events: Claimed) -> store::Result<Vec<(Kind, Claimed)>
         .into_iter()
         .map(|((kind, _), events)| (kind, events))
         .collect())
+}
+
+/// Makes the lease of these events last while Stripe is asked.
+async fn hold(app: &App, to_ask: &mut [(Kind, Claimed)]) -> store::Result<()> {
+    let until = app.clock.now() + LEASE_WHILE_ASKING;
+    let rows = to_ask.iter_mut().flat_map(|(_, events)| events);
+    let mut held = Vec::new();
+    for (row, _) in rows {
+        held.extend(
+            row.due_at
+                .replace(until)
+                .map(|due_at| (row.id.clone(), due_at)),
+        );
+    }
+    let Some((_, claimed_until)) = held.first().cloned() else {
+        return Ok(());
+    };
+    app.store
+        .write(move |tx| {
+            async move {
+                let ids: Vec<_> = held.iter().map(|(id, _)| id.as_str()).collect();
+                store::event::hold(tx, &ids, claimed_until, until).await
+            }
+            .boxed()
+        })
+        .await
 }
 
 async fn apply_together(app: &App, events: &[(Row, Event)]) -> store::Result<Vec<Outcome>> {
@@ -276,14 +305,14 @@ async fn take_as_they_are(app: &App, events: Claimed) -> store::Result<()> {
 }
 
 async fn postpone(app: &App, events: Claimed, due_at: i64) -> store::Result<()> {
-    if events.is_empty() {
+    let Some(claimed) = events.first().and_then(|(row, _)| row.due_at) else {
         return Ok(());
-    }
+    };
     app.store
         .write(move |tx| {
             async move {
                 let ids: Vec<_> = events.iter().map(|(row, _)| row.id.as_str()).collect();
-                store::event::postpone(tx, &ids, due_at).await
+                store::event::postpone(tx, &ids, claimed, due_at).await
             }
             .boxed()
         })

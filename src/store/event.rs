@@ -140,6 +140,16 @@ pub async fn claim(tx: &mut Tx, now: i64, until: i64, most: i64) -> Result<Vec<E
         .await)
 }
 
+/// Makes events that were taken until `claimed` due at `until` instead. What is another's by now stays so.
+pub async fn hold(tx: &mut Tx, ids: &[&str], claimed: i64, until: i64) -> Result<()> {
+    let values = [claimed.into(), until.into()];
+    many::change(tx, ids, values, |among, [claimed, until]| {
+        format!("UPDATE event SET due_at = {until} WHERE due_at = {claimed} AND id {among}")
+    })
+    .await?;
+    Ok(())
+}
+
 /// Records what became of events that the worker took.
 pub async fn finish(tx: &mut Tx, ids: &[&str], state: &str, now: i64) -> Result<()> {
     many::change(
@@ -180,13 +190,14 @@ pub async fn fail(
     Ok(())
 }
 
-/// Records that a try that needed Stripe is to be made again at `due_at`, and does not count it. What is
-/// not due any more stays so.
-pub async fn postpone(tx: &mut Tx, ids: &[&str], due_at: i64) -> Result<()> {
-    many::change(tx, ids, [due_at.into()], |among, [due_at]| {
+/// Records that a try of events that were taken until `claimed` is to be made again at `due_at`, and does not
+/// count it. What is done with, or was made due meanwhile, stays so.
+pub async fn postpone(tx: &mut Tx, ids: &[&str], claimed: i64, due_at: i64) -> Result<()> {
+    let values = [claimed.into(), due_at.into()];
+    many::change(tx, ids, values, |among, [claimed, due_at]| {
         format!(
             "UPDATE event SET due_at = {due_at}, attempts = attempts - 1
-             WHERE attempts > 0 AND due_at IS NOT NULL AND id {among}"
+             WHERE attempts > 0 AND due_at = {claimed} AND id {among}"
         )
     })
     .await?;

@@ -10,13 +10,16 @@ use futures::FutureExt;
 
 use crate::plan::{Fate, Plan};
 
+/// Longer than a worker that was killed keeps what it had taken.
+const PATIENCE: Duration = Duration::from_secs(90);
+
 /// Waits for the worker: an event may have to be looked at again after one came that tells its order.
 /// What does not settle in time is found by [`faults`].
 pub async fn until_settled(database_url: &str, plan: &Plan) {
     let store = Store::connect(database_url)
         .await
         .expect("it opens beside the program");
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         let states = states(&store).await;
         let is_settled = plan.events.iter().all(|event| {

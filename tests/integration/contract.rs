@@ -622,7 +622,11 @@ async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
     );
     assert_eq!(claim(30, 9).await, [taken("evt_2", 2, 90)]);
     assert_eq!(claim(30, 9).await, []);
-    run!(&store, tx => event::postpone(tx, &["evt_1"], 31));
+    run!(&store, tx => event::hold(tx, &["evt_1"], 90, 92));
+    run!(&store, tx => event::hold(tx, &["evt_1"], 90, 20));
+    run!(&store, tx => event::postpone(tx, &["evt_1"], 90, 31));
+    assert_eq!(claim(31, 9).await, [], "another has it by now");
+    run!(&store, tx => event::postpone(tx, &["evt_1"], 92, 31));
     assert_eq!(claim(31, 9).await, [taken("evt_1", 2, 91)], "not counted");
     run!(&store, tx => event::hurry(tx, &["cus_2"], 25));
     assert_eq!(claim(25, 9).await, []);
@@ -1797,7 +1801,7 @@ async fn what_is_erased_is_found_blanked_and_known(engine: Engine) {
     assert_eq!(blanked, 3);
     // Whoever has it in hand still does not bring it back.
     run!(&store, tx => event::fail(tx, "evt_2", Some(80), "no answer", Some(90)));
-    run!(&store, tx => event::postpone(tx, &["evt_2"], 90));
+    run!(&store, tx => event::postpone(tx, &["evt_2"], 80, 90));
     for (id, state, at) in [
         ("evt_1", "applied", 12),
         ("evt_2", "stale", 40),

@@ -6,16 +6,19 @@ use billhook::{
     stripe::Event,
 };
 use futures::{FutureExt, future::join_all};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     contract,
     engines::{Engine, database_url, on_both_engines},
-    helpers::{customer_object, event, eventually, spawn_app_with},
-    worker::{row, stored},
+    helpers::{customer_object, event, eventually, spawn_app, spawn_app_with},
+    worker::{at_stripe, open_tie, row, stored},
 };
 
-on_both_engines!(checklist_53_what_a_dead_worker_held_is_taken_by_another);
+on_both_engines!(
+    checklist_53_what_a_dead_worker_held_is_taken_by_another,
+    checklist_53_a_lease_lasts_while_stripe_is_asked,
+);
 
 async fn checklist_53_what_a_dead_worker_held_is_taken_by_another(engine: Engine) {
     let url = database_url(engine).await;
@@ -74,4 +77,30 @@ async fn checklist_53_what_a_dead_worker_held_is_taken_by_another(engine: Engine
     });
     late.await.unwrap();
     assert_eq!(stored(&app, &sent).await.unwrap(), done);
+}
+
+async fn checklist_53_a_lease_lasts_while_stripe_is_asked(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let real = at_stripe(&app, &[("email", "ada@example.com"), ("name", "The last")]).await;
+    let id = real["id"].as_str().unwrap();
+    let fault = json!({ "path": format!("/v1/customers/{id}"), "hang": true });
+    app.control("POST", "faults", fault).await;
+    let events = open_tie(id, 1_700_000_000);
+    for event in &events {
+        assert_eq!(app.deliver(event).await.status(), 200);
+    }
+    let held = eventually(|| async {
+        let row = stored(&app, &events[1]).await?;
+        (row.due_at? > app.clock.now() + 30).then_some(row)
+    })
+    .await;
+    assert_eq!((held.state.as_str(), held.attempts), ("pending", 2));
+    // What is another's by now is not touched.
+    let (id, due_at) = (held.id, held.due_at.unwrap());
+    let holding = app.app.store.write(move |tx| {
+        async move { store::event::hold(tx, &[&id], due_at - 1, due_at + 1_000).await }.boxed()
+    });
+    holding.await.unwrap();
+    let after = stored(&app, &events[1]).await.unwrap();
+    assert_eq!(after.due_at, Some(due_at));
 }
