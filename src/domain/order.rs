@@ -96,6 +96,14 @@ async fn last_of_second<M: Mirrored>(
         let events: Vec<_> = bodies
             .iter()
             .filter_map(|body| Event::parse(body.as_bytes()).ok())
+            // As it is given, it may have been completed since.
+            .map(|stored| {
+                if stored.id == event.id {
+                    event.clone()
+                } else {
+                    stored
+                }
+            })
             .collect();
         let Some(first) = events.first() else { break };
         if seconds.is_empty() && first.created != second {

@@ -1,5 +1,5 @@
-//! Asking Stripe what an object is now: where a list in an event is cut, or where events of one
-//! second leave open which came last.
+//! Asking Stripe what an object is now: where something in an event is cut or missing, or where events of
+//! one second leave open which came last.
 
 use std::collections::{BTreeMap, BTreeSet};
 

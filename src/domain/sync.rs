@@ -29,7 +29,8 @@ pub enum Outcome {
     Stale,
     /// Nothing here is about it; it is kept in the log.
     Ignored,
-    /// Stripe is to be asked: a list in it is cut, or events of one second leave their order open.
+    /// Stripe is to be asked: something in it is cut or missing, or events of one second leave their order
+    /// open.
     Pending,
     /// It could not be applied; it is stored and tried again.
     Failed,
@@ -312,7 +313,7 @@ impl Work {
             };
             // After a tie it may be another event of that second that the row says.
             let is_applied = next.as_ref() == Some(snapshot);
-            let next = next.map(|row| match before.get(row.id()) {
+            let next = next.map(|row| match after.get(row.id()) {
                 Some(known) if row.deleted_at().is_none() => row.completed(known),
                 _ => row,
             });

@@ -32,10 +32,10 @@ const REPLAYED_AT_ONCE: usize = 64;
 /// process looks for SQLite's lock in steps that grow, and is to find it free in the first few.
 const BREATHS: u32 = 3;
 const LONGEST_BREATH: Duration = Duration::from_millis(200);
-/// Seconds after which events whose worker has died are taken by another: short while they are applied, which
-/// takes no time, and long enough for all that are asked about while Stripe is.
+/// Seconds after which events whose worker has died are taken by another: while they are applied together; and
+/// while they are applied one by one, or Stripe is asked.
 const LEASE: i64 = 10;
-const LEASE_WHILE_ASKING: i64 = 60;
+const LONG_LEASE: i64 = 60;
 /// Other processes, and commands, make events due without telling us, so we look this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// An event that has failed so often, or for so long, is dead (checklist 52).
@@ -126,6 +126,7 @@ pub async fn step(app: &App) -> store::Result<bool> {
     if claimed.is_empty() {
         return Ok(false);
     }
+    let taken: Vec<_> = claimed.iter().map(|row| row.id.clone()).collect();
     let mut events = Vec::with_capacity(claimed.len());
     for row in claimed {
         match Event::parse(row.payload.as_bytes()) {
@@ -136,11 +137,19 @@ pub async fn step(app: &App) -> store::Result<bool> {
             }
         }
     }
-    let mut to_ask = apply(app, events).await?;
+    let mut to_ask = match apply(app, events).await {
+        Ok(to_ask) => to_ask,
+        Err(error) => {
+            // The database's trouble costs them no try. What cannot be given back waits for its lease to end.
+            let _ = give_back(app, taken, now).await;
+            return Err(error);
+        }
+    };
     let later = to_ask.split_off(to_ask.len().min(ASKED_AT_ONCE));
     let later = later.into_iter().flat_map(|(_, events)| events).collect();
     postpone(app, later, now).await?;
-    hold(app, &mut to_ask).await?;
+    let asked = to_ask.iter_mut().flat_map(|(_, events)| events);
+    hold(app, asked.map(|(row, _)| row)).await?;
     // Side by side: a route that hangs holds up only what is on it.
     let asking = to_ask
         .into_iter()
@@ -149,15 +158,29 @@ pub async fn step(app: &App) -> store::Result<bool> {
     Ok(true)
 }
 
+/// Makes events that were taken at `now`, and not looked at, due again.
+async fn give_back(app: &App, ids: Vec<String>, now: i64) -> store::Result<()> {
+    app.store
+        .write(move |tx| {
+            async move {
+                let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+                store::event::postpone(tx, &ids, now + LEASE, now).await
+            }
+            .boxed()
+        })
+        .await
+}
+
 type Claimed = Vec<(Row, Event)>;
 
 /// Applies the events, together or, if that fails, one by one. Returns those about which Stripe is
 /// to be asked, by object.
-async fn apply(app: &App, events: Claimed) -> store::Result<Vec<(Kind, Claimed)>> {
+async fn apply(app: &App, mut events: Claimed) -> store::Result<Vec<(Kind, Claimed)>> {
     let outcomes = match apply_together(app, &events).await {
         Ok(outcomes) => outcomes,
         Err(error) if store::is_away(&error) => return Err(error),
         Err(_) => {
+            hold(app, events.iter_mut().map(|(row, _)| row)).await?;
             let mut outcomes = Vec::with_capacity(events.len());
             for one in &events {
                 match apply_together(app, std::slice::from_ref(one)).await {
@@ -186,26 +209,19 @@ async fn apply(app: &App, events: Claimed) -> store::Result<Vec<(Kind, Claimed)>
         .collect())
 }
 
-/// Makes the lease of these events last while Stripe is asked.
-async fn hold(app: &App, to_ask: &mut [(Kind, Claimed)]) -> store::Result<()> {
-    let until = app.clock.now() + LEASE_WHILE_ASKING;
-    let rows = to_ask.iter_mut().flat_map(|(_, events)| events);
-    let mut held = Vec::new();
-    for (row, _) in rows {
-        held.extend(
-            row.due_at
-                .replace(until)
-                .map(|due_at| (row.id.clone(), due_at)),
-        );
-    }
-    let Some((_, claimed_until)) = held.first().cloned() else {
+/// Makes the lease of these events last for what takes longer.
+async fn hold<'r>(app: &App, rows: impl Iterator<Item = &'r mut Row>) -> store::Result<()> {
+    let until = app.clock.now() + LONG_LEASE;
+    let taken = |row: &mut Row| Some((row.id.clone(), row.due_at.replace(until)?));
+    let held: Vec<_> = rows.filter_map(taken).collect();
+    let Some(claimed) = held.first().map(|(_, due_at)| *due_at) else {
         return Ok(());
     };
     app.store
         .write(move |tx| {
             async move {
                 let ids: Vec<_> = held.iter().map(|(id, _)| id.as_str()).collect();
-                store::event::hold(tx, &ids, claimed_until, until).await
+                store::event::hold(tx, &ids, claimed, until).await
             }
             .boxed()
         })

@@ -21,7 +21,9 @@ use crate::{
 on_both_engines!(
     a_cut_list_is_completed_before_it_is_written,
     a_cut_list_of_the_far_future_is_completed_as_well,
+    two_cut_lists_of_one_second_of_the_far_future_end_as_the_later,
     tiers_are_asked_for,
+    a_deleted_price_is_not_asked_for,
     tiers_that_were_read_are_added_to_a_newer_row,
     known_tiers_stay_and_are_not_asked_for_again,
     checklist_52_an_answer_that_is_something_else_leaves_its_event_failed,
@@ -97,6 +99,38 @@ async fn a_cut_list_of_the_far_future_is_completed_as_well(engine: Engine) {
     is_completed(&app, &cut_event(in_a_year)).await;
 }
 
+async fn two_cut_lists_of_one_second_of_the_far_future_end_as_the_later(engine: Engine) {
+    let app = spawn_with_the_whole(engine).await;
+    let in_a_year = Clock::default().now() + 365 * 24 * 60 * 60;
+    let mut before = cut();
+    before["status"] = json!("incomplete");
+    let created = event(
+        "customer.subscription.created",
+        in_a_year,
+        before,
+        Value::Null,
+    );
+    let previous = json!({ "status": "incomplete" });
+    let updated = event("customer.subscription.updated", in_a_year, cut(), previous);
+    for event in [&created, &updated] {
+        assert_eq!(app.deliver(event).await.status(), 200);
+    }
+    eventually(|| async {
+        let all = [state(&app, &created).await, state(&app, &updated).await];
+        (!all.contains(&"pending".to_owned())).then_some(())
+    })
+    .await;
+    let found = app
+        .app
+        .store
+        .read(|tx| async move { row::find::<Subscription>(tx, "sub_1").await }.boxed());
+    assert_eq!(
+        found.await.unwrap().unwrap().status.as_deref(),
+        Some("active")
+    );
+    assert_eq!(mirrored(&app).await.unwrap().len(), 12);
+}
+
 async fn checklist_52_an_answer_that_is_something_else_leaves_its_event_failed(engine: Engine) {
     let app = spawn_app(engine).await;
     stripe_answers(&app, "/v1/subscriptions/sub_1", json!({})).await;
@@ -155,6 +189,15 @@ async fn tiers_are_asked_for(engine: Engine) {
     let tiers: Value = serde_json::from_str(&tiers).unwrap();
     assert_eq!(tiers[0]["unit_amount"], 100);
     eventually(|| async { (state(&app, &created).await == "applied").then_some(()) }).await;
+}
+
+async fn a_deleted_price_is_not_asked_for(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let price = json!({ "id": "price_1", "object": "price", "billing_scheme": "tiered" });
+    let gone = event("price.deleted", AT + 1, price.clone(), Value::Null);
+    assert_eq!(app.deliver(&gone).await.text().await.unwrap(), "applied\n");
+    let late = event("price.created", AT, price, Value::Null);
+    assert_eq!(app.deliver(&late).await.text().await.unwrap(), "stale\n");
 }
 
 async fn known_tiers_stay_and_are_not_asked_for_again(engine: Engine) {

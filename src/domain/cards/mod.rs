@@ -3,7 +3,7 @@
 
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::money;
 use words::{dates, has_ended, invoice_in_words, method_in_words, overall, state, will_end};
@@ -203,9 +203,9 @@ impl Shelf {
         ids.dedup();
         // Where one is not known, the others are not all.
         let methods: Option<Vec<_>> = ids.iter().map(|id| self.methods.get(*id)).collect();
-        let mut words: Vec<_> = methods?.into_iter().map(method_in_words).collect();
         // A card may have been saved more than once.
-        words.dedup();
+        let words: BTreeSet<_> = methods?.into_iter().map(method_in_words).collect();
+        let words: Vec<_> = words.into_iter().collect();
         (!words.is_empty()).then(|| words.join("; "))
     }
 }
@@ -401,8 +401,8 @@ mod tests {
         let said = |default: Option<&str>, subscriptions: Vec<Subscription>| {
             let known = [
                 method("pm_1", "1111"),
-                method("pm_1_again", "1111"),
                 method("pm_2", "2222"),
+                method("pm_3", "1111"),
             ];
             let shelf = Shelf {
                 subscriptions,
@@ -425,10 +425,13 @@ mod tests {
         assert_eq!(said(Some("pm_1"), vec![]), one);
         assert_eq!(said(Some("pm_1"), vec![ended, default.clone()]), one);
         assert_eq!(said(Some("pm_1"), vec![own.clone(), default.clone()]), both);
-        assert_eq!(said(Some("pm_unknown"), vec![own, default.clone()]), None);
+        assert_eq!(
+            said(Some("pm_unknown"), vec![own.clone(), default.clone()]),
+            None
+        );
         assert_eq!(said(None, vec![default.clone()]), None);
-        let twice = vec![default, paying(Some("pm_1_again"), "active")];
-        assert_eq!(said(Some("pm_1"), twice), one);
+        let twice = vec![default, own, paying(Some("pm_3"), "active")];
+        assert_eq!(said(Some("pm_1"), twice), both);
     }
 
     #[test]

@@ -256,13 +256,16 @@ pub fn is_cut(object: &Value) -> bool {
     CUT.iter().any(|key| json::is_cut(object, key))
 }
 
-/// Puts the lists of the whole object in the place of those that are cut.
+/// Puts the lists of the whole object in the place of those that are cut or missing.
 pub fn complete(object: &mut Value, whole: &Value) {
     for key in CUT {
         let is_needed = json::is_cut(object, key) && !json::is_cut(whole, key);
         if let (true, Some(list), Some(place)) = (is_needed, whole.get(key), object.get_mut(key)) {
             *place = list.clone();
         }
+    }
+    if let (Some(tiers), Some(map)) = (whole.get("tiers"), object.as_object_mut()) {
+        map.entry("tiers").or_insert_with(|| tiers.clone());
     }
 }
 

@@ -42,7 +42,7 @@ impl Noun for Price {
 
     fn lacks_something(&self, known: Option<&Price>) -> bool {
         let is_tiered = self.billing_scheme.as_deref() == Some("tiered");
-        let is_known = |price: &Price| price.tiers.is_some();
+        let is_known = |price: &Price| price.tiers.is_some() || price.deleted_at.is_some();
         is_tiered && !is_known(self) && !known.is_some_and(is_known)
     }
 }
