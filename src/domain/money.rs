@@ -27,7 +27,7 @@ pub fn amount(minor: i64, currency: &str) -> String {
 /// (`currency_options` on <https://docs.stripe.com/api/prices/object>).
 pub fn price(price: &Price, billed_in: Option<&str>, quantity: Option<i64>) -> String {
     let currency = price.currency.as_deref().unwrap_or_default();
-    let other = billed_in.filter(|billed_in| *billed_in != currency);
+    let other = billed_in.filter(|billed_in| !currency.is_empty() && *billed_in != currency);
     let amount = match (price.unit_amount, &price.unit_amount_decimal) {
         _ if price.billing_scheme.as_deref() == Some("tiered") => "Price by quantity".to_owned(),
         _ if let Some(other) = other => format!("Billed in {}", other.to_ascii_uppercase()),
@@ -224,6 +224,7 @@ mod tests {
         );
         assert_eq!(price(&packs("up"), None, Some(7)), "€12.00 per 10 / month");
         assert_eq!(price(&Price::default(), None, None), "");
+        assert_eq!(price(&Price::default(), Some("eur"), None), "");
         assert_eq!(price(&monthly, Some("eur"), Some(3)), "€12.00 / month × 3");
         let foreign = price(&monthly, Some("usd"), Some(3));
         assert_eq!(foreign, "Billed in USD / month × 3");
