@@ -14,6 +14,7 @@ import {
   longAddress,
   manage,
   onPortal,
+  pay,
   signIn,
   signInAsNobody,
   signInButton,
@@ -22,6 +23,7 @@ import {
   texts,
   title,
 } from './harness/pages.ts';
+import { goBack } from './harness/portal.ts';
 import { fault, stripe } from './harness/sandbox.ts';
 import { home, stack } from './harness/stack.ts';
 import { expect, test } from './harness/test.ts';
@@ -159,7 +161,7 @@ test('billing: a subscription, focus, pending, failed, print', async ({ page, sh
   await signIn(page, shop.address);
   await awake(page);
   await picture(page, info, 'billing-active');
-  const cancel = subscription(card(page, 'Ada Lovelace'), 'Pro').getByRole('button', { name: 'Cancel', exact: true });
+  const cancel = subscription(card(page, 'Ada Lovelace'), 'Pro').getByRole('button', { name: 'Cancel plan', exact: true });
   await page.keyboard.press('Tab');
   await cancel.focus();
   await picture(page, info, 'billing-active-focus');
@@ -193,7 +195,7 @@ test('billing: every state of a subscription', async ({ page, shop }, info) => {
   await stripe().subscriptions.cancel((await subscribe(await customer('Ended'), price)).id);
   await arrived();
   await signIn(page, shop.address);
-  await page.getByLabel('Filter entries').waitFor();
+  await page.getByLabel('Filter records').waitFor();
   await awake(page);
   await picture(page, info, 'billing-states');
 });
@@ -220,16 +222,50 @@ test('billing: states as in the seed', async ({ page }, info) => {
   await picture(page, info, 'billing-seed');
 });
 
+test('billing: six records, what is due, text of twice the size, colours of one\'s own', async ({ page }, info) => {
+  forgetAllowances();
+  await signIn(page, 'maud@example.com');
+  await awake(page);
+  await picture(page, info, 'billing-six');
+  await page.evaluate(() => {
+    document.documentElement.style.fontSize = '200%';
+  });
+  await picture(page, info, 'billing-six-large');
+  await page.evaluate(() => {
+    document.documentElement.style.fontSize = '';
+  });
+  await page.emulateMedia({ forcedColors: 'active' });
+  await page.keyboard.press('Tab');
+  await manage(page, 'Port Lambton Painters').focus();
+  await picture(page, info, 'billing-six-forced-colours');
+  await page.emulateMedia({ forcedColors: 'none' });
+  await holdForms(page);
+  await pay(page, 'Maud Menten').click();
+  await expect(page.getByRole('button', { name: texts.openingInvoice })).toBeVisible();
+  await picture(page, info, 'billing-six-pending');
+});
+
+test('billing: back from the portal', async ({ page, shop }, info) => {
+  await shop.customer({ name: 'Ada Lovelace', ...withCard });
+  await arrived();
+  await signIn(page, shop.address);
+  await manage(page, 'Ada Lovelace').click();
+  await onPortal(page);
+  await goBack(page);
+  await awake(page);
+  await picture(page, info, 'billing-back');
+});
+
 test('billing: many, filtered, no match', async ({ page }, info) => {
   forgetAllowances();
   await signIn(page, 'agency@example.com');
   await awake(page);
   await picture(page, info, 'billing-many');
-  await page.getByLabel('Filter entries').fill('ba');
+  await page.getByLabel('Filter records').fill('ba');
   await expect(card(page, 'Bakery Lindqvist')).toBeVisible();
   await picture(page, info, 'billing-many-filtered');
-  await page.getByLabel('Filter entries').fill('zebra');
-  await expect(page.getByText('No entry matches “zebra”.')).toBeVisible();
+  await page.getByLabel('Filter records').fill('zebra');
+  await expect(page.getByText('No record matches “zebra”.')).toBeVisible();
   await picture(page, info, 'billing-many-no-match');
 });
 

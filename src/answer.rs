@@ -11,14 +11,14 @@ use crate::{
     cookies,
     domain::{
         App,
-        billing::Arrived,
+        billing::{Arrived, Refusal},
         browser::{self, Visitor},
         limits::Client,
         sign_in::Entry,
     },
     model::ApiError,
     store::{self, Principal},
-    stripe::client::PortalUrl,
+    stripe::{client::PortalUrl, locale},
 };
 
 /// Seconds after which what failed is worth another try.
@@ -56,6 +56,17 @@ pub fn client() -> String {
     client.map(|client| client.to_string()).unwrap_or_default()
 }
 
+/// The language of Stripe's pages for whoever asks: ours are in English alone so far.
+pub fn locale() -> &'static str {
+    let headers = headers();
+    let accepted = headers.get(header::ACCEPT_LANGUAGE);
+    locale::of(
+        accepted
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default(),
+    )
+}
+
 /// Who sent the request, as far as it can be told.
 pub fn visitor() -> Visitor {
     Visitor {
@@ -70,9 +81,18 @@ pub fn visitor() -> Visitor {
 /// One value of the page's query.
 pub fn query(name: &str) -> Option<String> {
     let parts = use_context::<Parts>()?;
-    let pairs = form_urlencoded::parse(parts.uri.query()?.as_bytes());
-    pairs
-        .into_iter()
+    value_in(parts.uri.query()?, name)
+}
+
+/// An address in the page's query. A plus is one: forms write a space so, which no address has, and whoever
+/// writes a link by hand means the plus of `ada+tag@example.com`.
+pub fn query_address(name: &str) -> Option<String> {
+    let parts = use_context::<Parts>()?;
+    value_in(&parts.uri.query()?.replace('+', "%2B"), name)
+}
+
+fn value_in(query: &str, name: &str) -> Option<String> {
+    form_urlencoded::parse(query.as_bytes())
         .find(|(key, _)| key == name)
         .map(|(_, value)| value.into_owned())
 }
@@ -92,7 +112,7 @@ pub fn see_other(location: &str) {
     redirect(local(location));
 }
 
-/// Answers 303 to Stripe's portal.
+/// Answers 303 to Stripe's portal, or to the page of an invoice.
 pub fn to_portal(url: &PortalUrl) {
     redirect(url.expose());
 }
@@ -156,6 +176,29 @@ pub fn refuse<T>(error: ApiError) -> Result<T, ApiError> {
         ApiError::TooMany => StatusCode::TOO_MANY_REQUESTS,
     });
     Err(error)
+}
+
+/// Answers a click that led nowhere. What the list can tell beside the customer is told there.
+pub fn refuse_click(refusal: Refusal, customer: &str) -> Result<(), ApiError> {
+    match refusal {
+        Refusal::TooMany(wait) => {
+            retry_after(wait);
+            refuse(ApiError::TooMany)
+        }
+        Refusal::Told(error @ (ApiError::Unavailable | ApiError::NotSetUp)) => {
+            back_to_list(error.code(), customer);
+            Ok(())
+        }
+        Refusal::Told(error) => refuse(error),
+    }
+}
+
+/// Answers 303 to the list, which tells of the problem beside this customer.
+pub fn back_to_list(problem: &str, customer: &str) {
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("problem", problem), ("customer", customer)])
+        .finish();
+    see_other(&format!("/billing?{query}"));
 }
 
 /// Logs what the database said and tells the visitor to try again.

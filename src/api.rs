@@ -155,11 +155,7 @@ pub async fn open_portal(
     flow: String,
     #[server(default)] subscription: Option<String>,
 ) -> Result<(), ApiError> {
-    use crate::{
-        answer,
-        domain::billing::{self, Refusal},
-        model::Flow,
-    };
+    use crate::{answer, domain::billing, model::Flow};
     let app = answer::app()?;
     let principal = match answer::principal() {
         Ok(principal) => principal,
@@ -174,22 +170,43 @@ pub async fn open_portal(
         &principal,
         &customer,
         flow,
+        answer::locale(),
         &client,
         answer::arrived(),
     );
     match opened.await {
         Ok(url) => answer::to_portal(&url),
-        Err(Refusal::TooMany(wait)) => {
-            answer::retry_after(wait);
-            return answer::refuse(ApiError::TooMany);
-        }
-        Err(Refusal::Told(error @ (ApiError::Unavailable | ApiError::NotSetUp))) => {
-            let query = form_urlencoded::Serializer::new(String::new())
-                .extend_pairs([("problem", error.code()), ("customer", &customer)])
-                .finish();
-            answer::see_other(&format!("/billing?{query}"));
-        }
-        Err(Refusal::Told(error)) => return answer::refuse(error),
+        Err(refusal) => return answer::refuse_click(refusal, &customer),
+    }
+    Ok(())
+}
+
+/// Opens the page at Stripe where an open invoice of one of the address's own customers is paid.
+#[server(prefix = "/api", endpoint = "pay_invoice")]
+pub async fn pay_invoice(customer: String, invoice: String) -> Result<(), ApiError> {
+    use crate::{
+        answer,
+        domain::billing::{self, Opened},
+    };
+    let app = answer::app()?;
+    let principal = match answer::principal() {
+        Ok(principal) => principal,
+        Err(error) => return answer::refuse(error),
+    };
+    let client = answer::client();
+    let opened = billing::open_invoice(
+        &app,
+        &principal,
+        &customer,
+        &invoice,
+        answer::locale(),
+        &client,
+        answer::arrived(),
+    );
+    match opened.await {
+        Ok(Opened::Url(url)) => answer::to_portal(&url),
+        Ok(Opened::Settled) => answer::back_to_list("settled", &customer),
+        Err(refusal) => return answer::refuse_click(refusal, &customer),
     }
     Ok(())
 }

@@ -5,8 +5,8 @@
 //! server only, the pages too: a page without an island downloads no program.
 //!
 //! Who may use whom: `operator` → `serve`, `domain`; `http` → `pages`, `islands` → `api` → `domain` → `store`, `stripe`, `mail`,
-//! each whatever is to its right, the last three not each other. `model`, `clock`, `mask`, `seldom` and
-//! `config` lie below all. Nothing points back.
+//! each whatever is to its right, the last three not each other. `model`, `clock`, `mask`, `seldom`, `text`
+//! and `config` lie below all. Nothing points back.
 
 pub mod api;
 pub mod islands;
@@ -51,6 +51,8 @@ pub mod store;
 pub mod stripe;
 #[cfg(feature = "ssr")]
 mod teeth;
+#[cfg(feature = "ssr")]
+mod text;
 
 /// What a request allocates is freed by whoever commits it, on another thread: glibc's allocator
 /// spends a fifth of the webhook's time on that.

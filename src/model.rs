@@ -18,14 +18,28 @@ pub struct CustomerView {
     /// When Stripe made the record.
     pub created: Day,
     pub state: State,
-    /// Those that run, newest first; else the last that has ended.
+    /// Those that run, newest first; else the one that ended last.
     pub subscriptions: Vec<SubscriptionView>,
-    /// `Visa ending in 4242, valid until 12/2027`
+    /// `Pays with Visa ending in 4242, valid until 12/2027`, or `Pays by invoice`
     pub payment_method: Option<String>,
-    pub invoice: Option<InvoiceView>,
+    /// What should be paid now.
+    pub due: Option<DueView>,
+    /// All that are open, then the newest of the others.
+    pub invoices: Vec<InvoiceView>,
 }
 
-shows!(CustomerView: id, created, state, subscriptions, invoice);
+shows!(CustomerView: id, created, state, subscriptions, due, invoices);
+
+/// An open invoice that should be paid now.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DueView {
+    /// `in_…`
+    pub invoice: String,
+    /// `The payment of €49.00 failed.`
+    pub words: String,
+    /// `Pay €49.00`
+    pub button: String,
+}
 
 /// A day: in unix seconds, as `2027-03-03T00:00:00Z`, and as `3 March 2027`. The last is in UTC, for
 /// pages without JavaScript. A tuple, as the two below are: together that makes the download 0.8 kB smaller.
@@ -43,8 +57,10 @@ pub struct SubscriptionView {
     pub id: String,
     /// The names of its products.
     pub title: String,
-    /// `€12.00 / month × 3`; empty where nothing is known of its prices.
+    /// `€12.00 / month × 3`, with what discounts take off; empty where one of its prices is not known.
     pub price: String,
+    /// `Discount: 50% off €24.00`
+    pub discount: Option<String>,
     pub state: State,
     /// What happens when: `Renews on` and the day.
     pub dates: Vec<(String, Day)>,
@@ -54,16 +70,26 @@ pub struct SubscriptionView {
     pub may_cancel: bool,
 }
 
-/// The last invoice of a customer: `€12.00, paid`, its day, and Stripe's file, open to whoever has its
-/// address.
+/// An invoice on a card.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct InvoiceView(pub String, pub Day, pub Option<String>);
-
-impl std::fmt::Debug for InvoiceView {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "InvoiceView({:?}, {:?}, …)", self.0, self.1)
-    }
+pub struct InvoiceView {
+    /// `Last invoice: €12.00, paid`
+    pub words: String,
+    pub day: Day,
+    pub pdf: Option<PdfView>,
 }
+
+shows!(InvoiceView: words, day);
+
+/// Stripe's file of an invoice, open to anybody who has its address.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PdfView {
+    pub url: String,
+    /// What a screen reader calls the link: `PDF of invoice NW-0042`
+    pub name: String,
+}
+
+shows!(PdfView: name);
 
 /// Where in the portal a button leads.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,7 +25,8 @@ use crate::{
         inbox::Inbox,
         keys::Keys,
         limits::Clients,
-        mode, outbox, purge, room, sweep,
+        mode, outbox, purge, renormalise, room, sweep,
+        sync::Ours,
         worker::{self, Permissions},
     },
     http::{self, Site},
@@ -95,19 +96,20 @@ pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, 
             database: mode::word(database),
         });
     }
+    renormalise::run(&store, clock.now()).await?;
     let stripe = stripe::Client::new(
         config.stripe_api_base.clone(),
         config.stripe_api_key.clone(),
         config.portal_hosts.clone(),
     )?;
     let changes = Changes::default();
-    let livemode = config.livemode();
+    let ours = Ours::of(&config);
     Ok(App {
         keys: Keys::new(
             config.session_secret.expose(),
             config.session_secrets_previous.iter().map(Secret::expose),
         ),
-        inbox: Inbox::start(store.clone(), clock.clone(), livemode, changes.clone()),
+        inbox: Inbox::start(store.clone(), clock.clone(), ours, changes.clone()),
         portal_budget: billing::budget(clock.clone()),
         config: Arc::new(config),
         clients: Clients::new(&clock),

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { customerInBillhook, everyText } from '../harness/database.ts';
 import { complaints } from '../harness/openapi.ts';
-import { entries, manage, onPortal, signIn, title } from '../harness/pages.ts';
+import { manage, onPortal, records, signIn, title } from '../harness/pages.ts';
 import { callsOfBillhook, headerOf, pairs, stripe } from '../harness/sandbox.ts';
 import { everythingSeen } from '../harness/seen.ts';
 import { stack } from '../harness/stack.ts';
@@ -21,7 +21,7 @@ test('checklist 34: a page with fifty customers makes no call to Stripe', async 
   }
   for (const id of made) await customerInBillhook(id);
   await signIn(page, shop.address);
-  await expect(title(page)).toHaveText(entries(50));
+  await expect(title(page)).toHaveText(records(50));
 
   const before = (await callsOfBillhook()).length;
   await page.reload();

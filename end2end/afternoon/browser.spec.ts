@@ -1,7 +1,7 @@
 // A browser on https, behind the proxy: what the plain address of the other specs cannot show.
 
 import { signInMail } from '../harness/mail.ts';
-import { ask, card, entries, manage, onPortal, signInButton, title } from '../harness/pages.ts';
+import { ask, card, list, manage, onPortal, records, signInButton, title } from '../harness/pages.ts';
 import { goBack } from '../harness/portal.ts';
 import { stripe } from '../harness/sandbox.ts';
 import { expect, test } from './test.ts';
@@ -35,7 +35,7 @@ test('checklist 15, 37, 64: by https through the proxy, from the address to the 
   await page.goto(mail.link);
   await signInButton(page).click();
   await expect(page).toHaveURL(`${baseURL}/billing`);
-  await expect(title(page)).toHaveText(entries(2));
+  await expect(title(page)).toHaveText(records(2));
 
   const cookies = await context.cookies();
   expect(cookies.length).toBeGreaterThanOrEqual(2);
@@ -55,6 +55,6 @@ test('checklist 15, 37, 64: by https through the proxy, from the address to the 
   await manage(page, 'Studio').click();
   await onPortal(page);
   await goBack(page);
-  await expect(page).toHaveURL(`${baseURL}/billing`);
-  await expect(title(page)).toHaveText(entries(2));
+  await expect(page).toHaveURL(list);
+  await expect(title(page)).toHaveText(records(2));
 });

@@ -13,24 +13,30 @@ export const texts = {
   confirm: 'One more step',
   elsewhere: 'Use the code instead',
   dead: 'This link no longer works',
-  none: 'No entries yet for this address',
+  none: 'Nothing found for this address',
   missing: 'There is no such page',
   badAddress: 'That does not look like an e-mail address. Check it and try again.',
   wrongCode: 'That code is not right. Check the newest mail and try again.',
   spentCode: 'That code has been used, has expired or was tried too often. Ask for a new one.',
-  failed: 'Stripe did not answer, so the portal could not be opened. Nothing was changed. Try again in a moment.',
+  failed: 'Stripe did not answer, so its page could not be opened. Nothing was changed. Try again in a moment.',
   notSetUp:
-    'This shop’s billing is not fully set up, so the portal could not be opened. We are sorry. The shop can see why; trying again does not help until they have mended it.',
+    'This shop’s billing is not fully set up, so Stripe’s page could not be opened. We are sorry. The shop can see why; trying again does not help until they have mended it.',
   opening: 'Opening the portal…',
+  openingInvoice: 'Opening the invoice…',
+  settled: 'That invoice is settled already: nothing is left to pay on it.',
 };
 
 export function title(page: Page): Locator {
   return page.getByRole('heading', { level: 1 });
 }
 
-export function entries(count: number): string {
-  return count === 1 ? 'You have 1 customer entry' : `You have ${count} customer entries`;
+/** What stands over so many billing records, of which a single one is without a plan. */
+export function records(count: number): string {
+  return count === 1 ? 'Northwind billing' : `You have ${count} billing records`;
 }
+
+/** The address of the list; from Stripe a person comes back to one that says since when they were away. */
+export const list = /\/billing(\?back=[^&#]+)?$/;
 
 /** The card of one customer, by the name that stands on it. */
 export function card(page: Page, name: string): Locator {
@@ -45,6 +51,11 @@ export function subscription(card: Locator, product: string): Locator {
 
 export function manage(page: Page, name: string): Locator {
   return card(page, name).getByRole('button', { name: 'Manage billing', exact: true });
+}
+
+/** The button of what is due. */
+export function pay(page: Page, name: string): Locator {
+  return card(page, name).getByRole('button', { name: /^Pay / });
 }
 
 export function emailField(page: Page): Locator {

@@ -1,12 +1,21 @@
-// The way into the stand-in's portal, and its page as a customer clicks through it.
+// The ways to the stand-in's pages, and its portal as a customer clicks through it.
 
 import { type APIResponse, expect, type Page } from '@playwright/test';
 import { stack } from './stack.ts';
 
 /** What a changed form, or a script, would send with this browser's cookies. */
 export function openPortal(page: Page, customer: string, flow = 'home', subscription?: string): Promise<APIResponse> {
-  return page.request.post('/api/open_portal', {
-    form: { customer, flow, ...(subscription === undefined ? {} : { subscription }) },
+  return post(page, '/api/open_portal', { customer, flow, ...(subscription === undefined ? {} : { subscription }) });
+}
+
+/** The same for the page of an invoice. */
+export function openInvoice(page: Page, customer: string, invoice: string): Promise<APIResponse> {
+  return post(page, '/api/pay_invoice', { customer, invoice });
+}
+
+function post(page: Page, path: string, form: Record<string, string>): Promise<APIResponse> {
+  return page.request.post(path, {
+    form,
     headers: {
       Accept: 'text/html,application/xhtml+xml',
       Origin: stack().app,

@@ -1,7 +1,7 @@
 // For everybody: the keyboard alone, less motion, and a page that is not there.
 
 import { signInMail } from '../harness/mail.ts';
-import { codeField, emailField, entries, manage, onPortal, signIn, styled, tabTo, texts, title } from '../harness/pages.ts';
+import { codeField, emailField, manage, onPortal, records, signIn, styled, tabTo, texts, title } from '../harness/pages.ts';
 import { expect, test } from '../harness/test.ts';
 
 test('the keyboard is enough for the whole way', async ({ page, shop, baseURL }) => {
@@ -45,7 +45,7 @@ test('nothing moves for whoever asked for that @chromium', async ({ page, shop }
   expect(await moving()).toEqual([]);
   await shop.customer({ name: 'Home' });
   await signIn(page, shop.address);
-  await expect(title(page)).toHaveText(entries(1));
+  await expect(title(page)).toHaveText(records(1));
   expect(await moving()).toEqual([]);
 });
 

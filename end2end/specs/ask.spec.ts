@@ -1,7 +1,7 @@
 // The first page: the address field, what it refuses, and what it remembers.
 
 import { mailsTo, signInMail } from '../harness/mail.ts';
-import { ask, emailField, entries, known, longAddress, signIn, signInButton, texts, title } from '../harness/pages.ts';
+import { ask, emailField, known, longAddress, records, signIn, signInButton, texts, title } from '../harness/pages.ts';
 import { expect, test } from '../harness/test.ts';
 
 const button = 'E-mail me a sign-in link';
@@ -89,7 +89,7 @@ test('a very long address and name work and fit', async ({ page, shop, looksRigh
   const long = longAddress(shop.mark, 253);
   await shop.customer({ email: long, name: 'W'.repeat(180) });
   await signIn(page, long);
-  await expect(title(page)).toHaveText(entries(1));
+  await expect(title(page)).toHaveText(records(1));
   await expect(page.getByRole('article')).toContainText(long);
   await looksRight(page);
 });

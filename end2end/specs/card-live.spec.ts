@@ -2,7 +2,7 @@
 
 import type { Page } from '@playwright/test';
 import { arrived, day, renew, sell, subscribe, withCard } from '../harness/billing.ts';
-import { card, manage, onPortal, signIn, subscription } from '../harness/pages.ts';
+import { card, list, manage, onPortal, pay, signIn, subscription } from '../harness/pages.ts';
 import { stripe } from '../harness/sandbox.ts';
 import { expect, test } from '../harness/test.ts';
 
@@ -49,11 +49,11 @@ test('@js cancelling in the portal shows in the other tab by itself', async ({ p
 
   const second = await context.newPage();
   await second.goto('/billing');
-  const cancel = (of: Page) => subscription(card(of, 'Home'), 'Pro').getByRole('button', { name: 'Cancel', exact: true });
+  const cancel = (of: Page) => subscription(card(of, 'Home'), 'Pro').getByRole('button', { name: 'Cancel plan', exact: true });
   await cancel(second).click();
   await onPortal(second);
   await second.getByRole('button', { name: 'Cancel subscription' }).click();
-  await expect(second).toHaveURL(/\/billing$/);
+  await expect(second).toHaveURL(list);
 
   const pro = subscription(card(page, 'Home'), 'Pro');
   await expect(pro.locator('.state')).toHaveText('Ending');
@@ -104,7 +104,7 @@ test('@js another plan, chosen in the portal, shows by itself', async ({ page, c
   await onPortal(second);
   await second.locator(`input[value="${team}"]`).check();
   await second.getByRole('button', { name: 'Change plan' }).click();
-  await expect(second).toHaveURL(/\/billing$/);
+  await expect(second).toHaveURL(list);
   const chosen = subscription(card(page, 'Home'), `Team ${shop.mark}`);
   await expect(chosen.locator('.price')).toHaveText('€49.00 / month');
   await expect(subscription(card(page, 'Home'), 'Pro')).toHaveCount(0);
@@ -127,12 +127,14 @@ test('@js a subscription begins, fails to be paid, is paid and ends in sight', a
   await renew(made, 'failed');
   await expect(pro.locator('.state')).toHaveText('Payment failed');
   await expect(home.locator('.name').first()).toContainText('Payment failed');
-  await expect(home).toContainText('Last invoice: €12.00, not paid yet, ');
+  await expect(pay(page, 'Home')).toBeVisible();
+  await expect(home).toContainText('Open invoice: €12.00 still to pay, ');
 
   const { latest_invoice } = await stripe().subscriptions.retrieve(made.id);
   await stripe().invoices.pay(String(latest_invoice));
   await expect(pro.locator('.state')).toHaveText('Active');
   await expect(home.locator('.name').first()).toContainText('Up to date');
+  await expect(pay(page, 'Home')).toHaveCount(0);
   await expect(home).toContainText('Last invoice: €12.00, paid, ');
 
   await stripe().subscriptions.cancel(made.id);
@@ -154,7 +156,7 @@ test('@js a new payment method from the portal shows by itself', async ({ page, 
   await onPortal(second);
   await second.getByLabel(/Mastercard/).check();
   await second.getByRole('button', { name: 'Save card' }).click();
-  await expect(second).toHaveURL(/\/billing$/);
+  await expect(second).toHaveURL(list);
   await expect(home).toContainText('Pays with Mastercard ending in 4444, valid until 08/2030');
   await expect(home).not.toContainText('Visa');
   await inPeace(page);
@@ -183,7 +185,7 @@ test('@js a single invoice, and its payment, show by themselves', async ({ page,
   const draft = await stripe().invoices.create({ customer: id, pending_invoice_items_behavior: 'include' });
   const open = await stripe().invoices.finalizeInvoice(String(draft.id));
   const home = card(page, 'Home');
-  await expect(home).toContainText('Last invoice: €19.50, not paid yet, ');
+  await expect(home).toContainText('Open invoice: €19.50 still to pay, ');
   await expect(home.getByRole('link', { name: 'PDF' })).toHaveAttribute('href', String(open.invoice_pdf));
   await stripe().invoices.pay(String(open.id));
   await expect(home).toContainText('Last invoice: €19.50, paid, ');

@@ -1,7 +1,7 @@
 // The list of signed-in devices, with two browsers of one person.
 
 import type { Locator, Page } from '@playwright/test';
-import { entries, signIn, title } from '../harness/pages.ts';
+import { records, signIn, title } from '../harness/pages.ts';
 import { expect, test } from '../harness/test.ts';
 
 function device(page: Page, state: RegExp): Locator {
@@ -21,7 +21,7 @@ test('checklist 22: one browser signs the other out, and the back button shows n
   await signIn(page, shop.address);
   const second = await (await otherBrowser()).newPage();
   await signIn(second, shop.address);
-  await expect(title(second)).toHaveText(entries(1));
+  await expect(title(second)).toHaveText(records(1));
   await second.getByRole('link', { name: 'Devices', exact: true }).click();
   await expect(title(second)).toHaveText('Signed-in devices');
 

@@ -4,9 +4,10 @@ import { signInMail } from '../harness/mail.ts';
 import {
   ask,
   card,
-  entries,
+  list,
   manage,
   onPortal,
+  records,
   signIn,
   signInButton,
   texts,
@@ -46,7 +47,7 @@ test('sign in by mail, see all three customers, open the portal of one, change i
 
   await signInButton(page).click();
   await expect(page).toHaveURL(`${baseURL}/billing`);
-  await expect(title(page)).toHaveText(entries(3));
+  await expect(title(page)).toHaveText(records(3));
   await expect(page.getByText(`Signed in as ${shop.address}`)).toBeVisible();
   await expect(page.getByRole('article')).toHaveCount(3);
   await looksRight(page);
@@ -55,11 +56,11 @@ test('sign in by mail, see all three customers, open the portal of one, change i
   await onPortal(page);
   await changeEmail(page, `other.${shop.mark}@example.com`);
   await goBack(page);
-  await expect(page).toHaveURL(`${baseURL}/billing`);
+  await expect(page).toHaveURL(list);
   // The news of the change may still be on its way when the browser is back.
   await expect(async () => {
     await page.reload();
-    await expect(title(page)).toHaveText(entries(2), { timeout: 500 });
+    await expect(title(page)).toHaveText(records(2), { timeout: 500 });
   }).toPass();
   await expect(card(page, 'Studio')).toHaveCount(0);
   await expect(card(page, 'Boat club')).toBeVisible();
@@ -78,8 +79,8 @@ test('checklist 12, 37: our forms lead in and to a portal on another site, and w
     expect(new URL(page.url()).hostname).not.toBe(new URL(baseURL ?? '').hostname);
     await expect(title(page)).toHaveText('Billing portal');
     await back();
-    await expect(page).toHaveURL(`${baseURL}/billing`);
-    await expect(title(page)).toHaveText(entries(1));
+    await expect(page).toHaveURL(list);
+    await expect(title(page)).toHaveText(records(1));
     await expect(page.getByText(`Signed in as ${shop.address}`)).toBeVisible();
   }
 });
@@ -89,14 +90,14 @@ test('@js a change in the portal appears in the other tab by itself', async ({ p
   await signIn(page, shop.address);
   const second = await context.newPage();
   await second.goto('/billing');
-  await expect(title(second)).toHaveText(entries(3));
+  await expect(title(second)).toHaveText(records(3));
   await second.evaluate(() => Object.assign(window, { notReloaded: true }));
 
   await manage(page, 'Home').click();
   await onPortal(page);
   await changeEmail(page, `other.${shop.mark}@example.com`);
 
-  await expect(title(second)).toHaveText(entries(2));
+  await expect(title(second)).toHaveText(records(2));
   await expect(card(second, 'Home')).toHaveCount(0);
   expect(await second.evaluate(() => 'notReloaded' in window)).toBe(true);
 });

@@ -3,7 +3,7 @@
 
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { card, entries, signIn, title } from '../harness/pages.ts';
+import { card, records, signIn, title } from '../harness/pages.ts';
 import { expect, test } from '../harness/test.ts';
 
 test('checklist 62: a script that somebody slipped into the page does not run @js', async ({ page, shop, watch }) => {
@@ -59,7 +59,7 @@ test('checklist 12: a form of another site signs nobody out', async ({ page, sho
     if (!scripts) await page.getByRole('button', { name: 'Win' }).click();
     await expect(title(page)).toHaveText('That did not work');
     await page.goto('/billing');
-    await expect(title(page)).toHaveText(entries(1));
+    await expect(title(page)).toHaveText(records(1));
   } finally {
     elsewhere.close();
   }

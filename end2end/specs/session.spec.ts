@@ -1,6 +1,6 @@
 // The session: what the browser holds of it, and that signing out ends it everywhere.
 
-import { entries, manage, signIn, signOut, title } from '../harness/pages.ts';
+import { manage, records, signIn, signOut, title } from '../harness/pages.ts';
 import { callsAbout } from '../harness/sandbox.ts';
 import { seen } from '../harness/seen.ts';
 import { stack } from '../harness/stack.ts';
@@ -22,7 +22,7 @@ test('checklist 15: cookies are out of reach of scripts and of other sites, and 
   // To leave a page that still loads its program is an error to Firefox.
   if (browserName === 'firefox') await expect(page.getByRole('button', { name: /^Copy customer ID/ })).toBeVisible();
   await page.reload();
-  await expect(title(page)).toHaveText(entries(1));
+  await expect(title(page)).toHaveText(records(1));
 
   const cookies = await context.cookies();
   expect(cookies.length).toBeGreaterThanOrEqual(2);
@@ -110,7 +110,7 @@ test('a second tab that is still open finds out when it is used', async ({ page,
   await signIn(page, shop.address);
   const second = await context.newPage();
   await second.goto('/billing');
-  await expect(title(second)).toHaveText(entries(1));
+  await expect(title(second)).toHaveText(records(1));
   // Its stream of changes may be turned away before it is used.
   watch.allow(/status of 401|EventSource/);
   await signOut(page);

@@ -1,7 +1,7 @@
 // The eight-digit code: the way in for whoever reads mail in another browser than the one that asked.
 
 import { signInMail, wrongCode } from '../harness/mail.ts';
-import { ask, codeField, enterCode, entries, signInButton, texts, title } from '../harness/pages.ts';
+import { ask, codeField, enterCode, records, signInButton, texts, title } from '../harness/pages.ts';
 import { expect, test } from '../harness/test.ts';
 
 test('the link opened in another browser sends to the code, and the code signs in where it was asked for', async ({
@@ -26,7 +26,7 @@ test('the link opened in another browser sends to the code, and the code signs i
 
   await enterCode(page, mail.code);
   await expect(page).toHaveURL(`${baseURL}/billing`);
-  await expect(title(page)).toHaveText(entries(1));
+  await expect(title(page)).toHaveText(records(1));
 });
 
 for (const [what, write] of [

@@ -3,7 +3,7 @@
 import type { APIRequestContext } from '@playwright/test';
 import { expireSignIns } from '../harness/database.ts';
 import { signInMail } from '../harness/mail.ts';
-import { ask, codeField, enterCode, entries, signIn, signInButton, signOut, texts, title } from '../harness/pages.ts';
+import { ask, codeField, enterCode, records, signIn, signInButton, signOut, texts, title } from '../harness/pages.ts';
 import { expect, test } from '../harness/test.ts';
 
 async function signedIn(request: APIRequestContext): Promise<boolean> {
@@ -32,7 +32,7 @@ test('checklist 3: asking for the link fifty times over uses nothing up', async 
 
   await page.goto(link);
   await signInButton(page).click();
-  await expect(title(page)).toHaveText(entries(1));
+  await expect(title(page)).toHaveText(records(1));
 });
 
 test('checklist 4: a scanner that runs scripts and presses everything gets nothing and breaks nothing', async ({

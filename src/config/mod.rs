@@ -34,6 +34,10 @@ pub struct Config {
     pub smtp_url: Secret,
     pub mail_from: lettre::message::Mailbox,
     pub portal_hosts: Vec<String>,
+    /// `bpc_…`
+    pub portal_configuration: Option<String>,
+    /// `acct_…`: the account of the key, where events name theirs.
+    pub stripe_account: Option<String>,
     /// Whose word about a client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
     pub mails_per_hour: i64,

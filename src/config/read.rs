@@ -103,6 +103,16 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             hosts.filter(|hosts| hosts.iter().all(|host| host.contains('.')))
         },
     );
+    let portal_configuration = reader.optional(
+        "PORTAL_CONFIGURATION",
+        "the id of a portal configuration, bpc_…",
+        |text| is_key(text, "bpc_").then(|| text.to_owned()),
+    );
+    let stripe_account = reader.optional(
+        "STRIPE_ACCOUNT",
+        "the id of an account of Stripe, acct_…",
+        |text| is_key(text, "acct_").then(|| text.to_owned()),
+    );
     let app_name = reader.parsed(
         "APP_NAME",
         "a name of at most 60 letters, without line breaks",
@@ -185,6 +195,8 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             smtp_url,
             mail_from,
             portal_hosts: portal_hosts.unwrap_or_default(),
+            portal_configuration,
+            stripe_account,
             app_name,
             event_retention_days,
             session_idle_minutes,

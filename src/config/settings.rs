@@ -95,7 +95,17 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "PORTAL_HOSTS",
         default: "none",
-        about: "Hosts that portal links may lead to besides `billing.stripe.com`, separated by commas: your own domain, if you set one up at Stripe.",
+        about: "Hosts that links to the portal and to invoices may lead to besides `billing.stripe.com` and `invoice.stripe.com`, separated by commas: your own domain, if you set one up at Stripe.",
+    },
+    Setting {
+        name: "PORTAL_CONFIGURATION",
+        default: "none",
+        about: "The portal configuration that customers are shown (`bpc_…`), if not Stripe's default one.",
+    },
+    Setting {
+        name: "STRIPE_ACCOUNT",
+        default: "none",
+        about: "The account of the key (`acct_…`). Needed only where an organization's event destination sends events: those that name another account in `context` are ignored, and so are all that name one while this is not set.",
     },
 ];
 

@@ -24,7 +24,7 @@ use crate::{
         customer::Customer,
         erased::{Own, Trace},
         mirror::{
-            CheckoutSession, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
+            CheckoutSession, Discount, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
             PaymentMethod, Subscription,
         },
         row::{self, Row},
@@ -135,6 +135,7 @@ struct Person {
     payment_intents: BTreeSet<String>,
     payment_methods: BTreeSet<String>,
     checkout_sessions: BTreeSet<String>,
+    discounts: BTreeSet<String>,
     /// Objects that are not mirrored: charges and the like.
     others: BTreeSet<String>,
     events: BTreeSet<String>,
@@ -169,6 +170,7 @@ async fn gather(tx: &mut Tx, address: &str, mentions: &[String]) -> store::Resul
         payment_intents: theirs.find::<PaymentIntent, PaymentIntent>(tx).await?,
         payment_methods: theirs.find::<PaymentMethod, PaymentMethod>(tx).await?,
         checkout_sessions: theirs.find::<CheckoutSession, CheckoutSession>(tx).await?,
+        discounts: theirs.find::<Discount, Discount>(tx).await?,
         ..Person::default()
     };
     person.others = named.difference(&theirs.foreign).cloned().collect();
@@ -269,6 +271,7 @@ impl Person {
             .chain(&self.payment_intents)
             .chain(&self.payment_methods)
             .chain(&self.checkout_sessions)
+            .chain(&self.discounts)
     }
 
     /// The ids by which is known what must not come back.
@@ -318,7 +321,12 @@ impl Person {
         burial.of::<InvoicePayment>(&self.invoice_payments).await?;
         burial.of::<PaymentIntent>(&self.payment_intents).await?;
         burial.of::<PaymentMethod>(&self.payment_methods).await?;
-        burial.of::<CheckoutSession>(&self.checkout_sessions).await
+        burial
+            .of::<CheckoutSession>(&self.checkout_sessions)
+            .await?;
+        burial.of::<Discount>(&self.discounts).await?;
+        let customers = refs(&self.found.customers);
+        store::unknown::forget(burial.tx, &customers).await
     }
 }
 

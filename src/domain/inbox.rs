@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     changes::Changes,
-    sync::{self, Outcome},
+    sync::{self, Ours, Outcome},
     worker,
 };
 use crate::{
@@ -49,7 +49,7 @@ pub struct Inbox(mpsc::Sender<Delivery>);
 
 impl Inbox {
     /// Starts the writer, which ends when the last clone of the inbox is gone.
-    pub fn start(store: Store, clock: Clock, livemode: bool, changes: Changes) -> Inbox {
+    pub fn start(store: Store, clock: Clock, ours: Ours, changes: Changes) -> Inbox {
         let (sender, receiver) = mpsc::channel(WAITING);
         let at_once = match &store {
             Store::Sqlite { .. } => 1,
@@ -63,7 +63,7 @@ impl Inbox {
         let commits = Commits {
             store,
             clock,
-            livemode,
+            ours,
             changes,
         };
         tokio::spawn(writer.run(commits));
@@ -152,7 +152,7 @@ impl Writer {
 struct Commits {
     store: Store,
     clock: Clock,
-    livemode: bool,
+    ours: Ours,
     changes: Changes,
 }
 
@@ -223,13 +223,13 @@ impl Commits {
     }
 
     async fn apply(&self, events: Arc<[Event]>) -> store::Result<Vec<Outcome>> {
-        let (livemode, now) = (self.livemode, self.clock.now());
+        let (ours, now) = (self.ours.clone(), self.clock.now());
         let (store, changes) = (self.store.clone(), self.changes.clone());
         // Whoever is given up on may commit after all; open pages are to hear of that, too.
         let applying = tokio::spawn(async move {
             let received = store
                 .write(move |tx| {
-                    async move { sync::receive(tx, &events, livemode, now).await }.boxed()
+                    async move { sync::receive(tx, &events, &ours, now).await }.boxed()
                 })
                 .await?;
             changes.tell_committed(&store, received.changed);

@@ -23,12 +23,14 @@ mod order;
 pub mod outbox;
 pub mod purge;
 pub mod refetch;
+pub mod renormalise;
 pub mod room;
 pub mod session;
 pub mod sign_in;
 pub mod sweep;
 pub mod sync;
 mod tie;
+pub mod unknown;
 pub mod worker;
 
 use std::sync::Arc;

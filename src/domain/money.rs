@@ -9,6 +9,12 @@ const NO_DECIMALS: &[&str] = &[
     "xof", "xpf",
 ];
 const THREE_DECIMALS: &[&str] = &["bhd", "jod", "kwd", "omr", "tnd"];
+/// Those that are used without decimals, though Stripe counts hundredths of them
+/// (<https://docs.stripe.com/currencies#special-cases>).
+const USED_WHOLE: &[&str] = &["isk", "ugx"];
+
+/// What is said instead of an amount that is not known in the currency that is billed in.
+pub const BILLED_IN: &str = "Billed in";
 
 /// `€12.00` from minor units.
 pub fn amount(minor: i64, currency: &str) -> String {
@@ -17,6 +23,7 @@ pub fn amount(minor: i64, currency: &str) -> String {
     let (whole, rest) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
     let number = match places {
         0 => grouped(whole),
+        _ if rest == 0 && USED_WHOLE.contains(&currency) => grouped(whole),
         _ => format!("{}.{rest:0width$}", grouped(whole), width = places as usize),
     };
     signed(minor < 0, &number, currency)
@@ -30,7 +37,7 @@ pub fn price(price: &Price, billed_in: Option<&str>, quantity: Option<i64>) -> S
     let other = billed_in.filter(|billed_in| !currency.is_empty() && *billed_in != currency);
     let amount = match (price.unit_amount, &price.unit_amount_decimal) {
         _ if price.billing_scheme.as_deref() == Some("tiered") => "Price by quantity".to_owned(),
-        _ if let Some(other) = other => format!("Billed in {}", other.to_ascii_uppercase()),
+        _ if let Some(other) = other => format!("{BILLED_IN} {}", other.to_ascii_uppercase()),
         (Some(minor), _) => amount(minor, currency),
         (None, Some(text)) => match fraction(text, currency) {
             Some(amount) => amount,
@@ -45,12 +52,16 @@ pub fn price(price: &Price, billed_in: Option<&str>, quantity: Option<i64>) -> S
         None if is_metered => " per unit".to_owned(),
         None => String::new(),
     };
-    let quantity = quantity.map(|count| pack.map_or(count, |pack| pack.count(count)));
-    let times = match quantity {
+    let times = match quantity.map(|count| units(price, count)) {
         Some(count) if count != 1 && !is_metered => format!(" × {}", grouped(count.unsigned_abs())),
         _ => String::new(),
     };
     format!("{amount}{unit}{}{times}", interval(price))
+}
+
+/// How often a price is paid for a quantity: less often where units are sold in packs.
+pub fn units(price: &Price, quantity: i64) -> i64 {
+    Pack::of(price).map_or(quantity, |pack| pack.count(quantity))
 }
 
 /// Units that are sold together.
@@ -84,7 +95,7 @@ impl Pack {
 }
 
 /// ` / month` or ` / 3 months`
-fn interval(price: &Price) -> String {
+pub fn interval(price: &Price) -> String {
     match (price.interval.as_deref(), price.interval_count) {
         (Some(interval), None | Some(1)) => format!(" / {interval}"),
         (Some(interval), Some(count)) => format!(" / {count} {interval}s"),
@@ -106,6 +117,12 @@ fn fraction(text: &str, currency: &str) -> Option<String> {
     let decimals = decimals.trim_end_matches('0');
     let decimals = format!("{decimals:0<places$}");
     let point = if decimals.is_empty() { "" } else { "." };
+    let is_whole = USED_WHOLE.contains(&currency) && decimals.bytes().all(|digit| digit == b'0');
+    let (point, decimals) = if is_whole {
+        ("", "")
+    } else {
+        (point, decimals.as_str())
+    };
     let number = format!("{}{point}{decimals}", grouped(whole.parse().ok()?));
     Some(signed(false, &number, currency))
 }
@@ -163,6 +180,9 @@ mod tests {
             (123_456_789, "usd", "$1,234,567.89"),
             (1200, "jpy", "¥1,200"),
             (1200, "kwd", "KWD 1.200"),
+            (200_000, "ugx", "UGX 2,000"),
+            (250_050, "isk", "ISK 2,500.50"),
+            (350_000, "huf", "HUF 3,500.00"),
             (990, "chf", "CHF 9.90"),
             (-250, "gbp", "−£2.50"),
             (i64::MIN, "eur", "−€92,233,720,368,547,758.08"),

@@ -3,13 +3,14 @@
 //! Each mirrored row keeps `stripe_at`, the Stripe second that last wrote it. An older event is
 //! stale. A newer one is written. Deleted is final. Events of one second are put in order by what
 //! they say themselves: see [`tie`](super::tie). What was read from Stripe counts as of the second in
-//! which it was asked for. So any set of events, in any order, with any repetition and with any
+//! which it was asked for. Of a noun that keeps its fields when it is deleted, deletion is final and the fields
+//! are ordered like any others. So any set of events, in any order, with any repetition and with any
 //! reading in between, ends in the same rows.
 
 use std::cmp::Ordering;
 
 use super::{
-    mirror::{self, Mirrored, state},
+    mirror::{self, Kind, Mirrored, state},
     tie::{self, Last},
 };
 use crate::{
@@ -33,11 +34,15 @@ pub enum Decision<M> {
 /// What the event would leave. `None` when its object cannot be read.
 pub fn snapshot<M: Mirrored>(event: &Event) -> Option<M> {
     let livemode = event.livemode.into();
-    if mirror::is_deletion(event) {
-        let id = event.object.get("id")?.as_str()?;
-        return Some(M::tombstone(id, livemode, event.created));
+    let whole = || state::<M>(event).map(|state| state.stamped(livemode, event.created));
+    if !mirror::is_deletion(event) {
+        return whole();
     }
-    state::<M>(event).map(|state| state.stamped(livemode, event.created))
+    if M::KEEPS && !mirror::is_bare(&event.object) {
+        return whole().map(|state| state.with_deleted_at(Some(event.created)));
+    }
+    let id = event.object.get("id")?.as_str()?;
+    Some(M::tombstone(id, livemode, event.created))
 }
 
 /// What `next`, the snapshot of `event`, does to the present row.
@@ -47,8 +52,12 @@ pub async fn decide<M: Mirrored>(
     event: &Event,
     next: M,
 ) -> store::Result<Decision<M>> {
+    if M::KEEPS {
+        return decide_kept(tx, present, event, next).await;
+    }
     let is_forgotten = |row: &&M| row.deleted_at().is_some() && teeth::bites(Tooth::NoTombstone);
-    let Some(row) = present.filter(|row| !is_forgotten(row)) else {
+    let is_only_seen = |row: &&M| row.seen_at().is_some();
+    let Some(row) = present.filter(|row| !is_forgotten(row) && !is_only_seen(row)) else {
         return Ok(Decision::Write(next));
     };
     if event.created == row.stripe_at() && teeth::bites(Tooth::NoTieRule) {
@@ -67,6 +76,39 @@ pub async fn decide<M: Mirrored>(
             Ordering::Equal | Ordering::Less => last_of_second(tx, event, row.stripe_at()).await?,
         },
     })
+}
+
+/// The same for a noun whose tombstones keep the last known fields.
+async fn decide_kept<M: Mirrored>(
+    tx: &mut Tx,
+    present: Option<&M>,
+    event: &Event,
+    next: M,
+) -> store::Result<Decision<M>> {
+    let Some(row) = present else {
+        return Ok(Decision::Write(next));
+    };
+    let deletions = [row.deleted_at(), next.deleted_at()];
+    let deleted_at = deletions.into_iter().flatten().min();
+    let fields = if is_bare(event) {
+        Decision::Keep
+    } else if row.seen_at().is_some() || event.created > row.stripe_at() {
+        Decision::Write(next)
+    } else {
+        last_of_second(tx, event, row.stripe_at()).await?
+    };
+    let buried = |row: M| row.with_deleted_at(deleted_at);
+    Ok(match fields {
+        Decision::Write(fields) => Decision::Write(buried(fields)),
+        Decision::Guess(fields) => Decision::Guess(fields.map(buried)),
+        Decision::Keep if row.deleted_at() != deleted_at => Decision::Write(buried(row.clone())),
+        Decision::Keep => Decision::Keep,
+    })
+}
+
+/// Whether the event says that its object was deleted, and nothing else about it.
+fn is_bare(event: &Event) -> bool {
+    mirror::is_deletion(event) && mirror::is_bare(&event.object)
 }
 
 /// What the last event of that second says, of all known events of the object of `event`.
@@ -96,6 +138,9 @@ async fn last_of_second<M: Mirrored>(
         let events: Vec<_> = bodies
             .iter()
             .filter_map(|body| Event::parse(body.as_bytes()).ok())
+            // A product, a price and a coupon may have the same id.
+            .filter(|stored| Kind::of_type(&stored.r#type) == Kind::of_type(&event.r#type))
+            .filter(|stored| !(M::KEEPS && is_bare(stored)))
             // As it is given, it may have been completed since.
             .map(|stored| {
                 if stored.id == event.id {

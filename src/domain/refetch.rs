@@ -10,12 +10,12 @@ use super::{
     App,
     changes::Gathered,
     devices, erase,
-    mirror::{Kind, Mirrored, Sightings, with_noun},
+    mirror::{Kind, Mirrored, Noun as _, Sightings, in_sightings, with_noun},
 };
 use crate::{
     mask::shows,
     store::{self, Tx},
-    stripe::{Client, client, event, json},
+    stripe::{Client, client, event, json, path},
 };
 
 /// An object as Stripe gave it, with the lists in it complete.
@@ -32,13 +32,16 @@ shows!(Fetched: kind, as_of);
 /// Reads one object, with the lists in it complete. `id` is the event's `object_id`.
 pub async fn fetch(stripe: &Client, kind: Kind, id: &str) -> Result<Fetched, client::Error> {
     if kind == Kind::EntitlementSummary {
-        return entitlements(stripe, id.trim_end_matches("/entitlements")).await;
+        let customer = id.strip_suffix("/entitlements").unwrap_or(id);
+        return entitlements(stripe, customer).await;
     }
     let expand: &[_] = match kind {
         Kind::Price => &[("expand[]", "tiers")],
+        Kind::Coupon => &[("expand[]", "applies_to")],
+        Kind::Discount => return Err(client::Error::NoPath),
         _ => &[],
     };
-    let path = format!("v1/{}/{id}", list_of(kind));
+    let path = path::object(list_of(kind), id)?;
     let answer = stripe.read(&path, expand).await?;
     let mut fetched = Fetched {
         kind,
@@ -49,8 +52,14 @@ pub async fn fetch(stripe: &Client, kind: Kind, id: &str) -> Result<Fetched, cli
     Ok(fetched)
 }
 
-/// Reads what a list in an object is cut of.
+/// Reads what a list in an object is cut of, and says of what was asked for and is not there that there
+/// is none.
 pub async fn complete(stripe: &Client, fetched: &mut Fetched) -> Result<(), client::Error> {
+    if fetched.kind == Kind::Coupon
+        && let Some(map) = fetched.object.as_object_mut()
+    {
+        map.entry("applies_to").or_insert(Value::Null);
+    }
     let id = json::text(&fetched.object, "id").unwrap_or_default();
     if fetched.kind == Kind::Subscription && json::is_cut(&fetched.object, "items") {
         let (items, as_of) = stripe
@@ -95,6 +104,9 @@ pub fn list_of(kind: Kind) -> &'static str {
         Kind::PaymentMethod => "payment_methods",
         Kind::CheckoutSession => "checkout/sessions",
         Kind::EntitlementSummary => "entitlements/active_entitlements",
+        Kind::Coupon => "coupons",
+        // Stripe has no such list: discounts are read in what they are on.
+        Kind::Discount => "discounts",
     }
 }
 
@@ -113,10 +125,9 @@ shows!(Written: changed, unreadable);
 /// Keeps other transactions from writing these objects and those inside them.
 pub async fn lock(tx: &mut Tx, objects: &[Value]) -> store::Result<()> {
     let mut ids: Vec<_> = objects.iter().filter_map(event::object_id).collect();
-    for seen in objects.iter().map(Sightings::in_object) {
-        ids.extend(seen.prices.into_iter().map(|row| row.id));
-        ids.extend(seen.payment_methods.into_iter().map(|row| row.id));
-    }
+    let mut seen = Sightings::default();
+    objects.iter().for_each(|object| seen.gather(object, 0, 0));
+    in_sightings!(seen, rows => ids.extend(rows.into_keys()));
     // As events do it, whose table comes first: two orders would make them wait for each other.
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
     store::erased::lock(tx, &ids).await.map(drop)
@@ -147,16 +158,15 @@ pub async fn write(
             written.changed.note_change(before.as_ref(), &row);
         }
     });
-    let (mut prices, mut methods) = (Vec::new(), Vec::new());
-    for seen in objects.into_iter().map(Sightings::in_object) {
-        prices.extend(seen.prices);
-        methods.extend(seen.payment_methods);
+    let mut seen = Sightings::default();
+    for object in objects {
+        seen.gather(object, livemode.into(), as_of);
     }
-    let stamp = livemode.into();
-    let prices = prices.into_iter().map(|row| row.stamped(stamp, as_of));
-    let methods = methods.into_iter().map(|row| row.stamped(stamp, as_of));
-    write_news(tx, prices.collect()).await?;
-    write_news(tx, methods.collect()).await?;
+    // What was read is as good as its own event.
+    in_sightings!(seen, rows => {
+        let rows = rows.into_values().map(|row| row.seen(None));
+        write_news(tx, rows.collect()).await?;
+    });
     written.left = written.changed.take_left();
     Ok(written)
 }
@@ -182,31 +192,42 @@ async fn write_news<M: Mirrored>(tx: &mut Tx, rows: Vec<M>) -> store::Result<Vec
         .into_iter()
         .map(|row| (row.id().to_owned(), row))
         .collect();
-    let is_news = |row: &M| {
-        present.get(row.id()).is_none_or(|present| {
-            present.deleted_at().is_none()
-                && (present.stripe_at() < row.stripe_at() || row.deleted_at().is_some())
-        })
+    let merged = |row: M| match present.get(row.id()) {
+        None => Some(row),
+        Some(known) => merged(known, row),
     };
-    let completed = |row: M| match present.get(row.id()) {
-        Some(known) if row.deleted_at().is_none() => row.completed(known),
-        _ => row,
-    };
-    // What is not news may say what nobody has said before.
-    let filled = |row: M| match present.get(row.id()) {
-        Some(known) if !is_news(&row) => {
-            let filled = known.clone().completed(&row);
-            (known.deleted_at().is_none() && row.deleted_at().is_none() && filled != *known)
-                .then_some(filled)
-        }
-        _ => Some(completed(row)),
-    };
-    let news: Vec<_> = rows.into_values().filter_map(filled).collect();
+    let news: Vec<_> = rows.into_values().filter_map(merged).collect();
     M::save(tx, &news.iter().collect::<Vec<_>>()).await?;
     Ok(news
         .into_iter()
         .map(|row| (present.remove(row.id()), row))
         .collect())
+}
+
+/// What becomes of a row by what was read of its object; `None` where that is nothing new.
+fn merged<M: Mirrored>(known: &M, read: M) -> Option<M> {
+    let is_gone = known.deleted_at().is_some();
+    let is_newer = known.seen_at().is_some() || known.stripe_at() < read.stripe_at();
+    if M::KEEPS {
+        let deleted_at = known.deleted_at().or(read.deleted_at());
+        // A deleted object is read without its fields.
+        let fields = match is_newer && read.seen_at().is_none() {
+            true => read.completed(known),
+            false => known.clone().completed(&read),
+        };
+        let row = fields.with_deleted_at(deleted_at);
+        return (row != *known).then_some(row);
+    }
+    match read.deleted_at() {
+        _ if is_gone => None,
+        Some(_) => Some(read),
+        None if is_newer => Some(read.completed(known)),
+        // What is not news may say what nobody has said before.
+        None => {
+            let filled = known.clone().completed(&read);
+            (filled != *known).then_some(filled)
+        }
+    }
 }
 
 /// Writes what was read in a transaction of its own, and tells the pages. False where it is no object of

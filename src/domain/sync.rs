@@ -6,19 +6,34 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     changes::Gathered,
     devices, erase,
-    mirror::{self, Kind, Mirrored, Sightings, with_noun},
+    mirror::{self, Kind, Mirrored, Sightings, in_sightings, with_noun},
     order::{self, Decision},
+    unknown,
 };
 use crate::{
+    config::Config,
     mask::{masked, shows},
-    store::{
-        self, Tx,
-        mirror::{PaymentMethod, Price},
-        row,
-    },
+    store::{self, Tx, row},
     stripe::Event,
     teeth::{self, Tooth},
 };
+
+/// Which events are mirrored: those of the account and of the mode that our key is of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ours {
+    pub livemode: bool,
+    /// See `STRIPE_ACCOUNT`.
+    pub account: Option<String>,
+}
+
+impl Ours {
+    pub fn of(config: &Config) -> Ours {
+        Ours {
+            livemode: config.livemode(),
+            account: config.stripe_account.clone(),
+        }
+    }
+}
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,15 +84,15 @@ shows!(Received: outcomes, changed, tied);
 pub async fn receive(
     tx: &mut Tx,
     events: &[Event],
-    livemode: bool,
+    ours: &Ours,
     now: i64,
 ) -> store::Result<Received> {
-    let held = lock(tx, events, livemode).await?;
+    let held = lock(tx, events, ours).await?;
     let rows: Vec<_> = events
         .iter()
         .map(|event| match erase::is_about(&held.erased, event) {
-            true => empty_row(event, kind(event, livemode), now),
-            false => row(event, kind(event, livemode), now),
+            true => empty_row(event, kind(event, ours), now),
+            false => row(event, kind(event, ours), now),
         })
         .collect();
     let mut new: BTreeSet<_> = store::event::insert_all(tx, &rows)
@@ -98,7 +113,7 @@ pub async fn receive(
         .zip(&is_new)
         .filter_map(|(both, is_new)| is_new.then_some(both))
         .unzip();
-    let applied = apply_held(&held, tx, &fresh, livemode, Doubt::Ask).await?;
+    let applied = apply_held(&held, tx, &fresh, ours, Doubt::Ask, now).await?;
     // What came late or at once with others may decide what waits.
     let late = fresh
         .iter()
@@ -109,7 +124,7 @@ pub async fn receive(
         .chain(applied.tied.iter().map(String::as_str))
         .collect();
     store::event::hurry(tx, &late, now).await?;
-    devices::end_orphans(tx, &applied.left, livemode, now).await?;
+    devices::end_orphans(tx, &applied.left, ours.livemode, now).await?;
     for outcome in [Outcome::Stale, Outcome::Ignored, Outcome::Pending] {
         let ids: Vec<_> = stored
             .iter()
@@ -175,12 +190,13 @@ pub enum Doubt {
 pub async fn apply(
     tx: &mut Tx,
     events: &[Event],
-    livemode: bool,
+    ours: &Ours,
     doubt: Doubt,
+    now: i64,
 ) -> store::Result<Received> {
-    let held = lock(tx, events, livemode).await?;
+    let held = lock(tx, events, ours).await?;
     let events: Vec<_> = events.iter().collect();
-    apply_held(&held, tx, &events, livemode, doubt).await
+    apply_held(&held, tx, &events, ours, doubt, now).await
 }
 
 /// The same for events whose objects are locked.
@@ -188,13 +204,14 @@ async fn apply_held(
     held: &Held,
     tx: &mut Tx,
     events: &[&Event],
-    livemode: bool,
+    ours: &Ours,
     doubt: Doubt,
+    now: i64,
 ) -> store::Result<Received> {
     let mut by_kind = BTreeMap::<Kind, Vec<(usize, &Event)>>::new();
     let mut outcomes = vec![Outcome::Ignored; events.len()];
     for ((index, event), outcome) in events.iter().enumerate().zip(&mut outcomes) {
-        match kind(event, livemode) {
+        match kind(event, ours) {
             Some(_) if erase::is_about(&held.erased, event) => *outcome = Outcome::Stale,
             Some(kind) => by_kind.entry(kind).or_default().push((index, event)),
             None => {}
@@ -208,7 +225,8 @@ async fn apply_held(
     for (kind, events) in by_kind {
         with_noun!(kind, Noun => work.apply::<Noun>(tx, &events).await?);
     }
-    put_sightings(tx, events, &work.outcomes, &held.unknown).await?;
+    put_sightings(tx, events, &work.outcomes, held).await?;
+    unknown::note(tx, named(events, &work.outcomes, held), now).await?;
     let left = work.changed.take_left();
     Ok(Received {
         outcomes: work.outcomes,
@@ -229,10 +247,10 @@ struct Held {
 }
 
 /// Keeps other transactions from writing the objects of these events, and what they would add.
-async fn lock(tx: &mut Tx, events: &[Event], livemode: bool) -> store::Result<Held> {
+async fn lock(tx: &mut Tx, events: &[Event], ours: &Ours) -> store::Result<Held> {
     let mirrored: Vec<_> = events
         .iter()
-        .filter(|event| kind(event, livemode).is_some())
+        .filter(|event| kind(event, ours).is_some())
         .collect();
     let unknown = unknown(tx, &mirrored).await?;
     let ids: Vec<_> = mirrored
@@ -247,23 +265,40 @@ async fn lock(tx: &mut Tx, events: &[Event], livemode: bool) -> store::Result<He
     Ok(Held { erased, unknown })
 }
 
-/// The ids of objects inside those of the events of which nothing is known yet.
+/// The ids of objects inside those of the events of which nothing better is known than that.
 async fn unknown(tx: &mut Tx, events: &[&Event]) -> store::Result<BTreeSet<String>> {
-    let (mut prices, mut methods) = (BTreeSet::new(), BTreeSet::new());
-    for event in events.iter().filter(|event| !mirror::is_deletion(event)) {
-        let seen = Sightings::in_object(&event.object);
-        prices.extend(seen.prices.into_iter().map(|price| price.id));
-        methods.extend(seen.payment_methods.into_iter().map(|method| method.id));
-    }
-    let mut unknown = row::missing::<Price>(tx, prices).await?;
-    unknown.extend(row::missing::<PaymentMethod>(tx, methods).await?);
+    let mut unknown = BTreeSet::new();
+    in_sightings!(seen_in(events.iter().copied()), rows => {
+        let ids = rows.keys().cloned().collect();
+        unknown.extend(unsettled(tx, &rows, ids).await?);
+    });
     Ok(unknown)
+}
+
+/// [`row::unsettled`] for the type of these rows.
+async fn unsettled<R: row::Row>(
+    tx: &mut Tx,
+    _of: &BTreeMap<String, R>,
+    ids: BTreeSet<String>,
+) -> store::Result<BTreeSet<String>> {
+    row::unsettled::<R>(tx, ids).await
+}
+
+/// What stands inside the objects of these events.
+fn seen_in<'e>(events: impl Iterator<Item = &'e Event>) -> Sightings {
+    let mut seen = Sightings::default();
+    for event in events.filter(|event| !mirror::is_deletion(event)) {
+        seen.gather(&event.object, event.livemode.into(), event.created);
+    }
+    seen
 }
 
 /// The noun of an event that is mirrored: of our own account, of the mode that our key is of, and
 /// about an object that can be told from others.
-pub fn kind(event: &Event, livemode: bool) -> Option<Kind> {
-    let is_ours = event.account.is_none() && event.livemode == livemode;
+pub fn kind(event: &Event, ours: &Ours) -> Option<Kind> {
+    let is_ours = event.account.is_none()
+        && event.livemode == ours.livemode
+        && (event.context.is_none() || event.context == ours.account);
     Kind::of_type(&event.r#type).filter(|_| is_ours && event.object_id.is_some())
 }
 
@@ -312,9 +347,9 @@ impl Work {
                 Decision::Guess(next) => (next, !asks),
             };
             // After a tie it may be another event of that second that the row says.
-            let is_applied = next.as_ref() == Some(snapshot);
+            let is_applied = next.as_ref().is_some_and(|row| says(row, snapshot));
             let next = next.map(|row| match after.get(row.id()) {
-                Some(known) if row.deleted_at().is_none() => row.completed(known),
+                Some(known) if M::KEEPS || row.deleted_at().is_none() => row.completed(known),
                 _ => row,
             });
             after.extend(next.map(|row| (row.id().to_owned(), row)));
@@ -339,37 +374,47 @@ impl Work {
     }
 }
 
-/// Keeps what is inside the objects of events, where nothing is known of it yet. It counts as of the
-/// second before, so that an event about it of the same second is newer.
+/// The customers that these events name, but those who were erased.
+fn named(events: &[&Event], outcomes: &[Outcome], held: &Held) -> BTreeSet<String> {
+    events
+        .iter()
+        .zip(outcomes)
+        .filter(|(event, outcome)| {
+            let is_its_own = Kind::of_type(&event.r#type) == Some(Kind::Customer);
+            **outcome != Outcome::Ignored && !is_its_own && !erase::is_about(&held.erased, event)
+        })
+        .filter_map(|(event, _)| event.customer_id())
+        .collect()
+}
+
+/// Whether a row is what the event of that snapshot left.
+fn says<M: Mirrored>(row: &M, snapshot: &M) -> bool {
+    let is_its_deletion =
+        snapshot.deleted_at().is_some() && row.deleted_at() == snapshot.deleted_at();
+    let with_its_fields = || snapshot.clone().with_deleted_at(row.deleted_at()) == *row;
+    row == snapshot || M::KEEPS && (is_its_deletion || with_its_fields())
+}
+
+/// Keeps what stands inside the objects of events, where nothing better is known of it. What a stale
+/// event holds was true in its second as well.
 async fn put_sightings(
     tx: &mut Tx,
     events: &[&Event],
     outcomes: &[Outcome],
-    unknown: &BTreeSet<String>,
+    held: &Held,
 ) -> store::Result<()> {
-    if unknown.is_empty() {
+    if held.unknown.is_empty() {
         return Ok(());
     }
-    let mut prices = BTreeMap::new();
-    let mut payment_methods = BTreeMap::new();
-    for (event, _) in events
+    let mirrored = events
         .iter()
         .zip(outcomes)
-        .filter(|(event, outcome)| **outcome == Outcome::Applied && !mirror::is_deletion(event))
-    {
-        let (livemode, at) = (event.livemode.into(), event.created.saturating_sub(1));
-        let seen = Sightings::in_object(&event.object);
-        for price in seen.prices {
-            prices.insert(price.id.clone(), price.stamped(livemode, at));
-        }
-        for method in seen.payment_methods {
-            payment_methods.insert(method.id.clone(), method.stamped(livemode, at));
-        }
-    }
-    prices.retain(|id, _| unknown.contains(id));
-    payment_methods.retain(|id, _| unknown.contains(id));
-    row::put_missing(tx, &prices.values().collect::<Vec<_>>()).await?;
-    row::put_missing(tx, &payment_methods.values().collect::<Vec<_>>()).await
+        .filter(|(event, outcome)| {
+            **outcome != Outcome::Ignored && !erase::is_about(&held.erased, event)
+        })
+        .map(|(event, _)| *event);
+    let may = |id: &str| held.unknown.contains(id) && !held.erased.contains(id);
+    seen_in(mirrored).put(tx, may).await
 }
 
 fn row(event: &Event, kind: Option<Kind>, now: i64) -> store::event::Event {

@@ -8,14 +8,14 @@ use std::{
 };
 
 use futures::FutureExt;
-use reqwest::StatusCode;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     App, devices,
     mirror::{self, Kind},
     refetch::{self, Fetched},
-    sync::{self, Doubt, Outcome},
+    sync::{self, Doubt, Ours, Outcome},
+    unknown,
 };
 use crate::{
     clock,
@@ -39,7 +39,7 @@ const LONG_LEASE: i64 = 60;
 /// Other processes, and commands, make events due without telling us, so we look this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// An event that has failed so often, or for so long, is dead (checklist 52).
-const MOST_ATTEMPTS: i64 = 12;
+pub(super) const MOST_ATTEMPTS: i64 = 12;
 const LONGEST: i64 = 72 * 60 * 60;
 /// Seconds for which a noun that the key may not read is not asked for again.
 const NOT_ALLOWED_FOR: i64 = 60 * 60;
@@ -75,7 +75,7 @@ pub async fn run(app: App, stop: CancellationToken) {
         // Given up in the middle it loses nothing: what it took is due again when its lease ends.
         let result = tokio::select! {
             () = stop.cancelled() => return,
-            result = step(&app) => result,
+            result = both(&app) => result,
         };
         match result {
             Ok(true) => continue,
@@ -89,6 +89,11 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
+}
+
+async fn both(app: &App) -> store::Result<bool> {
+    let did_events = step(app).await?;
+    Ok(unknown::step(app).await? || did_events)
 }
 
 /// Makes these events due at `now`, as if they had just come, and returns how many still have their
@@ -195,10 +200,10 @@ async fn apply(app: &App, mut events: Claimed) -> store::Result<Vec<(Kind, Claim
             outcomes
         }
     };
-    let livemode = app.config.livemode();
+    let ours = Ours::of(&app.config);
     let mut to_ask = BTreeMap::<(Kind, String), Claimed>::new();
     for (claimed, outcome) in events.into_iter().zip(outcomes) {
-        let kind = sync::kind(&claimed.1, livemode).filter(|_| outcome == Outcome::Pending);
+        let kind = sync::kind(&claimed.1, &ours).filter(|_| outcome == Outcome::Pending);
         if let Some(key) = kind.zip(claimed.1.object_id.clone()) {
             to_ask.entry(key).or_default().push(claimed);
         }
@@ -235,13 +240,13 @@ async fn apply_together(app: &App, events: &[(Row, Event)]) -> store::Result<Vec
 
 /// Applies stored events and records what became of them. What stays pending keeps its lease.
 async fn settle(app: &App, events: Vec<Event>, doubt: Doubt) -> store::Result<Vec<Outcome>> {
-    let (livemode, now) = (app.config.livemode(), app.clock.now());
+    let (ours, now) = (Ours::of(&app.config), app.clock.now());
     let received = app
         .store
         .write(move |tx| {
             async move {
-                let received = sync::apply(tx, &events, livemode, doubt).await?;
-                devices::end_orphans(tx, &received.left, livemode, now).await?;
+                let received = sync::apply(tx, &events, &ours, doubt, now).await?;
+                devices::end_orphans(tx, &received.left, ours.livemode, now).await?;
                 for outcome in [Outcome::Applied, Outcome::Stale, Outcome::Ignored] {
                     let ids: Vec<_> = events
                         .iter()
@@ -277,21 +282,25 @@ async fn ask(app: &App, kind: Kind, events: Claimed) -> store::Result<()> {
         return postpone(app, events, later).await;
     }
     match refetch::fetch(&app.stripe, kind, &id).await {
-        Ok(fetched) => keep(app, id, fetched, events).await,
+        Ok(fetched) => keep(app, kind, id, fetched, events).await,
         Err(error) if error.is_not_allowed() => {
             tracing::warn!(%error, ?kind, "the key may not read this; events are taken as they are");
             app.permissions.refuse(kind, now);
             take_as_they_are(app, events).await
         }
         // There is nothing to read any more, so the events have the last word.
-        Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {
-            take_as_they_are(app, events).await
-        }
+        Err(error) if error.is_not_there() => take_as_they_are(app, events).await,
         Err(error) => fail_all(app, &events, &error.to_string()).await,
     }
 }
 
-async fn keep(app: &App, id: String, fetched: Fetched, mut events: Claimed) -> store::Result<()> {
+async fn keep(
+    app: &App,
+    kind: Kind,
+    id: String,
+    fetched: Fetched,
+    mut events: Claimed,
+) -> store::Result<()> {
     let newest = events.iter().map(|(_, event)| event.created).max();
     let newest = newest.unwrap_or_default();
     let now = app.clock.now();
@@ -311,7 +320,16 @@ async fn keep(app: &App, id: String, fetched: Fetched, mut events: Claimed) -> s
         return fail_all(app, &events, "Stripe's answer is not what was asked for").await;
     }
     app.store
-        .write(move |tx| async move { store::event::settle(tx, &id, as_of, now).await }.boxed())
+        .write(move |tx| {
+            async move {
+                // A product, a price and a coupon may have the same id.
+                let mut unsettled = store::event::unsettled_before(tx, &id, as_of).await?;
+                unsettled.retain(|(_, r#type)| Kind::of_type(r#type) == Some(kind));
+                let ids: Vec<_> = unsettled.iter().map(|(id, _)| id.as_str()).collect();
+                store::event::finish(tx, &ids, Outcome::Applied.state(), now).await
+            }
+            .boxed()
+        })
         .await
 }
 

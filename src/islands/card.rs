@@ -1,24 +1,30 @@
-//! One customer record: its subscriptions, and the forms that open its portal.
+//! One billing record: what is due, its subscriptions, and the forms that lead to Stripe.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
 use super::browser;
-use crate::model::{CustomerView, Day, InvoiceView, State, SubscriptionView};
+use crate::model::{CustomerView, Day, DueView, InvoiceView, PdfView, State, SubscriptionView};
 
-/// The button whose portal is being opened: the id in its form (a customer's, or a subscription's)
-/// and the button's `flow`.
+/// The button whose page at Stripe is being opened: the id that its form is about (a customer's, a
+/// subscription's or an invoice's) and the button's flow.
 pub type Pending = (String, &'static str);
 
 type Flow = (&'static str, &'static str);
 
-const HOME: Flow = ("home", "Manage billing");
 const OF_CUSTOMER: [Flow; 3] = [
-    HOME,
+    ("home", "Manage billing"),
     ("payment_method", "Payment method"),
     ("invoices", "Invoices"),
 ];
 const CHANGE_PLAN: Flow = ("change_plan", "Change plan");
-const CANCEL: Flow = ("cancel", "Cancel");
+const CANCEL: Flow = ("cancel", "Cancel plan");
+const PAY: &str = "pay";
+
+/// Where a form is sent, and what its buttons say meanwhile.
+type Way = (&'static str, &'static str);
+
+const TO_PORTAL: Way = ("/api/open_portal", "Opening the portal…");
+const TO_INVOICE: Way = ("/api/pay_invoice", "Opening the invoice…");
 
 /// `failed`: what to say of its portal, which could not be opened just now.
 #[component]
@@ -36,9 +42,78 @@ pub fn Card(
         state,
         subscriptions,
         payment_method,
-        invoice,
+        due,
+        invoices,
     } = customer;
-    let name_id = id.clone() + "-name";
+    let name_id = dom_id(&id, "name");
+    // A card has one button that most people want.
+    let has_primary = due.is_none();
+    let is_late = state.1;
+    let due = due.map(|due| {
+        view! { <Due due is_late customer=id.clone() named=name_id.clone() pending/> }
+    });
+    let subscriptions = subscriptions
+        .into_iter()
+        .map(|subscription| view! { <Subscription subscription customer=id.clone() pending live/> })
+        .collect_view();
+    let has_facts = payment_method.is_some() || !invoices.is_empty();
+    let facts = has_facts.then(|| {
+        let invoices = invoices
+            .into_iter()
+            .map(|invoice| in_words(invoice, live))
+            .collect_view();
+        view! {
+            <div class="facts">
+                {payment_method.map(|words| view! { <p>{words}</p> })} {invoices}
+            </div>
+        }
+    });
+    let flows = Vec::from(OF_CUSTOMER.map(|(flow, label)| (flow, label.to_owned())));
+    let address = (email != title).then(|| {
+        view! {
+            <p>
+                <bdi>{email}</bdi>
+            </p>
+        }
+    });
+    view! {
+        <article class="card" aria-labelledby=name_id.clone()>
+            <div class="name">
+                <h2 id=name_id.clone()>
+                    <bdi>{title}</bdi>
+                </h2>
+                {state_in_words(state)}
+            </div>
+            {due}
+            {subscriptions}
+            {facts}
+            <Buttons
+                way=TO_PORTAL
+                customer=id.clone()
+                about=None
+                flows
+                has_primary
+                named=name_id.clone()
+                pending
+            />
+            {failed
+                .map(|words| {
+                    view! {
+                        <p class="problem" role="alert" tabindex="-1" autofocus>
+                            {words}
+                        </p>
+                    }
+                })}
+            <div class="facts record">
+                {address} <p>"Customer since " {time(created, live)}</p> <CustomerId id live/>
+            </div>
+        </article>
+    }
+}
+
+/// The id of a customer, to be copied.
+#[component]
+fn CustomerId(id: String, live: RwSignal<bool>) -> impl IntoView {
     let copied = RwSignal::new(false);
     let copy = {
         let id = id.clone();
@@ -48,59 +123,53 @@ pub fn Card(
             set_timeout(move || copied.set(false), std::time::Duration::from_secs(2));
         }
     };
-    let subscriptions = subscriptions
-        .into_iter()
-        .map(|subscription| view! { <Subscription subscription customer=id.clone() pending live/> })
-        .collect_view();
     view! {
-        <article class="card" aria-labelledby=name_id.clone()>
-            <div class="name">
-                <h2 id=name_id.clone()>{title}</h2>
-                {state_in_words(state)}
-            </div>
-            <div class="facts">
-                <p class="address">{email}</p>
-                <p class="id">
-                    <code>{id.clone()}</code>
-                    <button
-                        class="button quiet"
-                        type="button"
-                        id=id.clone() + "-copy"
-                        aria-label=format!("Copy customer ID {id}")
-                        hidden=move || !live.get()
-                        data-wait=move || copied.get().then_some("")
-                        on:click=copy
-                    >
-                        <span class="label">"Copy"</span>
-                        <span class="wait">"Copied"</span>
-                    </button>
-                </p>
-                <p>"Customer since " {time(created, live)}</p>
-                {payment_method.map(|words| view! { <p>"Pays with " {words}</p> })}
-                {invoice
-                    .map(|InvoiceView(words, day, pdf)| {
-                        view! {
-                            <p>
-                                "Last invoice: " {words} ", " {time(day, live)}
-                                {pdf
-                                    .map(|url| {
-                                        view! { " (" <a href=url rel="noreferrer">"PDF"</a> ")" }
-                                    })}
-                            </p>
-                        }
-                    })}
-            </div>
-            {subscriptions}
-            <Buttons of=id.clone() customer=id.clone() flows=OF_CUSTOMER.to_vec() about=name_id.clone() pending/>
-            {failed
-                .map(|words| {
-                    view! {
-                        <p class="problem" role="alert" tabindex="-1" autofocus>
-                            {words}
-                        </p>
-                    }
-                })}
-        </article>
+        <p class="id">
+            <code>{id.clone()}</code>
+            <button
+                class="button quiet"
+                type="button"
+                id=dom_id(&id, "copy")
+                aria-label=format!("Copy customer ID {id}")
+                hidden=move || !live.get()
+                data-wait=move || copied.get().then_some("")
+                on:click=copy
+            >
+                <span class="label">"Copy"</span>
+                <span class="wait">"Copied"</span>
+            </button>
+        </p>
+    }
+}
+
+/// What should be paid now, and the way to the page at Stripe where that is done.
+#[component]
+fn Due(
+    due: DueView,
+    is_late: bool,
+    customer: String,
+    named: String,
+    pending: RwSignal<Option<Pending>>,
+) -> impl IntoView {
+    let DueView {
+        invoice,
+        words,
+        button,
+    } = due;
+    let words_id = dom_id(&invoice, "due");
+    view! {
+        <div class="due" class:late=is_late role="group" aria-labelledby=words_id.clone()>
+            <p id=words_id.clone()>{words}</p>
+            <Buttons
+                way=TO_INVOICE
+                customer
+                about=Some(("invoice", invoice))
+                flows=vec![(PAY, button)]
+                has_primary=true
+                named
+                pending
+            />
+        </div>
     }
 }
 
@@ -115,52 +184,72 @@ fn Subscription(
         id,
         title,
         price,
+        discount,
         state,
         dates,
         may_change,
         may_cancel,
     } = subscription;
-    let name_id = id.clone() + "-name";
+    // Not the word of a customer's: a seller may give both the same id.
+    let name_id = dom_id(&id, "plan");
     let labelled_by = name_id.clone();
     let heading_id = name_id.clone();
+    let price = (!price.is_empty()).then(|| view! { <p class="price">{price}</p> });
+    let discount = discount.map(|words| view! { <p>{words}</p> });
     let dates = dates
         .into_iter()
         .map(|(words, day)| view! { <p>{words} " " {time(day, live)}</p> })
         .collect_view();
     let flows: Vec<_> = [(may_change, CHANGE_PLAN), (may_cancel, CANCEL)]
         .into_iter()
-        .filter_map(|(is_offered, flow)| is_offered.then_some(flow))
+        .filter(|(is_offered, _)| *is_offered)
+        .map(|(_, (flow, label))| (flow, label.to_owned()))
         .collect();
     view! {
         // No landmark: two of them may be of the same product.
         <section class="subscription" role="group" aria-labelledby=labelled_by>
             <div class="name">
-                <h3 id=heading_id>{title}</h3>
+                <h3 id=heading_id>
+                    <bdi>{title}</bdi>
+                </h3>
                 {state_in_words(state)}
             </div>
-            <div class="facts">
-                <p class="price">{price}</p>
-                {dates}
-            </div>
+            <div class="facts">{price} {discount} {dates}</div>
             {(!flows.is_empty())
-                .then(|| view! { <Buttons of=id customer flows about=name_id pending/> })}
+                .then(|| {
+                    view! {
+                        <Buttons
+                            way=TO_PORTAL
+                            customer
+                            about=Some(("subscription", id))
+                            flows
+                            has_primary=false
+                            named=name_id
+                            pending
+                        />
+                    }
+                })}
         </section>
     }
 }
 
-/// A form whose buttons open the portal of `customer`. `of` is its id, or that of one of its
-/// subscriptions.
+/// A form whose buttons lead to a page of `customer` at Stripe, or to one of what it is `about`: the name of
+/// a field, and an id. `has_primary`: the first button is the one that most people want. `named` is
+/// the id of the heading that says what the buttons are for.
 #[component]
 fn Buttons(
-    of: String,
+    way: Way,
     customer: String,
-    flows: Vec<Flow>,
-    about: String,
+    about: Option<(&'static str, String)>,
+    flows: Vec<(&'static str, String)>,
+    has_primary: bool,
+    named: String,
     pending: RwSignal<Option<Pending>>,
 ) -> impl IntoView {
-    let pressed = StoredValue::new("home");
-    let of = StoredValue::new(of);
-    let is_of_subscription = of.with_value(|of| *of != customer);
+    let (action, wait) = way;
+    let of = StoredValue::new(about.as_ref().map_or(&customer, |(_, id)| id).clone());
+    let first = flows.first().map_or("", |(flow, _)| *flow);
+    let pressed = StoredValue::new(first);
     let buttons = flows.into_iter().map(|(flow, label)| {
         let is_pending = move || {
             pending.with(|pending| {
@@ -169,19 +258,22 @@ fn Buttons(
                     .is_some_and(|(id, at)| *at == flow && of.with_value(|of| of == id))
             })
         };
+        let is_primary = has_primary && flow == first;
+        // Where it leads is all that the form for it can do.
+        let name = (flow != PAY).then_some("flow");
         view! {
             <button
-                class=if flow == HOME.0 { "button primary" } else { "button" }
-                id=of.get_value() + "-" + flow
-                name="flow"
+                class=if is_primary { "button primary" } else { "button" }
+                id=of.with_value(|of| dom_id(of, flow))
+                name=name
                 value=flow
-                aria-describedby=about.clone()
+                aria-describedby=named.clone()
                 aria-disabled=move || pending.with(Option::is_some).then_some("true")
                 data-wait=move || is_pending().then_some("")
                 on:click=move |_| pressed.set_value(flow)
             >
                 <span class="label">{label}</span>
-                <span class="wait">"Opening the portal…"</span>
+                <span class="wait">{wait}</span>
             </button>
         }
     });
@@ -193,12 +285,22 @@ fn Buttons(
         }
     };
     view! {
-        <form class="actions" method="post" action="/api/open_portal" on:submit=submit>
+        <form class="actions" method="post" action=action on:submit=submit>
             <input type="hidden" name="customer" value=customer/>
-            {is_of_subscription
-                .then(|| view! { <input type="hidden" name="subscription" value=of.get_value()/> })}
+            {about.map(|(name, id)| view! { <input type="hidden" name=name value=id/> })}
             {buttons.collect_view()}
         </form>
+    }
+}
+
+fn in_words(InvoiceView { words, day, pdf }: InvoiceView, live: RwSignal<bool>) -> impl IntoView {
+    let pdf = pdf.map(|PdfView { url, name }| {
+        view! { " (" <a href=url rel="noreferrer" aria-label=name>"PDF"</a> ")" }
+    });
+    view! {
+        <p class="invoice">
+            <span>{words} " " {time(day, live)} {pdf}</span>
+        </p>
     }
 }
 
@@ -206,15 +308,17 @@ fn state_in_words(State(words, is_bad): State) -> impl IntoView {
     view! { <span class="state" class:overdue=is_bad>{words}</span> }
 }
 
-/// In UTC as the server has it, and in the visitor's language and time zone once the browser has
-/// taken over.
+/// In UTC as the server has it, and in the visitor's time zone once the browser has taken over.
 fn time(Day(at, iso, text): Day, live: RwSignal<bool>) -> impl IntoView {
     let words = move || {
-        if live.get() {
-            browser::local_day(at)
-        } else {
-            text.clone()
-        }
+        let local = live.get().then(|| browser::local_day(at)).flatten();
+        local.unwrap_or_else(|| text.clone())
     };
     view! { <time datetime=iso>{words}</time> }
+}
+
+/// An id in the document, of one of Stripe's and what it is for. Lists of ids have white space between them,
+/// and sellers choose ids that have it within.
+fn dom_id(id: &str, what: &str) -> String {
+    id.replace(|letter: char| letter.is_ascii_whitespace(), "%") + "-" + what
 }

@@ -1,6 +1,9 @@
-//! The list of customer records: filter, pending buttons, and changes as the webhooks bring them.
+//! The list of billing records: filter, pending buttons, and changes as the webhooks bring them.
+
+use std::sync::Arc;
 
 use leptos::prelude::*;
+use serde::{Serialize, Serializer};
 
 use super::{
     browser,
@@ -8,18 +11,37 @@ use super::{
 };
 use crate::model::CustomerView;
 
-/// From how many entries on a filter helps.
+/// From how many records on a filter helps.
 const FILTER_FROM: usize = 6;
 
-/// `failed` is the customer whose portal could not be opened just now, and what to say of it.
+const UPDATED: &str = "Updated: this is what Stripe has now.";
+
+/// A record of the list, which many look at. As the key of its card it is all of it: one that changes is
+/// another one.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Record(Arc<CustomerView>);
+
+/// The server writes every key, and does nothing with it.
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.id.serialize(serializer)
+    }
+}
+
+/// `failed` is the customer whose portal could not be opened just now, and what to say of it; `notice`
+/// what has changed at Stripe since somebody left for it.
 #[island]
 pub fn CustomerList(
     customers: Vec<CustomerView>,
     address: String,
     app_name: String,
     failed: Option<(String, String)>,
+    notice: Option<String>,
 ) -> impl IntoView {
-    let customers = RwSignal::new(customers);
+    let customers = RwSignal::new(records(customers));
+    let (address, app_name) = (StoredValue::new(address), StoredValue::new(app_name));
+    let has_notice = notice.is_some();
+    let notice = RwSignal::new(notice.unwrap_or_default());
     let filter = RwSignal::new(String::new());
     let pending = RwSignal::new(None::<Pending>);
     let offline = RwSignal::new(false);
@@ -28,21 +50,33 @@ pub fn CustomerList(
 
     Effect::new(move |_| {
         live.set(true);
-        browser::listen("/billing/live", "customers", move |list| {
-            // A card that changes is made anew, and its buttons with it.
-            browser::keep_focus(move || customers.set(list));
-        });
+        browser::listen(
+            "/billing/live",
+            "customers",
+            move |list: Vec<CustomerView>| {
+                let list = records(list);
+                // The first comes as soon as the page listens, and mostly is what is here already.
+                if customers.with_untracked(|now| *now == list) {
+                    return;
+                }
+                if has_notice {
+                    notice.set(UPDATED.to_owned());
+                }
+                // A card that changes is made anew, and its buttons with it.
+                browser::keep_focus(move || customers.set(list));
+            },
+        );
         browser::on_connection_change(move |is_online| offline.set(!is_online));
         browser::on_return(move || pending.set(None));
     });
 
+    let is_whole = move || filter.with(|text| text.trim().is_empty());
     let shown = move || {
-        let wanted = filter.get();
         let mut list = customers.get();
         // On the server the filter is empty: there is no browser to ask for small letters.
-        if !wanted.trim().is_empty() {
-            let wanted = browser::lower_case(wanted.trim());
-            list.retain(|customer| {
+        if !is_whole() {
+            let wanted = filter.with(|text| browser::lower_case(text.trim()));
+            list.retain(|Record(customer)| {
                 [&customer.title, &customer.email, &customer.id]
                     .iter()
                     .any(|text| browser::lower_case(text).contains(&wanted))
@@ -50,22 +84,45 @@ pub fn CustomerList(
         }
         list
     };
-    let heard = move || match (filter.get().trim(), shown().len()) {
-        ("", _) => String::new(),
-        (wanted, 0) => format!("No entry matches “{wanted}”."),
-        (_, count) => format!("{count} of {} entries", customers.with(Vec::len)),
+    let heard = move || {
+        if is_whole() {
+            return String::new();
+        }
+        match shown().len() {
+            0 => filter.with(|wanted| format!("No record matches “{}”.", wanted.trim())),
+            count => format!("{count} of {} records", customers.with(Vec::len)),
+        }
     };
 
     view! {
         <Show
             when=move || !customers.with(Vec::is_empty)
-            fallback=move || view! { <Empty address=address.clone() app_name=app_name.clone()/> }
+            fallback=move || {
+                view! { <Empty address=address.get_value() app_name=app_name.get_value()/> }
+            }
         >
-            <h1>{move || heading(customers.with(Vec::len))}</h1>
-            <p class="lede">
-                "Each entry has its own payment method, plan and invoices. The buttons open them at Stripe."
-            </p>
+            <h1>
+                {move || customers.with(|list| app_name.with_value(|name| heading(list, name)))}
+            </h1>
+            {move || {
+                (customers.with(Vec::len) > 1)
+                    .then(|| {
+                        view! {
+                            <p class="lede hint">
+                                "Each has its own plan, payment method and invoices. The buttons open them at Stripe."
+                            </p>
+                        }
+                    })
+            }}
         </Show>
+        {has_notice
+            .then(|| {
+                view! {
+                    <p class="notice" role="status" tabindex="-1">
+                        {move || notice.get()}
+                    </p>
+                }
+            })}
         <p class="notice" role="status" hidden=move || !offline.get()>
             "You are offline. The list may be out of date, and the buttons work again when the connection is back."
         </p>
@@ -73,7 +130,7 @@ pub fn CustomerList(
             class="field filter"
             hidden=move || !live.get() || customers.with(Vec::len) < FILTER_FROM
         >
-            <label for="filter">"Filter entries"</label>
+            <label for="filter">"Filter records"</label>
             <input
                 class="input"
                 id="filter"
@@ -86,18 +143,17 @@ pub fn CustomerList(
             />
         </div>
         // A count is for those who cannot see the list; that nothing is left is for everybody.
-        <p
-            role="status"
-            class:heard=move || filter.get().trim().is_empty() || !shown().is_empty()
-        >{heard}</p>
+        <p role="status" class:heard=move || is_whole() || !shown().is_empty()>
+            {heard}
+        </p>
         <div class="cards">
-            <For each=shown key=CustomerView::clone let:customer>
+            <For each=shown key=Record::clone let:record>
                 <Card
                     failed=failed
                         .as_ref()
-                        .filter(|(id, _)| *id == customer.id)
+                        .filter(|(id, _)| *id == record.0.id)
                         .map(|(_, words)| words.clone())
-                    customer
+                    customer=CustomerView::clone(&record.0)
                     pending
                     live
                 />
@@ -106,12 +162,33 @@ pub fn CustomerList(
     }
 }
 
+fn records(list: Vec<CustomerView>) -> Vec<Record> {
+    list.into_iter()
+        .map(|customer| Record(Arc::new(customer)))
+        .collect()
+}
+
+/// With one record nobody counts: the shop and the plan.
+fn heading(list: &[Record], app_name: &str) -> impl IntoView + use<> {
+    let (words, plan) = match list {
+        [Record(only)] => match only.subscriptions.first() {
+            Some(plan) => (format!("{app_name}: "), Some(plan.title.clone())),
+            None => (format!("{app_name} billing"), None),
+        },
+        _ => (format!("You have {} billing records", list.len()), None),
+    };
+    view! {
+        {words}
+        {plan.map(|plan| view! { <bdi>{plan}</bdi> })}
+    }
+}
+
 #[component]
 fn Empty(address: String, app_name: String) -> impl IntoView {
     view! {
-        <h1>"No entries yet for this address"</h1>
+        <h1>"Nothing found for this address"</h1>
         <p class="lede">
-            {format!("{app_name} has no customer entry for ")} <strong>{address}</strong> "."
+            {format!("{app_name} has no billing record for ")} <strong><bdi>{address}</bdi></strong> "."
         </p>
         <p>
             "You may have paid with another address. It is on your receipt. Sign out and use that one."
@@ -121,15 +198,8 @@ fn Empty(address: String, app_name: String) -> impl IntoView {
         </form>
         <p>
             {format!(
-                "If you have just paid, the entry can take a minute to appear here. If it does not, ask {app_name} which address they have for you.",
+                "If you have just paid, it can take a minute to appear here. If it does not, ask {app_name} which address they have for you.",
             )}
         </p>
-    }
-}
-
-fn heading(count: usize) -> String {
-    match count {
-        1 => "You have 1 customer entry".to_owned(),
-        count => format!("You have {count} customer entries"),
     }
 }

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use super::{frame::Frame, message::FaultOfOurs};
 use crate::{
     answer, api,
+    domain::billing,
     islands::CustomerList,
     model::{ApiError, CustomerView},
 };
@@ -25,9 +26,14 @@ pub fn Billing() -> impl IntoView {
             <Suspense>{Suspend::new(async move {
                 match api::customers().await {
                     Ok(customers) => {
+                        let notice = match settled(&customers) {
+                            Some(words) => Some(words.to_owned()),
+                            None => news().await,
+                        };
                         let failed = failed.filter(|(id, _)| tell_of(id, &customers));
                         let address = address.unwrap_or_default();
-                        view! { <CustomerList customers address app_name failed/> }.into_any()
+                        view! { <CustomerList customers address app_name failed notice/> }
+                            .into_any()
                     }
                     Err(_) => view! { <FaultOfOurs retry="/billing"/> }.into_any(),
                 }
@@ -38,13 +44,29 @@ pub fn Billing() -> impl IntoView {
     }
 }
 
+/// What has changed since somebody left the list for Stripe.
+async fn news() -> Option<String> {
+    let back = answer::query("back")?;
+    let (app, principal) = (answer::app().ok()?, answer::principal().ok()?);
+    billing::news(&app, &principal, &back).await
+}
+
+/// What is said after a click on *Pay* for which nothing was left to pay.
+fn settled(customers: &[CustomerView]) -> Option<&'static str> {
+    let is_settled = answer::query("problem").is_some_and(|code| code == "settled");
+    let id = answer::query("customer").filter(|_| is_settled)?;
+    let is_listed = customers.iter().any(|customer| customer.id == id);
+    is_listed.then_some("That invoice is settled already: nothing is left to pay on it.")
+}
+
 /// Whether the page tells of a click on this customer that failed. The list is whole all the same: one
 /// that fails does not hide the others. Of whom the list does not have nothing is said, since anybody
 /// can write an address.
 fn tell_of(id: &str, customers: &[CustomerView]) -> bool {
     let is_listed = customers.iter().any(|customer| customer.id == id);
     if is_listed {
-        tracing::info!(customer = id, "a list tells of a click that failed");
+        let customer = billing::shown(id);
+        tracing::info!(customer, "a list tells of a click that failed");
         answer::set_status(StatusCode::SERVICE_UNAVAILABLE);
         answer::retry_after(answer::RETRY_AFTER);
     }
@@ -58,10 +80,10 @@ fn words(code: &str) -> Option<&'static str> {
         .find(|error| error.code() == code)
         .map(|error| match error {
             ApiError::NotSetUp => {
-                "This shop\u{2019}s billing is not fully set up, so the portal could not be opened. We are sorry. The shop can see why; trying again does not help until they have mended it."
+                "This shop\u{2019}s billing is not fully set up, so Stripe\u{2019}s page could not be opened. We are sorry. The shop can see why; trying again does not help until they have mended it."
             }
             _ => {
-                "Stripe did not answer, so the portal could not be opened. Nothing was changed. Try again in a moment."
+                "Stripe did not answer, so its page could not be opened. Nothing was changed. Try again in a moment."
             }
         })
 }

@@ -17,7 +17,7 @@ pub fn EmailForm() -> impl IntoView {
     let problem = answer::query("problem").is_some_and(|code| code == "address");
     let typed = problem.then(typed).flatten();
     let email: String = typed
-        .or_else(|| answer::query("email"))
+        .or_else(|| answer::query_address("email"))
         .unwrap_or_default()
         .chars()
         .take(254)

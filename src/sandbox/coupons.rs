@@ -1,10 +1,10 @@
-//! Coupons, as far as a customer's discount needs them. Sums are not changed by them.
+//! Coupons. What becomes of one that is redeemed is in `discounts`.
 
 use axum::{
     Json,
     extract::{Path, State as Shelf},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     error::{Answer, ApiError},
@@ -14,6 +14,49 @@ use super::{
     params::{Params, nullable},
     state::Shared,
 };
+
+/// A coupon of which nothing is decided yet.
+pub fn build(id: &str, created: i64) -> Value {
+    json!({
+        "id": id,
+        "object": "coupon",
+        "amount_off": null,
+        "created": created,
+        "currency": null,
+        "duration": "once",
+        "duration_in_months": null,
+        "livemode": false,
+        "max_redemptions": null,
+        "metadata": {},
+        "name": null,
+        "percent_off": null,
+        "redeem_by": null,
+        "times_redeemed": 0,
+        "valid": true,
+    })
+}
+
+/// The coupon as others show it: Stripe leaves out what it applies to unless asked to expand it.
+pub fn shown(mut coupon: Value) -> Value {
+    if let Some(fields) = coupon.as_object_mut() {
+        fields.remove("applies_to");
+    }
+    coupon
+}
+
+pub fn answered(coupon: Value, products: bool) -> Value {
+    if products { coupon } else { shown(coupon) }
+}
+
+/// The products that it is for; without any it is for all.
+fn read_products(params: &mut Params) -> Result<Vec<String>, ApiError> {
+    let Some(mut applies) = params.group("applies_to")? else {
+        return Ok(Vec::new());
+    };
+    let products = applies.list("products")?.unwrap_or_default();
+    applies.finish()?;
+    Ok(products)
+}
 
 pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Params) -> Answer {
     let id = params.text("id")?.filter(|id| !id.is_empty());
@@ -34,35 +77,40 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
         ));
     }
     let duration = params.choice("duration", &["forever", "once", "repeating"])?;
-    let mut coupon = json!({
-        "id": id.unwrap_or_else(|| ids::random("", 8)),
-        "object": "coupon",
-        "amount_off": amount,
-        "created": because.at,
-        "currency": params.text("currency")?,
-        "duration": duration.as_deref().unwrap_or("once"),
-        "duration_in_months": params.integer("duration_in_months")?,
-        "livemode": false,
-        "max_redemptions": params.integer("max_redemptions")?,
-        "metadata": {},
-        "name": nullable(params.text("name")?.unwrap_or_default()),
-        "percent_off": percent,
-        "redeem_by": params.integer("redeem_by")?,
-        "times_redeemed": 0,
-        "valid": true,
-    });
+    let id = id.unwrap_or_else(|| ids::random("", 8));
+    let mut coupon = build(&id, because.at);
+    coupon["amount_off"] = json!(amount);
+    coupon["percent_off"] = json!(percent);
+    let currency = params.text("currency")?;
+    coupon["currency"] = json!(currency.map(|currency| currency.to_lowercase()));
+    if let Some(duration) = duration {
+        coupon["duration"] = json!(duration);
+    }
+    for field in ["duration_in_months", "max_redemptions", "redeem_by"] {
+        coupon[field] = json!(params.integer(field)?);
+    }
+    coupon["name"] = nullable(params.text("name")?.unwrap_or_default());
     params.metadata(&mut coupon["metadata"])?;
+    let products = read_products(&mut params)?;
+    let expanded = params.expands("applies_to");
     params.finish()?;
     let mut state = app.write();
-    let id = coupon["id"].as_str().unwrap_or_default();
-    if state.coupons.get(id).is_some() {
+    for product in &products {
+        state
+            .products
+            .named("applies_to[products]", "product", product)?;
+    }
+    if !products.is_empty() {
+        coupon["applies_to"] = json!({ "products": products });
+    }
+    if state.coupons.get(&id).is_some() {
         return Err(
             ApiError::invalid("id", "Coupon already exists.").code("resource_already_exists")
         );
     }
-    state.emit(&because, "coupon.created", &coupon);
+    state.emit(&because, "coupon.created", &shown(coupon.clone()));
     state.coupons.put(coupon.clone());
-    Ok(Json(coupon))
+    Ok(Json(answered(coupon, expanded)))
 }
 
 pub async fn update(
@@ -78,10 +126,12 @@ pub async fn update(
         coupon["name"] = nullable(name);
     }
     params.metadata(&mut coupon["metadata"])?;
+    let expanded = params.expands("applies_to");
     params.finish()?;
-    state.emit_update(&because, "coupon.updated", &before, &coupon);
+    let (old, new) = (shown(before), shown(coupon.clone()));
+    state.emit_update(&because, "coupon.updated", &old, &new);
     state.coupons.put(coupon.clone());
-    Ok(Json(coupon))
+    Ok(Json(answered(coupon, expanded)))
 }
 
 pub async fn delete(
@@ -93,7 +143,7 @@ pub async fn delete(
     params.finish()?;
     let mut state = app.write();
     let coupon = state.coupons.find("coupon", &id)?.clone();
-    state.emit(&because, "coupon.deleted", &coupon);
+    state.emit(&because, "coupon.deleted", &shown(coupon));
     state.coupons.remove(&id);
     Ok(Json(
         json!({ "id": id, "object": "coupon", "deleted": true }),
@@ -101,13 +151,20 @@ pub async fn delete(
 }
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
+    let expanded = params.expands("applies_to");
     params.finish()?;
-    Ok(Json(app.read().coupons.find("coupon", &id)?.clone()))
+    let coupon = app.read().coupons.find("coupon", &id)?.clone();
+    Ok(Json(answered(coupon, expanded)))
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
     let page = Page::dated(&mut params)?;
+    let expanded = params.expands("applies_to");
     params.finish()?;
     let (data, more) = app.read().coupons.page(&page, "coupon", |_| true)?;
+    let data = data
+        .into_iter()
+        .map(|coupon| answered(coupon, expanded))
+        .collect();
     Ok(Json(list("/v1/coupons", data, more)))
 }

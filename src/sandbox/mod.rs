@@ -11,6 +11,7 @@ mod coupons;
 mod crowd;
 mod customers;
 mod delivery;
+mod discounts;
 mod entitlements;
 mod error;
 mod events;

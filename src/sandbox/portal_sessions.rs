@@ -71,16 +71,6 @@ pub async fn create(
         return Err(ApiError::invalid("return_url", "Not a valid URL").code("url_invalid"));
     }
     let configuration = params.text("configuration")?;
-    if configuration
-        .as_deref()
-        .is_some_and(|id| !id.starts_with("bpc_"))
-    {
-        return Err(ApiError::no_such_param(
-            "configuration",
-            "configuration",
-            configuration.as_deref().unwrap_or_default(),
-        ));
-    }
     let locale = params.choice("locale", &LOCALES)?;
     let flow = params.group("flow_data")?;
     params.ignore(&["after_expiration", "on_behalf_of"]);
@@ -90,8 +80,13 @@ pub async fn create(
     if state.customer(&customer).is_none() {
         return Err(ApiError::no_such_param("customer", "customer", &customer));
     }
-    if configuration.is_none() && state.portal_is_unsaved {
-        return Err(portal_settings::refusal());
+    match configuration.as_deref() {
+        Some(id) if !portal_settings::is_known(&state, id) => {
+            let noun = "configuration";
+            return Err(ApiError::no_such_param(noun, noun, id));
+        }
+        None if state.portal_is_unsaved => return Err(portal_settings::refusal()),
+        _ => {}
     }
     let flow = flow.map_or(Ok(Value::Null), |flow| read_flow(&state, &customer, flow))?;
     let token = ids::random("test_", 40);

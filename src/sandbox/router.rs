@@ -73,6 +73,10 @@ fn people() -> Router<Shared> {
             "/v1/billing_portal/configurations",
             get(portal_settings::all),
         )
+        .route(
+            "/v1/billing_portal/configurations/{id}",
+            get(portal_settings::one),
+        )
 }
 
 fn catalog() -> Router<Shared> {

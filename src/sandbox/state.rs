@@ -40,6 +40,8 @@ pub struct State {
     pub setup_intents: Table,
     pub checkout_sessions: Table,
     pub coupons: Table,
+    /// Each with its whole coupon. Whoever has one shows less of it.
+    pub discounts: Table,
     /// Cards of the old kind.
     pub sources: Table,
     pub webhook_endpoints: Table,

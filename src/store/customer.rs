@@ -1,6 +1,8 @@
 //! Mirrored customers. Reads for a visitor take a [`Principal`]; writes come from `domain::sync`
 //! alone, which holds the ordering rule.
 
+use sqlx::AssertSqlSafe;
+
 use super::{Principal, Result, Tx, on, row::rows};
 
 rows! {
@@ -17,8 +19,11 @@ rows! {
         currency: Option<String>,
         /// Stripe's map, as JSON.
         metadata: Option<String>,
-        /// The id of a payment method, or of a card of the older kind.
         default_payment_method: Option<String>,
+        /// A card or source of the older kind.
+        default_source: Option<String>,
+        /// The id of its discount, as a JSON list.
+        discounts: Option<String>,
         /// 1 when the newest invoice was not paid.
         delinquent: i64,
         created: i64,
@@ -84,6 +89,30 @@ pub async fn addresses(tx: &mut Tx, ids: &[&str]) -> Result<Vec<String>> {
         .into_iter()
         .filter_map(|row| row.email_normalised)
         .collect())
+}
+
+/// Ids and addresses of customers after `after`, in their order, whose address has something in it but
+/// printable ASCII; at most so many.
+pub async fn odd_addresses(tx: &mut Tx, after: &str, most: i64) -> Result<Vec<(String, String)>> {
+    // Each engine has patterns of its own.
+    let is_odd = match tx {
+        Tx::Sqlite(_) => "email GLOB '*[^ -~]*'",
+        Tx::Postgres(_) => "email ~ '[^ -~]'",
+    };
+    let sql =
+        format!("SELECT id, email FROM customer WHERE id > $1 AND {is_odd} ORDER BY id LIMIT $2");
+    on!(tx, connection => sqlx::query_as(AssertSqlSafe(sql))
+        .bind(after)
+        .bind(most)
+        .fetch_all(connection)
+        .await)
+}
+
+/// Sets what the address of a customer is compared by.
+pub async fn set_normalised(tx: &mut Tx, id: &str, email: &str) -> Result<()> {
+    const SQL: &str = "UPDATE customer SET email_normalised = $2 WHERE id = $1";
+    on!(tx, connection => { sqlx::query(SQL).bind(id).bind(email).execute(connection).await?; });
+    Ok(())
 }
 
 /// The ids of live customers of that mode after `after`, in their order, at most so many.

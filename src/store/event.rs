@@ -218,18 +218,19 @@ pub async fn hurry(tx: &mut Tx, object_ids: &[&str], now: i64) -> Result<()> {
     Ok(())
 }
 
-/// Settles what was pending of an object: reading it has answered for all of it before that second.
-pub async fn settle(tx: &mut Tx, object_id: &str, before: i64, now: i64) -> Result<()> {
-    const SQL: &str = "UPDATE event
-        SET state = 'applied', error = NULL, due_at = NULL, processed_at = $3
+/// Ids and types of what is pending or failed of the object of that id, from before that second.
+pub async fn unsettled_before(
+    tx: &mut Tx,
+    object_id: &str,
+    before: i64,
+) -> Result<Vec<(String, String)>> {
+    const SQL: &str = "SELECT id, type FROM event
         WHERE object_id = $1 AND created < $2 AND state IN ('pending', 'failed')";
-    on!(tx, connection => { sqlx::query(SQL)
+    on!(tx, connection => sqlx::query_as(SQL)
         .bind(object_id)
         .bind(before)
-        .bind(now)
-        .execute(connection)
-        .await?; });
-    Ok(())
+        .fetch_all(connection)
+        .await)
 }
 
 pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<Event>> {

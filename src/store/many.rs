@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, FromRow, postgres::PgRow, sqlite::SqliteRow};
 use super::{Result, Tx};
 
 /// One value. There are no other types than these two.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cell<'a> {
     Text(Option<&'a str>),
     Number(Option<i64>),

@@ -5,7 +5,8 @@
 use super::{
     Result, Tx,
     many::{self, Cell, Table},
-    row::{self, Row, rows},
+    on,
+    row::{Row, rows},
 };
 
 rows! {
@@ -25,6 +26,13 @@ rows! {
         pause_behavior: Option<String>,
         pause_resumes_at: Option<i64>,
         default_payment_method: Option<String>,
+        /// A card or source of the older kind.
+        default_source: Option<String>,
+        /// The ids of its discounts, as a JSON list.
+        discounts: Option<String>,
+        /// The currency that the customer pays in, where that is another than `currency`
+        /// (<https://docs.stripe.com/payments/currencies/localize-prices/adaptive-pricing>).
+        presentment_currency: Option<String>,
         latest_invoice: Option<String>,
         /// Stripe's map, as JSON.
         metadata: Option<String>,
@@ -44,6 +52,8 @@ rows! {
         features: Option<String>,
         metadata: Option<String>,
         created: i64,
+        /// See [`Noun::seen_at`](crate::domain::mirror::Noun::seen_at).
+        seen_at: Option<i64>,
     }
 
     /// `price.*`
@@ -70,6 +80,36 @@ rows! {
         nickname: Option<String>,
         metadata: Option<String>,
         created: i64,
+        seen_at: Option<i64>,
+    }
+
+    /// `coupon.*`
+    Coupon in "coupon" {
+        name: Option<String>,
+        /// A decimal number: `12.5`.
+        percent_off: Option<String>,
+        amount_off: Option<i64>,
+        currency: Option<String>,
+        /// Stripe's map from currencies to amounts, as JSON.
+        currency_options: Option<String>,
+        /// `once`, `repeating` or `forever`
+        duration: Option<String>,
+        duration_in_months: Option<i64>,
+        /// The ids of the products that it is restricted to, as a JSON list: empty for all. `None` where
+        /// Stripe has not been asked, since no event says it.
+        applies_to: Option<String>,
+        created: i64,
+        seen_at: Option<i64>,
+    }
+
+    /// `customer.discount.*`
+    Discount in "discount" {
+        customer_id: Option<String>,
+        coupon_id: Option<String>,
+        starts_at: i64,
+        /// `None` where the coupon's duration is `once` or `forever`.
+        ends_at: Option<i64>,
+        seen_at: Option<i64>,
     }
 
     /// `invoice.*`
@@ -78,6 +118,8 @@ rows! {
         subscription_id: Option<String>,
         number: Option<String>,
         status: Option<String>,
+        /// `charge_automatically` or `send_invoice`
+        collection_method: Option<String>,
         billing_reason: Option<String>,
         currency: Option<String>,
         subtotal: Option<i64>,
@@ -133,6 +175,7 @@ rows! {
         exp_month: Option<i64>,
         exp_year: Option<i64>,
         created: i64,
+        seen_at: Option<i64>,
     }
 
     /// `checkout.session.*`
@@ -168,6 +211,8 @@ pub struct SubscriptionItem {
     pub price_id: Option<String>,
     pub product_id: Option<String>,
     pub quantity: Option<i64>,
+    /// The ids of its discounts, as a JSON list.
+    pub discounts: Option<String>,
     pub current_period_start: Option<i64>,
     pub current_period_end: Option<i64>,
 }
@@ -202,6 +247,7 @@ pub async fn replace_items(
             "price_id",
             "product_id",
             "quantity",
+            "discounts",
             "current_period_start",
             "current_period_end",
         ],
@@ -221,6 +267,7 @@ impl SubscriptionItem {
             (&self.price_id).into(),
             (&self.product_id).into(),
             self.quantity.into(),
+            (&self.discounts).into(),
             self.current_period_start.into(),
             self.current_period_end.into(),
         ]
@@ -240,26 +287,55 @@ pub async fn of_customers<R: Row>(tx: &mut Tx, customers: &[&str]) -> Result<Vec
     .await
 }
 
-/// The newest invoice of each of these customers that is no draft; of those of one second one that is
-/// still to be paid.
-pub async fn last_invoices(tx: &mut Tx, customers: &[&str]) -> Result<Vec<Invoice>> {
+/// The invoices that a card shows of each of these customers: all that are open, and the newest that
+/// is no draft. Newest first; of those of one second one that is open comes first.
+pub async fn shown_invoices(tx: &mut Tx, customers: &[&str]) -> Result<Vec<Invoice>> {
     many::select(tx, customers, |among| {
         format!(
-            "SELECT * FROM invoice AS last
-             WHERE customer_id {among} AND deleted_at IS NULL AND COALESCE(status, '') <> 'draft'
-               AND NOT EXISTS (SELECT 1 FROM invoice AS newer
-                   WHERE newer.customer_id = last.customer_id AND newer.deleted_at IS NULL
+            "SELECT * FROM invoice AS shown
+             WHERE customer_id {among} AND deleted_at IS NULL
+               AND (status = 'open' OR (COALESCE(status, '') <> 'draft'
+                 AND NOT EXISTS (SELECT 1 FROM invoice AS newer
+                   WHERE newer.customer_id = shown.customer_id AND newer.deleted_at IS NULL
                      AND COALESCE(newer.status, '') <> 'draft'
                      AND (newer.created, CASE newer.status WHEN 'open' THEN 1 ELSE 0 END, newer.id)
-                       > (last.created, CASE last.status WHEN 'open' THEN 1 ELSE 0 END, last.id))"
+                       > (shown.created, CASE shown.status WHEN 'open' THEN 1 ELSE 0 END, shown.id))))
+             ORDER BY created DESC, CASE status WHEN 'open' THEN 0 ELSE 1 END, id DESC"
         )
     })
     .await
 }
 
-/// Rows by id that are no tombstones.
-pub async fn live<R: Row>(tx: &mut Tx, ids: &[&str]) -> Result<Vec<R>> {
-    let mut rows = row::find_all::<R>(tx, ids).await?;
-    rows.retain(|row| row.deleted_at().is_none());
-    Ok(rows)
+/// Those of these ids of payment methods and discounts that are known. A customer does not see the rows of
+/// what was detached or taken away, and is told by this that it is not unknown.
+pub async fn known_of(tx: &mut Tx, ids: &[&str]) -> Result<Vec<String>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    if let Tx::Postgres(tx) = tx {
+        const SQL: &str = "SELECT known_of($1)";
+        return sqlx::query_scalar(SQL).bind(ids).fetch_all(&mut **tx).await;
+    }
+    let mut known: Vec<(String,)> = many::select(tx, ids, |among| {
+        format!("SELECT id FROM payment_method WHERE id {among}")
+    })
+    .await?;
+    let discounts = many::select(tx, ids, |among| {
+        format!("SELECT id FROM discount WHERE id {among}")
+    });
+    known.extend(discounts.await?);
+    Ok(known.into_iter().map(|(id,)| id).collect())
+}
+
+/// The newest Stripe second of the rows of a customer that a card is made of; 0 where there are none.
+pub async fn newest(tx: &mut Tx, customer: &str) -> Result<i64> {
+    const SQL: &str = "SELECT CAST(COALESCE(MAX(stripe_at), 0) AS BIGINT) FROM (
+        SELECT stripe_at FROM customer WHERE id = $1
+        UNION ALL SELECT stripe_at FROM subscription WHERE customer_id = $1
+        UNION ALL SELECT stripe_at FROM payment_method WHERE customer_id = $1
+        UNION ALL SELECT stripe_at FROM invoice WHERE customer_id = $1) AS of_customer";
+    on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(customer)
+        .fetch_one(connection)
+        .await)
 }

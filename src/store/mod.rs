@@ -21,6 +21,7 @@ pub mod row;
 pub mod session;
 pub mod sign_in;
 mod sqlite;
+pub mod unknown;
 mod wal;
 
 use std::{str::FromStr, time::Duration};
@@ -263,10 +264,9 @@ impl Store {
         detached(async move {
             let mut tx = store.begin_read().await?;
             if let Tx::Postgres(tx) = &mut tx {
-                const CLAIM: &str = "SELECT set_config('billhook.email', $1, true)";
-                sqlx::query("SET LOCAL ROLE billhook_customer")
-                    .execute(&mut **tx)
-                    .await?;
+                // In one round trip; both end with the transaction.
+                const CLAIM: &str = "SELECT set_config('role', 'billhook_customer', true),
+                    set_config('billhook.email', $1, true)";
                 sqlx::query(CLAIM).bind(email).execute(&mut **tx).await?;
             }
             work(&mut tx).await

@@ -34,6 +34,8 @@ pub trait Row:
     fn deleted_at(&self) -> Option<i64>;
     /// Everything but the id is nothing.
     fn tombstone(id: &str, livemode: i64, at: i64) -> Self;
+    /// The same with that on it: `Some` makes a tombstone of it that keeps its fields.
+    fn with_deleted_at(self, at: Option<i64>) -> Self;
     /// As the given mode and second left it.
     fn stamped(self, livemode: i64, at: i64) -> Self;
     /// In the order of the columns.
@@ -94,6 +96,10 @@ macro_rules! rows {
                 }
             }
 
+            fn with_deleted_at(self, deleted_at: Option<i64>) -> Self {
+                Self { deleted_at, ..self }
+            }
+
             fn stamped(self, livemode: i64, at: i64) -> Self {
                 Self { livemode, stripe_at: at, ..self }
             }
@@ -137,10 +143,25 @@ pub async fn find<R: Row>(tx: &mut Tx, id: &str) -> Result<Option<R>> {
 }
 
 /// Those of the ids that have no row.
-pub async fn missing<R: Row>(tx: &mut Tx, mut ids: BTreeSet<String>) -> Result<BTreeSet<String>> {
+pub async fn missing<R: Row>(tx: &mut Tx, ids: BTreeSet<String>) -> Result<BTreeSet<String>> {
+    without::<R>(tx, ids, "").await
+}
+
+/// Those of the ids of which nothing is known but what was seen inside other objects: they have no
+/// row, or one with a `seen_at`.
+pub async fn unsettled<R: Row>(tx: &mut Tx, ids: BTreeSet<String>) -> Result<BTreeSet<String>> {
+    without::<R>(tx, ids, "AND seen_at IS NULL").await
+}
+
+/// Those of the ids that have no row of that condition.
+async fn without<R: Row>(
+    tx: &mut Tx,
+    mut ids: BTreeSet<String>,
+    condition: &str,
+) -> Result<BTreeSet<String>> {
     let wanted: Vec<_> = ids.iter().map(String::as_str).collect();
     let found: Vec<(String,)> = many::select(tx, &wanted, |among| {
-        format!("SELECT id FROM {} WHERE id {among}", R::TABLE)
+        format!("SELECT id FROM {} WHERE id {among} {condition}", R::TABLE)
     })
     .await?;
     for (id,) in found {
@@ -155,22 +176,13 @@ pub async fn put_all<R: Row>(tx: &mut Tx, rows: &[&R]) -> Result<()> {
         .iter()
         .skip(1)
         .map(|column| format!("{column} = excluded.{column}"));
-    let clash = format!("DO UPDATE SET {}", set.collect::<Vec<_>>().join(", "));
-    insert(tx, rows, &clash).await
-}
-
-/// Writes the rows whose ids are not there yet. No id may come twice.
-pub async fn put_missing<R: Row>(tx: &mut Tx, rows: &[&R]) -> Result<()> {
-    insert(tx, rows, "DO NOTHING").await
-}
-
-async fn insert<R: Row>(tx: &mut Tx, rows: &[&R], clash: &str) -> Result<()> {
+    let set = set.collect::<Vec<_>>().join(", ");
     let table = Table {
         name: R::TABLE,
         columns: R::COLUMNS,
     };
     let cells: Vec<_> = rows.iter().map(|row| row.cells()).collect();
-    let clash = format!("ON CONFLICT (id) {clash}");
+    let clash = format!("ON CONFLICT (id) DO UPDATE SET {set}");
     many::insert(tx, table, &cells, &clash).await?;
     Ok(())
 }

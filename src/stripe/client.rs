@@ -20,8 +20,9 @@ use crate::{config::Secret, mask::shows, model::Flow};
 
 /// The version of the API that requests and answers are in.
 pub const API_VERSION: &str = "2026-10-28.endive";
-/// Stripe's own portal. Others come from `PORTAL_HOSTS`.
+/// Stripe's own portal, and its pages of invoices. Others come from `PORTAL_HOSTS`.
 const PORTAL_HOST: &str = "billing.stripe.com";
+const INVOICE_HOST: &str = "invoice.stripe.com";
 
 /// One HTTP client with time limits, and the key.
 #[derive(Clone, Debug)]
@@ -38,7 +39,19 @@ pub struct Client {
     pub(super) looks: Arc<Clicks>,
 }
 
-/// Where a portal session is. Whoever has it is the customer, so it goes into one redirect and
+/// What a portal session is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct PortalSession<'a> {
+    pub customer: &'a str,
+    pub return_url: &'a str,
+    pub flow: &'a Flow,
+    /// One of [`LOCALES`](super::locale::LOCALES), or `auto`.
+    pub locale: &'a str,
+    /// `bpc_…`; Stripe's default without one.
+    pub configuration: Option<&'a str>,
+}
+
+/// Where a portal session or the page of an invoice is. Whoever has it is the customer, so it goes into one redirect and
 /// nowhere else.
 #[derive(Clone, Debug)]
 pub struct PortalUrl(Secret);
@@ -63,7 +76,9 @@ pub enum Error {
     Busy,
     #[error("Stripe's answer could not be read")]
     Unreadable,
-    #[error("Stripe's answer leads to {0}, which is not an allowed portal; see PORTAL_HOSTS")]
+    #[error("Stripe cannot be asked for this object by its id")]
+    NoPath,
+    #[error("Stripe's answer leads to {0}, which is not an allowed host; see PORTAL_HOSTS")]
     PortalNotAllowed(String),
 }
 
@@ -105,12 +120,22 @@ impl Client {
     /// (<https://docs.stripe.com/api/customer_portal/sessions/create>). To be admitted before.
     pub async fn create_portal_session(
         &self,
-        customer: &str,
-        return_url: &str,
-        flow: &Flow,
+        session: PortalSession<'_>,
         deadline: Instant,
     ) -> Result<PortalUrl, Error> {
-        let mut form = vec![("customer", customer), ("return_url", return_url)];
+        let PortalSession {
+            customer,
+            return_url,
+            flow,
+            locale,
+            configuration,
+        } = session;
+        let mut form = vec![
+            ("customer", customer),
+            ("return_url", return_url),
+            ("locale", locale),
+        ];
+        form.extend(configuration.map(|id| ("configuration", id)));
         let deep = match flow {
             Flow::Home => None,
             Flow::PaymentMethod => Some(("payment_method_update", None)),
@@ -141,12 +166,17 @@ impl Client {
             .get("url")
             .and_then(Value::as_str)
             .ok_or(Error::Unreadable)?;
-        self.portal_url(url)
+        self.allowed(url, PORTAL_HOST)
     }
 
-    /// Where portals may be, as origins: for the policy that browsers check redirects of forms by.
+    /// The page of an invoice, if it is where Stripe's pages are.
+    pub fn invoice_url(&self, url: &str) -> Result<PortalUrl, Error> {
+        self.allowed(url, INVOICE_HOST)
+    }
+
+    /// Where portals and invoices may be, as origins: for the policy that browsers check redirects of forms by.
     pub fn portal_origins(&self) -> Vec<String> {
-        let stripe = std::iter::once(PORTAL_HOST.to_owned());
+        let stripe = [PORTAL_HOST, INVOICE_HOST].map(str::to_owned).into_iter();
         let hosts = stripe.chain(self.portal_hosts.iter().cloned());
         let origins = hosts.map(|host| format!("https://{host}"));
         origins
@@ -157,13 +187,13 @@ impl Client {
             .collect()
     }
 
-    /// Lets through an https URL on an allowed host without user information, and nothing else
+    /// Lets through an https URL on Stripe's own host or another allowed one, without user information, and nothing else
     /// but the stand-in's own pages where that is what we talk to.
-    fn portal_url(&self, text: &str) -> Result<PortalUrl, Error> {
+    fn allowed(&self, text: &str, stripes: &str) -> Result<PortalUrl, Error> {
         let url = Url::parse(text).map_err(|_| Error::Unreadable)?;
         let host = url.host_str().unwrap_or_default();
         let plain = url.username().is_empty() && url.password().is_none();
-        let listed = host == PORTAL_HOST || self.portal_hosts.iter().any(|allowed| allowed == host);
+        let listed = host == stripes || self.portal_hosts.iter().any(|allowed| allowed == host);
         let at_stripe = url.scheme() == "https" && url.port().is_none() && listed;
         let at_stand_in = self
             .stand_in()
@@ -267,8 +297,13 @@ impl Error {
             Error::Refused { status, .. } => {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }
-            Error::PortalNotAllowed(_) => false,
+            Error::PortalNotAllowed(_) | Error::NoPath => false,
         }
+    }
+
+    /// Whether there is nothing to read by that id, now or later.
+    pub fn is_not_there(&self) -> bool {
+        matches!(self, Error::NoPath) || self.status() == Some(StatusCode::NOT_FOUND)
     }
 
     /// Whether Stripe says that the key has no such right. A 403 may also be that of a proxy on the way,
@@ -288,6 +323,14 @@ impl Error {
     pub fn permission(&self) -> Option<&str> {
         match self {
             Error::Refused { permission, .. } => permission.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What Stripe said when it refused, as [`words::masked`] leaves it.
+    pub fn refusal(&self) -> Option<&str> {
+        match self {
+            Error::Refused { message, .. } => Some(message),
             _ => None,
         }
     }
@@ -344,7 +387,7 @@ mod tests {
             "https://billing.stripe.com/p/session/test_1",
             "https://pay.example.com/p/session/live_1?locale=de",
         ] {
-            assert!(stripe.portal_url(good).is_ok(), "{good}");
+            assert!(stripe.allowed(good, PORTAL_HOST).is_ok(), "{good}");
         }
         for bad in [
             "http://billing.stripe.com/p/session/test_1",
@@ -359,22 +402,22 @@ mod tests {
             "http://127.0.0.1:1/p",
             "",
         ] {
-            assert!(stripe.portal_url(bad).is_err(), "{bad}");
+            assert!(stripe.allowed(bad, PORTAL_HOST).is_err(), "{bad}");
         }
         let stand_in = client("http://127.0.0.1:4242");
         assert!(
             stand_in
-                .portal_url("http://127.0.0.1:4242/p/session/test_1")
+                .invoice_url("http://127.0.0.1:4242/p/session/test_1")
                 .is_ok()
         );
         assert!(
             stand_in
-                .portal_url("http://127.0.0.1:4243/p/session/test_1")
+                .invoice_url("http://127.0.0.1:4243/p/session/test_1")
                 .is_err()
         );
         assert!(
             stand_in
-                .portal_url("http://u@127.0.0.1:4242/p/session/test_1")
+                .invoice_url("http://u@127.0.0.1:4242/p/session/test_1")
                 .is_err()
         );
     }
@@ -383,7 +426,7 @@ mod tests {
     #[test]
     fn checklist_35_a_portal_url_cannot_be_printed() {
         let url = client("https://api.stripe.com")
-            .portal_url("https://billing.stripe.com/p/session/test_secret")
+            .invoice_url("https://invoice.stripe.com/i/acct_1/test_secret")
             .unwrap();
         assert_eq!(format!("{url:?}"), "PortalUrl([redacted])");
     }

@@ -14,6 +14,9 @@ pub struct Event {
     pub livemode: bool,
     /// Set when the event is of a connected account.
     pub account: Option<String>,
+    /// The account that the event is of, where an organization's event destination sends those of all its
+    /// accounts (<https://docs.stripe.com/api/events/object#event_object-context>).
+    pub context: Option<String>,
     pub api_version: Option<String>,
     /// The id of the object that the event is about. `invoice.upcoming` has none. A summary of
     /// entitlements has none either, and is named after its customer.
@@ -26,7 +29,7 @@ pub struct Event {
     pub payload: String,
 }
 
-shows!(Event: id, r#type, created, livemode, account, api_version, object_id);
+shows!(Event: id, r#type, created, livemode, account, context, api_version, object_id);
 
 /// A body with a good signature that is no event.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +58,7 @@ impl Event {
             created: number(&json, "created"),
             livemode: flag(&json, "livemode"),
             account: text(&json, "account"),
+            context: text(&json, "context"),
             api_version: text(&json, "api_version"),
             object_id: object_id(&object),
             object,

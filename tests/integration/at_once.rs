@@ -50,7 +50,12 @@ fn subscription(id: &str, price: &Value) -> Value {
 
 async fn received(store: &Store, events: Vec<Event>) -> store::Result<Vec<Outcome>> {
     let written = store.write(move |tx| {
-        async move { Ok(sync::receive(tx, &events, false, AT).await?.outcomes) }.boxed()
+        async move {
+            Ok(sync::receive(tx, &events, &sync::Ours::default(), AT)
+                .await?
+                .outcomes)
+        }
+        .boxed()
     });
     written.await
 }
@@ -97,7 +102,7 @@ async fn checklist_22_the_last_customers_of_an_address_may_go_at_once(engine: En
         let (began, other_is_done) = (began.clone(), other_is_done.clone());
         app.app.store.write(move |tx| {
             async move {
-                sync::receive(tx, &first, false, AT).await?;
+                sync::receive(tx, &first, &sync::Ours::default(), AT).await?;
                 began.notify_one();
                 // The other cannot end before this one has, if all is well.
                 let wait = other_is_done.notified();
@@ -131,7 +136,7 @@ async fn an_open_page_hears_of_what_was_committed_beside_its_customer(engine: En
         let (began, other_is_done) = (began.clone(), other_is_done.clone());
         store.write(move |tx| {
             async move {
-                let received = sync::receive(tx, &events, false, AT).await?;
+                let received = sync::receive(tx, &events, &sync::Ours::default(), AT).await?;
                 began.notify_one();
                 // On SQLite the other waits for this one, which has to go on.
                 let wait = other_is_done.notified();

@@ -351,7 +351,7 @@ async fn checklist_66_no_canary_leaves_by_any_way(engine: Engine) {
         "signed in",
         "portal opened",
         "lacks a permission",
-        "the portal could not be opened",
+        "the click could not be passed on to Stripe",
         "came again",
         "webhooks refused",
         "is no event",
@@ -488,14 +488,14 @@ async fn portals(scene: &Scene, ada: &mut Visitor, canaries: &mut Vec<String>) {
         (
             404,
             words(&format!("No such customer: {ADDRESS}")),
-            "unavailable",
+            "not-set-up",
         ),
         (402, format!("<html>{NAME} {LAST4}"), "unavailable"),
         (200, format!("{{\"url\": \"https://{NAME}"), "unavailable"),
         (
             200,
             format!("{{\"url\": \"https://evil.example/{LAST4}\"}}"),
-            "unavailable",
+            "not-set-up",
         ),
     ] {
         scene.fault(portal, status, &body).await;

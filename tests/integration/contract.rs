@@ -14,8 +14,8 @@ use billhook::store::{
     file,
     many::{self, Cell},
     mirror::{
-        self, CheckoutSession, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
-        PaymentMethod, Price, Product, Subscription, SubscriptionItem,
+        self, CheckoutSession, Coupon, Discount, EntitlementSummary, Invoice, InvoicePayment,
+        PaymentIntent, PaymentMethod, Price, Product, Subscription, SubscriptionItem,
     },
     outbox,
     outbox::Mail,
@@ -25,6 +25,7 @@ use billhook::store::{
     session::Session,
     sign_in,
     sign_in::SignIn,
+    unknown,
 };
 use futures::{FutureExt, future::BoxFuture};
 
@@ -64,6 +65,8 @@ on_both_engines!(
     a_transaction_that_fails_leaves_nothing,
     reopening_keeps_everything,
     rows_that_are_missing_are_told,
+    unknown_customers_are_asked_for_by_one,
+    addresses_with_odd_letters_are_found_and_set,
 );
 
 async fn open(engine: Engine) -> Store {
@@ -95,6 +98,8 @@ pub fn full_customer(id: &str, email: &str) -> Customer {
         currency: Some("gbp".to_owned()),
         metadata: Some("{}".to_owned()),
         default_payment_method: Some("pm_1".to_owned()),
+        default_source: Some("card_1".to_owned()),
+        discounts: Some(r#"["di_1"]"#.to_owned()),
         delinquent: 1,
         livemode: 0,
         created: 1_700_000_000,
@@ -209,19 +214,13 @@ async fn every_column_of_the_mirror_is_written_and_read(engine: Engine) {
         let empty = R::tombstone("id_1", 1, 7);
         let row = empty.clone();
         run!(store, tx => row::put_all(tx, &[&row]));
-        assert_eq!(
-            run!(store, tx => row::find(tx, "id_1")),
-            Some(empty.clone())
-        );
-        let row = read.clone();
-        run!(store, tx => row::put_missing(tx, &[&row]));
         assert_eq!(run!(store, tx => row::find(tx, "id_1")), Some(empty));
         let row = read.clone();
         run!(store, tx => row::put_all(tx, &[&row]));
         assert_eq!(run!(store, tx => row::find(tx, "id_1")), Some(read.clone()));
         run!(store, tx => async {
             sqlx_delete(tx, R::TABLE).await;
-            row::put_missing(tx, &[&read]).await
+            row::put_all(tx, &[&read]).await
         });
         let all: Vec<R> = run!(store, tx => row::find_all(tx, &["id_1", "id_2"]));
         assert_eq!(all.len(), 1);
@@ -238,6 +237,8 @@ async fn every_column_of_the_mirror_is_written_and_read(engine: Engine) {
     check::<PaymentMethod>(&store).await;
     check::<CheckoutSession>(&store).await;
     check::<EntitlementSummary>(&store).await;
+    check::<Coupon>(&store).await;
+    check::<Discount>(&store).await;
 }
 
 async fn sqlx_delete(tx: &mut Tx, table: &str) {
@@ -257,6 +258,7 @@ async fn items_are_replaced_with_their_subscription(engine: Engine) {
         price_id: Some("price_1".to_owned()),
         product_id: Some("prod_1".to_owned()),
         quantity: Some(3),
+        discounts: Some(r#"["di_1"]"#.to_owned()),
         current_period_start: Some(4),
         current_period_end: Some(5),
     };
@@ -307,12 +309,11 @@ async fn what_belongs_to_a_customer_is_found_and_hidden_from_others(engine: Engi
             let asked = ["cus_1", "cus_2"];
             let rows: Vec<Subscription> = mirror::of_customers(tx, &asked).await?;
             let items = mirror::items_of(tx, &["sub_cus_1_1", "sub_cus_2_1"]).await?;
-            let live: Vec<Subscription> = mirror::live(tx, &["sub_cus_1_1", "sub_cus_1_3"]).await?;
-            Ok((rows, items, live))
+            Ok((rows, items))
         }
         .boxed()
     });
-    let (rows, items, live) = found.await.unwrap();
+    let (rows, items) = found.await.unwrap();
     let ids: Vec<_> = rows.iter().map(|row| row.id.as_str()).collect();
     let (newest_first, of_items) = match engine {
         // There the Principal of the query for the customers is the guard.
@@ -328,13 +329,14 @@ async fn what_belongs_to_a_customer_is_found_and_hidden_from_others(engine: Engi
     expected.sort_unstable();
     ids.sort_unstable();
     assert_eq!((ids, items.len()), (expected, of_items));
-    assert_eq!(live.len(), 1, "a tombstone is not live");
     for (id, created, status) in [
         ("in_1", 1, "paid"),
         ("in_2", 2, "paid"),
         ("in_3", 3, "draft"),
         // Of one second with the last: what is still to be paid is what is told.
         ("in_0", 2, "open"),
+        ("in_4", 0, "open"),
+        ("in_5", 0, "uncollectible"),
     ] {
         let invoice = Invoice {
             id: id.to_owned(),
@@ -345,11 +347,32 @@ async fn what_belongs_to_a_customer_is_found_and_hidden_from_others(engine: Engi
         };
         run!(&store, tx => row::put_all(tx, &[&invoice]));
     }
-    let last = run!(&store, tx => mirror::last_invoices(tx, &["cus_1", "cus_2"]));
+    let shown = run!(&store, tx => mirror::shown_invoices(tx, &["cus_1", "cus_2"]));
     assert_eq!(
-        last.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
-        ["in_0"]
+        shown.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
+        ["in_0", "in_4"]
     );
+    let discount = Discount {
+        id: "di_1".to_owned(),
+        ..Discount::default()
+    };
+    let detached = PaymentMethod {
+        id: "pm_1".to_owned(),
+        ..PaymentMethod::default()
+    };
+    run!(&store, tx => async {
+        row::put_all(tx, &[&discount]).await?;
+        row::put_all(tx, &[&detached]).await
+    });
+    let known = store.read_as(&ada, |tx| {
+        mirror::known_of(tx, &["di_1", "pm_1", "pm_2"]).boxed()
+    });
+    let mut known = known.await.unwrap();
+    known.sort();
+    assert_eq!(known, ["di_1", "pm_1"]);
+    for (customer, newest) in [("cus_1", 1_700_000_001), ("cus_3", 0)] {
+        assert_eq!(run!(&store, tx => mirror::newest(tx, customer)), newest);
+    }
     let addresses = run!(&store, tx => customer::addresses(tx, &["cus_1", "cus_3"]));
     assert_eq!(addresses, ["ada@example.com"]);
 }
@@ -677,9 +700,13 @@ async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
         state("evt_1").await,
         said("dead", Some("no answer"), None, None)
     );
-    run!(&store, tx => event::settle(tx, "cus_1", 10, 50));
-    assert_eq!(state("evt_2").await.0, "failed", "it is as new");
-    run!(&store, tx => event::settle(tx, "cus_1", 11, 50));
+    let unsettled = run!(&store, tx => event::unsettled_before(tx, "cus_1", 10));
+    assert_eq!(unsettled, [], "it is as new");
+    let unsettled = run!(&store, tx => event::unsettled_before(tx, "cus_1", 11));
+    let mut unsettled: Vec<_> = unsettled.into_iter().map(|(id, _)| id).collect();
+    unsettled.sort();
+    assert_eq!(unsettled, ["evt_2", "evt_3"]);
+    run!(&store, tx => event::finish(tx, &["evt_2", "evt_3"], "applied", 50));
     assert_eq!(state("evt_2").await, said("applied", None, None, Some(50)));
     assert_eq!(state("evt_1").await.0, "dead");
     run!(&store, tx => event::finish(tx, &["evt_1", "evt_4"], "stale", 60));
@@ -2004,6 +2031,59 @@ async fn rows_that_are_missing_are_told(engine: Engine) {
         let missing = run!(&store, tx => row::missing::<Customer>(tx, asked));
         assert_eq!(missing, expected);
     }
+    for (id, seen_at) in [("price_1", None), ("price_2", Some(7))] {
+        let price = Price {
+            id: id.to_owned(),
+            seen_at,
+            ..Price::default()
+        };
+        run!(&store, tx => row::put_all(tx, &[&price]));
+    }
+    let asked = ids(&["price_1", "price_2", "price_3"]);
+    let unsettled = run!(&store, tx => row::unsettled::<Price>(tx, asked));
+    assert_eq!(unsettled, ids(&["price_2", "price_3"]));
+}
+
+async fn unknown_customers_are_asked_for_by_one(engine: Engine) {
+    let store = open(engine).await;
+    run!(&store, tx => unknown::note(tx, &["cus_1", "cus_2", "cus_3"], 10));
+    run!(&store, tx => unknown::note(tx, &["cus_1"], 99));
+    let claim = |now, most| {
+        let store = store.clone();
+        async move {
+            let mut claimed = run!(&store, tx => unknown::claim(tx, now, now + 60, most));
+            claimed.sort();
+            claimed
+        }
+    };
+    let first = |id: &str| (id.to_owned(), 1);
+    assert_eq!(claim(9, 9).await, []);
+    assert_eq!(claim(10, 2).await, [first("cus_1"), first("cus_2")]);
+    assert_eq!(claim(10, 2).await, [first("cus_3")], "the others are taken");
+    run!(&store, tx => unknown::postpone(tx, "cus_1", Some(20)));
+    run!(&store, tx => unknown::postpone(tx, "cus_2", None));
+    run!(&store, tx => unknown::forget(tx, &["cus_3"]));
+    assert_eq!(claim(1_000, 9).await, [("cus_1".to_owned(), 2)]);
+}
+
+async fn addresses_with_odd_letters_are_found_and_set(engine: Engine) {
+    let store = open(engine).await;
+    for (id, email) in [
+        ("cus_1", "ada@example.com"),
+        ("cus_2", "jule@b\u{fc}cher.example"),
+        ("cus_3", "\u{200b}bob@example.com"),
+    ] {
+        let row = full_customer(id, email);
+        run!(&store, tx => row::put_all(tx, &[&row]));
+    }
+    let ids = |rows: Vec<(String, String)>| rows.into_iter().map(|row| row.0).collect::<Vec<_>>();
+    let odd = run!(&store, tx => customer::odd_addresses(tx, "", 9));
+    assert_eq!(ids(odd), ["cus_2", "cus_3"]);
+    let odd = run!(&store, tx => customer::odd_addresses(tx, "cus_2", 9));
+    assert_eq!(ids(odd), ["cus_3"]);
+    run!(&store, tx => customer::set_normalised(tx, "cus_3", "bob@example.com"));
+    let row: Customer = run!(&store, tx => row::find(tx, "cus_3")).unwrap();
+    assert_eq!(row.email_normalised.as_deref(), Some("bob@example.com"));
 }
 
 async fn reopening_keeps_everything(engine: Engine) {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use billhook::{
     clock,
-    domain::inbox::Inbox,
+    domain::{inbox::Inbox, sync::Ours},
     store::{self, Store},
 };
 use futures::{FutureExt, StreamExt, future::join_all, stream};
@@ -152,7 +152,7 @@ async fn checklist_57_requests_that_go_away_leave_no_transaction_open(engine: En
         app.inbox = Inbox::start(
             app.store.clone(),
             app.clock.clone(),
-            app.config.livemode(),
+            Ours::of(&app.config),
             app.changes.clone(),
         );
     })

@@ -30,12 +30,13 @@ on_both_engines!(
 );
 
 const KEY: &str = "rk_test_canary_4711";
-pub const NARROW: [&str; 11] = [
+pub const NARROW: [&str; 12] = [
     "billing_portal_session_write",
     "customer_read",
     "event_read",
     "product_read",
     "plan_read",
+    "coupon_read",
     "subscription_read",
     "invoice_read",
     "payment_intent_read",
@@ -271,7 +272,7 @@ async fn checklist_70_the_doctor_names_an_endpoint_that_is_wrong(engine: Engine)
         (
             ("enabled_events[]", "customer.updated"),
             "Failure",
-            "checkout.session.completed, customer.created",
+            "checkout.session.completed, coupon.created",
         ),
         (("disabled", "true"), "Failure", "turned off"),
     ] {

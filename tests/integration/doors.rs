@@ -257,7 +257,7 @@ async fn checklist_64_every_answer_has_its_headers() {
         assert_eq!(start, "default-src 'none'; script-src ", "{what}");
         let expected = " 'strict-dynamic' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; \
             connect-src 'self'; font-src 'none'; object-src 'none'; base-uri 'none'; \
-            frame-ancestors 'none'; form-action 'self' https://billing.stripe.com";
+            frame-ancestors 'none'; form-action 'self' https://billing.stripe.com https://invoice.stripe.com";
         // And the stand-in, whose portal it is here.
         let expected = format!("{expected} {}", app.stripe_url);
         assert_eq!(rest, expected, "{what}");

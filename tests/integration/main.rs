@@ -14,6 +14,7 @@ mod apart;
 mod at_once;
 mod audit;
 mod canary;
+mod cases;
 mod clicks;
 mod clocks;
 mod contract;

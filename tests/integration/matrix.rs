@@ -97,6 +97,19 @@ pub const MATRIX: &[(&str, &str, Form, [&str; 3])] = &[
         ],
         [START, "404", "404"],
     ),
+    ("POST", "/api/pay_invoice", &[], [START, "400", "400"]),
+    (
+        "POST",
+        "/api/pay_invoice",
+        &[("customer", "{customer}"), ("invoice", "in_of_ada")],
+        [START, PORTAL, "404"],
+    ),
+    (
+        "POST",
+        "/api/pay_invoice",
+        &[("customer", "{of bob}"), ("invoice", "in_of_ada")],
+        [START, "404", "404"],
+    ),
     ("POST", "/api/sign_out", &[], [START, START, START]),
     ("POST", "/api/end_session", &[], [START, "400", "400"]),
     (
@@ -171,9 +184,15 @@ impl Things {
             "status": "active", "cancel_at": null, "items": { "data": [item] },
         });
         let product = json!({ "id": "prod_1", "object": "product", "name": "Team" });
+        // The stand-in does not have it, so the portal is opened in its place.
+        let invoice = json!({
+            "id": "in_of_ada", "object": "invoice", "customer": customer, "status": "open",
+            "created": 1,
+        });
         for (at, r#type, object) in [
             (1_700_000_000, "product.created", product),
             (1_700_000_001, "customer.subscription.created", subscription),
+            (1_700_000_001, "invoice.finalized", invoice),
         ] {
             let event = event(r#type, at, object, Value::Null);
             assert_eq!(app.deliver(&event).await.status(), 200);

@@ -206,7 +206,9 @@ async fn an_import_and_a_sweep_say_what_they_did(engine: Engine) {
     );
     let wrong = billhook(&app, &["import", "--only", "refunds"]).await;
     assert!(!wrong.status.success());
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("products, prices, customers"));
+    assert!(
+        String::from_utf8_lossy(&wrong.stderr).contains("products, prices, coupons, customers")
+    );
 }
 
 async fn an_import_names_what_it_could_not_read(engine: Engine) {

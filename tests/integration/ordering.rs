@@ -98,7 +98,7 @@ fn history(id: &str, steps: &[Step]) -> (Vec<Event>, Customer) {
 async fn replay(tx: &mut Tx, events: &[Event], id: &str) -> store::Result<Option<Customer>> {
     // One by one, or some together: that must not matter either.
     for some in events.chunks(events.len() % 3 + 1) {
-        sync::receive(tx, some, false, 1_800_000_000).await?;
+        sync::receive(tx, some, &sync::Ours::default(), 1_800_000_000).await?;
     }
     store::row::find::<store::customer::Customer>(tx, id).await
 }
@@ -247,7 +247,7 @@ async fn checklist_50_pages_of_any_age_in_between_change_nothing_in_the_end(engi
                                 .iter()
                                 .flat_map(|(_, events, _)| events.iter().rev().cloned())
                                 .collect();
-                            sync::receive(tx, &rest, false, 1_800_000_000).await?;
+                            sync::receive(tx, &rest, &sync::Ours::default(), 1_800_000_000).await?;
                             let mut rows = Vec::new();
                             for (id, ..) in &histories {
                                 rows.push(store::row::find::<Customer>(tx, id).await?);
@@ -280,7 +280,7 @@ async fn arrive(tx: &mut Tx, arrival: &Arrival, events: &[Event]) -> store::Resu
     match arrival {
         Arrival::Event(at) => {
             let event = at.get(events).clone();
-            sync::receive(tx, &[event], false, 1_800_000_000).await?;
+            sync::receive(tx, &[event], &sync::Ours::default(), 1_800_000_000).await?;
         }
         Arrival::Page(at, age) => {
             let event = at.get(events);
@@ -319,7 +319,7 @@ async fn checklist_49_deleted_is_final(engine: Engine) {
     for event in late {
         let event = Event::parse(event.to_string().as_bytes()).unwrap();
         let work = store.write(move |tx| {
-            async move { sync::receive(tx, &[event], false, 1_800_000_000).await }.boxed()
+            async move { sync::receive(tx, &[event], &sync::Ours::default(), 1_800_000_000).await }.boxed()
         });
         outcomes.extend(work.await.unwrap().outcomes);
     }

@@ -11,8 +11,8 @@ use billhook::{
         customer::Customer,
         many::Cell,
         mirror::{
-            self, CheckoutSession, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
-            PaymentMethod, Price, Product, Subscription,
+            self, CheckoutSession, Coupon, Discount, EntitlementSummary, Invoice, InvoicePayment,
+            PaymentIntent, PaymentMethod, Price, Product, Subscription,
         },
         row::{self, Row},
     },
@@ -59,11 +59,19 @@ async fn rows_after(store: &Store, event: Event) -> String {
         .write(move |tx| {
             async move {
                 let events = [event];
-                let received = sync::receive(tx, &events, false, 1_900_000_000).await?;
+                let received =
+                    sync::receive(tx, &events, &sync::Ours::default(), 1_900_000_000).await?;
                 let mut shown = shown.lock().await;
                 writeln!(shown, "  {:?}", received.outcomes[0]).unwrap();
                 if received.outcomes[0] == Outcome::Pending {
-                    let settled = sync::apply(tx, &events, false, Doubt::Settle).await?;
+                    let settled = sync::apply(
+                        tx,
+                        &events,
+                        &sync::Ours::default(),
+                        Doubt::Settle,
+                        1_900_000_000,
+                    )
+                    .await?;
                     let outcome = settled.outcomes[0];
                     writeln!(shown, "  {outcome:?} where Stripe cannot be asked").unwrap();
                 }
@@ -77,6 +85,8 @@ async fn rows_after(store: &Store, event: Event) -> String {
                 show::<PaymentMethod>(tx, &mut shown).await;
                 show::<CheckoutSession>(tx, &mut shown).await;
                 show::<EntitlementSummary>(tx, &mut shown).await;
+                show::<Coupon>(tx, &mut shown).await;
+                show::<Discount>(tx, &mut shown).await;
                 Err(store::Error::RowNotFound)
             }
             .boxed()

@@ -58,7 +58,7 @@ async fn checklist_26_an_address_sees_exactly_its_own_live_customers(engine: Eng
     }
     let mut browser = app.signed_in("a@x.example.com").await;
     let page = browser.get("/billing").await.text().await.unwrap();
-    assert!(page.contains("You have 123 customer entries"), "{page}");
+    assert!(page.contains("You have 123 billing records"), "{page}");
     assert_eq!(page.matches("<article").count(), 123);
     for (id, is_mine) in [
         ("cus_upper", true),
@@ -182,7 +182,7 @@ async fn checklist_36_a_portal_elsewhere_is_refused(engine: Engine) {
             .await;
         assert_redirect(
             &answer,
-            &format!("/billing?problem=unavailable&customer={mine}"),
+            &format!("/billing?problem=not-set-up&customer={mine}"),
         );
         app.control("DELETE", "faults", Value::Null).await;
     }
@@ -291,7 +291,8 @@ async fn deep_links_carry_their_flow(engine: Engine) {
         .rev()
         .find(|call| call["path"] == "/v1/billing_portal/sessions");
     let return_url = &session.unwrap()["form"]["return_url"];
-    assert_eq!(return_url, &json!(format!("{}/billing", app.url)));
+    let back = format!("{}/billing?back=1700000000+{mine}", app.url);
+    assert_eq!(return_url, &json!(back));
 }
 
 async fn a_card_shows_its_subscriptions_and_offers_what_stripe_allows(engine: Engine) {
@@ -417,9 +418,7 @@ async fn an_address_without_customers_is_told_so(engine: Engine) {
     let answer = browser.post("/api/enter_code", &[("code", &code)]).await;
     assert_redirect(&answer, "/billing");
     let page = browser.get("/billing").await.text().await.unwrap();
-    assert!(
-        page.contains("No entries yet for this address") && page.contains("nobody@example.com")
-    );
+    assert!(page.contains("Nothing found for this address") && page.contains("nobody@example.com"));
     assert!(!page.contains("<article"));
 }
 

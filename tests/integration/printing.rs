@@ -17,7 +17,7 @@ use billhook::{
         sync::Received,
     },
     mail::{KeptMail, Letter, Mailer, ReuseMail, SignInMail},
-    model::{CustomerView, Day, InvoiceView, State},
+    model::{CustomerView, Day, InvoiceView, PdfView, State},
     store::{
         self,
         many::Cell,
@@ -249,7 +249,14 @@ fn news(printed: &mut Printed) {
 }
 
 fn views(printed: &mut Printed) {
-    let invoice = InvoiceView("€1".to_owned(), Day::default(), maybe());
+    let invoice = InvoiceView {
+        words: "€1".to_owned(),
+        day: Day::default(),
+        pdf: Some(PdfView {
+            url: canary(),
+            name: "PDF".to_owned(),
+        }),
+    };
     printed.look(&invoice);
     printed.look(&CustomerView {
         id: "cus_1".to_owned(),
@@ -259,7 +266,8 @@ fn views(printed: &mut Printed) {
         state: State::default(),
         subscriptions: Vec::new(),
         payment_method: maybe(),
-        invoice: Some(invoice),
+        due: None,
+        invoices: vec![invoice],
     });
 }
 

@@ -1,12 +1,15 @@
-//! From rows to cards: which subscriptions, prices and invoice belong on each, and which of the
+//! From rows to cards: which subscriptions, prices and invoices belong on each, and which of the
 //! portal's flows are offered.
 
+mod charge;
+mod invoices;
+mod methods;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::money;
-use words::{dates, has_ended, invoice_in_words, method_in_words, overall, state, will_end};
+use methods::method_in_words;
+use words::{dates, has_ended, is_by_invoice, next_charge, overall, state, will_end};
 
 pub use words::day;
 
@@ -15,23 +18,28 @@ use crate::{
     store::{
         self, Tx,
         customer::Customer,
-        mirror::{self, Invoice, PaymentMethod, Price, Product, Subscription, SubscriptionItem},
-        row::Row,
+        mirror::{
+            self, Coupon, Discount, Invoice, PaymentMethod, Price, Product, Subscription,
+            SubscriptionItem,
+        },
+        row::{self, Row},
     },
+    text,
 };
 
-/// The cards of these customers, in their order.
+/// The cards of these customers, in their order, but first those where something should be done.
 pub async fn of(
     tx: &mut Tx,
     customers: Vec<Customer>,
     now: i64,
 ) -> store::Result<Vec<CustomerView>> {
-    let ids: Vec<_> = customers.iter().map(|row| row.id.as_str()).collect();
-    let shelf = Shelf::read(tx, &ids, &customers).await?;
-    Ok(customers
+    let shelf = Shelf::read(tx, &customers).await?;
+    let mut cards: Vec<_> = customers
         .iter()
         .map(|customer| shelf.card(customer, now))
-        .collect())
+        .collect();
+    cards.sort_by_key(|card| !card.state.1);
+    Ok(cards)
 }
 
 /// Whether the card of this customer has a button for that flow.
@@ -54,7 +62,19 @@ pub async fn offers(
         }))
 }
 
-/// All rows that the cards need.
+/// What has changed of a customer since the Stripe second `since`, in sentences.
+pub async fn news(
+    tx: &mut Tx,
+    customer: &Customer,
+    since: i64,
+    now: i64,
+) -> store::Result<Vec<String>> {
+    let shelf = Shelf::read(tx, std::slice::from_ref(customer)).await?;
+    Ok(shelf.news(customer, since, now))
+}
+
+/// All rows that the cards need. Of prices, products and coupons tombstones too: what was deleted may be
+/// in use.
 #[derive(Default)]
 struct Shelf {
     subscriptions: Vec<Subscription>,
@@ -62,162 +82,295 @@ struct Shelf {
     prices: BTreeMap<String, Price>,
     products: BTreeMap<String, Product>,
     methods: BTreeMap<String, PaymentMethod>,
+    discounts: BTreeMap<String, Discount>,
+    /// Payment methods and discounts that are known, though the customer may not see their rows: they
+    /// are not theirs any more.
+    over: BTreeSet<String>,
+    coupons: BTreeMap<String, Coupon>,
     invoices: Vec<Invoice>,
 }
 
 impl Shelf {
-    async fn read(tx: &mut Tx, ids: &[&str], customers: &[Customer]) -> store::Result<Shelf> {
-        let subscriptions: Vec<Subscription> = mirror::of_customers(tx, ids).await?;
+    async fn read(tx: &mut Tx, customers: &[Customer]) -> store::Result<Shelf> {
+        let ids: Vec<_> = customers.iter().map(|row| row.id.as_str()).collect();
+        let subscriptions: Vec<Subscription> = mirror::of_customers(tx, &ids).await?;
         let of: Vec<_> = subscriptions.iter().map(|row| row.id.as_str()).collect();
         let items = mirror::items_of(tx, &of).await?;
         let prices: BTreeMap<String, Price> =
-            live(tx, items.iter().filter_map(|item| item.price_id.as_deref())).await?;
-        let named = items.iter().filter_map(|item| item.product_id.as_deref());
-        let of_prices = prices
-            .values()
-            .filter_map(|price| price.product_id.as_deref());
-        let products = live(tx, named.chain(of_prices)).await?;
-        let default = customers
+            by_id(tx, items.iter().filter_map(|item| item.price_id.clone())).await?;
+        let named = items.iter().filter_map(|item| item.product_id.clone());
+        let of_prices = prices.values().filter_map(|price| price.product_id.clone());
+        let products = by_id(tx, named.chain(of_prices)).await?;
+        let default = customers.iter().flat_map(methods_of_customer);
+        let own = subscriptions.iter().flat_map(methods_of_subscription);
+        let of_methods: BTreeSet<_> = default.chain(own).cloned().collect();
+        let methods: BTreeMap<String, PaymentMethod> =
+            by_id(tx, of_methods.iter().cloned()).await?;
+        let lists = customers
             .iter()
-            .filter_map(|row| row.default_payment_method.as_deref());
-        let own = subscriptions
+            .map(|row| &row.discounts)
+            .chain(subscriptions.iter().map(|row| &row.discounts))
+            .chain(items.iter().map(|item| &item.discounts));
+        let of_lists: BTreeSet<_> = lists.flat_map(|list| ids_in(list.as_deref())).collect();
+        let discounts: BTreeMap<String, Discount> = by_id(tx, of_lists.iter().cloned()).await?;
+        let missing: Vec<_> = of_methods
             .iter()
-            .filter_map(|row| row.default_payment_method.as_deref());
-        let methods = live(tx, default.chain(own)).await?;
-        let invoices = mirror::last_invoices(tx, ids).await?;
+            .filter(|id| !methods.contains_key(*id))
+            .chain(of_lists.iter().filter(|id| !discounts.contains_key(*id)))
+            .map(String::as_str)
+            .collect();
+        let over = mirror::known_of(tx, &missing).await?.into_iter().collect();
+        let of_discounts = discounts.values().filter_map(|row| row.coupon_id.clone());
+        let coupons = by_id(tx, of_discounts).await?;
+        let invoices = mirror::shown_invoices(tx, &ids).await?;
         Ok(Shelf {
+            subscriptions,
             items,
             prices,
             products,
             methods,
+            discounts,
+            over,
+            coupons,
             invoices,
-            subscriptions,
         })
     }
 
     fn card(&self, customer: &Customer, now: i64) -> CustomerView {
-        let subscriptions = self.shown(customer, now);
-        let invoice = self
-            .invoices
+        let shown = self.shown(customer);
+        let subscriptions: Vec<_> = shown
             .iter()
-            .find(|row| row.customer_id.as_deref() == Some(&customer.id));
+            .map(|row| self.subscription(customer, row, now))
+            .collect();
+        let is_running = shown.iter().any(|row| !has_ended(row));
         let email = customer.email.clone().unwrap_or_default();
         let named = [&customer.name, &customer.description]
             .into_iter()
             .flatten()
-            .find(|text| !text.trim().is_empty());
+            .find(|name| text::is_visible(name));
+        let due = self.due(customer, now);
         CustomerView {
             title: named.unwrap_or(&email).clone(),
             created: day(customer.created),
-            state: overall(customer, &subscriptions),
-            payment_method: self.payment_method(customer),
-            invoice: invoice.map(invoice_in_words),
+            state: overall(customer, &subscriptions, is_running, due.as_ref()),
+            payment_method: self.payment_method(customer, &shown),
+            due: due.map(|due| due.view),
+            invoices: self.invoices(customer, now),
             id: customer.id.clone(),
             subscriptions,
             email,
         }
     }
 
-    /// Those that run; else the last that has ended.
-    fn shown(&self, customer: &Customer, now: i64) -> Vec<SubscriptionView> {
+    /// Those that run, without attempts to subscribe that nobody went through with; else the newest such
+    /// attempt; else the one that ended last.
+    fn shown(&self, customer: &Customer) -> Vec<&Subscription> {
         let all: Vec<_> = self
             .subscriptions
             .iter()
             .filter(|row| row.customer_id.as_deref() == Some(&customer.id))
             .collect();
-        let running: Vec<_> = all.iter().filter(|row| !has_ended(row)).collect();
-        let shown = if running.is_empty() {
-            all.iter().take(1).collect()
-        } else {
-            running
+        let is_attempt = |row: &&&Subscription| row.status.as_deref() == Some("incomplete");
+        let running = all.iter().filter(|row| !has_ended(row));
+        let (attempts, running): (Vec<_>, Vec<_>) =
+            running.copied().partition(|row| is_attempt(&row));
+        if !running.is_empty() {
+            return running;
+        }
+        let ended = || {
+            let ended = all.iter().copied();
+            ended.max_by_key(|row| {
+                // An attempt that expired is no subscription that ended.
+                let was_one = row.status.as_deref() != Some("incomplete_expired");
+                (
+                    was_one,
+                    row.ended_at.or(row.canceled_at).unwrap_or(row.created),
+                )
+            })
         };
-        shown
+        attempts
             .into_iter()
-            .map(|row| self.subscription(row, now))
+            .next()
+            .or_else(ended)
+            .into_iter()
             .collect()
     }
 
-    fn subscription(&self, row: &Subscription, now: i64) -> SubscriptionView {
-        let items: Vec<_> = self
-            .items
-            .iter()
-            .filter(|item| item.subscription_id == row.id)
-            .collect();
+    fn subscription(&self, customer: &Customer, row: &Subscription, now: i64) -> SubscriptionView {
+        let items = self.items_of(row);
         let has_ended = has_ended(row);
         let will_end = will_end(row, &items);
-        let prices = items.iter().filter_map(|item| {
-            let price = self.prices.get(item.price_id.as_deref()?)?;
-            Some(money::price(price, row.currency.as_deref(), item.quantity))
-        });
-        let prices: Vec<_> = prices.filter(|text| !text.is_empty()).collect();
+        let next = next_charge(row, &items, will_end, now);
+        let charge = charge::of(self, customer, row, &items, next, now);
+        let mut dates = dates(row, &items, will_end, now);
+        if !has_ended {
+            let until = charge
+                .until
+                .map(|at| ("Discount until".to_owned(), day(at)));
+            dates.extend(until);
+        }
         SubscriptionView {
             title: self.title(row, &items),
-            price: prices.join(" + "),
-            state: state(row, will_end, now),
-            dates: dates(row, &items, will_end, now),
+            price: charge.price,
+            discount: charge.discount.filter(|_| !has_ended),
+            state: state(row, &items, will_end, now),
+            dates,
             may_change: !has_ended && will_end.is_none() && items.len() == 1,
             may_cancel: !has_ended && will_end.is_none(),
             id: row.id.clone(),
         }
     }
 
+    fn items_of(&self, row: &Subscription) -> Vec<&SubscriptionItem> {
+        self.items
+            .iter()
+            .filter(|item| item.subscription_id == row.id)
+            .collect()
+    }
+
+    /// The names of the products, else what the seller wrote for the customer to read. Never a price's
+    /// nickname, which Stripe hides from customers
+    /// (<https://docs.stripe.com/api/prices/object#price_object-nickname>).
     fn title(&self, row: &Subscription, items: &[&SubscriptionItem]) -> String {
-        let names = items.iter().filter_map(|item| {
-            let price = self
-                .prices
-                .get(item.price_id.as_deref().unwrap_or_default());
+        let name = |item: &&SubscriptionItem| {
+            let price = self.prices.get(item.price_id.as_deref()?);
             let product = price
                 .and_then(|price| price.product_id.as_deref())
                 .or(item.product_id.as_deref())
                 .and_then(|id| self.products.get(id));
-            product
-                .and_then(|product| product.name.clone())
-                .or_else(|| price.and_then(|price| price.nickname.clone()))
-        });
-        let mut names: Vec<_> = names.collect();
-        names.dedup();
-        if names.is_empty() {
-            names.extend(row.description.clone());
+            product?.name.clone().filter(|name| text::is_visible(name))
+        };
+        let names: Vec<_> = items.iter().map(name).collect();
+        let is_whole = names.iter().all(Option::is_some);
+        let mut known: Vec<_> = names.into_iter().flatten().collect();
+        known.dedup();
+        if known.is_empty() {
+            let description = row.description.clone();
+            return description
+                .filter(|words| text::is_visible(words))
+                .unwrap_or_else(|| "Subscription".to_owned());
         }
-        if names.is_empty() {
-            "Subscription".to_owned()
-        } else {
-            names.join(" + ")
-        }
+        let more = if is_whole { "" } else { " and more" };
+        format!("{}{more}", known.join(" + "))
     }
 
-    /// What the next invoices are paid with: each subscription's own, else the customer's.
-    fn payment_method(&self, customer: &Customer) -> Option<String> {
-        let default = customer.default_payment_method.as_deref();
-        let running = self
-            .subscriptions
+    /// What the next invoices are paid with: each subscription's own, else the customer's. `shown` are
+    /// the subscriptions on the card.
+    fn payment_method(&self, customer: &Customer, shown: &[&Subscription]) -> Option<String> {
+        let running: Vec<_> = shown
             .iter()
-            .filter(|row| row.customer_id.as_deref() == Some(&customer.id) && !has_ended(row));
-        let mut ids: Vec<_> = running
-            .filter_map(|row| row.default_payment_method.as_deref().or(default))
+            .copied()
+            .filter(|row| !has_ended(row))
             .collect();
-        if ids.is_empty() {
-            ids.extend(default);
+        let (by_invoice, charged): (Vec<_>, Vec<_>) =
+            running.into_iter().partition(|row| is_by_invoice(row));
+        if charged.is_empty() && !by_invoice.is_empty() {
+            return Some("Pays by invoice".to_owned());
         }
-        ids.sort_unstable();
-        ids.dedup();
+        let own = charged.iter().map(|row| {
+            let own = methods_of_subscription(row);
+            self.first_attached(customer, own.chain(methods_of_customer(customer)))
+        });
+        let mut methods: Vec<_> = own.collect();
+        if methods.is_empty() {
+            methods.push(self.first_attached(customer, methods_of_customer(customer)));
+        }
         // Where one is not known, the others are not all.
-        let methods: Option<Vec<_>> = ids.iter().map(|id| self.methods.get(*id)).collect();
+        let methods: Result<Vec<_>, NotKnown> = methods.into_iter().collect();
         // A card may have been saved more than once.
-        let words: BTreeSet<_> = methods?.into_iter().map(method_in_words).collect();
+        let words: BTreeSet<_> = methods
+            .ok()?
+            .into_iter()
+            .flatten()
+            .map(method_in_words)
+            .collect();
         let words: Vec<_> = words.into_iter().collect();
-        (!words.is_empty()).then(|| words.join("; "))
+        let also = if by_invoice.is_empty() {
+            ""
+        } else {
+            ", and by invoice"
+        };
+        (!words.is_empty()).then(|| format!("Pays with {}{also}", words.join("; ")))
+    }
+
+    /// The first of these that is the customer's: what was detached, or deleted, pays nothing, whatever
+    /// still refers to it.
+    fn first_attached<'i>(
+        &self,
+        customer: &Customer,
+        ids: impl Iterator<Item = &'i String>,
+    ) -> Result<Option<&PaymentMethod>, NotKnown> {
+        for id in ids.filter(|id| !self.over.contains(*id)) {
+            let method = self.methods.get(id).ok_or(NotKnown)?;
+            let is_theirs = method.customer_id.as_ref() == Some(&customer.id);
+            if is_theirs && method.deleted_at.is_none() {
+                return Ok(Some(method));
+            }
+        }
+        Ok(None)
+    }
+
+    fn news(&self, customer: &Customer, since: i64, now: i64) -> Vec<String> {
+        let card = self.card(customer, now);
+        let mut news = Vec::new();
+        for view in &card.subscriptions {
+            let row = self.subscriptions.iter().find(|row| row.id == view.id);
+            if row.is_some_and(|row| row.stripe_at > since) {
+                let dates = view
+                    .dates
+                    .iter()
+                    .map(|(words, day)| format!("{words} {}", day.2));
+                let parts: Vec<_> = std::iter::once(view.state.0.clone()).chain(dates).collect();
+                news.push(format!("{}: {}.", view.title, parts.join(". ")));
+            }
+        }
+        let is_newer = |row: &PaymentMethod| row.stripe_at > since;
+        let is_other = customer.stripe_at > since || self.methods.values().any(is_newer);
+        news.extend(
+            card.payment_method
+                .filter(|_| is_other)
+                .map(|words| words + "."),
+        );
+        let settled = self.invoices.iter().filter(|row| {
+            row.customer_id.as_ref() == Some(&customer.id)
+                && row.stripe_at > since
+                && row.status.as_deref() == Some("paid")
+        });
+        if settled.count() > 0 {
+            news.push("Your payment has arrived.".to_owned());
+        }
+        news.extend(card.due.map(|due| due.words));
+        news
     }
 }
 
-async fn live<R: Row>(
+/// Nothing is known of a payment method that should be looked at.
+struct NotKnown;
+
+/// In Stripe's order of precedence
+/// (<https://docs.stripe.com/api/subscriptions/object#subscription_object-default_payment_method>).
+fn methods_of_subscription(row: &Subscription) -> impl Iterator<Item = &String> {
+    row.default_payment_method.iter().chain(&row.default_source)
+}
+
+fn methods_of_customer(row: &Customer) -> impl Iterator<Item = &String> {
+    row.default_payment_method.iter().chain(&row.default_source)
+}
+
+/// The ids of a JSON list.
+fn ids_in(list: Option<&str>) -> Vec<String> {
+    list.and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
+}
+
+/// The rows of these ids, tombstones or not.
+async fn by_id<R: Row>(
     tx: &mut Tx,
-    ids: impl Iterator<Item = &str>,
+    ids: impl Iterator<Item = String>,
 ) -> store::Result<BTreeMap<String, R>> {
-    let mut ids: Vec<_> = ids.collect();
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(mirror::live::<R>(tx, &ids)
+    let ids: BTreeSet<_> = ids.collect();
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    Ok(row::find_all::<R>(tx, &ids)
         .await?
         .into_iter()
         .map(|row| (row.id().to_owned(), row))
@@ -319,6 +472,24 @@ mod tests {
             ),
             (
                 Subscription {
+                    cancel_at: Some(LATER + 1),
+                    ..subscription("active")
+                },
+                "Active",
+                "Renews on 2 April 2027; Ends on 2 April 2027",
+                false,
+            ),
+            (
+                Subscription {
+                    collection_method: Some("send_invoice".to_owned()),
+                    ..subscription("past_due")
+                },
+                "Invoice overdue",
+                "",
+                true,
+            ),
+            (
+                Subscription {
                     cancel_at_period_end: 1,
                     ..subscription("active")
                 },
@@ -372,6 +543,8 @@ mod tests {
         assert_eq!(shown(&shelf).price, "€12.00 / month × 3");
         shelf.items.push(item("price_2"));
         assert!(!shown(&shelf).may_change, "the portal takes one item only");
+        assert_eq!(shown(&shelf).price, "", "a part is not the whole");
+        assert_eq!(shown(&shelf).title, "Team and more");
         shelf.products.clear();
         assert_eq!(shown(&shelf).title, "Subscription");
     }
@@ -390,6 +563,7 @@ mod tests {
     fn everything_that_is_paid_with_is_named_or_nothing() {
         let method = |id: &str, last4: &str| PaymentMethod {
             id: id.to_owned(),
+            customer_id: Some("cus_1".to_owned()),
             brand: Some("visa".to_owned()),
             last4: Some(last4.to_owned()),
             ..PaymentMethod::default()
@@ -399,10 +573,17 @@ mod tests {
             ..subscription(status)
         };
         let said = |default: Option<&str>, subscriptions: Vec<Subscription>| {
+            let detached = PaymentMethod {
+                customer_id: None,
+                ..method("pm_detached", "0000")
+            };
+            let deleted = Row::tombstone("card_deleted", 0, 1);
             let known = [
                 method("pm_1", "1111"),
                 method("pm_2", "2222"),
                 method("pm_3", "1111"),
+                detached,
+                deleted,
             ];
             let shelf = Shelf {
                 subscriptions,
@@ -413,10 +594,11 @@ mod tests {
                 default_payment_method: default.map(str::to_owned),
                 ..customer()
             };
-            shelf.payment_method(&customer)
+            let shown = shelf.shown(&customer);
+            shelf.payment_method(&customer, &shown)
         };
-        let one = Some("Visa ending in 1111".to_owned());
-        let both = Some("Visa ending in 1111; Visa ending in 2222".to_owned());
+        let one = Some("Pays with Visa ending in 1111".to_owned());
+        let both = Some("Pays with Visa ending in 1111; Visa ending in 2222".to_owned());
         let (own, ended) = (
             paying(Some("pm_2"), "active"),
             paying(Some("pm_2"), "canceled"),
@@ -430,8 +612,26 @@ mod tests {
             None
         );
         assert_eq!(said(None, vec![default.clone()]), None);
-        let twice = vec![default, own, paying(Some("pm_3"), "active")];
+        let twice = vec![default.clone(), own.clone(), paying(Some("pm_3"), "active")];
         assert_eq!(said(Some("pm_1"), twice), both);
+        for gone in ["pm_detached", "card_deleted"] {
+            assert_eq!(said(Some("pm_1"), vec![paying(Some(gone), "active")]), one);
+            assert_eq!(said(Some(gone), vec![default.clone()]), None);
+            let beside = vec![paying(Some(gone), "active"), paying(Some("pm_1"), "active")];
+            assert_eq!(
+                said(None, beside),
+                one,
+                "it does not hide the one that pays"
+            );
+        }
+        let by_invoice = Subscription {
+            collection_method: Some("send_invoice".to_owned()),
+            ..default.clone()
+        };
+        let sent = Some("Pays by invoice".to_owned());
+        assert_eq!(said(Some("pm_1"), vec![by_invoice.clone()]), sent);
+        let mixed = said(Some("pm_1"), vec![by_invoice, default]).unwrap();
+        assert_eq!(mixed, "Pays with Visa ending in 1111, and by invoice");
     }
 
     #[test]
@@ -452,6 +652,23 @@ mod tests {
         assert_eq!(ids(&shelf), ["sub_1"]);
         shelf.subscriptions.pop();
         assert_eq!(ids(&shelf), ["sub_0"]);
+        let other = |id: &str, status: &str, ended_at: Option<i64>| Subscription {
+            id: id.to_owned(),
+            ended_at,
+            ..subscription(status)
+        };
+        shelf.subscriptions = vec![
+            other("sub_expired", "incomplete_expired", Some(NOW)),
+            other("sub_first", "canceled", Some(NOW - 20)),
+            other("sub_last", "canceled", Some(NOW - 10)),
+        ];
+        assert_eq!(ids(&shelf), ["sub_last"]);
+        shelf
+            .subscriptions
+            .push(other("sub_try", "incomplete", None));
+        assert_eq!(ids(&shelf), ["sub_try"], "it waits for somebody");
+        shelf.subscriptions.push(other("sub_runs", "active", None));
+        assert_eq!(ids(&shelf), ["sub_runs"]);
     }
 
     #[test]
@@ -466,6 +683,7 @@ mod tests {
         };
         assert_eq!(title(Some("Ada"), Some("x")), "Ada");
         assert_eq!(title(Some(" "), Some("x")), "x");
+        assert_eq!(title(Some("\u{200b}\u{ad}"), Some("x")), "x");
         assert_eq!(title(None, None), "ada@example.com");
     }
 
@@ -481,5 +699,7 @@ mod tests {
         assert_eq!(overall(subscription("active"), 0), "Up to date");
         assert_eq!(overall(subscription("active"), 1), "Payment overdue");
         assert_eq!(overall(subscription("past_due"), 1), "Payment failed");
+        assert_eq!(overall(subscription("canceled"), 0), "No plan");
+        assert_eq!(Shelf::default().card(&customer(), NOW).state.0, "No plan");
     }
 }

@@ -1,13 +1,13 @@
-//! What a card says in words: states, dates, the payment method and the last invoice.
+//! What a card says in words: states and dates.
 
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
-use super::money;
+use super::invoices::Due;
 use crate::{
-    model::{Day, InvoiceView, State, SubscriptionView},
+    model::{Day, State, SubscriptionView},
     store::{
         customer::Customer,
-        mirror::{Invoice, PaymentMethod, Subscription, SubscriptionItem},
+        mirror::{Subscription, SubscriptionItem},
     },
 };
 
@@ -33,16 +33,50 @@ pub fn will_end(row: &Subscription, items: &[&SubscriptionItem]) -> Option<i64> 
         .or_else(|| (row.cancel_at_period_end == 1).then_some(last_period)?)
 }
 
-pub fn state(row: &Subscription, will_end: Option<i64>, now: i64) -> State {
+/// Whether it is paid by invoices that the customer is sent: no saved card is charged, and none can fail.
+pub fn is_by_invoice(row: &Subscription) -> bool {
+    row.collection_method.as_deref() == Some("send_invoice")
+}
+
+fn first_period_end(items: &[&SubscriptionItem]) -> Option<i64> {
+    let ends = items.iter().filter_map(|item| item.current_period_end);
+    ends.min()
+}
+
+/// Whether it goes on being charged before it ends: a fixed term that is paid in instalments.
+fn is_fixed_term(items: &[&SubscriptionItem], will_end: Option<i64>) -> bool {
+    let next = first_period_end(items);
+    next.zip(will_end).is_some_and(|(next, end)| next < end)
+}
+
+/// When the subscription is charged next, if that is known and it has not ended by then.
+pub fn next_charge(
+    row: &Subscription,
+    items: &[&SubscriptionItem],
+    will_end: Option<i64>,
+    now: i64,
+) -> Option<i64> {
+    let trial_end = row.trial_end.filter(|end| *end > now);
+    let next = trial_end.or_else(|| first_period_end(items))?;
+    will_end.is_none_or(|end| next < end).then_some(next)
+}
+
+pub fn state(
+    row: &Subscription,
+    items: &[&SubscriptionItem],
+    will_end: Option<i64>,
+    now: i64,
+) -> State {
     let good = |words: &str| (words.to_owned(), false);
     let bad = |words: &str| (words.to_owned(), true);
     let (words, is_bad) = match row.status.as_deref() {
         _ if has_ended(row) => good("Ended"),
+        Some("past_due" | "unpaid") if is_by_invoice(row) => bad("Invoice overdue"),
         Some("past_due" | "unpaid") => bad("Payment failed"),
         Some("incomplete") => bad("Waiting for payment"),
         Some("paused") => good("Paused"),
         _ if row.pause_behavior.is_some() => good("Paused"),
-        _ if will_end.is_some() => good("Ending"),
+        _ if will_end.is_some() && !is_fixed_term(items, will_end) => good("Ending"),
         Some("trialing") if row.trial_end.is_none_or(|end| end > now) => good("Trial"),
         Some("active" | "trialing") => good("Active"),
         // A word that Stripe has learnt since.
@@ -75,78 +109,34 @@ pub fn dates(
     if is_paused {
         say("Resumes on", row.pause_resumes_at);
     }
-    let next = items
-        .iter()
-        .filter_map(|item| item.current_period_end)
-        .min();
-    match will_end {
-        Some(at) => say("Ends on", Some(at)),
-        None if status == Some("active") && !is_paused => say("Renews on", next),
-        None => {}
+    let is_charged = status == Some("active") && !is_paused;
+    let goes_on = will_end.is_none() || is_fixed_term(items, will_end);
+    if is_charged && goes_on {
+        say("Renews on", first_period_end(items));
     }
+    say("Ends on", will_end);
     dates
 }
 
-/// The record's state is that of the subscription that needs somebody most.
-pub fn overall(customer: &Customer, subscriptions: &[SubscriptionView]) -> State {
+/// The record's state is that of the subscription that needs somebody most, or of what is late.
+pub fn overall(
+    customer: &Customer,
+    subscriptions: &[SubscriptionView],
+    is_running: bool,
+    due: Option<&Due>,
+) -> State {
     let bad = subscriptions
         .iter()
         .find(|subscription| subscription.state.1);
-    match (bad, customer.delinquent) {
-        (Some(subscription), _) => subscription.state.clone(),
-        (None, 0) => State("Up to date".to_owned(), false),
-        (None, _) => State("Payment overdue".to_owned(), true),
-    }
-}
-
-pub fn invoice_in_words(row: &Invoice) -> InvoiceView {
-    let currency = row.currency.as_deref().unwrap_or_default();
-    let amount = row.total.map(|total| money::amount(total, currency));
-    let state = match row.status.as_deref() {
-        Some("paid") => "paid",
-        Some("open") => "not paid yet",
-        Some("void") => "cancelled",
-        Some("uncollectible") => "not paid",
-        _ => "",
+    let words = match bad {
+        Some(subscription) => return subscription.state.clone(),
+        None if due.is_some_and(|due| due.is_late) || customer.delinquent != 0 => {
+            return State("Payment overdue".to_owned(), true);
+        }
+        None if is_running => "Up to date",
+        None => "No plan",
     };
-    let parts = amount.into_iter().chain([state.to_owned()]);
-    let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
-    let pdf = row.invoice_pdf.clone().filter(|url| is_web_address(url));
-    InvoiceView(parts.join(", "), day(row.created), pdf)
-}
-
-/// Whether a link may lead there: nothing that runs in our page.
-fn is_web_address(url: &str) -> bool {
-    url::Url::parse(url).is_ok_and(|url| {
-        url.scheme() == "https" || url.scheme() == "http" && crate::config::is_loopback(&url)
-    })
-}
-
-pub fn method_in_words(row: &PaymentMethod) -> String {
-    let name = match row.brand.as_deref().or(row.r#type.as_deref()) {
-        Some("visa") => "Visa",
-        Some("mastercard" | "MasterCard") => "Mastercard",
-        Some("amex") => "American Express",
-        Some("diners") => "Diners Club",
-        Some("jcb") => "JCB",
-        Some("unionpay") => "UnionPay",
-        Some("sepa_debit") => "SEPA direct debit",
-        Some("us_bank_account" | "bank_account") => "Bank account",
-        Some("paypal") => "PayPal",
-        Some("link") => "Link",
-        Some("card") | None => "Card",
-        Some(other) => other,
-    };
-    let last4 = row
-        .last4
-        .as_ref()
-        .map(|digits| format!(" ending in {digits}"));
-    let until = row
-        .exp_month
-        .zip(row.exp_year)
-        .map(|(month, year)| format!(", valid until {month:02}/{year}"));
-    let parts = [Some(name.to_owned()), last4, until];
-    parts.into_iter().flatten().collect()
+    State(words.to_owned(), false)
 }
 
 /// A day in UTC; empty texts where the number is no time.
@@ -177,32 +167,5 @@ mod tests {
         assert_eq!(day(1_804_032_000).2, "3 March 2027");
         assert_eq!(day(1_804_032_000).1, "2027-03-03T00:00:00Z");
         assert_eq!(day(i64::MAX).2, "");
-    }
-
-    #[test]
-    fn payment_methods_and_invoices_in_words() {
-        let card = PaymentMethod {
-            brand: Some("visa".to_owned()),
-            last4: Some("4242".to_owned()),
-            exp_month: Some(4),
-            exp_year: Some(2030),
-            ..PaymentMethod::default()
-        };
-        assert_eq!(
-            method_in_words(&card),
-            "Visa ending in 4242, valid until 04/2030"
-        );
-        let invoice = |status: &str, pdf: &str| {
-            invoice_in_words(&Invoice {
-                total: Some(1200),
-                currency: Some("jpy".to_owned()),
-                status: Some(status.to_owned()),
-                invoice_pdf: Some(pdf.to_owned()),
-                ..Invoice::default()
-            })
-        };
-        let paid = invoice("paid", "https://pay.stripe.com/invoice/x/pdf");
-        assert_eq!((paid.0.as_str(), paid.2.is_some()), ("¥1,200, paid", true));
-        assert_eq!(invoice("open", "javascript:alert(1)").2, None);
     }
 }

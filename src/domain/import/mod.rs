@@ -44,11 +44,12 @@ const MOST_TIMES: usize = 20;
 /// Seconds after which what is left of an earlier run is not gone on with, and all is read anew.
 const TOO_OLD: i64 = 7 * 24 * 60 * 60;
 
-/// The nouns that are imported, in the order in which pages need them. Payment methods come with the
-/// customers and subscriptions that use them.
-pub const NOUNS: [Kind; 9] = [
+/// The nouns that are imported, in the order in which pages need them. Payment methods and discounts come
+/// with the customers and subscriptions that have them.
+pub const NOUNS: [Kind; 10] = [
     Kind::Product,
     Kind::Price,
+    Kind::Coupon,
     Kind::Customer,
     Kind::Subscription,
     Kind::Invoice,
@@ -401,8 +402,11 @@ async fn page(
             query.extend([
                 ("expand[]", "data.default_payment_method"),
                 ("expand[]", "data.default_source"),
+                ("expand[]", "data.discounts"),
+                ("expand[]", "data.items.data.discounts"),
             ]);
         }
+        Kind::Coupon => query.push(("expand[]", "data.applies_to")),
         Kind::Price => query.push(("expand[]", "data.tiers")),
         _ => {}
     }

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
-use super::{Noun, Shown, is_a};
+use super::{Noun, Shown, discount, is_a};
 use crate::{
     domain::email,
     store::customer::Customer,
     stripe::json::{flag, id, id_at, kept, number, text},
+    text::is_visible,
 };
 
 impl Noun for Customer {
@@ -19,13 +20,14 @@ impl Noun for Customer {
             id: text(object, "id")?,
             email_normalised: email.as_deref().map(email::normalise),
             email,
-            name: text(object, "name"),
+            name: name(object),
             description: text(object, "description"),
             phone: text(object, "phone"),
             currency: text(object, "currency"),
             metadata: kept(object, "metadata"),
-            default_payment_method: id_at(object, "/invoice_settings/default_payment_method")
-                .or_else(|| id(object, "default_source")),
+            default_payment_method: id_at(object, "/invoice_settings/default_payment_method"),
+            default_source: id(object, "default_source"),
+            discounts: discount::ids(object),
             delinquent: flag(object, "delinquent").into(),
             created: number(object, "created"),
             ..Customer::default()
@@ -36,4 +38,12 @@ impl Noun for Customer {
         let address = self.email_normalised.as_deref();
         address.map_or(Shown::ToNobody, Shown::ToAddress)
     }
+}
+
+/// Since 2025-09-30 a business and a person may have names of their own beside `name`.
+fn name(object: &Value) -> Option<String> {
+    ["name", "business_name", "individual_name"]
+        .iter()
+        .filter_map(|key| text(object, key))
+        .find(|name| is_visible(name))
 }

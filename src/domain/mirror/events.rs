@@ -6,8 +6,14 @@ pub const EVENTS: &[&str] = &[
     "checkout.session.async_payment_failed",
     "checkout.session.async_payment_succeeded",
     "checkout.session.completed",
+    "coupon.created",
+    "coupon.deleted",
+    "coupon.updated",
     "customer.created",
     "customer.deleted",
+    "customer.discount.created",
+    "customer.discount.deleted",
+    "customer.discount.updated",
     "customer.source.created",
     "customer.source.deleted",
     "customer.source.updated",
@@ -61,7 +67,8 @@ mod tests {
             "invoice_payment" => "*Invoice Payment*",
             "payment_intent" => "*Payment Intent*",
             "payment_method" => "*Payment Method*",
-            "customer" => "*Customer* (subscriptions and sources included)",
+            "customer" => "*Customer* (subscriptions, sources and discounts included)",
+            "coupon" => "*Coupon*",
             "product" => "*Product*",
             "price" => "*Price*",
             "invoice" => "*Invoice*",
@@ -74,7 +81,7 @@ mod tests {
             kinds.insert(Kind::of_type(r#type).expect("it is mirrored"));
             assert!(step.contains(heading(r#type)), "{type} is not in step 5");
         }
-        assert_eq!(kinds.len(), 10, "every noun has its events");
+        assert_eq!(kinds.len(), 12, "every noun has its events");
         assert!(EVENTS.is_sorted());
     }
 }

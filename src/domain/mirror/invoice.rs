@@ -21,6 +21,9 @@ impl Noun for Invoice {
                 .or_else(|| id(object, "subscription")),
             number: text(object, "number"),
             status: text(object, "status").or_else(|| old_status(object)),
+            // `billing` until 2019-10-17
+            collection_method: text(object, "collection_method")
+                .or_else(|| text(object, "billing")),
             billing_reason: text(object, "billing_reason"),
             currency: text(object, "currency"),
             subtotal: maybe(object, "subtotal"),

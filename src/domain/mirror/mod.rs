@@ -5,7 +5,9 @@
 //! with its [`Noun`], and its line in [`Kind`].
 
 mod checkout_session;
+mod coupon;
 mod customer;
+mod discount;
 mod entitlements;
 mod events;
 mod invoice;
@@ -13,6 +15,7 @@ mod payment;
 mod payment_method;
 mod price;
 mod product;
+mod sightings;
 mod subscription;
 
 use std::fmt::Debug;
@@ -23,13 +26,14 @@ use super::email;
 use crate::{
     store::{
         self, Tx,
-        mirror::{PaymentMethod, Price},
         row::{self, Row},
     },
     stripe::{Event, json},
 };
 
 pub use events::EVENTS;
+pub use sightings::Sightings;
+pub(crate) use sightings::in_sightings;
 pub use subscription::SubscriptionState;
 
 /// The nouns that are mirrored.
@@ -45,6 +49,8 @@ pub enum Kind {
     PaymentMethod,
     CheckoutSession,
     EntitlementSummary,
+    Coupon,
+    Discount,
 }
 
 impl Kind {
@@ -54,7 +60,9 @@ impl Kind {
         Some(match noun {
             "customer" => Kind::Customer,
             "customer.subscription" => Kind::Subscription,
+            "customer.discount" => Kind::Discount,
             "customer.source" | "payment_method" => Kind::PaymentMethod,
+            "coupon" => Kind::Coupon,
             "product" => Kind::Product,
             "price" => Kind::Price,
             "invoice" => Kind::Invoice,
@@ -91,6 +99,8 @@ macro_rules! with_noun {
             Kind::PaymentMethod => run!(rows::PaymentMethod),
             Kind::CheckoutSession => run!(rows::CheckoutSession),
             Kind::EntitlementSummary => run!(rows::EntitlementSummary),
+            Kind::Coupon => run!(rows::Coupon),
+            Kind::Discount => run!(rows::Discount),
         }
     }};
 }
@@ -127,6 +137,10 @@ impl<'a> Shown<'a> {
 
 /// A mirrored noun as one row.
 pub trait Noun: Row {
+    /// Whether a tombstone keeps the last known fields, since what was deleted at Stripe may still be in
+    /// use: the subscribers of a deleted price go on paying it.
+    const KEEPS: bool = false;
+
     /// What an object of Stripe's says. `None` for anything else than such an object with an id.
     fn read(object: &Value) -> Option<Self>;
 
@@ -147,10 +161,37 @@ pub trait Noun: Row {
     fn progress(&self) -> u8 {
         0
     }
+
+    /// The Stripe second of the object that this one was seen inside, where nothing else is known of it
+    /// than that. Its own events, and what is read of it, always count more.
+    fn seen_at(&self) -> Option<i64> {
+        None
+    }
+
+    /// The same with that `seen_at`.
+    fn seen(self, _at: Option<i64>) -> Self {
+        self
+    }
 }
+
+/// What a noun says of itself that has a column `seen_at`.
+macro_rules! has_seen_at {
+    () => {
+        fn seen_at(&self) -> Option<i64> {
+            self.seen_at
+        }
+
+        fn seen(self, seen_at: Option<i64>) -> Self {
+            Self { seen_at, ..self }
+        }
+    };
+}
+use has_seen_at;
 
 /// A mirrored noun with all that is replaced together with its row.
 pub trait Mirrored: Clone + Debug + PartialEq + Send + Sync + Sized + 'static {
+    const KEEPS: bool;
+
     fn read(object: &Value) -> Option<Self>;
     fn id(&self) -> &str;
     fn stripe_at(&self) -> i64;
@@ -159,13 +200,17 @@ pub trait Mirrored: Clone + Debug + PartialEq + Send + Sync + Sized + 'static {
     fn completed(self, known: &Self) -> Self;
     fn lacks_something(&self, known: Option<&Self>) -> bool;
     fn progress(&self) -> u8;
+    fn seen_at(&self) -> Option<i64>;
     fn tombstone(id: &str, livemode: i64, at: i64) -> Self;
+    fn with_deleted_at(self, at: Option<i64>) -> Self;
     fn stamped(self, livemode: i64, at: i64) -> Self;
     fn load(tx: &mut Tx, ids: &[&str]) -> impl Future<Output = store::Result<Vec<Self>>> + Send;
     fn save(tx: &mut Tx, all: &[&Self]) -> impl Future<Output = store::Result<()>> + Send;
 }
 
 impl<N: Noun> Mirrored for N {
+    const KEEPS: bool = <N as Noun>::KEEPS;
+
     fn read(object: &Value) -> Option<Self> {
         Noun::read(object)
     }
@@ -198,8 +243,18 @@ impl<N: Noun> Mirrored for N {
         Noun::progress(self)
     }
 
+    fn seen_at(&self) -> Option<i64> {
+        Noun::seen_at(self)
+    }
+
     fn tombstone(id: &str, livemode: i64, at: i64) -> Self {
-        Row::tombstone(id, livemode, at)
+        let stone: Self = Row::tombstone(id, livemode, at);
+        // Of one that keeps its fields, none are known: whatever tells them counts more.
+        stone.seen(<N as Noun>::KEEPS.then_some(0))
+    }
+
+    fn with_deleted_at(self, at: Option<i64>) -> Self {
+        Row::with_deleted_at(self, at)
     }
 
     fn stamped(self, livemode: i64, at: i64) -> Self {
@@ -212,39 +267,6 @@ impl<N: Noun> Mirrored for N {
 
     async fn save(tx: &mut Tx, all: &[&Self]) -> store::Result<()> {
         row::put_all(tx, all).await
-    }
-}
-
-/// Whole objects inside another: as true as that object, and known without reading them from
-/// Stripe. They are kept where nothing is known yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sightings {
-    pub prices: Vec<Price>,
-    pub payment_methods: Vec<PaymentMethod>,
-}
-
-impl Sightings {
-    /// What an object holds.
-    pub fn in_object(object: &Value) -> Sightings {
-        let prices = json::elements(object, "items")
-            .iter()
-            .filter_map(|item| item.get("price").or_else(|| item.get("plan")))
-            .chain(object.get("plan"))
-            .filter_map(Noun::read);
-        let methods = json::elements(object, "sources")
-            .iter()
-            .chain(object.pointer("/invoice_settings/default_payment_method"))
-            .chain(object.get("default_payment_method"))
-            .chain(object.get("default_source"))
-            .filter_map(Noun::read);
-        Sightings {
-            prices: prices.collect(),
-            payment_methods: methods.collect(),
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.prices.is_empty() && self.payment_methods.is_empty()
     }
 }
 
@@ -275,6 +297,12 @@ pub fn is_deletion(event: &Event) -> bool {
     let by_type = event.r#type.ends_with(".deleted");
     (by_type && Kind::of_type(&event.r#type) != Some(Kind::Subscription))
         || json::flag(&event.object, "deleted")
+}
+
+/// Whether an object says no more than that it was deleted: `{"id": …, "object": …, "deleted": true}`.
+/// Most events of a deletion hold the whole object as it was.
+pub fn is_bare(object: &Value) -> bool {
+    json::flag(object, "deleted") && object.get("created").is_none()
 }
 
 /// Stripe's `object` field, which says what an object is.

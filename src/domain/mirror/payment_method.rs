@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Noun, Shown, is_a};
+use super::{Noun, Shown, has_seen_at, is_a};
 use crate::{
     store::mirror::PaymentMethod,
     stripe::json::{id, maybe, number, text},
@@ -24,7 +24,10 @@ impl Noun for PaymentMethod {
         Some(PaymentMethod {
             id: text(object, "id")?,
             customer_id: id(object, "customer"),
-            brand: text(details, "brand").or_else(|| text(details, "bank_name")),
+            // A custom one has the name that the seller gave it.
+            brand: ["brand", "bank_name", "display_name"]
+                .iter()
+                .find_map(|key| text(details, key)),
             last4: text(details, "last4"),
             exp_month: maybe(details, "exp_month"),
             exp_year: maybe(details, "exp_year"),
@@ -37,4 +40,6 @@ impl Noun for PaymentMethod {
     fn shown(&self) -> Shown<'_> {
         Shown::to_customer(self.customer_id.as_deref())
     }
+
+    has_seen_at!();
 }

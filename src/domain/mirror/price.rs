@@ -3,13 +3,16 @@
 
 use serde_json::Value;
 
-use super::{Noun, Shown, is_a};
+use super::{Noun, Shown, has_seen_at, is_a};
 use crate::{
     store::mirror::Price,
     stripe::json::{flag_or_true, id, kept, maybe, number, text},
 };
 
 impl Noun for Price {
+    /// Whoever subscribed to a price goes on paying it when it is deleted.
+    const KEEPS: bool = true;
+
     fn read(object: &Value) -> Option<Price> {
         if is_a(object, "plan") {
             return plan(object);
@@ -45,6 +48,8 @@ impl Noun for Price {
         let is_known = |price: &Price| price.tiers.is_some() || price.deleted_at.is_some();
         is_tiered && !is_known(self) && !known.is_some_and(is_known)
     }
+
+    has_seen_at!();
 }
 
 /// A plan says of itself what a price says under `recurring`.

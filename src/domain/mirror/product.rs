@@ -2,13 +2,16 @@
 
 use serde_json::Value;
 
-use super::{Noun, Shown, is_a};
+use super::{Noun, Shown, has_seen_at, is_a};
 use crate::{
     store::mirror::Product,
     stripe::json::{flag_or_true, id, kept, number, text},
 };
 
 impl Noun for Product {
+    /// What was bought keeps its name.
+    const KEEPS: bool = true;
+
     fn read(object: &Value) -> Option<Product> {
         if !is_a(object, "product") {
             return None;
@@ -31,6 +34,8 @@ impl Noun for Product {
     fn shown(&self) -> Shown<'_> {
         Shown::ToAnybody
     }
+
+    has_seen_at!();
 }
 
 /// `marketing_features`, which was `features` before 2024-04-10.

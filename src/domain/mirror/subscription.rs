@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Mirrored, Shown, is_a};
+use super::{Mirrored, Shown, discount, is_a};
 use crate::{
     store::{
         self, Tx,
@@ -21,6 +21,8 @@ pub struct SubscriptionState {
 }
 
 impl Mirrored for SubscriptionState {
+    const KEEPS: bool = false;
+
     fn read(object: &Value) -> Option<SubscriptionState> {
         if !is_a(object, "subscription") {
             return None;
@@ -42,8 +44,10 @@ impl Mirrored for SubscriptionState {
             trial_end: maybe(object, "trial_end"),
             pause_behavior: text_at(object, "/pause_collection/behavior"),
             pause_resumes_at: maybe_at(object, "/pause_collection/resumes_at"),
-            default_payment_method: id(object, "default_payment_method")
-                .or_else(|| id(object, "default_source")),
+            default_payment_method: id(object, "default_payment_method"),
+            default_source: id(object, "default_source"),
+            discounts: discount::ids(object),
+            presentment_currency: text_at(object, "/presentment_details/presentment_currency"),
             latest_invoice: id(object, "latest_invoice"),
             metadata: kept(object, "metadata"),
             // `start` until 2019-10-17
@@ -84,6 +88,17 @@ impl Mirrored for SubscriptionState {
             Some("incomplete") => 0,
             Some("canceled" | "incomplete_expired") => 2,
             _ => 1,
+        }
+    }
+
+    fn seen_at(&self) -> Option<i64> {
+        None
+    }
+
+    fn with_deleted_at(self, at: Option<i64>) -> SubscriptionState {
+        SubscriptionState {
+            row: self.row.with_deleted_at(at),
+            ..self
         }
     }
 
@@ -148,6 +163,7 @@ fn items(object: &Value, subscription_id: &str) -> Vec<SubscriptionItem> {
                 price_id: text(price, "id"),
                 product_id: id(price, "product"),
                 quantity: maybe(item, "quantity"),
+                discounts: is_item.then(|| discount::ids(item)).flatten(),
                 current_period_start: period("current_period_start"),
                 current_period_end: period("current_period_end"),
             }

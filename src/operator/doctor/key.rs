@@ -247,6 +247,7 @@ fn title(path: &'static str) -> &'static str {
         "v1/events" => "Events",
         "v1/products" => "Products",
         "v1/prices" => "Prices",
+        "v1/coupons" => "Coupons",
         "v1/subscriptions" => "Subscriptions",
         "v1/invoices" => "Invoices",
         "v1/payment_intents" => "PaymentIntents",

@@ -12,6 +12,9 @@ const CHECK: &str = "portal";
 const NONE_YET: &str = "default configuration has not been created";
 
 pub fn examine(config: &Config, answers: &Answers) -> Finding {
+    if let Some(id) = &config.portal_configuration {
+        return chosen(id, answers);
+    }
     let answer = answers.to(CONFIGURATIONS);
     let defaults = answer.and_then(|answer| answer.body.get("data")?.as_array());
     let refused = answers
@@ -35,6 +38,48 @@ pub fn examine(config: &Config, answers: &Answers) -> Finding {
             format!(
                 "Whether its settings have been saved could not be looked at: Stripe answered {}.",
                 answers.instead(CONFIGURATIONS)
+            ),
+            AGAIN,
+        ),
+    }
+}
+
+/// The configuration that PORTAL_CONFIGURATION chooses: with it Stripe needs no default one.
+fn chosen(id: &str, answers: &Answers) -> Finding {
+    const LIST: &str = "In Stripe's dashboard, Settings → Billing → Customer portal, look which configurations \
+        there are in the mode of the key, and put the id of one that is active into PORTAL_CONFIGURATION.";
+    let Some(answer) = &answers.configuration else {
+        let says = format!("Whether {id} (PORTAL_CONFIGURATION) exists could not be looked at.");
+        return Finding::warning(CHECK, says, AGAIN);
+    };
+    let is_active = answer
+        .body
+        .get("active")
+        .and_then(serde_json::Value::as_bool);
+    match (answer.status.is_success(), is_active) {
+        (true, Some(false)) => {
+            let says = format!(
+                "{id} (PORTAL_CONFIGURATION) is not active, so Stripe opens no portal with it."
+            );
+            Finding::failure(CHECK, says, LIST)
+        }
+        (true, _) => Finding::ok(CHECK, format!("{id} (PORTAL_CONFIGURATION) exists")),
+        (false, _) if answer.is_not_allowed() => Finding::skipped(
+            CHECK,
+            format!(
+                "whether {id} (PORTAL_CONFIGURATION) exists was not looked at: the key may not read it"
+            ),
+        ),
+        (false, _) if answer.is_allowed() => {
+            let says =
+                format!("Stripe knows no {id} (PORTAL_CONFIGURATION) in this account and mode.");
+            Finding::failure(CHECK, says, LIST)
+        }
+        (false, _) => Finding::warning(
+            CHECK,
+            format!(
+                "Whether {id} (PORTAL_CONFIGURATION) exists could not be looked at: Stripe answered {}.",
+                answer.status
             ),
             AGAIN,
         ),

@@ -10,7 +10,7 @@ use crate::{
     clock::Clock,
     config::{Around, Config},
     mask::shows,
-    stripe::client::API_VERSION,
+    stripe::{client::API_VERSION, path},
 };
 
 /// Settings without which there is nothing to ask.
@@ -22,11 +22,12 @@ pub const PORTAL: &str = "v1/billing_portal/sessions";
 pub const CONFIGURATIONS: &str = "v1/billing_portal/configurations";
 pub const ENDPOINTS: &str = "v1/webhook_endpoints";
 /// What the key should be able to read.
-pub const READS: [&str; 10] = [
+pub const READS: [&str; 11] = [
     "v1/customers",
     "v1/events",
     "v1/products",
     "v1/prices",
+    "v1/coupons",
     "v1/subscriptions",
     "v1/invoices",
     "v1/payment_intents",
@@ -52,6 +53,8 @@ shows!(Answer: status, permission);
 #[derive(Debug, Default)]
 pub struct Answers {
     of: BTreeMap<&'static str, Answer>,
+    /// About the one of `PORTAL_CONFIGURATION`.
+    pub configuration: Option<Answer>,
     /// Why the first question had no answer at all.
     pub unreachable: Option<String>,
     /// Seconds that this machine's clock is ahead of Stripe's.
@@ -137,6 +140,12 @@ pub async fn ask_all(around: &Around, clock: &Clock) -> Option<Answers> {
             break;
         }
     }
+    let chosen = config.portal_configuration.as_deref();
+    let path = chosen.and_then(|id| path::object("billing_portal/configurations", id).ok());
+    if let (Some(path), false) = (path, answers.is_refused()) {
+        let asked = ask(&http, config, clock, Method::GET, &path, &mut answers.ahead);
+        answers.configuration = asked.await.ok();
+    }
     Some(answers)
 }
 
@@ -145,14 +154,17 @@ async fn ask(
     config: &Config,
     clock: &Clock,
     method: Method,
-    path: &'static str,
+    path: &str,
     ahead: &mut Option<i64>,
 ) -> Result<Answer, String> {
     let mut url = config
         .stripe_api_base
         .join(path)
         .map_err(|error| error.to_string())?;
-    if method == Method::GET {
+    let is_list = READS.contains(&path)
+        || SECRETS.contains(&path)
+        || [ENDPOINTS, CONFIGURATIONS].contains(&path);
+    if is_list && method == Method::GET {
         let limit = if path == ENDPOINTS { "100" } else { "1" };
         url.query_pairs_mut().append_pair("limit", limit);
     }

@@ -178,6 +178,7 @@ fn subscribe(
         items,
         trial_end,
         may_wait: false,
+        discounts: Vec::new(),
         fields: json!({
             "default_payment_method": method["id"],
             "description": data["description"],

@@ -1,9 +1,9 @@
 //! The discount of a customer. Since endive it is given elsewhere; programs of older versions name
 //! a coupon when they create or change a customer.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::super::{error::ApiError, events::Cause, ids, params::Params, state::State};
+use super::super::{discounts, error::ApiError, events::Cause, ids, params::Params, state::State};
 
 /// The coupon that the request names; an empty text takes the discount away.
 pub fn read(cause: &Cause, params: &mut Params) -> Result<Option<String>, ApiError> {
@@ -31,21 +31,10 @@ pub fn set(
         return Ok(());
     }
     let coupon = state.coupons.named("coupon", "coupon", &coupon)?;
-    let after = json!({
-        "id": ids::long("di_"),
-        "object": "discount",
-        "checkout_session": null,
-        "customer": customer["id"],
-        "customer_account": null,
-        "end": null,
-        "invoice": null,
-        "invoice_item": null,
-        "promotion_code": null,
-        "source": { "coupon": coupon["id"], "type": "coupon" },
-        "start": cause.at,
-        "subscription": null,
-        "subscription_item": null,
-    });
+    let mut discount = discounts::build(&ids::long("di_"), coupon, cause.at);
+    discount["customer"] = customer["id"].clone();
+    let after = discounts::shown(discount.clone());
+    state.discounts.put(discount);
     if before.is_null() {
         state.emit(cause, "customer.discount.created", &after);
     } else {

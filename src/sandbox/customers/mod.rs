@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use self::fields::apply;
 pub use self::fields::{ADDRESS, is_email};
 use super::{
+    discounts::Wish,
     error::{Answer, ApiError},
     events::{Because, Cause},
     ids,
@@ -130,6 +131,7 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
         .map(|token| sources::resolve(&token, customer["id"].as_str().unwrap_or_default()))
         .transpose()?;
     params.ignore(&["tax_id_data", "test_clock"]);
+    let wish = Wish::from(&params, "discount");
     params.finish()?;
     let mut state = app.write();
     let wanted = customer["invoice_settings"]["default_payment_method"]
@@ -157,14 +159,16 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
     if let Some((_, card)) = card {
         payment_methods::attach(&mut state, &because, card, &customer);
     }
-    Ok(Json(customer))
+    Ok(Json(wish.show(&state, customer)))
 }
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
+    let wish = Wish::from(&params, "discount");
     params.finish()?;
-    let customer = app.read().customers.get(&id);
+    let state = app.read();
+    let customer = state.customers.get(&id);
     customer
-        .map(|customer| Json(shown(customer)))
+        .map(|customer| Json(wish.show(&state, shown(customer))))
         .ok_or_else(|| ApiError::no_such("customer", &id))
 }
 
@@ -181,6 +185,7 @@ pub async fn update(
     apply(&mut customer, &mut params)?;
     let coupon = discount::read(&because, &mut params)?;
     params.ignore(&["default_source", "source"]);
+    let wish = Wish::from(&params, "discount");
     params.finish()?;
     discount::set(&mut state, &because, &mut customer, coupon)?;
     if let Some(wanted) = customer["invoice_settings"]["default_payment_method"].as_str() {
@@ -193,7 +198,7 @@ pub async fn update(
         }
     }
     state.update_customer(&because, customer.clone());
-    Ok(Json(customer))
+    Ok(Json(wish.show(&state, customer)))
 }
 
 pub async fn delete(
@@ -212,13 +217,19 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
     let page = Page::dated(&mut params)?;
     let email = params.text("email")?;
     params.ignore(&["test_clock"]);
+    let wish = Wish::from(&params, "discount");
     params.finish()?;
-    let (data, more) = app.read().customers.page(&page, "customer", |customer| {
+    let state = app.read();
+    let (data, more) = state.customers.page(&page, "customer", |customer| {
         !is_deleted(customer)
             && email
                 .as_ref()
                 .is_none_or(|email| customer["email"] == **email)
     })?;
+    let data = data
+        .into_iter()
+        .map(|customer| wish.show(&state, customer))
+        .collect();
     Ok(Json(list("/v1/customers", data, more)))
 }
 

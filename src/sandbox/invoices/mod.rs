@@ -19,6 +19,7 @@ pub use self::{
 };
 use super::{
     clock::DAY,
+    discounts::{self, Wish},
     error::{Answer, ApiError},
     events::{Because, Cause},
     ids,
@@ -29,11 +30,12 @@ use super::{
     state::{Shared, State},
 };
 
-/// The draft for the period of the subscription that runs now.
+/// The draft for the period of the subscription that runs now. The discounts come with their coupons.
 pub fn for_subscription(
     state: &State,
     customer: &Value,
     subscription: &Value,
+    discounts: &[Value],
     id: &str,
     created: i64,
     since: Option<i64>,
@@ -46,7 +48,7 @@ pub fn for_subscription(
     let start = subscription["items"]["data"][0]["current_period_start"]
         .as_i64()
         .unwrap_or(created);
-    build(Draft {
+    let mut invoice = build(Draft {
         id,
         customer,
         currency: &subscription["currency"],
@@ -55,7 +57,13 @@ pub fn for_subscription(
         reason,
         subscription: Some(subscription),
         lines: lines::of_subscription(state, subscription),
-    })
+    });
+    build::discount(&mut invoice, discounts);
+    if invoice["collection_method"] == "send_invoice" {
+        let days = subscription["days_until_due"].as_i64().unwrap_or(30);
+        invoice["due_date"] = json!(created + days.clamp(0, 10_000) * DAY);
+    }
+    invoice
 }
 
 /// Bills the subscription: from draft to paid, or as far as it goes. Without a way to pay it stays
@@ -64,8 +72,10 @@ pub fn bill(state: &mut State, cause: &Cause, draft: Value, payment: Option<(&Va
     let id = draft["id"].as_str().unwrap_or_default().to_owned();
     let nothing_due = draft["amount_due"] == 0;
     let automatic = draft["collection_method"] == "charge_automatically";
+    let discounted = draft["total_discount_amounts"].clone();
     billing::issue(state, cause, draft);
     billing::finalize(state, cause, &id);
+    discounts::spend(state, cause, &discounted);
     if let Some((method, outcome)) = payment.filter(|_| automatic && !nothing_due) {
         billing::collect(state, cause, &id, method, outcome);
     }
@@ -155,9 +165,11 @@ fn apply(invoice: &mut Value, params: &mut Params) -> Result<(), ApiError> {
 }
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
+    let wish = Wish::from(&params, "discounts");
     params.finish()?;
     let state = app.read();
-    Ok(Json(cut(state.invoices.find("invoice", &id)?.clone())))
+    let invoice = state.invoices.find("invoice", &id)?.clone();
+    Ok(Json(wish.show(&state, cut(invoice))))
 }
 
 /// `GET /v1/invoices/{id}/lines`: all of them.
@@ -188,11 +200,15 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
             ("subscription", "/parent/subscription_details/subscription"),
         ],
     )?;
+    let wish = Wish::from(&params, "discounts");
     params.finish()?;
     let state = app.read();
     let (data, more) = state
         .invoices
         .page(&page, "invoice", |invoice| fields.hold(invoice))?;
-    let data = data.into_iter().map(cut).collect();
+    let data = data
+        .into_iter()
+        .map(|invoice| wish.show(&state, cut(invoice)))
+        .collect();
     Ok(Json(list("/v1/invoices", data, more)))
 }

@@ -3,7 +3,10 @@
 
 mod entry;
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::FromRequestParts,
+    http::{StatusCode, request::Parts},
+};
 use serde_json::{Map, Value, json};
 
 use self::entry::{Entry, insert, split};
@@ -13,6 +16,8 @@ use super::error::ApiError;
 /// time.
 const MAX_DEPTH: usize = 8;
 const MAX_PAIRS: usize = 1_000;
+/// As deep as Stripe expands; the `data` of a list counts.
+const MAX_EXPANSION: usize = 4;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Params {
@@ -37,6 +42,9 @@ impl Params {
             // Expansion is accepted everywhere and has no effect unless a handler asks for it: the
             // stand-in answers with ids.
             if path.first() == Some(&"expand") {
+                if value.split('.').count() > MAX_EXPANSION {
+                    return Err(too_deep(value));
+                }
                 expanded.push(value.clone());
             } else {
                 insert(&mut entries, &path, value);
@@ -49,11 +57,14 @@ impl Params {
         })
     }
 
-    /// Whether the request wants a field that is usually left out, of one object or of a list.
+    /// Whether the request wants a field that is usually left out, of one object or of a list. Who
+    /// wants what is inside of it wants it too.
     pub fn expands(&self, field: &str) -> bool {
-        self.expanded
-            .iter()
-            .any(|path| path.strip_prefix("data.").unwrap_or(path) == field)
+        self.expanded.iter().any(|path| {
+            let path = path.strip_prefix("data.").unwrap_or(path);
+            path.strip_prefix(field)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
     }
 
     fn take(&mut self, name: &str) -> Option<Entry> {
@@ -273,6 +284,17 @@ impl<S: Sync> FromRequestParts<S> for Params {
     }
 }
 
+fn too_deep(path: &str) -> ApiError {
+    ApiError::new(
+        StatusCode::BAD_REQUEST,
+        format!(
+            "You cannot expand more than {MAX_EXPANSION} levels of a property. Property: {}",
+            first(path, 100)
+        ),
+    )
+    .code("property_expansion_max_depth")
+}
+
 /// Stripe stores an empty text as null.
 pub fn nullable(text: String) -> Value {
     if text.is_empty() {
@@ -348,6 +370,18 @@ mod tests {
         assert_eq!(stored, json!({ "b": "2", "c": "3" }));
         params("metadata=").metadata(&mut stored).unwrap();
         assert_eq!(stored, json!({}));
+    }
+
+    #[test]
+    fn what_holds_an_expanded_field_is_expanded_too() {
+        let given = params("expand[]=data.discounts.source.coupon");
+        assert!(given.expands("discounts") && given.expands("discounts.source.coupon"));
+        assert!(!given.expands("discount") && !given.expands("discounts.source.coupon.applies_to"));
+        let pairs = [(
+            "expand[]".to_owned(),
+            "data.discounts.source.coupon.applies_to".to_owned(),
+        )];
+        assert!(Params::parse(&pairs).is_err());
     }
 
     #[test]

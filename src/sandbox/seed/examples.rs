@@ -2,14 +2,31 @@
 
 pub(super) const DELETED: &str = "SeedCharles001";
 
+/// Half off, for good.
+pub(super) const COUPON: &str = "SeedHalf";
+
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Plan {
     None,
     Active,
+    /// With the coupon.
+    Discounted,
+    /// Shown and paid in a currency that the price does not have.
+    Presented,
+    /// For some more periods, and no longer.
+    Term,
     Trialing,
     Ending,
     PastDue,
+    /// The invoice was sent, and its day has passed.
+    Late,
     Ended,
+}
+
+impl Plan {
+    pub(super) fn is_behind(self) -> bool {
+        matches!(self, Plan::PastDue | Plan::Late)
+    }
 }
 
 pub(super) struct Example {
@@ -72,7 +89,7 @@ const fn example(
     }
 }
 
-pub(super) const EXAMPLES: [Example; 14] = [
+pub(super) const EXAMPLES: [Example; 20] = [
     example(
         "SeedAda0000001",
         "Ada Lovelace",
@@ -206,5 +223,59 @@ pub(super) const EXAMPLES: [Example; 14] = [
         "StarterMonth",
         1,
         Plan::Active,
+    ),
+    example(
+        "SeedMaud000001",
+        "Maud Menten",
+        "maud@example.com",
+        16,
+        "ProMonth",
+        1,
+        Plan::PastDue,
+    ),
+    example(
+        "SeedMaud000002",
+        "Menten Kinetics",
+        "maud@example.com",
+        12,
+        "TeamMonth",
+        1,
+        Plan::Discounted,
+    ),
+    example(
+        "SeedMaud000003",
+        "Toronto Enzyme Supply",
+        "maud@example.com",
+        10,
+        "ProMonth",
+        1,
+        Plan::Presented,
+    ),
+    example(
+        "SeedMaud000004",
+        "Faculty Purchasing Office",
+        "maud@example.com",
+        8,
+        "TeamMonth",
+        2,
+        Plan::Late,
+    ),
+    example(
+        "SeedMaud000005",
+        "Port Lambton Painters",
+        "maud@example.com",
+        6,
+        "",
+        0,
+        Plan::None,
+    ),
+    example(
+        "SeedMaud000006",
+        "Hillside Clarinet Quartet",
+        "maud@example.com",
+        2,
+        "StarterMonth",
+        1,
+        Plan::Term,
     ),
 ];

@@ -1,16 +1,18 @@
 //! Example customers for `billhook dev`: believable, with the same ids at every start, and with the
 //! cases that matter: several under one address, two that differ in case only, on trial, overdue,
-//! ending, ended, deleted, without a name, without an address, in several currencies.
+//! ending, ended, deleted, without a name, without an address, in several currencies, with a
+//! discount, with an invoice instead of a card, for a fixed term.
 
 mod examples;
 mod past;
 
 use serde_json::{Value, json};
 
-use self::examples::{DELETED, EXAMPLES, Example, FEATURES, PRICES, PRODUCTS, Plan};
+use self::examples::{COUPON, DELETED, EXAMPLES, Example, FEATURES, PRICES, PRODUCTS, Plan};
 use super::{
-    clock,
+    clock, coupons,
     customers::blank,
+    discounts,
     events::Cause,
     payment_methods, prices,
     products::{self, features},
@@ -62,6 +64,12 @@ fn add_products(state: &mut State, made: &Cause) {
         }
         state.features.put(feature);
     }
+    let mut coupon = coupons::build(COUPON, created);
+    coupon["duration"] = json!("forever");
+    coupon["name"] = json!("Half off for friends");
+    coupon["percent_off"] = json!(50.0);
+    state.emit(made, "coupon.created", &coupon);
+    state.coupons.put(coupon);
 }
 
 fn add(state: &mut State, made: &Cause, ended: &Cause, example: &Example, now: i64) {
@@ -72,7 +80,7 @@ fn add(state: &mut State, made: &Cause, ended: &Cause, example: &Example, now: i
     customer["email"] = json!(example.email);
     let card = card(&mut customer, example, created);
     let bills = past::bills(state, &mut customer, example, now, created);
-    customer["delinquent"] = json!(example.plan == Plan::PastDue);
+    customer["delinquent"] = json!(example.plan.is_behind());
     state.emit(made, "customer.created", &customer);
     state.customers.put(customer);
     if let Some(card) = card {
@@ -82,6 +90,11 @@ fn add(state: &mut State, made: &Cause, ended: &Cause, example: &Example, now: i
     let Some(bills) = bills else {
         return;
     };
+    if let Some(discount) = bills.discount {
+        let told = discounts::shown(discount.clone());
+        state.emit(made, "customer.discount.created", &told);
+        state.discounts.put(discount);
+    }
     let (subscription, told) = ("customer.subscription.created", bills.subscription);
     state.put_subscription(made, subscription, told.clone());
     for bill in bills.invoices {
@@ -96,7 +109,7 @@ fn add(state: &mut State, made: &Cause, ended: &Cause, example: &Example, now: i
 /// Who pays has a card; one of them a card that is declined.
 fn card(customer: &mut Value, example: &Example, created: i64) -> Option<Value> {
     let token = match example.plan {
-        Plan::None => return None,
+        Plan::None | Plan::Late => return None,
         Plan::PastDue => "pm_card_chargeCustomerFail",
         _ => "pm_card_visa",
     };
@@ -162,8 +175,61 @@ mod tests {
                 .each()
                 .filter(|customer| customer["delinquent"] == true)
                 .count(),
-            1
+            EXAMPLES
+                .iter()
+                .filter(|example| example.plan.is_behind())
+                .count()
         );
+    }
+
+    #[test]
+    fn there_is_a_customer_for_every_state() {
+        let now = BASE + 100 * clock::DAY;
+        let mut state = State::default();
+        fill(&mut state, now);
+        let subscription = |key: &str| {
+            let subscription = state.subscriptions.get(&format!("sub_1{key}")).unwrap();
+            let invoice = subscription["latest_invoice"].as_str().unwrap();
+            (subscription, state.invoices.get(invoice).unwrap())
+        };
+        let (_, open) = subscription("SeedAda0000002");
+        assert_eq!(
+            (&open["status"], &open["amount_remaining"]),
+            (&json!("open"), &json!(4_900))
+        );
+        assert_eq!(open["attempt_count"], 1);
+        assert!(open["next_payment_attempt"].as_i64().unwrap() > now);
+
+        let (failed, open) = subscription("SeedMaud000001");
+        assert_eq!(
+            (&failed["status"], &open["status"]),
+            (&json!("past_due"), &json!("open"))
+        );
+        let (discounted, paid) = subscription("SeedMaud000002");
+        assert_eq!(discounted["discounts"], json!(["di_1SeedMaud000002"]));
+        assert_eq!(
+            (&paid["status"], &paid["amount_paid"]),
+            (&json!("paid"), &json!(2_450))
+        );
+        assert_eq!(discounts::of_subscription(&state, discounted).len(), 1);
+        let (presented, _) = subscription("SeedMaud000003");
+        let currency = &presented["presentment_details"]["presentment_currency"];
+        assert_eq!(currency, "cad");
+        let (late, open) = subscription("SeedMaud000004");
+        assert_eq!(
+            (&late["status"], &late["collection_method"]),
+            (&json!("past_due"), &json!("send_invoice"))
+        );
+        assert_eq!(
+            (&open["status"], &open["attempt_count"]),
+            (&json!("open"), &json!(0))
+        );
+        assert!(open["due_date"].as_i64().unwrap() < now);
+        assert!(state.subscriptions.get("sub_1SeedMaud000005").is_none());
+        let (term, _) = subscription("SeedMaud000006");
+        assert_eq!(term["status"], "active");
+        let period = term["items"]["data"][0]["current_period_end"].as_i64();
+        assert!(term["cancel_at"].as_i64() > period);
     }
 
     #[test]

@@ -5,23 +5,42 @@ use serde_json::{Value, json};
 use super::{
     super::{
         clock::{self, DAY},
+        discounts,
         events::Cause,
         invoices, payment_intents,
         payment_methods::Charge,
         state::State,
         subscriptions::{self, Draft, Item},
     },
-    examples::{Example, Plan},
+    examples::{COUPON, Example, Plan},
     price_id,
 };
 
 const INVOICES_EACH: usize = 3;
 /// How long ago a trial began, and how long it lasts from now.
 const TRIAL: (i64, i64) = (5 * DAY, 9 * DAY);
+/// However long ago the last try was, the next is still to come.
+const NEXT_TRY: i64 = 2 * DAY;
+/// How long ago an invoice was sent that is not paid, and how many days it gave.
+const SENT: i64 = 20 * DAY;
+const DAYS_UNTIL_DUE: i64 = 14;
+/// How many months a fixed term still has.
+const TERM: i64 = 11;
 
 pub struct Bills {
     pub subscription: Value,
+    /// With its coupon.
+    pub discount: Option<Value>,
     pub invoices: Vec<Bill>,
+}
+
+/// What became of an invoice.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Paid,
+    Failed,
+    /// Nobody has tried to pay it.
+    Sent,
 }
 
 pub struct Bill {
@@ -33,21 +52,19 @@ pub struct Bill {
 impl Bill {
     pub fn tell(self, state: &mut State, made: &Cause) {
         let paid = self.invoice["status"] == "paid";
+        let (told, told_of_intent) = match (paid, self.invoice["attempted"] == true) {
+            (true, _) => ("invoice.paid", "payment_intent.succeeded"),
+            (false, true) => ("invoice.payment_failed", "payment_intent.payment_failed"),
+            (false, false) => ("invoice.finalized", "payment_intent.created"),
+        };
         if let Some((intent, payment)) = self.payment {
+            state.emit(made, told_of_intent, &intent);
             if paid {
-                state.emit(made, "payment_intent.succeeded", &intent);
                 state.emit(made, "invoice_payment.paid", &payment);
-            } else {
-                state.emit(made, "payment_intent.payment_failed", &intent);
             }
             state.payment_intents.put(intent);
             state.invoice_payments.put(payment);
         }
-        let told = if paid {
-            "invoice.paid"
-        } else {
-            "invoice.payment_failed"
-        };
         state.emit(made, told, &self.invoice);
         state.invoices.put(self.invoice);
     }
@@ -64,40 +81,82 @@ pub fn bills(
     let periods = periods(example, &price, now, created);
     let begun = periods.first()?.0;
     let hidden = periods.len().saturating_sub(INVOICES_EACH);
+    let discount = discount(state, customer, example, begun);
     let mut done = None;
     let mut invoices = Vec::new();
     for (index, period) in periods.iter().enumerate().skip(hidden) {
         let last = index + 1 == periods.len();
         let since = index.checked_sub(1).and_then(|index| periods.get(index));
         let mut subscription = subscription(customer, example, &price, begun, *period);
-        let failed = last && example.plan == Plan::PastDue;
+        let fate = match example.plan {
+            Plan::PastDue if last => Fate::Failed,
+            Plan::Late if last => Fate::Sent,
+            _ => Fate::Paid,
+        };
         let id = format!("in_1{}{}", example.key, index - hidden);
-        let bill = bill(
+        let mut bill = bill(
             state,
             customer,
             &subscription,
+            discount.as_slice(),
             &id,
             since.map(|period| period.0),
-            failed,
+            fate,
         );
+        if fate == Fate::Failed {
+            bill.invoice["next_payment_attempt"] = json!(now + NEXT_TRY);
+        }
         subscription["latest_invoice"] = bill.invoice["id"].clone();
         invoices.push(bill);
         done = Some(subscription);
     }
     let mut subscription = done?;
-    if example.plan == Plan::Ending {
-        subscriptions::schedule_end(&mut subscription, now - 2 * DAY, false);
+    match example.plan {
+        Plan::Ending => subscriptions::schedule_end(&mut subscription, now - 2 * DAY, false),
+        Plan::Term => {
+            subscriptions::schedule_end(&mut subscription, begun, false);
+            subscription["cancel_at"] = json!(clock::add_months(now, TERM));
+        }
+        Plan::Presented => {
+            subscription["presentment_details"] = json!({ "presentment_currency": "cad" });
+        }
+        _ => {}
+    }
+    if let Some(discount) = &discount {
+        subscription["discounts"] = json!([discount["id"]]);
     }
     Some(Bills {
         subscription,
+        discount,
         invoices,
     })
+}
+
+/// What the coupon has been for the subscription from its first day on.
+fn discount(state: &State, customer: &Value, example: &Example, begun: i64) -> Option<Value> {
+    if example.plan != Plan::Discounted {
+        return None;
+    }
+    let coupon = state.coupons.get(COUPON)?;
+    let mut discount = discounts::build(&format!("di_1{}", example.key), coupon, begun);
+    discount["customer"] = customer["id"].clone();
+    discount["subscription"] = json!(format!("sub_1{}", example.key));
+    Some(discount)
 }
 
 /// All periods up to the one that runs now, or to the last that was paid for.
 fn periods(example: &Example, price: &Value, now: i64, created: i64) -> Vec<(i64, i64)> {
     if example.plan == Plan::Trialing {
         return vec![(now - TRIAL.0, now + TRIAL.1)];
+    }
+    if example.plan == Plan::Late {
+        let sent = now - SENT;
+        let months = |count: i64| clock::add_months(sent, count);
+        return vec![
+            (months(-2), months(-1)),
+            (months(-1), sent),
+            (sent, months(1)),
+        ];
     }
     let until = if example.plan == Plan::Ended {
         clock::add_months(created, 5)
@@ -125,7 +184,7 @@ fn subscription(
     period: (i64, i64),
 ) -> Value {
     let status = match example.plan {
-        Plan::PastDue => "past_due",
+        Plan::PastDue | Plan::Late => "past_due",
         Plan::Trialing => "trialing",
         _ => "active",
     };
@@ -136,28 +195,35 @@ fn subscription(
         metadata: json!({}),
         period,
     };
-    subscriptions::build(Draft {
+    let mut subscription = subscriptions::build(Draft {
         id: format!("sub_1{}", example.key),
         customer: customer["id"].as_str().unwrap_or_default(),
         items: vec![item],
         status,
         created,
         trial_end: (example.plan == Plan::Trialing).then_some(period.1),
-    })
+    });
+    if example.plan == Plan::Late {
+        subscription["collection_method"] = json!("send_invoice");
+        subscription["days_until_due"] = json!(DAYS_UNTIL_DUE);
+    }
+    subscription
 }
 
 fn bill(
     state: &State,
     customer: &mut Value,
     subscription: &Value,
+    discounts: &[Value],
     id: &str,
     since: Option<i64>,
-    failed: bool,
+    fate: Fate,
 ) -> Bill {
     let at = subscription["items"]["data"][0]["current_period_start"]
         .as_i64()
         .unwrap_or_default();
-    let mut invoice = invoices::for_subscription(state, customer, subscription, id, at, since);
+    let mut invoice =
+        invoices::for_subscription(state, customer, subscription, discounts, id, at, since);
     invoices::number(&mut invoice, customer);
     invoices::open(&mut invoice, &state.base_url, at);
     if invoice["amount_due"] == 0 {
@@ -174,18 +240,22 @@ fn bill(
     payment["payment"]["payment_intent"] = intent["id"].clone();
     let card = customer["invoice_settings"]["default_payment_method"].clone();
     let card = json!({ "id": card, "object": "payment_method", "type": "card" });
-    if failed {
-        payment_intents::attempt(&mut intent, &card, Charge::DeclinedLater);
-        // The whole card would be here; the example has only its id at hand.
-        if let Some(error) = intent["last_payment_error"].as_object_mut() {
-            error.remove("payment_method");
+    match fate {
+        Fate::Failed => {
+            payment_intents::attempt(&mut intent, &card, Charge::DeclinedLater);
+            // The whole card would be here; the example has only its id at hand.
+            if let Some(error) = intent["last_payment_error"].as_object_mut() {
+                error.remove("payment_method");
+            }
+            invoices::fail(&mut invoice, at);
         }
-        invoices::fail(&mut invoice, at);
-    } else {
-        payment_intents::attempt(&mut intent, &card, Charge::Succeeds);
-        invoices::settle_payment(&mut payment, at);
-        invoices::count_attempt(&mut invoice);
-        invoices::settle(&mut invoice, at);
+        Fate::Paid => {
+            payment_intents::attempt(&mut intent, &card, Charge::Succeeds);
+            invoices::settle_payment(&mut payment, at);
+            invoices::count_attempt(&mut invoice);
+            invoices::settle(&mut invoice, at);
+        }
+        Fate::Sent => {}
     }
     Bill {
         invoice,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{
     super::{
         clock::DAY,
+        discounts::{self, Wish},
         error::{Answer, ApiError},
         events::{Because, Cause},
         ids, invoices,
@@ -29,6 +30,8 @@ pub struct Start {
     pub trial_end: Option<i64>,
     /// Whether it may wait for its first payment.
     pub may_wait: bool,
+    /// What coupons became for it, each with its coupon.
+    pub discounts: Vec<Value>,
     /// Fields of the subscription that are as the request wants them.
     pub fields: Value,
 }
@@ -58,16 +61,21 @@ pub fn start(state: &mut State, cause: &Cause, start: Start) -> Result<Value, Ap
         own.extend(fields);
     }
     let invoice = ids::long("in_");
-    let mut draft =
-        invoices::for_subscription(state, &customer, &subscription, &invoice, cause.at, None);
+    let counting = discounts::counting(state, &customer, start.discounts.clone(), cause.at);
+    let draft = invoices::for_subscription(
+        state,
+        &customer,
+        &subscription,
+        &counting,
+        &invoice,
+        cause.at,
+        None,
+    );
     if method.is_none() && !sent && !start.may_wait && draft["amount_due"] != 0 {
         return Err(invoices::missing_method());
     }
-    if sent {
-        let days = subscription["days_until_due"].as_i64().unwrap_or(30);
-        draft["due_date"] = json!(cause.at + days * DAY);
-    }
     subscription["latest_invoice"] = json!(invoice);
+    discounts::replace(state, cause, &mut subscription, start.discounts);
     state.put_subscription(cause, "customer.subscription.created", subscription.clone());
     if start.trial_end.is_some_and(|end| end - cause.at < NOTICE) {
         state.emit(cause, "customer.subscription.trial_will_end", &subscription);
@@ -113,6 +121,8 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
         fields["trial_settings"] = settings;
     }
     let ends = params.flag("cancel_at_period_end")?.unwrap_or(false);
+    let coupons = params.groups("discounts")?.unwrap_or_default();
+    let wish = Wish::from(&params, "discounts");
     params.ignore(&[
         "automatic_tax",
         "billing_mode",
@@ -126,6 +136,7 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
     let mut state = app.write();
     state.named_customer(&customer)?;
     let items = items::read(&state, groups, because.at, trial_end)?;
+    let redeemed = discounts::read(&state, coupons, &[], because.at)?;
     if let Some(card) = &card {
         check_card(&state, card, &customer)?;
     }
@@ -140,9 +151,11 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
         items,
         trial_end,
         may_wait: behavior.as_deref() == Some("default_incomplete"),
+        discounts: redeemed,
         fields,
     };
-    Ok(Json(cut(self::start(&mut state, &because, start)?)))
+    let subscription = self::start(&mut state, &because, start)?;
+    Ok(Json(wish.show(&state, cut(subscription))))
 }
 
 pub fn check_card(state: &State, card: &str, customer: &str) -> Result<(), ApiError> {

@@ -19,6 +19,7 @@ pub use self::{
 };
 use super::{
     clock::{self, DAY},
+    discounts::{self, Wish},
     entitlements,
     error::{Answer, ApiError},
     events::{Because, Cause},
@@ -97,12 +98,11 @@ impl State {
 }
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
+    let wish = Wish::from(&params, "discounts");
     params.finish()?;
     let state = app.read();
-    Ok(Json(cut(state
-        .subscriptions
-        .find("subscription", &id)?
-        .clone())))
+    let subscription = state.subscriptions.find("subscription", &id)?.clone();
+    Ok(Json(wish.show(&state, cut(subscription))))
 }
 
 pub async fn update(
@@ -134,7 +134,13 @@ pub async fn update(
     if trial_ends {
         end_trial(&state, &mut subscription, because.at);
     }
-    if canceled && state.subscriptions.get(&id) != Some(&subscription) {
+    let had = discounts::of_subscription(&state, &subscription);
+    let wanted = params
+        .groups("discounts")?
+        .map(|groups| discounts::read(&state, groups, &had, because.at))
+        .transpose()?;
+    let changes = wanted.is_some() || state.subscriptions.get(&id) != Some(&subscription);
+    if canceled && changes {
         return Err(ApiError::invalid(
             "id",
             "A canceled subscription can only update its cancellation_details and metadata.",
@@ -148,17 +154,21 @@ pub async fn update(
         "proration_behavior",
         "proration_date",
     ]);
+    let wish = Wish::from(&params, "discounts");
     params.finish()?;
+    if let Some(wanted) = wanted {
+        discounts::replace(&mut state, &because, &mut subscription, wanted);
+    }
     if trial_ends && subscription["status"] == "active" {
         let since = subscription["trial_start"].as_i64();
         let billed = renew::bill_period(&mut state, &because, subscription, since, None)?;
-        return Ok(Json(cut(billed)));
+        return Ok(Json(wish.show(&state, cut(billed))));
     }
     state.update_subscription(&because, subscription.clone());
     if trial_ends {
         state.emit(&because, "customer.subscription.paused", &subscription);
     }
-    Ok(Json(cut(subscription)))
+    Ok(Json(wish.show(&state, cut(subscription))))
 }
 
 /// `cancel_at_period_end`, or a time in `cancel_at`.
@@ -223,8 +233,10 @@ pub async fn cancel(
     let mut subscription = running.ok_or_else(|| ApiError::no_such("subscription", &id))?;
     read_end(&mut subscription, &mut params, because.at)?;
     params.ignore(&["invoice_now", "prorate"]);
+    let wish = Wish::from(&params, "discounts");
     params.finish()?;
-    Ok(Json(cut(end(&mut state, &because, subscription))))
+    let ended = end(&mut state, &because, subscription);
+    Ok(Json(wish.show(&state, cut(ended))))
 }
 
 /// Canceled ones are left out unless asked for.
@@ -255,6 +267,7 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
     ];
     let status = params.choice("status", &statuses)?;
     params.ignore(&["test_clock"]);
+    let wish = Wish::from(&params, "discounts");
     params.finish()?;
     let state = app.read();
     let (data, more) = state
@@ -275,6 +288,9 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
                         .any(|item| item["price"]["id"] == **price)
                 })
         })?;
-    let data = data.into_iter().map(cut).collect();
+    let data = data
+        .into_iter()
+        .map(|subscription| wish.show(&state, cut(subscription)))
+        .collect();
     Ok(Json(list("/v1/subscriptions", data, more)))
 }

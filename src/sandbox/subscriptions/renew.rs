@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
+        discounts,
         error::ApiError,
         events::Cause,
         ids, invoices,
@@ -65,14 +66,21 @@ pub fn bill_period(
     ordered: Option<Charge>,
 ) -> Result<Value, ApiError> {
     let id = subscription["id"].as_str().unwrap_or_default().to_owned();
-    let customer = subscription["customer"].as_str().unwrap_or_default();
-    let customer = state.named_customer(customer)?;
+    let begins = subscription["items"]["data"][0]["current_period_start"]
+        .as_i64()
+        .unwrap_or(cause.at);
+    discounts::expire(state, cause, &mut subscription, begins);
+    let owner = subscription["customer"].as_str().unwrap_or_default();
+    let customer = state.named_customer(owner)?;
+    let own = discounts::of_subscription(state, &subscription);
+    let counting = discounts::counting(state, &customer, own, begins);
     let invoice = ids::long("in_");
     subscription["latest_invoice"] = json!(invoice);
     let draft = invoices::for_subscription(
         state,
         &customer,
         &subscription,
+        &counting,
         &invoice,
         cause.at,
         last_start,

@@ -1,0 +1,116 @@
+// What should be paid now: it stands first, and one button leads to its page at Stripe.
+
+import type Stripe from 'stripe';
+import { arrived, renew, sell, subscribe, withCard } from '../harness/billing.ts';
+import { forgetAllowances } from '../harness/database.ts';
+import { card, holdForms, pay, signIn, styled, texts, title } from '../harness/pages.ts';
+import { openInvoice } from '../harness/portal.ts';
+import { callsAbout, sessionsOf, stripe } from '../harness/sandbox.ts';
+import { stack } from '../harness/stack.ts';
+import { expect, type Shop, test } from '../harness/test.ts';
+
+/** A customer whose last payment failed, and the invoice that is still open. */
+async function late(shop: Shop, name: string, email = shop.address): Promise<[Stripe.Customer, string]> {
+  const customer = await shop.customer({ name, email, ...withCard });
+  const made = await subscribe(customer, await sell('Pro'));
+  await renew(made, 'failed');
+  const { latest_invoice } = await stripe().subscriptions.retrieve(made.id);
+  return [customer, String(latest_invoice)];
+}
+
+const isInvoice = (url: URL): boolean => url.origin === stack().sandbox && url.pathname.startsWith('/i/');
+
+test('a failed payment stands first, and its button leads to the invoice at Stripe', async ({ page, shop, looksRight }) => {
+  // Whichever way the others are sorted, it is not the first of them by itself.
+  await subscribe(await shop.customer({ name: 'Before', ...withCard }), await sell('Pro'));
+  const [customer] = await late(shop, 'Late');
+  await subscribe(await shop.customer({ name: 'After', ...withCard }), await sell('Pro'));
+  await arrived();
+  await signIn(page, shop.address);
+
+  const first = page.getByRole('article').first();
+  await expect(first).toHaveAccessibleName('Late');
+  const due = first.getByRole('group', { name: 'A payment of €12.00 failed.', exact: true });
+  await expect(due.getByRole('button')).toHaveCount(1);
+  await expect(pay(page, 'Late').locator('.label')).toHaveText('Pay €12.00');
+  await expect(page.getByRole('button', { name: /^Pay / })).toHaveCount(1);
+  await styled(page);
+  const text = await first.innerText();
+  const order = [
+    ...['Late', 'A payment of €12.00 failed.', 'Pay €12.00', '€12.00 / month', 'Cancel plan'],
+    ...['Pays with', 'Open invoice: €12.00 still to pay', 'Last invoice: €12.00, paid', 'Manage billing', 'Invoices'],
+    ...[shop.address, 'Customer since', customer.id],
+  ].map((words) => text.indexOf(words));
+  expect(order, `each in ${text}`).not.toContain(-1);
+  expect(order).toEqual([...order].sort((one, other) => one - other));
+  for (const article of await page.getByRole('article').all()) {
+    expect(await article.locator('.primary').count(), 'a card has one button that most people want').toBe(1);
+  }
+  await looksRight(page);
+
+  await pay(page, 'Late').click();
+  await page.waitForURL(isInvoice);
+  await expect(title(page)).toHaveText(/^Invoice /);
+  await expect(page.getByText('Amount due: €12.00')).toBeVisible();
+  expect(await sessionsOf(customer.id), 'no portal was opened for it').toEqual([]);
+});
+
+test('an invoice that was paid meanwhile is not asked for again', async ({ page, shop, looksRight }) => {
+  const [customer, invoice] = await late(shop, 'Home');
+  await arrived();
+  await signIn(page, shop.address);
+  await expect(pay(page, 'Home')).toBeVisible();
+  await stripe().invoices.pay(invoice);
+  // Else the list would change once more, and say that instead.
+  await arrived();
+  const answer = await openInvoice(page, customer.id, invoice);
+  expect(answer.status()).toBe(303);
+  await page.goto(answer.headers()['location'] ?? '');
+  await expect(page.getByRole('status').filter({ hasText: texts.settled })).toBeVisible();
+  await expect(page.getByRole('alert')).toHaveCount(0);
+  await expect(pay(page, 'Home')).toHaveCount(0);
+  await expect(card(page, 'Home')).toContainText('Last invoice: €12.00, paid, ');
+  await looksRight(page);
+});
+
+test('checklist 27: the invoice of somebody else is as good as none', async ({ page, shop }) => {
+  const [foreign, invoice] = await late(shop, 'Foreign', `bob.${shop.mark}@example.com`);
+  const mine = await shop.customer({ name: 'Mine' });
+  await arrived();
+  await signIn(page, shop.address);
+  for (const [customer, wanted] of [
+    [foreign.id, invoice],
+    [mine.id, invoice],
+    [mine.id, `in_${shop.mark}NOTHING`],
+  ] as const) {
+    const answer = await openInvoice(page, customer, wanted);
+    expect(answer.status()).toBe(404);
+    expect(await answer.text()).toContain(texts.missing);
+  }
+  expect(await callsAbout(mine.id)).toEqual([]);
+});
+
+test('@js the pressed button says that the invoice is opened, and no other can be pressed meanwhile', async ({ page, shop }) => {
+  await late(shop, 'Home');
+  await arrived();
+  await signIn(page, shop.address);
+  await expect(page.getByRole('button', { name: /^Copy customer ID/ })).toBeVisible();
+  await holdForms(page);
+  await styled(page);
+  const width = async (name: string) => (await card(page, 'Home').getByRole('button', { name }).boundingBox())?.width;
+  const before = await width('Pay €12.00');
+  await pay(page, 'Home').click();
+  await expect(card(page, 'Home').getByRole('button', { name: texts.openingInvoice })).toBeVisible();
+  expect(await width(texts.openingInvoice)).toBe(before);
+  await expect(card(page, 'Home').getByRole('button', { name: 'Manage billing' })).toHaveAttribute('aria-disabled', 'true');
+});
+
+test('the failed payment of the example data can be paid', async ({ page }, info) => {
+  test.skip(info.project.name !== 'js-375-light', 'a sign-in ends those of others as the same person');
+  if (info.retry > 0) forgetAllowances();
+  await signIn(page, 'ada@example.com');
+  await expect(page.getByRole('article').first()).toHaveAccessibleName('Analytical Engines Ltd');
+  await pay(page, 'Analytical Engines Ltd').click();
+  await page.waitForURL(isInvoice);
+  await expect(page.getByText('Amount due: €49.00')).toBeVisible();
+});

@@ -1,0 +1,64 @@
+-- What a card needs to say what Stripe will charge, and with what.
+
+ALTER TABLE customer ADD COLUMN default_source TEXT;
+-- The id of the customer's discount, as a JSON list: the form that subscriptions and their items have.
+ALTER TABLE customer ADD COLUMN discounts TEXT;
+ALTER TABLE subscription ADD COLUMN default_source TEXT;
+ALTER TABLE subscription ADD COLUMN discounts TEXT;
+-- The currency that the customer pays in, where that is not the subscription's own (adaptive pricing).
+ALTER TABLE subscription ADD COLUMN presentment_currency TEXT;
+ALTER TABLE subscription_item ADD COLUMN discounts TEXT;
+-- charge_automatically or send_invoice
+ALTER TABLE invoice ADD COLUMN collection_method TEXT;
+CREATE INDEX invoice_open ON invoice (customer_id) WHERE status = 'open';
+
+-- seen_at: nothing is known of the object but what stood inside another one, which was true at that Stripe second. NULL
+-- once its own event, or a read of it, has written the row.
+ALTER TABLE price ADD COLUMN seen_at INTEGER;
+ALTER TABLE product ADD COLUMN seen_at INTEGER;
+ALTER TABLE payment_method ADD COLUMN seen_at INTEGER;
+
+CREATE TABLE coupon (
+    id                 TEXT    NOT NULL PRIMARY KEY,
+    name               TEXT,
+    -- A decimal, such as 12.5; or else amount_off, in minor units of the currency.
+    percent_off        TEXT,
+    amount_off         INTEGER,
+    currency           TEXT,
+    -- Stripe's map from currencies to amounts, as JSON.
+    currency_options   TEXT,
+    -- once, repeating or forever
+    duration           TEXT,
+    duration_in_months INTEGER,
+    -- The ids of the products that it is restricted to, as a JSON list: empty for all. NULL where Stripe has not been
+    -- asked, since no event says it.
+    applies_to         TEXT,
+    created            INTEGER NOT NULL,
+    seen_at            INTEGER,
+    livemode           INTEGER NOT NULL,
+    stripe_at          INTEGER NOT NULL,
+    deleted_at         INTEGER
+) STRICT;
+
+CREATE TABLE discount (
+    id                TEXT    NOT NULL PRIMARY KEY,
+    customer_id       TEXT,
+    coupon_id         TEXT,
+    -- From and until when it counts. It has no end where the coupon's duration is once or forever.
+    starts_at         INTEGER NOT NULL,
+    ends_at           INTEGER,
+    seen_at           INTEGER,
+    livemode          INTEGER NOT NULL,
+    stripe_at         INTEGER NOT NULL,
+    deleted_at        INTEGER
+) STRICT;
+CREATE INDEX discount_by_customer ON discount (customer_id);
+
+-- Customers that events name and of whom nothing is known: Stripe is asked about each at due_at, which is NULL once it
+-- has been asked in vain.
+CREATE TABLE unknown_customer (
+    id       TEXT    NOT NULL PRIMARY KEY,
+    attempts INTEGER NOT NULL,
+    due_at   INTEGER
+) STRICT;
+CREATE INDEX unknown_customer_by_due ON unknown_customer (due_at) WHERE due_at IS NOT NULL;

@@ -1,0 +1,176 @@
+//! Opening the page at Stripe where an open invoice is paid
+//! (<https://docs.stripe.com/invoicing/hosted-invoice-page>).
+
+use std::{num::NonZeroU32, time::Instant};
+
+use futures::FutureExt;
+
+use super::{
+    super::{
+        App,
+        mirror::Kind,
+        refetch::{self, Fetched},
+    },
+    Click, FOR_STRIPE, Refusal, in_time,
+    refused::{failed, shown},
+    theirs::{is_still_theirs, keep},
+    unavailable,
+};
+use crate::{
+    model::{ApiError, Flow},
+    store::{self, Principal, customer::Customer, mirror::Invoice, row},
+    stripe::{
+        client::{Answer, PortalUrl},
+        json, path,
+    },
+};
+
+/// The calls of a click.
+const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
+
+/// Where a click on *Pay* leads.
+#[derive(Debug)]
+pub enum Opened {
+    /// To the invoice's page, or to the portal where the key may not read invoices.
+    Url(PortalUrl),
+    /// Nothing is left to pay.
+    Settled,
+}
+
+/// Opens the page of an open invoice of the customer `id`, if both are the principal's. The invoice is read
+/// at Stripe now: it may have been paid meanwhile. See [`open_portal`](super::open_portal) for the rest.
+pub async fn open_invoice(
+    app: &App,
+    principal: &Principal,
+    id: &str,
+    invoice: &str,
+    locale: &str,
+    client: &str,
+    arrived: Instant,
+) -> Result<Opened, Refusal> {
+    let click = Click {
+        app,
+        principal,
+        client,
+        deadline: arrived + FOR_STRIPE,
+    };
+    in_time(click, arrived, click.invoice(id, invoice, locale)).await
+}
+
+impl Click<'_> {
+    async fn invoice(self, id: &str, invoice: &str, locale: &str) -> Result<Opened, Refusal> {
+        let Some((customer, was)) = self.owned_with(id, invoice).await? else {
+            return Err(self.refuse(id));
+        };
+        self.spend()?;
+        self.app
+            .stripe
+            .admit(&customer.id, TWO)
+            .await
+            .map_err(failed(&customer))?;
+        let now = self.app.clock.now();
+        let (answer, is_theirs) = tokio::join!(self.read(&customer, invoice), async {
+            if self.app.permissions.may_read(Kind::Customer, now) {
+                is_still_theirs(self.app, self.principal, &customer, self.deadline).await
+            } else {
+                Ok(true)
+            }
+        });
+        if !is_theirs? {
+            super::note_refusal(self.app, self.principal, id, self.client);
+            return Err(ApiError::NotFound.into());
+        }
+        let Some(answer) = answer? else {
+            let portal = self.make_portal(&customer, &Flow::Home, locale, was).await;
+            return portal.map(Opened::Url);
+        };
+        let object = answer.body;
+        if json::id(&object, "customer").as_deref() != Some(&customer.id) {
+            return Err(self.refuse(id));
+        }
+        let is_open = json::text(&object, "status").as_deref() == Some("open");
+        let url = json::text(&object, "hosted_invoice_url");
+        let fetched = Fetched {
+            kind: Kind::Invoice,
+            object,
+            as_of: answer.as_of,
+        };
+        if !is_open {
+            // Its event has not come yet.
+            keep(self.app, &customer.id, fetched).await;
+            return Ok(Opened::Settled);
+        }
+        let Some(url) = url else {
+            let portal = self.make_portal(&customer, &Flow::Home, locale, was).await;
+            return portal.map(Opened::Url);
+        };
+        let url = self
+            .app
+            .stripe
+            .invoice_url(&url)
+            .map_err(failed(&customer))?;
+        tracing::info!(
+            session = self.principal.session(),
+            customer = shown(&customer.id),
+            invoice,
+            "invoice opened"
+        );
+        self.note_opened(&customer.id);
+        Ok(Opened::Url(url))
+    }
+
+    /// The invoice as Stripe has it now. `None` where the key may not read it, or Stripe does not have it.
+    async fn read(&self, customer: &Customer, invoice: &str) -> Result<Option<Answer>, ApiError> {
+        let now = self.app.clock.now();
+        if !self.app.permissions.may_read(Kind::Invoice, now) {
+            return Ok(None);
+        }
+        let Ok(path) = path::object(refetch::list_of(Kind::Invoice), invoice) else {
+            return Ok(None);
+        };
+        let read = self.app.stripe.read_by(&path, &customer.id, self.deadline);
+        match read.await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.is_not_allowed() => {
+                tracing::warn!(
+                    permission = error.permission(),
+                    "the key may not read invoices: the portal is opened instead of the page of the invoice"
+                );
+                self.app.permissions.refuse(Kind::Invoice, now);
+                Ok(None)
+            }
+            Err(error) if error.is_not_there() => Ok(None),
+            Err(error) => Err(failed(customer)(error)),
+        }
+    }
+
+    /// The principal's customer, if the invoice is theirs, and the newest Stripe second of its rows.
+    async fn owned_with(
+        &self,
+        id: &str,
+        invoice: &str,
+    ) -> Result<Option<(Customer, i64)>, Refusal> {
+        if ![id, invoice].into_iter().all(super::may_be_id) {
+            return Ok(None);
+        }
+        let (whose, id, invoice) = (self.principal.clone(), id.to_owned(), invoice.to_owned());
+        self.app
+            .store
+            .read_as(self.principal, move |tx| {
+                async move {
+                    let Some(customer) = store::customer::owned(tx, &whose, &id).await? else {
+                        return Ok(None);
+                    };
+                    let found = row::find::<Invoice>(tx, &invoice).await?;
+                    let is_theirs = found.is_some_and(|row| {
+                        row.customer_id.as_ref() == Some(&customer.id) && row.deleted_at.is_none()
+                    });
+                    let was = store::mirror::newest(tx, &customer.id).await?;
+                    Ok(is_theirs.then_some((customer, was)))
+                }
+                .boxed()
+            })
+            .await
+            .map_err(unavailable)
+    }
+}

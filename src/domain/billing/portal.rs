@@ -1,0 +1,150 @@
+//! Opening Stripe's portal.
+
+use std::{num::NonZeroU32, time::Instant};
+
+use futures::FutureExt;
+use reqwest::StatusCode;
+
+use super::{
+    super::{App, cards, mirror::Kind},
+    Click, FOR_STRIPE, Refusal, back, in_time,
+    refused::{failed, shown},
+    theirs::is_still_theirs,
+    unavailable,
+};
+use crate::{
+    model::Flow,
+    store::{self, Principal, customer::Customer},
+    stripe::client::{PortalSession, PortalUrl},
+};
+
+/// The calls of a click.
+const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
+
+/// Opens Stripe's portal for the customer `id`, if it is the principal's, who asks from `client` and
+/// reads the language `locale`. Somebody else's is answered like one that does not exist, and without
+/// asking Stripe. The time since the click `arrived` is part of what it may take.
+pub async fn open_portal(
+    app: &App,
+    principal: &Principal,
+    id: &str,
+    flow: Flow,
+    locale: &str,
+    client: &str,
+    arrived: Instant,
+) -> Result<PortalUrl, Refusal> {
+    let click = Click {
+        app,
+        principal,
+        client,
+        deadline: arrived + FOR_STRIPE,
+    };
+    in_time(click, arrived, click.portal(id, &flow, locale)).await
+}
+
+impl Click<'_> {
+    async fn portal(self, id: &str, flow: &Flow, locale: &str) -> Result<PortalUrl, Refusal> {
+        let owned = self.owned(id, flow).await?;
+        let Some((customer, was)) = owned else {
+            return Err(self.refuse(id));
+        };
+        self.spend()?;
+        let looks = self
+            .app
+            .permissions
+            .may_read(Kind::Customer, self.app.clock.now());
+        let calls = if looks { TWO } else { NonZeroU32::MIN };
+        self.app
+            .stripe
+            .admit(&customer.id, calls)
+            .await
+            .map_err(failed(&customer))?;
+        // Side by side: it is quicker, and of whoever is refused the session is dropped here.
+        let (made, is_theirs) =
+            tokio::join!(self.make_portal(&customer, flow, locale, was), async {
+                if looks {
+                    is_still_theirs(self.app, self.principal, &customer, self.deadline).await
+                } else {
+                    Ok(true)
+                }
+            });
+        if !is_theirs? {
+            super::note_refusal(self.app, self.principal, id, self.client);
+            return Err(crate::model::ApiError::NotFound.into());
+        }
+        made
+    }
+
+    /// Makes a portal session. To be admitted before.
+    pub(super) async fn make_portal(
+        self,
+        customer: &Customer,
+        flow: &Flow,
+        locale: &str,
+        was: i64,
+    ) -> Result<PortalUrl, Refusal> {
+        let return_url = self.app.config.url(&back::path(&customer.id, was));
+        let make = |flow| {
+            let session = PortalSession {
+                customer: &customer.id,
+                return_url: &return_url,
+                flow,
+                locale,
+                configuration: self.app.config.portal_configuration.as_deref(),
+            };
+            self.app
+                .stripe
+                .create_portal_session(session, self.deadline)
+        };
+        let made = match make(flow).await {
+            // What the portal's settings do not allow cannot be known before; its first page always is.
+            Err(error)
+                if *flow != Flow::Home && error.status() == Some(StatusCode::BAD_REQUEST) =>
+            {
+                tracing::warn!(%error, ?flow, "the portal is opened at its first page instead");
+                self.app
+                    .stripe
+                    .admit(&customer.id, NonZeroU32::MIN)
+                    .await
+                    .map_err(failed(customer))?;
+                make(&Flow::Home).await
+            }
+            made => made,
+        };
+        let url = made.map_err(failed(customer))?;
+        tracing::info!(
+            session = self.principal.session(),
+            customer = shown(&customer.id),
+            "portal opened"
+        );
+        self.note_opened(&customer.id);
+        Ok(url)
+    }
+
+    /// The principal's customer of that id, if it is offered that way into the portal, and the newest
+    /// Stripe second of its rows. Whether an id is good is decided by the row that has it.
+    async fn owned(&self, id: &str, flow: &Flow) -> Result<Option<(Customer, i64)>, Refusal> {
+        if !super::may_be_id(id) {
+            return Ok(None);
+        }
+        let (whose, wanted) = (self.principal.clone(), id.to_owned());
+        let (flow, now) = (flow.clone(), self.app.clock.now());
+        self.app
+            .store
+            .read_as(self.principal, move |tx| {
+                async move {
+                    let customer = store::customer::owned(tx, &whose, &wanted).await?;
+                    match customer {
+                        Some(customer) if cards::offers(tx, &customer, &flow, now).await? => {
+                            let was = store::mirror::newest(tx, &customer.id).await?;
+                            Ok(Some((customer, was)))
+                        }
+                        _ => Ok(None),
+                    }
+                }
+                .boxed()
+            })
+            .await
+            .map_err(unavailable)
+    }
+}

@@ -1,0 +1,66 @@
+//! Why Stripe refused a click: in full for the operator, in a word for the customer.
+
+use reqwest::StatusCode;
+
+use crate::{mask, model::ApiError, store::customer::Customer, stripe::client::Error};
+
+/// Logs why Stripe opened nothing for a customer, and makes of it what they may be told.
+pub fn failed(customer: &Customer) -> impl Fn(Error) -> ApiError {
+    move |error| {
+        let customer = shown(&customer.id);
+        if !is_the_operators(&error) {
+            tracing::error!(%error, customer, "the click could not be passed on to Stripe");
+            return ApiError::Unavailable;
+        }
+        // Without parts of the key, which Stripe's own words name.
+        let status = error.status().map(|status| status.as_u16());
+        let said = error.refusal();
+        match (error.permission(), error.status()) {
+            (Some(permission), _) => tracing::error!(
+                alarm = "stripe-key",
+                status,
+                permission,
+                "STRIPE_API_KEY lacks a permission: in Stripe's dashboard, Developers > API keys, add it to the key"
+            ),
+            (None, Some(StatusCode::UNAUTHORIZED)) => tracing::error!(
+                alarm = "stripe-key",
+                status,
+                "Stripe does not take STRIPE_API_KEY: see in Stripe's dashboard, Developers > API keys, whether it was rolled or has expired"
+            ),
+            (None, Some(StatusCode::FORBIDDEN)) => tracing::error!(
+                alarm = "stripe-key",
+                status,
+                said,
+                "Stripe refuses STRIPE_API_KEY: see in Stripe's dashboard, Developers > API keys, whether it has \"Customer portal: Write\", and whether it is restricted to IP addresses that this server's is not among"
+            ),
+            _ => tracing::error!(
+                alarm = "stripe-setup",
+                status,
+                said,
+                customer,
+                "Stripe refuses what customers click on: see in Stripe's dashboard that Settings > Billing > Customer portal was saved once for this mode, that PORTAL_CONFIGURATION exists, and that the key is of the account that the events come from; `billhook doctor` looks at all of it"
+            ),
+        }
+        ApiError::NotSetUp
+    }
+}
+
+/// Whether it stays so until the operator mends something: trying again is of no use.
+fn is_the_operators(error: &Error) -> bool {
+    match error {
+        Error::Refused { status, .. } => matches!(
+            *status,
+            StatusCode::BAD_REQUEST
+                | StatusCode::UNAUTHORIZED
+                | StatusCode::FORBIDDEN
+                | StatusCode::NOT_FOUND
+        ),
+        Error::PortalNotAllowed(_) => true,
+        _ => false,
+    }
+}
+
+/// An id for the log. It may be the seller's own text, and that an address.
+pub fn shown(id: &str) -> String {
+    mask::masked(id)
+}

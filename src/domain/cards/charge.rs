@@ -1,0 +1,590 @@
+//! What a subscription is charged next: its prices, and what discounts take off.
+
+use super::{super::money, Shelf};
+use crate::store::{
+    customer::Customer,
+    mirror::{Coupon, Price, Subscription, SubscriptionItem},
+    row::Row,
+};
+
+/// What a card says of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Charge {
+    /// Empty where a part of it is not known: a part must not be taken for the whole.
+    pub price: String,
+    pub discount: Option<String>,
+    /// When a discount ends.
+    pub until: Option<i64>,
+}
+
+/// `next` is when it is charged next, as far as that is known.
+pub fn of(
+    shelf: &Shelf,
+    customer: &Customer,
+    row: &Subscription,
+    items: &[&SubscriptionItem],
+    next: Option<i64>,
+    now: i64,
+) -> Charge {
+    let currency = row.presentment_currency.as_ref().or(row.currency.as_ref());
+    let currency = currency.map(String::as_str);
+    // Nothing is charged for none of it.
+    let mut charged: Vec<_> = items
+        .iter()
+        .filter(|item| item.quantity != Some(0))
+        .copied()
+        .collect();
+    if charged.is_empty() {
+        charged = items.to_vec();
+    }
+    let list = list(shelf, &charged, currency);
+    let discounts = Discounts {
+        shelf,
+        at: next.unwrap_or(now).max(now),
+    };
+    let of_items: Vec<_> = charged
+        .iter()
+        .map(|item| discounts.named(item.discounts.as_deref()))
+        .collect();
+    let has_own = of_items.iter().any(|all| !all.is_empty());
+    let mut of_all = discounts.named(row.discounts.as_deref());
+    // Stripe inherits the customer's where the subscription has none.
+    let is_inherited = of_all.is_empty();
+    if is_inherited {
+        of_all = discounts.named(customer.discounts.as_deref());
+    }
+    let found: Vec<_> = of_items.iter().flatten().chain(&of_all).collect();
+    if found.is_empty() {
+        return Charge {
+            price: list,
+            ..Charge::default()
+        };
+    }
+    // Whether the customer's comes on top of those of items is nowhere said.
+    let is_unclear = is_inherited && has_own && !of_all.is_empty();
+    let lines = lines(shelf, &charged, currency).filter(|_| !is_unclear);
+    let bill = lines.and_then(|lines| Bill::make(lines, &of_items, &of_all, is_inherited));
+    match bill {
+        Some(bill) => bill.in_words(&charged, shelf, currency.unwrap_or_default()),
+        None => before(list, &found),
+    }
+}
+
+/// `€10.00 / month + €5.00 / month`
+fn list(shelf: &Shelf, items: &[&SubscriptionItem], currency: Option<&str>) -> String {
+    let prices: Option<Vec<_>> = items
+        .iter()
+        .map(|item| {
+            let price = shelf.price(item)?;
+            let text = money::price(price, currency, item.quantity);
+            (!text.is_empty()).then_some(text)
+        })
+        .collect();
+    prices.unwrap_or_default().join(" + ")
+}
+
+/// A discount that counts for the next charge, with its coupon where that is known.
+struct Found<'a> {
+    coupon: Option<&'a Coupon>,
+    ends_at: Option<i64>,
+}
+
+impl Found<'_> {
+    fn is_once(&self) -> bool {
+        self.coupon
+            .is_some_and(|coupon| coupon.duration.as_deref() == Some("once"))
+    }
+}
+
+struct Discounts<'a> {
+    shelf: &'a Shelf,
+    /// Discounts that end until then do not count.
+    at: i64,
+}
+
+impl<'a> Discounts<'a> {
+    /// Those of a JSON list of ids.
+    fn named(&self, ids: Option<&str>) -> Vec<Found<'a>> {
+        super::ids_in(ids)
+            .iter()
+            .filter(|id| !self.shelf.over.contains(*id))
+            .filter_map(|id| {
+                let Some(row) = self.shelf.discounts.get(id) else {
+                    return Some(Found {
+                        coupon: None,
+                        ends_at: None,
+                    });
+                };
+                let is_over =
+                    row.deleted_at.is_some() || row.ends_at.is_some_and(|end| end <= self.at);
+                (!is_over).then(|| Found {
+                    coupon: row
+                        .coupon_id
+                        .as_ref()
+                        .and_then(|id| self.shelf.coupons.get(id)),
+                    ends_at: row.ends_at,
+                })
+            })
+            .collect()
+    }
+}
+
+/// An item whose amount is known to the minor unit.
+struct Line {
+    product: Option<String>,
+    currency: String,
+    full: i64,
+}
+
+/// All items, where they are charged together and the amount of each is known.
+fn lines(shelf: &Shelf, items: &[&SubscriptionItem], currency: Option<&str>) -> Option<Vec<Line>> {
+    let first = shelf.price(items.first()?)?;
+    let rhythm = |price: &Price| (price.interval.clone(), price.interval_count.unwrap_or(1));
+    items
+        .iter()
+        .map(|item| {
+            let price = shelf.price(item)?;
+            let own = price.currency.clone()?;
+            let is_plain = price.billing_scheme.as_deref() != Some("tiered")
+                && price.usage_type.as_deref() != Some("metered")
+                && currency.is_none_or(|currency| currency == own)
+                && rhythm(price) == rhythm(first)
+                && price.currency == first.currency;
+            let count = money::units(price, item.quantity.unwrap_or(1));
+            let full = price.unit_amount?.checked_mul(count)?;
+            is_plain.then(|| Line {
+                product: price.product_id.clone().or(item.product_id.clone()),
+                currency: own,
+                full,
+            })
+        })
+        .collect()
+}
+
+/// What is charged for the lines together, in minor units.
+struct Bill {
+    full: i64,
+    next: i64,
+    /// After the next, when discounts for one payment have been used.
+    later: i64,
+    /// What the discounts that count take off, in words.
+    always: Vec<String>,
+    once: Vec<String>,
+    until: Option<i64>,
+}
+
+impl Bill {
+    /// `None` where what a discount takes off cannot be told. Those of items come first
+    /// (<https://docs.stripe.com/api/subscriptions/object#subscription_object-discounts>).
+    fn make(
+        lines: Vec<Line>,
+        of_items: &[Vec<Found<'_>>],
+        of_all: &[Found<'_>],
+        is_inherited: bool,
+    ) -> Option<Bill> {
+        let mut bill = Bill {
+            full: lines.iter().map(|line| line.full).sum(),
+            next: 0,
+            later: 0,
+            always: Vec::new(),
+            once: Vec::new(),
+            until: None,
+        };
+        let mut next: Vec<_> = lines.iter().map(|line| line.full).collect();
+        let mut later = next.clone();
+        for (index, found) in of_items.iter().enumerate() {
+            for found in found {
+                bill.take(found, &lines, &[index], &mut next, &mut later)?;
+            }
+        }
+        let every: Vec<_> = (0..lines.len()).collect();
+        for found in of_all {
+            // A coupon of which nobody has said what it is restricted to was meant for the only thing
+            // that it is on.
+            let is_meant = lines.len() == 1 && !is_inherited;
+            let is_known = found.coupon?.applies_to.is_some();
+            if !is_known && !is_meant {
+                return None;
+            }
+            bill.take(found, &lines, &every, &mut next, &mut later)?;
+        }
+        bill.next = next.iter().sum();
+        bill.later = later.iter().sum();
+        Some(bill)
+    }
+
+    /// Takes a discount off those of the lines that it applies to.
+    fn take(
+        &mut self,
+        found: &Found<'_>,
+        lines: &[Line],
+        on: &[usize],
+        next: &mut [i64],
+        later: &mut [i64],
+    ) -> Option<()> {
+        let coupon = found.coupon?;
+        let products = super::ids_in(coupon.applies_to.as_deref());
+        let on: Vec<_> = on
+            .iter()
+            .copied()
+            .filter(|index| {
+                let product = lines.get(*index).and_then(|line| line.product.as_ref());
+                products.is_empty() || product.is_some_and(|id| products.contains(id))
+            })
+            .collect();
+        let Some(currency) = on.first().and_then(|index| lines.get(*index)) else {
+            return Some(());
+        };
+        let words = off(coupon, &currency.currency, &on, next)?;
+        if found.is_once() {
+            self.once.push(words);
+        } else {
+            off(coupon, &currency.currency, &on, later)?;
+            self.always.push(words);
+        }
+        self.until = [self.until, found.ends_at].into_iter().flatten().min();
+        Some(())
+    }
+
+    fn in_words(&self, items: &[&SubscriptionItem], shelf: &Shelf, currency: &str) -> Charge {
+        let price = items.first().and_then(|item| shelf.price(item));
+        let currency = price
+            .and_then(|price| price.currency.as_deref())
+            .unwrap_or(currency);
+        let interval = price.map(money::interval).unwrap_or_default();
+        let amount = |minor| money::amount(minor, currency);
+        let then = match self.once.is_empty() {
+            true => String::new(),
+            false => format!(", then {}", amount(self.later)),
+        };
+        let always = (!self.always.is_empty())
+            .then(|| format!("{} off {}", self.always.join(" and "), amount(self.full)));
+        let once = (!self.once.is_empty())
+            .then(|| format!("{} off the next payment", self.once.join(" and ")));
+        let parts: Vec<_> = always.into_iter().chain(once).collect();
+        Charge {
+            price: format!("{}{then}{interval}", amount(self.next)),
+            discount: (!parts.is_empty()).then(|| format!("Discount: {}", parts.join(", and "))),
+            until: self.until,
+        }
+    }
+}
+
+/// Takes a coupon off the amounts at these places, and says how much it is: `50%` or `€5.00`.
+fn off(coupon: &Coupon, currency: &str, on: &[usize], amounts: &mut [i64]) -> Option<String> {
+    if let Some(percent) = &coupon.percent_off {
+        let millionths = millionths(percent)?;
+        for index in on {
+            let amount = amounts.get_mut(*index)?;
+            *amount -= part(*amount, millionths)?;
+        }
+        return Some(format!("{percent}%"));
+    }
+    let whole = amount_off(coupon, currency)?;
+    let mut left = whole;
+    for index in on {
+        let amount = amounts.get_mut(*index)?;
+        let taken = left.min(*amount).max(0);
+        *amount -= taken;
+        left -= taken;
+    }
+    Some(money::amount(whole, currency))
+}
+
+fn amount_off(coupon: &Coupon, currency: &str) -> Option<i64> {
+    if coupon.currency.as_deref() == Some(currency) {
+        return coupon.amount_off;
+    }
+    let options: serde_json::Value =
+        serde_json::from_str(coupon.currency_options.as_deref()?).ok()?;
+    options.get(currency)?.get("amount_off")?.as_i64()
+}
+
+/// A percentage such as `12.5`, in millionths of the whole.
+fn millionths(percent: &str) -> Option<i64> {
+    let (whole, decimals) = percent.split_once('.').unwrap_or((percent, ""));
+    let padded = format!("{:0<4}", decimals.get(..decimals.len().min(4))?);
+    let parts: (i64, i64) = (whole.parse().ok()?, padded.parse().ok()?);
+    let millionths = parts.0.checked_mul(10_000)?.checked_add(parts.1)?;
+    (0..=1_000_000).contains(&millionths).then_some(millionths)
+}
+
+/// Rounded to the nearest minor unit, half up.
+fn part(amount: i64, millionths: i64) -> Option<i64> {
+    let part = (i128::from(amount) * i128::from(millionths) + 500_000) / 1_000_000;
+    i64::try_from(part).ok()
+}
+
+/// Where the amount after the discounts cannot be told.
+fn before(list: String, found: &[&Found<'_>]) -> Charge {
+    let percents: Option<Vec<_>> = found
+        .iter()
+        .map(|found| {
+            let coupon = found
+                .coupon
+                .filter(|coupon| coupon.applies_to.as_deref() == Some("[]") && !found.is_once())?;
+            Some(format!("{}%", coupon.percent_off.as_ref()?))
+        })
+        .collect();
+    let is_amount = !list.is_empty() && !list.starts_with(money::BILLED_IN);
+    Charge {
+        price: match is_amount {
+            true => format!("{list} before discount"),
+            false => list,
+        },
+        discount: Some(match percents {
+            Some(percents) => format!("Discount: {}", percents.join(" and ")),
+            None => "A discount applies".to_owned(),
+        }),
+        until: found.iter().filter_map(|found| found.ends_at).min(),
+    }
+}
+
+impl Shelf {
+    fn price(&self, item: &SubscriptionItem) -> Option<&Price> {
+        let price = self.prices.get(item.price_id.as_deref()?)?;
+        debug_assert_eq!(Some(price.id()), item.price_id.as_deref());
+        Some(price)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::mirror::Discount;
+
+    const NOW: i64 = 1_800_000_000;
+    const MONTH: i64 = 30 * 24 * 60 * 60;
+
+    fn coupon(id: &str, percent: &str, duration: &str) -> Coupon {
+        Coupon {
+            id: id.to_owned(),
+            percent_off: Some(percent.to_owned()),
+            duration: Some(duration.to_owned()),
+            ..Coupon::default()
+        }
+    }
+
+    /// A subscription to one price of €40.00, with discounts of these coupons.
+    fn charged(coupons: &[(Coupon, Option<i64>)], quantity: i64) -> Charge {
+        let shelf = shelf(coupons);
+        let item = SubscriptionItem {
+            price_id: Some("price_1".to_owned()),
+            quantity: Some(quantity),
+            ..SubscriptionItem::default()
+        };
+        let row = Subscription {
+            discounts: Some(list_of(coupons)),
+            ..Subscription::default()
+        };
+        let next = Some(NOW + MONTH);
+        of(&shelf, &Customer::default(), &row, &[&item], next, NOW)
+    }
+
+    fn list_of(coupons: &[(Coupon, Option<i64>)]) -> String {
+        let ids: Vec<_> = coupons.iter().map(|(coupon, _)| &coupon.id).collect();
+        serde_json::to_string(&ids).unwrap()
+    }
+
+    fn shelf(coupons: &[(Coupon, Option<i64>)]) -> Shelf {
+        let price = |id: &str, amount| Price {
+            id: id.to_owned(),
+            product_id: Some(format!("prod_of_{id}")),
+            currency: Some("eur".to_owned()),
+            unit_amount: Some(amount),
+            interval: Some("month".to_owned()),
+            ..Price::default()
+        };
+        let discounts = coupons.iter().map(|(coupon, ends_at)| Discount {
+            id: coupon.id.clone(),
+            coupon_id: Some(coupon.id.clone()),
+            ends_at: *ends_at,
+            ..Discount::default()
+        });
+        let coupons = coupons.iter().map(|(coupon, _)| coupon.clone());
+        Shelf {
+            prices: [price("price_1", 4000), price("price_2", 1000)]
+                .map(|row| (row.id.clone(), row))
+                .into(),
+            discounts: discounts.map(|row| (row.id.clone(), row)).collect(),
+            coupons: coupons.map(|row| (row.id.clone(), row)).collect(),
+            ..Shelf::default()
+        }
+    }
+
+    #[test]
+    fn what_will_be_charged_is_said() {
+        let five_euro = || Coupon {
+            percent_off: None,
+            amount_off: Some(500),
+            currency: Some("eur".to_owned()),
+            ..coupon("five", "", "forever")
+        };
+        let in_dollars = Coupon {
+            currency: Some("usd".to_owned()),
+            ..five_euro()
+        };
+        let in_both = Coupon {
+            currency_options: Some(r#"{"eur":{"amount_off":700}}"#.to_owned()),
+            ..in_dollars.clone()
+        };
+        let elsewhere = Coupon {
+            applies_to: Some(r#"["prod_other"]"#.to_owned()),
+            ..coupon("half", "50", "forever")
+        };
+        let half = |duration: &str| coupon("half", "50", duration);
+        let later = Some(NOW + 2 * MONTH);
+        for (coupons, quantity, price, discount, until) in [
+            (vec![], 1, "€40.00 / month", None, None),
+            (
+                vec![(half("forever"), None)],
+                1,
+                "€20.00 / month",
+                Some("Discount: 50% off €40.00"),
+                None,
+            ),
+            (
+                vec![(half("forever"), None)],
+                3,
+                "€60.00 / month",
+                Some("Discount: 50% off €120.00"),
+                None,
+            ),
+            (
+                vec![(half("repeating"), later)],
+                1,
+                "€20.00 / month",
+                Some("Discount: 50% off €40.00"),
+                later,
+            ),
+            // It ends with the period that is paid already.
+            (
+                vec![(half("repeating"), Some(NOW + MONTH))],
+                1,
+                "€40.00 / month",
+                None,
+                None,
+            ),
+            (
+                vec![(half("once"), None)],
+                1,
+                "€20.00, then €40.00 / month",
+                Some("Discount: 50% off the next payment"),
+                None,
+            ),
+            (
+                vec![
+                    (coupon("tenth", "10", "forever"), None),
+                    (half("once"), None),
+                ],
+                1,
+                "€18.00, then €36.00 / month",
+                Some("Discount: 10% off €40.00, and 50% off the next payment"),
+                None,
+            ),
+            (
+                vec![(half("forever"), None), (five_euro(), None)],
+                1,
+                "€15.00 / month",
+                Some("Discount: 50% and €5.00 off €40.00"),
+                None,
+            ),
+            (
+                vec![(coupon("odd", "12.5", "forever"), None)],
+                1,
+                "€35.00 / month",
+                Some("Discount: 12.5% off €40.00"),
+                None,
+            ),
+            (
+                vec![(coupon("all", "100", "forever"), None), (five_euro(), None)],
+                1,
+                "€0.00 / month",
+                Some("Discount: 100% and €5.00 off €40.00"),
+                None,
+            ),
+            (
+                vec![(in_both, None)],
+                1,
+                "€33.00 / month",
+                Some("Discount: €7.00 off €40.00"),
+                None,
+            ),
+            (
+                vec![(in_dollars, None)],
+                1,
+                "€40.00 / month before discount",
+                Some("A discount applies"),
+                None,
+            ),
+            (vec![(elsewhere, None)], 1, "€40.00 / month", None, None),
+        ] {
+            let expected = Charge {
+                price: price.to_owned(),
+                discount: discount.map(str::to_owned),
+                until,
+            };
+            assert_eq!(charged(&coupons, quantity), expected);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_known_is_not_said() {
+        let coupons = [(coupon("half", "50", "forever"), None)];
+        let shelf = shelf(&coupons);
+        let item = |price: &str, discounts: Option<&str>| SubscriptionItem {
+            price_id: Some(price.to_owned()),
+            quantity: Some(1),
+            discounts: discounts.map(str::to_owned),
+            ..SubscriptionItem::default()
+        };
+        let said = |customers: Option<&str>, own: Option<&str>, items: &[SubscriptionItem]| {
+            let customer = Customer {
+                discounts: customers.map(str::to_owned),
+                ..Customer::default()
+            };
+            let row = Subscription {
+                discounts: own.map(str::to_owned),
+                ..Subscription::default()
+            };
+            let items: Vec<_> = items.iter().collect();
+            let charge = of(&shelf, &customer, &row, &items, None, NOW);
+            (charge.price, charge.discount.unwrap_or_default())
+        };
+        let words = |price: &str, discount: &str| (price.to_owned(), discount.to_owned());
+        let half = Some(r#"["half"]"#);
+        let (one, both) = (
+            [item("price_1", None)],
+            [item("price_1", None), item("price_2", None)],
+        );
+        assert_eq!(
+            said(None, Some(r#"["di_unknown"]"#), &one),
+            words("€40.00 / month before discount", "A discount applies")
+        );
+        // What it is restricted to is not known, and there are two things.
+        assert_eq!(
+            said(None, half, &both),
+            words(
+                "€40.00 / month + €10.00 / month before discount",
+                "A discount applies"
+            )
+        );
+        assert_eq!(said(half, None, &one).0, "€40.00 / month before discount");
+        assert_eq!(
+            said(None, None, &[item("price_1", half), item("price_2", None)]),
+            words("€30.00 / month", "Discount: 50% off €50.00")
+        );
+        assert_eq!(
+            said(None, None, &[item("price_1", None), item("price_3", None)]).0,
+            ""
+        );
+        let none_of_it = SubscriptionItem {
+            quantity: Some(0),
+            ..item("price_2", None)
+        };
+        assert_eq!(
+            said(None, None, &[item("price_1", None), none_of_it]).0,
+            "€40.00 / month"
+        );
+    }
+}

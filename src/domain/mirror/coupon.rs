@@ -1,0 +1,61 @@
+//! <https://docs.stripe.com/api/coupons/object>
+
+use serde_json::Value;
+
+use super::{Noun, Shown, has_seen_at, is_a};
+use crate::{
+    store::mirror::Coupon,
+    stripe::json::{kept, maybe, number, text},
+};
+
+impl Noun for Coupon {
+    /// A coupon that is deleted takes no discount back.
+    const KEEPS: bool = true;
+
+    fn read(object: &Value) -> Option<Coupon> {
+        if !is_a(object, "coupon") {
+            return None;
+        }
+        Some(Coupon {
+            id: text(object, "id")?,
+            name: text(object, "name"),
+            percent_off: object
+                .get("percent_off")
+                .filter(|percent| percent.is_number())
+                .map(Value::to_string),
+            amount_off: maybe(object, "amount_off"),
+            currency: text(object, "currency"),
+            currency_options: kept(object, "currency_options"),
+            duration: text(object, "duration"),
+            duration_in_months: maybe(object, "duration_in_months"),
+            applies_to: object.get("applies_to").map(|applies_to| {
+                let products = applies_to.get("products").filter(|list| list.is_array());
+                products.map_or_else(|| "[]".to_owned(), Value::to_string)
+            }),
+            created: number(object, "created"),
+            ..Coupon::default()
+        })
+    }
+
+    fn shown(&self) -> Shown<'_> {
+        Shown::ToAnybody
+    }
+
+    /// What a coupon is restricted to is told only to those who ask for it, and never changes.
+    fn completed(self, known: &Coupon) -> Coupon {
+        Coupon {
+            applies_to: self.applies_to.or_else(|| known.applies_to.clone()),
+            currency_options: self
+                .currency_options
+                .or_else(|| known.currency_options.clone()),
+            ..self
+        }
+    }
+
+    fn lacks_something(&self, known: Option<&Coupon>) -> bool {
+        let is_known = |coupon: &Coupon| coupon.applies_to.is_some() || coupon.deleted_at.is_some();
+        !is_known(self) && !known.is_some_and(is_known)
+    }
+
+    has_seen_at!();
+}

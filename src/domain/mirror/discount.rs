@@ -1,0 +1,63 @@
+//! <https://docs.stripe.com/api/discounts/object>: a coupon as it is applied to a customer, a
+//! subscription or one of its items.
+
+use serde_json::Value;
+
+use super::{Noun, Shown, has_seen_at, is_a};
+use crate::{
+    store::mirror::Discount,
+    stripe::json::{id, id_at, maybe, number, text},
+};
+
+impl Noun for Discount {
+    fn read(object: &Value) -> Option<Discount> {
+        if !is_a(object, "discount") {
+            return None;
+        }
+        Some(Discount {
+            id: id_of(object)?,
+            customer_id: id(object, "customer"),
+            coupon_id: coupon_of(object),
+            starts_at: number(object, "start"),
+            ends_at: maybe(object, "end"),
+            ..Discount::default()
+        })
+    }
+
+    fn shown(&self) -> Shown<'_> {
+        Shown::to_customer(self.customer_id.as_deref())
+    }
+
+    has_seen_at!();
+}
+
+/// The ids of the discounts of an object: `discounts`, or the one `discount` of customers and of older
+/// subscriptions, as a JSON list.
+pub fn ids(object: &Value) -> Option<String> {
+    let list = object.get("discounts").and_then(Value::as_array);
+    let one = object
+        .get("discount")
+        .filter(|discount| !discount.is_null());
+    let all = match list.map(Vec::as_slice) {
+        Some(all) if !all.is_empty() => all,
+        _ => one.map(std::slice::from_ref).unwrap_or_default(),
+    };
+    let ids: Vec<_> = all.iter().filter_map(id_of).collect();
+    (!ids.is_empty()).then(|| Value::from(ids).to_string())
+}
+
+/// A discount of before 2020 has no id. One is made of what it is on and of its coupon.
+fn id_of(discount: &Value) -> Option<String> {
+    if let Some(id) = discount.as_str() {
+        return Some(id.to_owned());
+    }
+    text(discount, "id").or_else(|| {
+        let on = id(discount, "subscription").or_else(|| id(discount, "customer"))?;
+        Some(format!("{on}/{}", coupon_of(discount)?))
+    })
+}
+
+/// `source.coupon`, which was `coupon` until 2025-09-30.
+fn coupon_of(discount: &Value) -> Option<String> {
+    id_at(discount, "/source/coupon").or_else(|| id(discount, "coupon"))
+}

@@ -1,0 +1,189 @@
+//! Whole objects inside others: an expanded product, the price in an item, the coupon of a discount.
+//! Each is as true as the object around it, and known without asking Stripe.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Noun;
+use crate::{
+    store::{
+        self, Tx,
+        mirror::{Coupon, Discount, PaymentMethod, Price, Product},
+        row::{self, Row},
+    },
+    stripe::json,
+};
+
+/// How deep objects inside others are looked for: an invoice holds a payment intent, which holds a
+/// payment method.
+const DEEPEST: usize = 12;
+
+/// What was seen, by id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sightings {
+    pub prices: BTreeMap<String, Price>,
+    pub products: BTreeMap<String, Product>,
+    pub payment_methods: BTreeMap<String, PaymentMethod>,
+    pub coupons: BTreeMap<String, Coupon>,
+    pub discounts: BTreeMap<String, Discount>,
+}
+
+/// Runs code for each kind of sighting, with `$rows` as the map of it.
+macro_rules! in_sightings {
+    ($sightings:expr, $rows:ident => $code:expr) => {{
+        let $crate::domain::mirror::Sightings {
+            prices,
+            products,
+            payment_methods,
+            coupons,
+            discounts,
+        } = $sightings;
+        let $rows = prices;
+        $code;
+        let $rows = products;
+        $code;
+        let $rows = payment_methods;
+        $code;
+        let $rows = coupons;
+        $code;
+        let $rows = discounts;
+        $code;
+    }};
+}
+pub(crate) use in_sightings;
+
+impl Sightings {
+    /// Adds what an object holds, which was true at the second `at`.
+    pub fn gather(&mut self, object: &Value, livemode: i64, at: i64) {
+        self.walk(object, (livemode, at), DEEPEST);
+    }
+
+    fn walk(&mut self, value: &Value, stamp: (i64, i64), depth: usize) {
+        let Some(depth) = depth.checked_sub(1) else {
+            return;
+        };
+        match value {
+            Value::Array(list) => {
+                for value in list {
+                    self.keep(value, stamp);
+                    self.walk(value, stamp, depth);
+                }
+            }
+            Value::Object(map) => {
+                for (key, value) in map {
+                    // Metadata is the seller's, whatever it looks like. Beside a price, or the items that have
+                    // it, the plan is the same object in its older and poorer form.
+                    let is_passed_over = key == "metadata"
+                        || key == "plan"
+                            && (map.contains_key("price") || map.contains_key("items"));
+                    if !is_passed_over {
+                        self.keep(value, stamp);
+                        self.walk(value, stamp, depth);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn keep(&mut self, object: &Value, stamp: (i64, i64)) {
+        let is_deleted = json::flag(object, "deleted");
+        let noun = object.get("object").and_then(Value::as_str);
+        match noun.filter(|_| !is_deleted) {
+            Some("price" | "plan") => add(&mut self.prices, object, stamp),
+            Some("product") => add(&mut self.products, object, stamp),
+            Some("payment_method" | "card" | "bank_account" | "source") => {
+                add(&mut self.payment_methods, object, stamp);
+            }
+            Some("coupon") => add(&mut self.coupons, object, stamp),
+            Some("discount") => add(&mut self.discounts, object, stamp),
+            _ => {}
+        }
+    }
+
+    /// Writes what was seen later than what is known by another sighting. `may` says of an id whether
+    /// nothing better is known of it, see [`row::unsettled`].
+    pub async fn put(mut self, tx: &mut Tx, may: impl Fn(&str) -> bool) -> store::Result<()> {
+        in_sightings!(&mut self, rows => rows.retain(|id, _| may(id)));
+        in_sightings!(self, rows => put(tx, rows).await?);
+        Ok(())
+    }
+}
+
+fn add<N: Noun>(rows: &mut BTreeMap<String, N>, object: &Value, stamp: (i64, i64)) {
+    let Some(row) = N::read(object) else {
+        return;
+    };
+    let (livemode, at) = stamp;
+    let row = row.stamped(livemode, at).seen(Some(at));
+    let id = row.id().to_owned();
+    if rows.get(&id).is_none_or(|other| counts_more(&row, other)) {
+        rows.insert(id, row);
+    }
+}
+
+/// Whether one sighting counts more than another of the same object: the later one, and of one second
+/// either, but always the same.
+fn counts_more<N: Noun>(row: &N, other: &N) -> bool {
+    (row.seen_at(), row.cells()) > (other.seen_at(), other.cells())
+}
+
+async fn put<N: Noun>(tx: &mut Tx, rows: BTreeMap<String, N>) -> store::Result<()> {
+    let ids: Vec<_> = rows.keys().map(String::as_str).collect();
+    let known: BTreeMap<_, _> = row::find_all::<N>(tx, &ids)
+        .await?
+        .into_iter()
+        .map(|row| (row.id().to_owned(), row))
+        .collect();
+    let news: Vec<_> = rows
+        .into_values()
+        .filter_map(|row| match known.get(row.id()) {
+            None => Some(row),
+            // Of another noun the same id may be settled.
+            Some(known) if known.seen_at().is_none() => None,
+            // A tombstone of which nothing else is known is filled, and stays one.
+            Some(known) => {
+                let row = Row::with_deleted_at(row, known.deleted_at());
+                counts_more(&row, known).then(|| row.completed(known))
+            }
+        })
+        .collect();
+    row::put_all(tx, &news.iter().collect::<Vec<_>>()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn whole_objects_are_seen_wherever_they_are_but_not_in_metadata() {
+        let price = |amount: i64| {
+            json!({
+                "id": "price_1", "object": "price", "unit_amount": amount,
+                "product": { "id": "prod_1", "object": "product", "name": "Team" },
+            })
+        };
+        let subscription = json!({
+            "id": "sub_1", "object": "subscription",
+            "metadata": { "x": { "id": "price_2", "object": "price" } },
+            "items": { "data": [{ "id": "si_1", "price": price(1200), "plan": "price_1" }] },
+            "discounts": [
+                "di_0",
+                { "id": "di_1", "object": "discount", "coupon": { "id": "half", "object": "coupon" } },
+            ],
+        });
+        let mut seen = Sightings::default();
+        seen.gather(&subscription, 0, 10);
+        assert_eq!(seen.prices.keys().collect::<Vec<_>>(), ["price_1"]);
+        assert_eq!(seen.prices["price_1"].seen_at, Some(10));
+        assert_eq!(seen.products["prod_1"].name.as_deref(), Some("Team"));
+        assert_eq!(seen.discounts.keys().collect::<Vec<_>>(), ["di_1"]);
+        assert_eq!(seen.coupons.keys().collect::<Vec<_>>(), ["half"]);
+        for (amount, at, kept) in [(900, 9, 1200), (900, 11, 900), (1000, 11, 1000)] {
+            seen.gather(&json!({ "lines": { "data": [price(amount)] } }), 0, at);
+            assert_eq!(seen.prices["price_1"].unit_amount, Some(kept), "{at}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Brings the addresses of customers into the form that [`email::normalise`] gives them now: rows that an
+//! earlier version wrote may have another.
+
+use futures::FutureExt;
+
+use super::email;
+use crate::store::{self, Store};
+
+/// What `normalise` does, as a number: raised when that changes.
+const VERSION: &str = "2";
+const NAME: &str = "addresses normalised";
+/// Rows in one transaction.
+const AT_ONCE: i64 = 1_000;
+
+/// Does it once for each version. Only addresses with something but plain ASCII in them can differ.
+pub async fn run(store: &Store, now: i64) -> store::Result<()> {
+    let done = store
+        .read(|tx| store::progress::get(tx, NAME).boxed())
+        .await?;
+    if done.as_deref() == Some(VERSION) {
+        return Ok(());
+    }
+    let mut after = String::new();
+    loop {
+        let from = after.clone();
+        let part = store.write(move |tx| {
+            async move {
+                let rows = store::customer::odd_addresses(tx, &from, AT_ONCE).await?;
+                for (id, address) in &rows {
+                    let normalised = email::normalise(address);
+                    store::customer::set_normalised(tx, id, &normalised).await?;
+                }
+                Ok(rows)
+            }
+            .boxed()
+        });
+        let Some((last, _)) = part.await?.pop() else {
+            break;
+        };
+        after = last;
+    }
+    store
+        .write(move |tx| store::progress::set(tx, NAME, VERSION, now).boxed())
+        .await
+}
