@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The figures: the release build on SQLite and on a Postgres that flushes to the disk, beside another mirror.
 #
-#   scripts/bench.sh [ingest] [portal] [volume]
+#   scripts/bench.sh [ingest] [pages] [portal] [volume]
 set -euo pipefail
 
 script=bench

@@ -27,7 +27,7 @@ stamp=$folder/built
 changed() {
     local sources=() name
     [ -x "$folder/billhook" ] && [ -d "$folder/site" ] && [ -e "$stamp" ] || return 0
-    for name in src style public migrations build.rs .cargo Cargo.toml Cargo.lock build-tools/package-lock.json scripts/build.sh scripts/sbom.mjs build-tools/compress.mjs; do
+    for name in src style public migrations build.rs .cargo Cargo.toml Cargo.lock build-tools/package-lock.json scripts/build.sh scripts/sbom.mjs build-tools/compress.mjs build-tools/hash.mjs; do
         [ ! -e "$root/$name" ] || sources+=("$root/$name")
     done
     [ -n "$(find "${sources[@]}" -newer "$stamp" -print -quit)" ]
@@ -56,6 +56,7 @@ make_site() {
         wasm-opt "${wasm_smaller[@]}" "${wasm_features[@]}" "$bound/billhook_bg.wasm" -o "$made/pkg/billhook.wasm" &&
         esbuild --log-level=warning --minify --format=esm "$bound/billhook.js" --outfile="$made/pkg/billhook.js" &&
         esbuild --log-level=warning --minify "$root/style/main.css" --outfile="$made/pkg/billhook.css" &&
+        node "$root/build-tools/hash.mjs" "$made" &&
         node "$root/build-tools/compress.mjs" "$made"
 }
 

@@ -8,9 +8,12 @@ use leptos_router::{
     components::{Route, Router, Routes},
 };
 
-use crate::pages::{
-    billing::Billing, check::Check, confirm::Confirm, devices::Devices, email_form::EmailForm,
-    not_found::NotFound,
+use crate::{
+    assets,
+    pages::{
+        billing::Billing, check::Check, confirm::Confirm, devices::Devices, email_form::EmailForm,
+        not_found::NotFound,
+    },
 };
 
 /// The document around a page.
@@ -24,7 +27,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="robots" content="noindex"/>
                 <meta name="color-scheme" content="light dark"/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
-                <link rel="stylesheet" href="/pkg/billhook.css"/>
+                <link rel="stylesheet" href=assets::url("/pkg/billhook.css")/>
                 <AutoReload options/>
                 <MetaTags/>
             </head>

@@ -18,6 +18,8 @@ pub mod answer;
 #[cfg(feature = "ssr")]
 pub mod app;
 #[cfg(feature = "ssr")]
+mod assets;
+#[cfg(feature = "ssr")]
 mod background;
 #[cfg(feature = "ssr")]
 pub mod clock;

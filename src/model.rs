@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::mask::shows;
 
+/// Where an open list hears of changes.
+pub const LIVE: &str = "/billing/live";
+
 /// One card of the list: a Stripe customer as its owner sees it.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CustomerView {

@@ -106,6 +106,46 @@ pub async fn post_until<T>(
     (value, Load { elapsed, latencies })
 }
 
+/// Gets a page so many times over so many connections, signed in by these cookies.
+pub async fn get_all(
+    address: SocketAddr,
+    connections: usize,
+    count: usize,
+    path: &str,
+    cookies: &str,
+) -> Load {
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/html\r\nCookie: {cookies}\r\n\r\n"
+    );
+    let request: Arc<[u8]> = request.into_bytes().into();
+    let left = Arc::new(AtomicUsize::new(count));
+    let began = Instant::now();
+    let tasks: Vec<_> = (0..connections)
+        .map(|_| {
+            let (request, left) = (Arc::clone(&request), Arc::clone(&left));
+            tokio::spawn(async move {
+                let mut connection = Connection::new(address).await;
+                let mut latencies = Vec::new();
+                let take = |left: usize| left.checked_sub(1);
+                while left
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+                    .is_ok()
+                {
+                    latencies.push(connection.get(&request).await);
+                }
+                latencies
+            })
+        })
+        .collect();
+    let mut latencies = Vec::with_capacity(count);
+    for task in tasks {
+        latencies.extend(task.await.expect("a connection ran to its end"));
+    }
+    let elapsed = began.elapsed();
+    latencies.sort_unstable();
+    Load { elapsed, latencies }
+}
+
 struct Connection {
     socket: TcpStream,
     buffer: Vec<u8>,
@@ -119,6 +159,24 @@ impl Connection {
             socket,
             buffer: vec![0; 4096],
         }
+    }
+
+    /// Gets a whole page of status 200, and returns how long that took.
+    async fn get(&mut self, request: &[u8]) -> Duration {
+        let began = Instant::now();
+        self.socket.write_all(request).await.expect("sent");
+        let mut answer = Vec::with_capacity(16 * 1024);
+        while !is_whole(&answer) {
+            let read = self.socket.read(&mut self.buffer).await.expect("read");
+            assert!(read > 0, "the connection was closed");
+            answer.extend_from_slice(&self.buffer[..read]);
+        }
+        assert!(
+            answer.starts_with(b"HTTP/1.1 200"),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
+        began.elapsed()
     }
 
     /// Sends a request, and returns how long its answer took.
@@ -135,6 +193,21 @@ impl Connection {
             assert!(read > 0 && so_far.starts_with("HTTP/1.1 200"), "{so_far}");
         }
         began.elapsed()
+    }
+}
+
+/// Whether an answer has come to its end, by its length or by its last chunk (RFC 9112, 7.1).
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+    match length {
+        Some(length) => answer.len() >= end + 4 + length,
+        None => answer.ends_with(b"0\r\n\r\n"),
     }
 }
 
@@ -176,6 +249,15 @@ impl Browser {
         assert_eq!(answer.headers()[header::LOCATION], "/billing");
     }
 
+    /// The cookies, as a request sends them.
+    pub fn cookies(&self) -> String {
+        let pairs = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        pairs.collect::<Vec<_>>().join("; ")
+    }
+
     pub async fn open_portal(&mut self, customer: &str) {
         let form = [("customer", customer), ("flow", "home")];
         let answer = self.send("/api/open_portal", Some(&form)).await;
@@ -202,6 +284,14 @@ impl Browser {
             self.cookies = kept;
         }
         length
+    }
+
+    /// The same of a file by its name in the source.
+    pub async fn asset(&mut self, name: &str, signed_in: bool) -> usize {
+        let list = self.send("/assets.json", None).await;
+        let names: BTreeMap<String, String> = list.json().await.unwrap_or_default();
+        let path = names.get(name).cloned().unwrap_or_else(|| name.to_owned());
+        self.bytes(&path, signed_in).await
     }
 
     async fn send(&mut self, path: &str, form: Option<&[(&str, &str)]>) -> reqwest::Response {

@@ -2,7 +2,7 @@
 //! with a bare limit or with another mirror in the same run. Nothing is asserted here.
 //!
 //! ```text
-//! cargo bench -- [ingest] [portal] [volume]     some of them; all without
+//! cargo bench -- [ingest] [pages] [portal] [volume]     some of them; all without
 //! ```
 //!
 //! `BILLHOOK_BIN` is the program, `BENCH_POSTGRES_URL` a Postgres that flushes to the disk, and
@@ -18,6 +18,7 @@ mod clients;
 mod databases;
 mod events;
 mod ingest;
+mod pages;
 mod portal;
 mod volume;
 
@@ -39,6 +40,9 @@ fn main() {
     runtime.block_on(async {
         if is_wanted("ingest") {
             ingest::measure().await;
+        }
+        if is_wanted("pages") {
+            pages::measure().await;
         }
         if is_wanted("portal") {
             portal::measure().await;

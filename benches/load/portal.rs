@@ -2,7 +2,6 @@
 //! what goes over the wire.
 
 use std::{
-    path::PathBuf,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -20,12 +19,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     SECRET,
     clients::{self, Browser},
+    databases::{Database, Engine},
     events,
 };
 
 pub async fn measure() {
     const DELAY: Duration = Duration::from_millis(200);
-    let running = Running::start(DELAY).await;
+    let database = Database::new(Engine::Sqlite).await.expect("a database");
+    let running = Running::start(&database.url, DELAY).await;
     let mut browser = Browser::new(running.address);
     let customers = running.customers("ada@example.com", 50).await;
     browser.sign_in("ada@example.com", &running.mails).await;
@@ -54,12 +55,12 @@ pub async fn measure() {
 
     let sign_in = [
         browser.bytes("/", false).await,
-        browser.bytes("/pkg/billhook.css", false).await,
+        browser.asset("/pkg/billhook.css", false).await,
         browser.bytes("/favicon.svg", false).await,
     ];
     let program = [
-        browser.bytes("/pkg/billhook.wasm", true).await,
-        browser.bytes("/pkg/billhook.js", true).await + browser.bytes("/islands.js", true).await,
+        browser.asset("/pkg/billhook.wasm", true).await,
+        browser.asset("/pkg/billhook.js", true).await + browser.asset("/islands.js", true).await,
     ];
     say(&format!(
         "Over the wire, brotli: sign-in page with style and icon {} bytes (goal 15,000); /billing WASM {} + JS {} = {} bytes (goal 110,000)",
@@ -70,25 +71,23 @@ pub async fn measure() {
     ));
 }
 
-/// A whole program on free ports, with a database of its own that is deleted at the end.
-struct Running {
+/// A whole program on free ports.
+pub struct Running {
     clock: Clock,
-    address: std::net::SocketAddr,
+    pub address: std::net::SocketAddr,
     stripe_url: String,
-    mails: Arc<Mutex<Vec<KeptMail>>>,
-    folder: PathBuf,
+    pub mails: Arc<Mutex<Vec<KeptMail>>>,
     stop: CancellationToken,
     http: reqwest::Client,
 }
 
 impl Running {
-    async fn start(stripe_delay: Duration) -> Running {
-        let folder = std::env::temp_dir().join(billhook::clock::new_id("billhook-bench"));
+    pub async fn start(database_url: &str, stripe_delay: Duration) -> Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let stand_in = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let stripe_url = format!("http://{}", stand_in.local_addr().expect("an address"));
-        let config = settings(&format!("http://{address}"), &stripe_url, &folder);
+        let config = settings(&format!("http://{address}"), &stripe_url, database_url);
         let (clock, mails) = (Clock::default(), Arc::default());
         let mailer = Mailer::Kept {
             mails: Arc::clone(&mails),
@@ -115,7 +114,6 @@ impl Running {
             address,
             stripe_url,
             mails,
-            folder,
             stop,
             http,
         }
@@ -162,15 +160,13 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop.cancel();
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-fn settings(url: &str, stripe_url: &str, folder: &std::path::Path) -> Config {
-    let database_url = format!("sqlite://{}/billhook.db", folder.display());
+fn settings(url: &str, stripe_url: &str, database_url: &str) -> Config {
     let settings = [
         ("FRONTEND_URL", url),
-        ("DATABASE_URL", &database_url),
+        ("DATABASE_URL", database_url),
         ("STRIPE_API_KEY", "sk_test_billhook"),
         ("STRIPE_API_BASE", stripe_url),
         ("STRIPE_WEBHOOK_SECRET", SECRET),

@@ -73,7 +73,7 @@ test('checklist 14: one address is one recipient', async () => {
     `a.${mark}@example.com,b.${mark}@example.com`,
     `a.${mark}@example.com\r\nBcc: b.${mark}@example.com`,
     `Ada <a.${mark}@example.com>`,
-    `a.${mark}@example.com\u0000`,
+    `a.${mark}@example.com\u0000@example.org`,
     '@example.com',
     '',
   ]) {

@@ -134,8 +134,8 @@ const cases: Case[] = [
       const { id } = await subscribe(customer, price);
       return stripe().subscriptions.update(id, { cancel_at: lateIn(90) });
     },
-    state: 'Ending',
-    dates: ({ cancel_at }, scripts) => [`Ends on ${day(cancel_at, scripts)}`],
+    state: 'Active',
+    dates: (made, scripts) => [`Renews on ${day(periodEnd(made), scripts)}`, `Ends on ${day(made.cancel_at, scripts)}`],
     offers: [],
   },
   {

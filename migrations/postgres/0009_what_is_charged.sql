@@ -7,7 +7,16 @@ ALTER TABLE subscription ADD COLUMN default_source TEXT COLLATE "C";
 ALTER TABLE subscription ADD COLUMN discounts TEXT COLLATE "C";
 -- The currency that the customer pays in, where that is not the subscription's own (adaptive pricing).
 ALTER TABLE subscription ADD COLUMN presentment_currency TEXT COLLATE "C";
+-- 1 where tax is added to the prices: by Stripe itself, or by rates that are not inclusive.
+ALTER TABLE subscription ADD COLUMN automatic_tax BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE subscription ADD COLUMN exclusive_tax BIGINT NOT NULL DEFAULT 0;
+-- 1 where Stripe said that there are more items than these, and could not be asked for them.
+ALTER TABLE subscription ADD COLUMN is_cut BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE subscription_item ADD COLUMN discounts TEXT COLLATE "C";
+-- When the item's price was made: a price that is made anew with the id of one that was deleted is another.
+ALTER TABLE subscription_item ADD COLUMN price_created BIGINT;
+-- What plans had before products: customers were shown it, unlike the nickname.
+ALTER TABLE price ADD COLUMN name TEXT COLLATE "C";
 -- charge_automatically or send_invoice
 ALTER TABLE invoice ADD COLUMN collection_method TEXT COLLATE "C";
 CREATE INDEX invoice_open ON invoice (customer_id) WHERE status = 'open';
@@ -17,6 +26,9 @@ CREATE INDEX invoice_open ON invoice (customer_id) WHERE status = 'open';
 ALTER TABLE price ADD COLUMN seen_at BIGINT;
 ALTER TABLE product ADD COLUMN seen_at BIGINT;
 ALTER TABLE payment_method ADD COLUMN seen_at BIGINT;
+-- Their tombstones lost all fields. Whatever tells them again is better.
+UPDATE price SET seen_at = 0 WHERE deleted_at IS NOT NULL;
+UPDATE product SET seen_at = 0 WHERE deleted_at IS NOT NULL;
 
 CREATE TABLE coupon (
     id                 TEXT COLLATE "C"    NOT NULL PRIMARY KEY,
@@ -41,27 +53,35 @@ CREATE TABLE coupon (
 );
 
 CREATE TABLE discount (
-    id                TEXT COLLATE "C"    NOT NULL PRIMARY KEY,
-    customer_id       TEXT COLLATE "C",
-    coupon_id         TEXT COLLATE "C",
+    id              TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    customer_id     TEXT COLLATE "C",
+    -- What it is on; all of the customer's subscriptions where neither is set and it is not elsewhere.
+    subscription_id TEXT COLLATE "C",
+    item_id         TEXT COLLATE "C",
+    -- 1 where it is on an invoice or a checkout alone.
+    is_elsewhere    BIGINT NOT NULL,
+    coupon_id       TEXT COLLATE "C",
     -- From and until when it counts. It has no end where the coupon's duration is once or forever.
-    starts_at         BIGINT NOT NULL,
-    ends_at           BIGINT,
-    seen_at           BIGINT,
-    livemode          BIGINT NOT NULL,
-    stripe_at         BIGINT NOT NULL,
-    deleted_at        BIGINT
+    starts_at       BIGINT NOT NULL,
+    ends_at         BIGINT,
+    seen_at         BIGINT,
+    livemode        BIGINT NOT NULL,
+    stripe_at       BIGINT NOT NULL,
+    deleted_at      BIGINT
 );
 CREATE INDEX discount_by_customer ON discount (customer_id);
 
--- Customers that events name and of whom nothing is known: Stripe is asked about each at due_at, which is NULL once it
+-- Objects that events name and of which too little is known: Stripe is asked about each at due_at, which is NULL once it
 -- has been asked in vain.
-CREATE TABLE unknown_customer (
-    id       TEXT COLLATE "C"    NOT NULL PRIMARY KEY,
+CREATE TABLE unknown_object (
+    -- A noun of Stripe's, as its lists are called: customers, coupons.
+    list     TEXT COLLATE "C" NOT NULL,
+    id       TEXT COLLATE "C" NOT NULL,
     attempts BIGINT NOT NULL,
-    due_at   BIGINT
+    due_at   BIGINT,
+    PRIMARY KEY (list, id)
 );
-CREATE INDEX unknown_customer_by_due ON unknown_customer (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX unknown_object_by_due ON unknown_object (due_at) WHERE due_at IS NOT NULL;
 
 -- Customers see their own discounts, and every coupon: what it says is no secret, and a discount names it.
 GRANT SELECT ON coupon, discount TO billhook_customer;
@@ -75,7 +95,7 @@ DO $$
 BEGIN
     EXECUTE format('CREATE FUNCTION known_of(ids TEXT[]) RETURNS SETOF TEXT LANGUAGE sql STABLE SECURITY DEFINER
         SET search_path = %I, pg_temp AS
-        $body$SELECT id FROM payment_method WHERE id = ANY (ids) UNION ALL SELECT id FROM discount WHERE id = ANY (ids)$body$',
+        $body$SELECT id FROM payment_method WHERE id = ANY (ids) UNION ALL SELECT id FROM discount WHERE id = ANY (ids) AND deleted_at IS NOT NULL$body$',
         current_schema());
 END
 $$;

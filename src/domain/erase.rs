@@ -17,6 +17,7 @@ use super::{
     changes::Change,
     email, limits,
     mirror::{Mirrored, Shown, SubscriptionState},
+    unknown,
 };
 use crate::{
     store::{
@@ -325,8 +326,7 @@ impl Person {
             .of::<CheckoutSession>(&self.checkout_sessions)
             .await?;
         burial.of::<Discount>(&self.discounts).await?;
-        let customers = refs(&self.found.customers);
-        store::unknown::forget(burial.tx, &customers).await
+        unknown::forget(burial.tx, &refs(&self.found.customers)).await
     }
 }
 

@@ -23,10 +23,15 @@ pub fn amount(minor: i64, currency: &str) -> String {
     let (whole, rest) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
     let number = match places {
         0 => grouped(whole),
-        _ if rest == 0 && USED_WHOLE.contains(&currency) => grouped(whole),
+        _ if USED_WHOLE.contains(&currency) => grouped(whole + rest / (unit / 2)),
         _ => format!("{}.{rest:0width$}", grouped(whole), width = places as usize),
     };
     signed(minor < 0, &number, currency)
+}
+
+/// Whether Stripe charges such an amount: of some currencies whole units alone.
+pub fn is_charged(minor: i64, currency: &str) -> bool {
+    !USED_WHOLE.contains(&currency) || minor % 100 == 0
 }
 
 /// `€12.00 / month × 3`. A price may have amounts in several currencies, of which Stripe tells one: of what
@@ -181,7 +186,7 @@ mod tests {
             (1200, "jpy", "¥1,200"),
             (1200, "kwd", "KWD 1.200"),
             (200_000, "ugx", "UGX 2,000"),
-            (250_050, "isk", "ISK 2,500.50"),
+            (250_050, "isk", "ISK 2,501"),
             (350_000, "huf", "HUF 3,500.00"),
             (990, "chf", "CHF 9.90"),
             (-250, "gbp", "−£2.50"),

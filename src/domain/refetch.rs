@@ -36,6 +36,11 @@ pub async fn fetch(stripe: &Client, kind: Kind, id: &str) -> Result<Fetched, cli
         return entitlements(stripe, customer).await;
     }
     let expand: &[_] = match kind {
+        Kind::Customer => &[("expand[]", "discount.source.coupon")],
+        Kind::Subscription => &[
+            ("expand[]", "discounts.source.coupon"),
+            ("expand[]", "items.data.discounts"),
+        ],
         Kind::Price => &[("expand[]", "tiers")],
         Kind::Coupon => &[("expand[]", "applies_to")],
         Kind::Discount => return Err(client::Error::NoPath),

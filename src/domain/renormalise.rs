@@ -28,7 +28,7 @@ pub async fn run(store: &Store, now: i64) -> store::Result<()> {
                 let rows = store::customer::odd_addresses(tx, &from, AT_ONCE).await?;
                 for (id, address) in &rows {
                     let normalised = email::normalise(address);
-                    store::customer::set_normalised(tx, id, &normalised).await?;
+                    store::customer::set_normalised(tx, id, address, &normalised).await?;
                 }
                 Ok(rows)
             }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     changes::Gathered,
     devices, erase,
-    mirror::{self, Kind, Mirrored, Sightings, in_sightings, with_noun},
+    mirror::{self, Kind, Mirrored, Noun, Sightings, in_sightings, with_noun},
     order::{self, Decision},
     unknown,
 };
@@ -226,7 +226,12 @@ async fn apply_held(
         with_noun!(kind, Noun => work.apply::<Noun>(tx, &events).await?);
     }
     put_sightings(tx, events, &work.outcomes, held).await?;
-    unknown::note(tx, named(events, &work.outcomes, held), now).await?;
+    let ours: Vec<_> = events
+        .iter()
+        .copied()
+        .filter(|event| is_ours(event, ours) && !erase::is_about(&held.erased, event))
+        .collect();
+    unknown::note(tx, &ours, now).await?;
     let left = work.changed.take_left();
     Ok(Received {
         outcomes: work.outcomes,
@@ -276,12 +281,12 @@ async fn unknown(tx: &mut Tx, events: &[&Event]) -> store::Result<BTreeSet<Strin
 }
 
 /// [`row::unsettled`] for the type of these rows.
-async fn unsettled<R: row::Row>(
+async fn unsettled<N: Noun>(
     tx: &mut Tx,
-    _of: &BTreeMap<String, R>,
+    _of: &BTreeMap<String, N>,
     ids: BTreeSet<String>,
 ) -> store::Result<BTreeSet<String>> {
-    row::unsettled::<R>(tx, ids).await
+    row::unsettled::<N>(tx, ids, N::SETTLED).await
 }
 
 /// What stands inside the objects of these events.
@@ -293,13 +298,17 @@ fn seen_in<'e>(events: impl Iterator<Item = &'e Event>) -> Sightings {
     seen
 }
 
+fn is_ours(event: &Event, ours: &Ours) -> bool {
+    event.account.is_none()
+        && event.livemode == ours.livemode
+        && (event.context.is_none() || event.context == ours.account)
+}
+
 /// The noun of an event that is mirrored: of our own account, of the mode that our key is of, and
 /// about an object that can be told from others.
 pub fn kind(event: &Event, ours: &Ours) -> Option<Kind> {
-    let is_ours = event.account.is_none()
-        && event.livemode == ours.livemode
-        && (event.context.is_none() || event.context == ours.account);
-    Kind::of_type(&event.r#type).filter(|_| is_ours && event.object_id.is_some())
+    let is_one = is_ours(event, ours) && event.object_id.is_some();
+    Kind::of_type(&event.r#type).filter(|_| is_one)
 }
 
 #[derive(Default)]
@@ -372,19 +381,6 @@ impl Work {
         }
         Ok(())
     }
-}
-
-/// The customers that these events name, but those who were erased.
-fn named(events: &[&Event], outcomes: &[Outcome], held: &Held) -> BTreeSet<String> {
-    events
-        .iter()
-        .zip(outcomes)
-        .filter(|(event, outcome)| {
-            let is_its_own = Kind::of_type(&event.r#type) == Some(Kind::Customer);
-            **outcome != Outcome::Ignored && !is_its_own && !erase::is_about(&held.erased, event)
-        })
-        .filter_map(|(event, _)| event.customer_id())
-        .collect()
 }
 
 /// Whether a row is what the event of that snapshot left.

@@ -1,51 +1,176 @@
-//! Asks Stripe for customers that events name and of whom nothing is known: they were made before the
-//! webhook, or as an Account of the v2 API, for which no `customer.*` event need come.
+//! Asks Stripe for objects that events name and of which too little is known. Customers may have been made
+//! before the webhook, or as an Account of the v2 API, for which no `customer.*` event need come. What else
+//! a card is made of may be older than the webhook as well.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 
 use super::{
     App,
-    mirror::Kind,
+    mirror::{Kind, Mirrored, Noun, Sightings, SubscriptionState},
     refetch,
     worker::{self, MOST_ATTEMPTS},
 };
 use crate::{
     mask,
-    store::{self, Tx, customer::Customer, row},
-    stripe::client,
+    store::{
+        self, Tx,
+        customer::Customer,
+        mirror::{Coupon, Discount, PaymentMethod, Price, Product},
+        row,
+        unknown::Unknown,
+    },
+    stripe::{Event, client},
 };
 
-/// Seconds after which a customer is asked for: most often its own event comes first, or just after the
+/// Seconds after which an object is asked for: most often its own event comes first, or just after the
 /// one that names it.
 const A_MOMENT: i64 = 2;
-/// Customers that are asked for in one step, side by side.
+/// Objects that are asked for in one step, side by side.
 const MOST: i64 = 8;
 /// Seconds after which those of a worker that has died are taken by another.
 const LEASE: i64 = 60;
-/// Seconds until a key that may not read customers is tried again.
-const NOT_ALLOWED_FOR: i64 = 60 * 60;
+/// The nouns that are asked for.
+const KINDS: [Kind; 6] = [
+    Kind::Customer,
+    Kind::Subscription,
+    Kind::Price,
+    Kind::Product,
+    Kind::Coupon,
+    Kind::PaymentMethod,
+];
 
-/// Notes those of these customers that nothing is known of.
-pub async fn note(tx: &mut Tx, named: BTreeSet<String>, now: i64) -> store::Result<()> {
-    let unknown = row::missing::<Customer>(tx, named).await?;
-    let unknown: Vec<_> = unknown.iter().map(String::as_str).collect();
-    store::unknown::note(tx, &unknown, now + A_MOMENT).await
+/// Ids of objects that are named.
+type Named = BTreeMap<Kind, BTreeSet<String>>;
+
+/// Notes those of the objects that these events name of which too little is known.
+pub async fn note(tx: &mut Tx, events: &[&Event], now: i64) -> store::Result<()> {
+    for (kind, ids) in named(events) {
+        let lacking = lacking(tx, kind, ids).await?;
+        let lacking: Vec<_> = lacking.iter().map(String::as_str).collect();
+        store::unknown::note(tx, refetch::list_of(kind), &lacking, now + A_MOMENT).await?;
+    }
+    Ok(())
+}
+
+/// Forgets customers: they are not to be asked for.
+pub async fn forget(tx: &mut Tx, customers: &[&str]) -> store::Result<()> {
+    store::unknown::forget(tx, refetch::list_of(Kind::Customer), customers).await
+}
+
+fn named(events: &[&Event]) -> Named {
+    let mut named = Named::new();
+    let mut name = |kind: Kind, ids: &mut dyn Iterator<Item = String>| {
+        named.entry(kind).or_default().extend(ids);
+    };
+    for event in events {
+        let kind = Kind::of_type(&event.r#type);
+        if kind != Some(Kind::Customer) {
+            name(Kind::Customer, &mut event.customer_id().into_iter());
+        }
+        // Of what is deleted nothing is needed any more.
+        if event.r#type.ends_with(".deleted") {
+            continue;
+        }
+        let mut seen = Sightings::default();
+        seen.gather(&event.object, 0, 0);
+        let own_price: Option<Price> = Noun::read(&event.object);
+        let prices = seen.prices.values().chain(&own_price);
+        name(
+            Kind::Product,
+            &mut prices.filter_map(|row| row.product_id.clone()),
+        );
+        name(Kind::Price, &mut seen.prices.keys().cloned());
+        let own_discount: Option<Discount> = Noun::read(&event.object);
+        let discounts = seen.discounts.values().chain(&own_discount);
+        name(
+            Kind::Coupon,
+            &mut discounts.filter_map(|row| row.coupon_id.clone()),
+        );
+        match kind {
+            Some(Kind::Subscription) => {
+                if let Some(state) = SubscriptionState::read(&event.object) {
+                    let has_discounts = state.row.discounts.is_some()
+                        || state.items.iter().any(|item| item.discounts.is_some());
+                    let id = has_discounts.then(|| state.row.id.clone());
+                    name(Kind::Subscription, &mut id.into_iter());
+                    let method = state.row.default_payment_method;
+                    name(Kind::PaymentMethod, &mut method.into_iter());
+                }
+            }
+            Some(Kind::Customer) => {
+                let row: Option<Customer> = Noun::read(&event.object);
+                let method = row.and_then(|row| row.default_payment_method);
+                name(Kind::PaymentMethod, &mut method.into_iter());
+            }
+            _ => {}
+        }
+    }
+    named.retain(|_, ids| !ids.is_empty());
+    named
+}
+
+/// Those of the ids of which too little is known.
+async fn lacking(
+    tx: &mut Tx,
+    kind: Kind,
+    ids: BTreeSet<String>,
+) -> store::Result<BTreeSet<String>> {
+    match kind {
+        Kind::Customer => row::missing::<Customer>(tx, ids).await,
+        Kind::PaymentMethod => row::missing::<PaymentMethod>(tx, ids).await,
+        Kind::Price => row::unsettled::<Price>(tx, ids, Price::SETTLED).await,
+        Kind::Product => row::missing::<Product>(tx, ids).await,
+        Kind::Coupon => row::unsettled::<Coupon>(tx, ids, Coupon::SETTLED).await,
+        Kind::Subscription => with_unknown_discounts(tx, ids).await,
+        _ => Ok(BTreeSet::new()),
+    }
+}
+
+/// Subscriptions that name a discount of which nothing is known. A discount cannot be asked for by its id
+/// (<https://docs.stripe.com/api/discounts>).
+async fn with_unknown_discounts(
+    tx: &mut Tx,
+    ids: BTreeSet<String>,
+) -> store::Result<BTreeSet<String>> {
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    let mut of_subscription = BTreeMap::new();
+    for state in SubscriptionState::load(tx, &ids).await? {
+        let lists = state
+            .items
+            .iter()
+            .map(|item| &item.discounts)
+            .chain([&state.row.discounts]);
+        let named: BTreeSet<_> = lists
+            .filter_map(|list| serde_json::from_str::<Vec<String>>(list.as_deref()?).ok())
+            .flatten()
+            .collect();
+        of_subscription.insert(state.row.id, named);
+    }
+    let all = of_subscription.values().flatten().cloned().collect();
+    let unknown = row::missing::<Discount>(tx, all).await?;
+    of_subscription.retain(|_, named| !named.is_disjoint(&unknown));
+    Ok(of_subscription.into_keys().collect())
 }
 
 /// Asks for some that are due. False when there are none.
 pub async fn step(app: &App) -> store::Result<bool> {
     let now = app.clock.now();
+    if app.stripe.rest().is_some() {
+        return Ok(false);
+    }
+    let lists: Vec<_> = KINDS
+        .into_iter()
+        .filter(|kind| app.permissions.may_read(*kind, now))
+        .map(refetch::list_of)
+        .collect();
     let claim = app.store.write(move |tx| {
-        async move { store::unknown::claim(tx, now, now + LEASE, MOST).await }.boxed()
+        async move { store::unknown::claim(tx, &lists, now, now + LEASE, MOST).await }.boxed()
     });
     let claimed = claim.await?;
     let is_some = !claimed.is_empty();
-    let asking = claimed
-        .into_iter()
-        .map(|(id, attempts)| ask(app, id, attempts));
-    futures::future::try_join_all(asking).await?;
+    futures::future::try_join_all(claimed.into_iter().map(|unknown| ask(app, unknown))).await?;
     Ok(is_some)
 }
 
@@ -56,17 +181,23 @@ enum End {
     Again(Option<i64>),
 }
 
-async fn ask(app: &App, id: String, attempts: i64) -> store::Result<()> {
-    let end = match is_known(app, &id).await? {
-        true => End::Known,
-        false => fetch(app, &id, attempts).await?,
+async fn ask(app: &App, unknown: Unknown) -> store::Result<()> {
+    let kind = KINDS
+        .into_iter()
+        .find(|kind| refetch::list_of(*kind) == unknown.list);
+    let end = match kind {
+        Some(kind) if is_lacking(app, kind, &unknown.id).await? => {
+            fetch(app, kind, &unknown.id, unknown.attempts).await?
+        }
+        _ => End::Known,
     };
     app.store
         .write(move |tx| {
             async move {
+                let Unknown { list, id, .. } = &unknown;
                 match end {
-                    End::Known => store::unknown::forget(tx, &[&id]).await,
-                    End::Again(due_at) => store::unknown::postpone(tx, &id, due_at).await,
+                    End::Known => store::unknown::forget(tx, list, &[id]).await,
+                    End::Again(due_at) => store::unknown::postpone(tx, list, id, due_at).await,
                 }
             }
             .boxed()
@@ -74,42 +205,41 @@ async fn ask(app: &App, id: String, attempts: i64) -> store::Result<()> {
         .await
 }
 
-async fn is_known(app: &App, id: &str) -> store::Result<bool> {
-    let id = id.to_owned();
-    let find = app
+async fn is_lacking(app: &App, kind: Kind, id: &str) -> store::Result<bool> {
+    let ids = BTreeSet::from([id.to_owned()]);
+    let look = app
         .store
-        .read(move |tx| async move { row::find::<Customer>(tx, &id).await }.boxed());
-    Ok(find.await?.is_some())
+        .read(move |tx| async move { lacking(tx, kind, ids).await }.boxed());
+    Ok(!look.await?.is_empty())
 }
 
-async fn fetch(app: &App, id: &str, attempts: i64) -> store::Result<End> {
+async fn fetch(app: &App, kind: Kind, id: &str, attempts: i64) -> store::Result<End> {
     let now = app.clock.now();
-    if !app.permissions.may_read(Kind::Customer, now) {
-        return Ok(End::Again(Some(now + NOT_ALLOWED_FOR)));
-    }
-    if let Some(rest) = app.stripe.rest() {
-        let rest = i64::try_from(rest.as_secs()).unwrap_or(i64::MAX);
-        return Ok(End::Again(Some(now.saturating_add(rest).saturating_add(1))));
-    }
-    let error = match refetch::fetch(&app.stripe, Kind::Customer, id).await {
+    // An id may be the seller's own text, and that an address.
+    let shown = mask::masked(id);
+    let error = match refetch::fetch(&app.stripe, kind, id).await {
         Ok(fetched) => {
             if refetch::keep(app, fetched).await? {
-                let customer = mask::masked(id);
                 tracing::info!(
-                    customer,
-                    "a customer that an event named was read from Stripe"
+                    ?kind,
+                    id = shown,
+                    "what an event named was read from Stripe"
                 );
-                return Ok(End::Known);
+                // If it still lacks something, Stripe has nothing more to say.
+                return Ok(match is_lacking(app, kind, id).await? {
+                    true => End::Again(None),
+                    false => End::Known,
+                });
             }
             client::Error::Unreadable
         }
         Err(error) => error,
     };
     if error.is_not_allowed() {
-        app.permissions.refuse(Kind::Customer, now);
-        return Ok(End::Again(Some(now + NOT_ALLOWED_FOR)));
+        app.permissions.refuse(kind, now);
+        return Ok(End::Again(Some(now)));
     }
-    tracing::warn!(%error, customer = mask::masked(id), "a customer that an event named could not be read");
+    tracing::warn!(%error, ?kind, id = shown, "what an event named could not be read");
     let is_over = error.is_not_there() || attempts >= MOST_ATTEMPTS;
     Ok(End::Again(
         (!is_over).then(|| now + worker::pause(attempts)),

@@ -11,10 +11,17 @@ use tower::ServiceExt;
 use tower_http::services::ServeDir;
 
 use super::Site;
-use crate::pages::message::{self, Message};
+use crate::{
+    assets,
+    pages::message::{self, Message},
+};
 
 /// No path of ours is near this many bytes; one that no disk could hold would be an error in the log.
 const LONGEST_PATH: usize = 100;
+
+/// Marks the answer with a file whose name says what is in it.
+#[derive(Clone, Copy, Debug)]
+pub struct NeverChanges;
 
 pub async fn serve(State(site): State<Site>, request: Request) -> Response {
     let missing = || message::response(&site.app.config, Message::NotFound);
@@ -31,12 +38,19 @@ pub async fn serve(State(site): State<Site>, request: Request) -> Response {
     let Ok(asked) = asked.body(Body::empty()) else {
         return missing();
     };
+    let is_hashed = assets::is_hashed(request.uri().path());
     let files = ServeDir::new(site.leptos.site_root.as_ref())
         .append_index_html_on_directories(false)
         .precompressed_br()
         .precompressed_gzip();
     match files.oneshot(asked).await {
-        Ok(file) if file.status() == StatusCode::OK => file.into_response(),
+        Ok(file) if file.status() == StatusCode::OK => {
+            let mut file = file.into_response();
+            if is_hashed {
+                file.extensions_mut().insert(NeverChanges);
+            }
+            file
+        }
         _ => missing(),
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         limits::Client,
         session::{self, Identity},
     },
-    model::ApiError,
+    model::{ApiError, LIVE},
     pages::message::{self, Message},
 };
 
@@ -45,7 +45,7 @@ pub async fn layer(
     let refresh = cookies::read(request.headers(), config, Name::Refresh);
     let had_cookies = access.is_some() || refresh.is_some();
     let (access, refresh) = (access.as_deref(), refresh.as_deref());
-    let identity = if route.as_str() == live::ROUTE {
+    let identity = if route.as_str() == LIVE {
         // The browser comes back for it for as long as a page is open.
         session::peek(&site.app, access, refresh).await
     } else {

@@ -8,7 +8,7 @@ use axum::{
 };
 use leptos::{config::Env, nonce::Nonce, prelude::*};
 
-use super::Site;
+use super::{Site, files::NeverChanges};
 use crate::clock;
 
 /// One value for scripts of one answer.
@@ -43,6 +43,7 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
          form-action 'self' {}",
         site.portal_origins
     );
+    let never_changes = response.extensions().get::<NeverChanges>().is_some();
     let headers = response.headers_mut();
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
@@ -59,7 +60,11 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
     if !is_said {
         headers.append(header::VARY, HeaderValue::from_static(differs_by));
     }
-    let cache = if is_file { "no-cache" } else { "no-store" };
+    let cache = match (is_file, never_changes) {
+        (true, true) => "public, max-age=31536000, immutable",
+        (true, false) => "no-cache",
+        (false, _) => "no-store",
+    };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     response
 }

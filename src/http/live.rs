@@ -1,6 +1,7 @@
 //! `GET /billing/live`: the list of an open page as server-sent events. `customers` carries the
 //! whole list as JSON: at once, so that nothing is missed between page and stream, and after each
-//! change. `signed-out` says that the session is over.
+//! change; and with it, on a page that somebody came back to from Stripe (`?back=…`), what has changed since
+//! they left. `signed-out` says that the session is over.
 //!
 //! The stream ends after as long as an access token lives: the browser comes back by itself, and passes
 //! the guard again. An open page is no use of the session, so one that nobody touches is told at the
@@ -16,7 +17,8 @@ use std::{
 
 use axum::{
     Extension,
-    extract::State,
+    extract::rejection::QueryRejection,
+    extract::{Query, State},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -39,8 +41,6 @@ use crate::{
     store::Principal,
 };
 
-pub const ROUTE: &str = "/billing/live";
-
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Open pages of one session that hear of changes. With one more, the oldest gives way.
 const MOST_OF_SESSION: usize = 8;
@@ -50,7 +50,9 @@ const COME_BACK_AFTER: Duration = Duration::from_secs(30);
 pub async fn stream(
     State(site): State<Site>,
     Extension(principal): Extension<Principal>,
+    asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
+    let back = asked.ok().and_then(|Query(asked)| asked.back);
     let place = Place::take(site.clone(), principal.session());
     let (stop, gives_way) = (site.stop.clone(), place.gives_way.clone());
     let end = async move {
@@ -64,6 +66,7 @@ pub async fn stream(
         changes: site.app.changes.listen(),
         app: site.app.clone(),
         principal,
+        back,
         is_new: true,
         seconds_left: 0,
     };
@@ -71,6 +74,11 @@ pub async fn stream(
     // It holds the place for as long as the stream is open.
     let last = stream::once(async move { place.last_word() }).filter_map(future::ready);
     answer(list.chain(last))
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub struct Asked {
+    back: Option<String>,
 }
 
 /// What a browser is told that has no session: an answer that it can read, where a 401 would only
@@ -154,6 +162,8 @@ impl Drop for Place {
 struct Page {
     app: App,
     principal: Principal,
+    /// See [`billing::news`].
+    back: Option<String>,
     changes: Receiver<Change>,
     is_new: bool,
     /// Until its session reaches a limit, as it was when last looked at.
@@ -181,7 +191,14 @@ async fn next(page: Option<Page>) -> Option<(Result<Event, Infallible>, Option<P
         }
     }
     let list = billing::customers(&page.app, &page.principal).await.ok()?;
-    let event = Event::default().event("customers").json_data(list).ok()?;
+    let news = match &page.back {
+        Some(back) => billing::news(&page.app, &page.principal, back).await,
+        None => None,
+    };
+    let event = Event::default()
+        .event("customers")
+        .json_data((list, news))
+        .ok()?;
     Some((Ok(event), Some(page)))
 }
 

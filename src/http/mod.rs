@@ -40,6 +40,7 @@ use crate::{
     app::shell,
     clock,
     domain::App,
+    model::LIVE,
     pages::message::{self, Message},
 };
 
@@ -112,7 +113,7 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
             move || shell(options.clone()),
         )
         .route("/sign-in/link", get(link::open))
-        .route("/billing/live", get(live::stream))
+        .route(LIVE, get(live::stream))
         .merge(extra)
         // Only routes that exist are guarded; all else is a public file or a 404.
         .route_layer(from_fn_with_state(site.clone(), guard::layer))

@@ -85,14 +85,23 @@ async fn accept(site: &Site, headers: &HeaderMap, body: Body) -> Result<Outcome,
                 "not stored, send it again\n",
             )
         })?;
-    if outcome == Outcome::Ignored {
+    if let (Outcome::Ignored, Some(context)) = (outcome, &context) {
+        static SISTERS: Seldom = Seldom::new(60);
+        if let Some(count) = SISTERS.count(app.clock.now()) {
+            tracing::warn!(
+                event = id,
+                context,
+                count,
+                "events of another account are kept, but not applied; if it is the account of the key, put it into STRIPE_ACCOUNT"
+            );
+        }
+    } else if outcome == Outcome::Ignored {
         tracing::info!(
             event = id,
             r#type,
             livemode,
             account,
-            context,
-            "event kept, but not applied: its type, mode or account is not what is mirrored here; if `context` is the account of the key, say so in STRIPE_ACCOUNT"
+            "event kept, but not applied: its type, mode or account is not what is mirrored here"
         );
     } else {
         tracing::debug!(event = id, r#type, ?outcome, "event received");

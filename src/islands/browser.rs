@@ -14,11 +14,11 @@ const RECONNECT_AFTER: std::time::Duration = std::time::Duration::from_secs(10);
 /// Gives the data of every event of that name, which is JSON, to `told`. At the event `signed-out` the
 /// page is loaded again. Lasts as long as the page.
 pub fn listen<T: DeserializeOwned + 'static>(
-    url: &'static str,
+    url: String,
     event: &'static str,
     told: impl Fn(T) + Copy + 'static,
 ) {
-    let Ok(source) = EventSource::new(url) else {
+    let Ok(source) = EventSource::new(&url) else {
         return;
     };
     let on_event = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
@@ -39,6 +39,7 @@ pub fn listen<T: DeserializeOwned + 'static>(
     let again = source.clone();
     let on_error = Closure::<dyn Fn()>::new(move || {
         if again.ready_state() == EventSource::CLOSED {
+            let url = url.clone();
             set_timeout(move || listen(url, event, told), RECONNECT_AFTER);
         }
     });

@@ -320,5 +320,6 @@ fn time(Day(at, iso, text): Day, live: RwSignal<bool>) -> impl IntoView {
 /// An id in the document, of one of Stripe's and what it is for. Lists of ids have white space between them,
 /// and sellers choose ids that have it within.
 fn dom_id(id: &str, what: &str) -> String {
-    id.replace(|letter: char| letter.is_ascii_whitespace(), "%") + "-" + what
+    let id = id.replace('%', "%25");
+    id.replace(|letter: char| letter.is_ascii_whitespace(), "%20") + "-" + what
 }

@@ -14,8 +14,6 @@ use crate::model::CustomerView;
 /// From how many records on a filter helps.
 const FILTER_FROM: usize = 6;
 
-const UPDATED: &str = "Updated: this is what Stripe has now.";
-
 /// A record of the list, which many look at. As the key of its card it is all of it: one that changes is
 /// another one.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -29,7 +27,7 @@ impl Serialize for Record {
 }
 
 /// `failed` is the customer whose portal could not be opened just now, and what to say of it; `notice`
-/// what has changed at Stripe since somebody left for it.
+/// what has changed at Stripe since somebody left for it; `stream` where changes are told.
 #[island]
 pub fn CustomerList(
     customers: Vec<CustomerView>,
@@ -37,10 +35,10 @@ pub fn CustomerList(
     app_name: String,
     failed: Option<(String, String)>,
     notice: Option<String>,
+    stream: String,
 ) -> impl IntoView {
     let customers = RwSignal::new(records(customers));
     let (address, app_name) = (StoredValue::new(address), StoredValue::new(app_name));
-    let has_notice = notice.is_some();
     let notice = RwSignal::new(notice.unwrap_or_default());
     let filter = RwSignal::new(String::new());
     let pending = RwSignal::new(None::<Pending>);
@@ -51,16 +49,16 @@ pub fn CustomerList(
     Effect::new(move |_| {
         live.set(true);
         browser::listen(
-            "/billing/live",
+            stream.clone(),
             "customers",
-            move |list: Vec<CustomerView>| {
+            move |(list, news): (Vec<CustomerView>, Option<String>)| {
                 let list = records(list);
                 // The first comes as soon as the page listens, and mostly is what is here already.
                 if customers.with_untracked(|now| *now == list) {
                     return;
                 }
-                if has_notice {
-                    notice.set(UPDATED.to_owned());
+                if let Some(news) = news {
+                    notice.set(news);
                 }
                 // A card that changes is made anew, and its buttons with it.
                 browser::keep_focus(move || customers.set(list));
@@ -115,14 +113,9 @@ pub fn CustomerList(
                     })
             }}
         </Show>
-        {has_notice
-            .then(|| {
-                view! {
-                    <p class="notice" role="status" tabindex="-1">
-                        {move || notice.get()}
-                    </p>
-                }
-            })}
+        <p class="notice" role="status" tabindex="-1" hidden=move || notice.with(String::is_empty)>
+            {move || notice.get()}
+        </p>
         <p class="notice" role="status" hidden=move || !offline.get()>
             "You are offline. The list may be out of date, and the buttons work again when the connection is back."
         </p>

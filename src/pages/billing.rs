@@ -6,10 +6,10 @@ use leptos::prelude::*;
 
 use super::{frame::Frame, message::FaultOfOurs};
 use crate::{
-    answer, api,
+    answer, api, assets,
     domain::billing,
     islands::CustomerList,
-    model::{ApiError, CustomerView},
+    model::{ApiError, CustomerView, LIVE},
 };
 
 #[component]
@@ -32,7 +32,8 @@ pub fn Billing() -> impl IntoView {
                         };
                         let failed = failed.filter(|(id, _)| tell_of(id, &customers));
                         let address = address.unwrap_or_default();
-                        view! { <CustomerList customers address app_name failed notice/> }
+                        let stream = stream();
+                        view! { <CustomerList customers address app_name failed notice stream/> }
                             .into_any()
                     }
                     Err(_) => view! { <FaultOfOurs retry="/billing"/> }.into_any(),
@@ -40,7 +41,20 @@ pub fn Billing() -> impl IntoView {
             })}</Suspense>
         </Frame>
         // Not Leptos' own tag: that also preloads the program where scripts are off.
-        <script type="module" src="/islands.js" nonce=leptos::nonce::use_nonce()></script>
+        <script type="module" src=assets::url("/islands.js") nonce=leptos::nonce::use_nonce()></script>
+    }
+}
+
+/// Where the page hears of changes, and of what has changed since somebody left it for Stripe.
+fn stream() -> String {
+    match answer::query("back") {
+        Some(back) => {
+            let query = form_urlencoded::Serializer::new(String::new())
+                .append_pair("back", &back)
+                .finish();
+            format!("{}?{query}", LIVE)
+        }
+        None => LIVE.to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     answer, clock,
     cookies::{self, Name},
     domain::keys,
+    text,
 };
 
 #[component]
@@ -20,6 +21,7 @@ pub fn EmailForm() -> impl IntoView {
         .or_else(|| answer::query_address("email"))
         .unwrap_or_default()
         .chars()
+        .filter(|letter| text::is_seen(*letter))
         .take(254)
         .collect();
     view! {

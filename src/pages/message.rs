@@ -10,7 +10,7 @@ use super::{
     frame::{Foot, Head},
     not_found::NothingHere,
 };
-use crate::{answer::RETRY_AFTER, config::Config, model::escape};
+use crate::{answer::RETRY_AFTER, assets, config::Config, model::escape};
 
 /// What such a page says.
 #[derive(Clone, Debug)]
@@ -61,7 +61,8 @@ pub fn page(title: &str, body: &str) -> String {
          <meta name=\"robots\" content=\"noindex\">\
          <meta name=\"color-scheme\" content=\"light dark\"><title>{title}</title>\
          <link rel=\"icon\" href=\"/favicon.svg\" type=\"image/svg+xml\">\
-         <link rel=\"stylesheet\" href=\"/pkg/billhook.css\"></head><body>{body}</body></html>"
+         <link rel=\"stylesheet\" href=\"{style}\"></head><body>{body}</body></html>",
+        style = assets::url("/pkg/billhook.css")
     )
 }
 

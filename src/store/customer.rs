@@ -108,10 +108,15 @@ pub async fn odd_addresses(tx: &mut Tx, after: &str, most: i64) -> Result<Vec<(S
         .await)
 }
 
-/// Sets what the address of a customer is compared by.
-pub async fn set_normalised(tx: &mut Tx, id: &str, email: &str) -> Result<()> {
-    const SQL: &str = "UPDATE customer SET email_normalised = $2 WHERE id = $1";
-    on!(tx, connection => { sqlx::query(SQL).bind(id).bind(email).execute(connection).await?; });
+/// Sets what a customer is found by, as long as it has that address.
+pub async fn set_normalised(tx: &mut Tx, id: &str, email: &str, normalised: &str) -> Result<()> {
+    const SQL: &str = "UPDATE customer SET email_normalised = $3 WHERE id = $1 AND email = $2";
+    on!(tx, connection => { sqlx::query(SQL)
+        .bind(id)
+        .bind(email)
+        .bind(normalised)
+        .execute(connection)
+        .await?; });
     Ok(())
 }
 

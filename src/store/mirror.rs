@@ -33,6 +33,12 @@ rows! {
         /// The currency that the customer pays in, where that is another than `currency`
         /// (<https://docs.stripe.com/payments/currencies/localize-prices/adaptive-pricing>).
         presentment_currency: Option<String>,
+        /// 1 where Stripe adds tax to prices that do not include it.
+        automatic_tax: i64,
+        /// 1 where tax rates of the seller's are added.
+        exclusive_tax: i64,
+        /// 1 where there are more items than are known.
+        is_cut: i64,
         latest_invoice: Option<String>,
         /// Stripe's map, as JSON.
         metadata: Option<String>,
@@ -77,6 +83,9 @@ rows! {
         trial_period_days: Option<i64>,
         tax_behavior: Option<String>,
         lookup_key: Option<String>,
+        /// Of plans from before products, which customers were shown.
+        name: Option<String>,
+        /// Hidden from customers.
         nickname: Option<String>,
         metadata: Option<String>,
         created: i64,
@@ -105,6 +114,12 @@ rows! {
     /// `customer.discount.*`
     Discount in "discount" {
         customer_id: Option<String>,
+        /// What it is on: all of the customer's subscriptions where neither is set and it is not
+        /// elsewhere.
+        subscription_id: Option<String>,
+        item_id: Option<String>,
+        /// 1 where it is on an invoice or a checkout alone.
+        is_elsewhere: i64,
         coupon_id: Option<String>,
         starts_at: i64,
         /// `None` where the coupon's duration is `once` or `forever`.
@@ -213,6 +228,8 @@ pub struct SubscriptionItem {
     pub quantity: Option<i64>,
     /// The ids of its discounts, as a JSON list.
     pub discounts: Option<String>,
+    /// When its price was made: another of the same id is another price.
+    pub price_created: Option<i64>,
     pub current_period_start: Option<i64>,
     pub current_period_end: Option<i64>,
 }
@@ -248,6 +265,7 @@ pub async fn replace_items(
             "product_id",
             "quantity",
             "discounts",
+            "price_created",
             "current_period_start",
             "current_period_end",
         ],
@@ -268,6 +286,7 @@ impl SubscriptionItem {
             (&self.product_id).into(),
             self.quantity.into(),
             (&self.discounts).into(),
+            self.price_created.into(),
             self.current_period_start.into(),
             self.current_period_end.into(),
         ]
@@ -287,8 +306,8 @@ pub async fn of_customers<R: Row>(tx: &mut Tx, customers: &[&str]) -> Result<Vec
     .await
 }
 
-/// The invoices that a card shows of each of these customers: all that are open, and the newest that
-/// is no draft. Newest first; of those of one second one that is open comes first.
+/// The invoices that a card shows of each of these customers: all that are open, and the newest of the
+/// others that is no draft. Newest first.
 pub async fn shown_invoices(tx: &mut Tx, customers: &[&str]) -> Result<Vec<Invoice>> {
     many::select(tx, customers, |among| {
         format!(
@@ -297,16 +316,38 @@ pub async fn shown_invoices(tx: &mut Tx, customers: &[&str]) -> Result<Vec<Invoi
                AND (status = 'open' OR (COALESCE(status, '') <> 'draft'
                  AND NOT EXISTS (SELECT 1 FROM invoice AS newer
                    WHERE newer.customer_id = shown.customer_id AND newer.deleted_at IS NULL
-                     AND COALESCE(newer.status, '') <> 'draft'
-                     AND (newer.created, CASE newer.status WHEN 'open' THEN 1 ELSE 0 END, newer.id)
-                       > (shown.created, CASE shown.status WHEN 'open' THEN 1 ELSE 0 END, shown.id))))
-             ORDER BY created DESC, CASE status WHEN 'open' THEN 0 ELSE 1 END, id DESC"
+                     AND COALESCE(newer.status, '') NOT IN ('draft', 'open')
+                     AND (newer.created, newer.id) > (shown.created, shown.id))))
+             ORDER BY created DESC, id DESC"
         )
     })
     .await
 }
 
-/// Those of these ids of payment methods and discounts that are known. A customer does not see the rows of
+/// The discounts that own events told of these customers, without those that were taken away.
+pub async fn discounts_of(tx: &mut Tx, customers: &[&str]) -> Result<Vec<Discount>> {
+    many::select(tx, customers, |among| {
+        format!(
+            "SELECT * FROM discount
+             WHERE customer_id {among} AND seen_at IS NULL AND deleted_at IS NULL ORDER BY starts_at, id"
+        )
+    })
+    .await
+}
+
+/// Customers of these that have a payment on its way: a bank may take some days.
+pub async fn with_payment_in_process(tx: &mut Tx, customers: &[&str]) -> Result<Vec<String>> {
+    let found: Vec<(String,)> = many::select(tx, customers, |among| {
+        format!(
+            "SELECT DISTINCT customer_id FROM payment_intent
+             WHERE customer_id {among} AND status = 'processing' AND deleted_at IS NULL"
+        )
+    })
+    .await?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
+}
+
+/// Those of these ids of payment methods and deleted discounts that are known. A customer does not see the rows of
 /// what was detached or taken away, and is told by this that it is not unknown.
 pub async fn known_of(tx: &mut Tx, ids: &[&str]) -> Result<Vec<String>> {
     if ids.is_empty() {
@@ -321,10 +362,22 @@ pub async fn known_of(tx: &mut Tx, ids: &[&str]) -> Result<Vec<String>> {
     })
     .await?;
     let discounts = many::select(tx, ids, |among| {
-        format!("SELECT id FROM discount WHERE id {among}")
+        format!("SELECT id FROM discount WHERE id {among} AND deleted_at IS NOT NULL")
     });
     known.extend(discounts.await?);
     Ok(known.into_iter().map(|(id,)| id).collect())
+}
+
+/// Whether an invoice of this customer was told to be paid after that Stripe second.
+pub async fn has_paid_since(tx: &mut Tx, customer: &str, second: i64) -> Result<bool> {
+    const SQL: &str = "SELECT id FROM invoice WHERE customer_id = $1 AND stripe_at > $2
+        AND status = 'paid' AND amount_paid > 0 AND deleted_at IS NULL LIMIT 1";
+    let found: Option<String> = on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(customer)
+        .bind(second)
+        .fetch_optional(connection)
+        .await)?;
+    Ok(found.is_some())
 }
 
 /// The newest Stripe second of the rows of a customer that a card is made of; 0 where there are none.

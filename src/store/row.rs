@@ -148,9 +148,13 @@ pub async fn missing<R: Row>(tx: &mut Tx, ids: BTreeSet<String>) -> Result<BTree
 }
 
 /// Those of the ids of which nothing is known but what was seen inside other objects: they have no
-/// row, or one with a `seen_at`.
-pub async fn unsettled<R: Row>(tx: &mut Tx, ids: BTreeSet<String>) -> Result<BTreeSet<String>> {
-    without::<R>(tx, ids, "AND seen_at IS NULL").await
+/// row, or one with a `seen_at`, or one that is not as `settled` says, which begins with `AND` or is empty.
+pub async fn unsettled<R: Row>(
+    tx: &mut Tx,
+    ids: BTreeSet<String>,
+    settled: &str,
+) -> Result<BTreeSet<String>> {
+    without::<R>(tx, ids, &format!("AND seen_at IS NULL {settled}")).await
 }
 
 /// Those of the ids that have no row of that condition.

@@ -1,5 +1,5 @@
-//! Customers that events name and of whom the mirror knows nothing. Each is asked for once, by one
-//! worker at a time.
+//! Objects that events name and of which the mirror knows too little. Each is asked for once, by one
+//! worker at a time. `list` is Stripe's name for the list of such objects.
 
 use super::{
     Result, Tx,
@@ -7,46 +7,76 @@ use super::{
     on,
 };
 
-/// Notes customers to be asked for at `due_at`. One that is noted already stays as it is.
-pub async fn note(tx: &mut Tx, ids: &[&str], due_at: i64) -> Result<()> {
+/// An object to be asked for, and how often it has been tried.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, sqlx::FromRow)]
+pub struct Unknown {
+    pub list: String,
+    pub id: String,
+    pub attempts: i64,
+}
+
+/// Notes objects to be asked for at `due_at`. One that is noted already stays as it is.
+pub async fn note(tx: &mut Tx, list: &str, ids: &[&str], due_at: i64) -> Result<()> {
     let table = Table {
-        name: "unknown_customer",
-        columns: &["id", "attempts", "due_at"],
+        name: "unknown_object",
+        columns: &["list", "id", "attempts", "due_at"],
     };
     let rows: Vec<_> = ids
         .iter()
-        .map(|id| vec![(*id).into(), 0.into(), due_at.into()])
+        .map(|id| vec![list.into(), (*id).into(), 0.into(), due_at.into()])
         .collect();
-    many::insert(tx, table, &rows, "ON CONFLICT (id) DO NOTHING").await?;
+    many::insert(tx, table, &rows, "ON CONFLICT (list, id) DO NOTHING").await?;
     Ok(())
 }
 
-/// Takes up to `most` of those that are due, until `lease`: their ids, and how often each has been tried
-/// with this time.
-pub async fn claim(tx: &mut Tx, now: i64, lease: i64, most: i64) -> Result<Vec<(String, i64)>> {
-    const SQL: &str = "UPDATE unknown_customer SET due_at = $2, attempts = attempts + 1
-        WHERE due_at <= $1 AND id IN (SELECT id FROM unknown_customer
-            WHERE due_at <= $1 ORDER BY due_at, id LIMIT $3)
-        RETURNING id, attempts";
-    on!(tx, connection => sqlx::query_as(SQL)
-        .bind(now)
-        .bind(lease)
-        .bind(most)
-        .fetch_all(connection)
-        .await)
+/// Takes up to `most` of those that are due and of these lists, until `lease`.
+pub async fn claim(
+    tx: &mut Tx,
+    lists: &[&str],
+    now: i64,
+    lease: i64,
+    most: i64,
+) -> Result<Vec<Unknown>> {
+    let due: Vec<Unknown> = many::select(tx, lists, |among| {
+        format!(
+            "SELECT list, id, attempts FROM unknown_object
+             WHERE list {among} AND due_at <= {now} ORDER BY due_at, id LIMIT {most}"
+        )
+    })
+    .await?;
+    let mut claimed = Vec::with_capacity(due.len());
+    for unknown in due {
+        // Another worker may have been quicker.
+        const SQL: &str = "UPDATE unknown_object SET due_at = $4, attempts = attempts + 1
+            WHERE list = $1 AND id = $2 AND due_at <= $3 RETURNING list, id, attempts";
+        let taken: Option<Unknown> = on!(tx, connection => sqlx::query_as(SQL)
+            .bind(&unknown.list)
+            .bind(&unknown.id)
+            .bind(now)
+            .bind(lease)
+            .fetch_optional(connection)
+            .await)?;
+        claimed.extend(taken);
+    }
+    Ok(claimed)
 }
 
 /// Puts one off; with `None` for ever: it has been asked for in vain.
-pub async fn postpone(tx: &mut Tx, id: &str, due_at: Option<i64>) -> Result<()> {
-    const SQL: &str = "UPDATE unknown_customer SET due_at = $2 WHERE id = $1";
-    on!(tx, connection => { sqlx::query(SQL).bind(id).bind(due_at).execute(connection).await?; });
+pub async fn postpone(tx: &mut Tx, list: &str, id: &str, due_at: Option<i64>) -> Result<()> {
+    const SQL: &str = "UPDATE unknown_object SET due_at = $3 WHERE list = $1 AND id = $2";
+    on!(tx, connection => { sqlx::query(SQL)
+        .bind(list)
+        .bind(id)
+        .bind(due_at)
+        .execute(connection)
+        .await?; });
     Ok(())
 }
 
 /// Forgets these: they are known, or are not to be.
-pub async fn forget(tx: &mut Tx, ids: &[&str]) -> Result<()> {
-    many::change(tx, ids, [], |among, []| {
-        format!("DELETE FROM unknown_customer WHERE id {among}")
+pub async fn forget(tx: &mut Tx, list: &str, ids: &[&str]) -> Result<()> {
+    many::change(tx, ids, [list.into()], |among, [list]| {
+        format!("DELETE FROM unknown_object WHERE id {among} AND list = {list}")
     })
     .await?;
     Ok(())

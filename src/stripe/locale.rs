@@ -42,6 +42,11 @@ fn known(tag: &str) -> Option<&'static str> {
         "tl" => "fil",
         other => other,
     };
+    let is_american_spanish = language.eq_ignore_ascii_case("es")
+        && !["", "es", "gq"].contains(&rest.to_ascii_lowercase().as_str());
+    if is_american_spanish {
+        return same("es-419");
+    }
     // Traditional characters.
     let is_traditional =
         language.eq_ignore_ascii_case("zh") && rest.to_ascii_lowercase().starts_with("hant");
@@ -63,6 +68,8 @@ mod tests {
             ("en-US,en;q=0.5", "en"),
             ("tlh, fr-CA;q=0.7, en;q=0.9", "en"),
             ("fr-ca", "fr-CA"),
+            ("es-MX", "es-419"),
+            ("es-ES", "es"),
             ("no", "nb"),
             ("zh-Hant-HK", "zh-TW"),
             ("de;q=0, it", "it"),

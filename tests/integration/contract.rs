@@ -65,7 +65,7 @@ on_both_engines!(
     a_transaction_that_fails_leaves_nothing,
     reopening_keeps_everything,
     rows_that_are_missing_are_told,
-    unknown_customers_are_asked_for_by_one,
+    unknown_objects_are_asked_for_by_one,
     addresses_with_odd_letters_are_found_and_set,
 );
 
@@ -259,6 +259,7 @@ async fn items_are_replaced_with_their_subscription(engine: Engine) {
         product_id: Some("prod_1".to_owned()),
         quantity: Some(3),
         discounts: Some(r#"["di_1"]"#.to_owned()),
+        price_created: Some(1),
         current_period_start: Some(4),
         current_period_end: Some(5),
     };
@@ -350,22 +351,66 @@ async fn what_belongs_to_a_customer_is_found_and_hidden_from_others(engine: Engi
     let shown = run!(&store, tx => mirror::shown_invoices(tx, &["cus_1", "cus_2"]));
     assert_eq!(
         shown.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
-        ["in_0", "in_4"]
+        ["in_2", "in_0", "in_4"]
     );
     let discount = Discount {
         id: "di_1".to_owned(),
+        deleted_at: Some(9),
         ..Discount::default()
+    };
+    let of_nobody = Discount {
+        id: "di_2".to_owned(),
+        ..Discount::default()
+    };
+    let processing = PaymentIntent {
+        id: "pi_1".to_owned(),
+        customer_id: Some("cus_1".to_owned()),
+        status: Some("processing".to_owned()),
+        ..PaymentIntent::default()
+    };
+    let paid = Invoice {
+        id: "in_paid".to_owned(),
+        customer_id: Some("cus_1".to_owned()),
+        status: Some("paid".to_owned()),
+        amount_paid: Some(5),
+        stripe_at: 70,
+        ..Invoice::default()
     };
     let detached = PaymentMethod {
         id: "pm_1".to_owned(),
         ..PaymentMethod::default()
     };
     run!(&store, tx => async {
-        row::put_all(tx, &[&discount]).await?;
+        let own = Discount {
+            id: "di_3".to_owned(),
+            customer_id: Some("cus_1".to_owned()),
+            ..Discount::default()
+        };
+        let seen = Discount {
+            id: "di_4".to_owned(),
+            seen_at: Some(1),
+            ..own.clone()
+        };
+        row::put_all(tx, &[&discount, &of_nobody, &own, &seen]).await?;
+        row::put_all(tx, &[&processing]).await?;
+        row::put_all(tx, &[&paid]).await?;
         row::put_all(tx, &[&detached]).await
     });
+    let told = run!(&store, tx => mirror::discounts_of(tx, &["cus_1"]));
+    assert_eq!(
+        told.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
+        ["di_3"]
+    );
+    let in_process = run!(&store, tx => mirror::with_payment_in_process(tx, &["cus_1", "cus_2"]));
+    assert_eq!(in_process, ["cus_1"]);
+    for (second, has_paid) in [(69, true), (70, false)] {
+        assert_eq!(
+            run!(&store, tx => mirror::has_paid_since(tx, "cus_1", second)),
+            has_paid
+        );
+    }
     let known = store.read_as(&ada, |tx| {
-        mirror::known_of(tx, &["di_1", "pm_1", "pm_2"]).boxed()
+        mirror::known_of(tx, &["di_1", "di_2", "pm_1", "pm_2"]).boxed()
     });
     let mut known = known.await.unwrap();
     known.sort();
@@ -2040,30 +2085,47 @@ async fn rows_that_are_missing_are_told(engine: Engine) {
         run!(&store, tx => row::put_all(tx, &[&price]));
     }
     let asked = ids(&["price_1", "price_2", "price_3"]);
-    let unsettled = run!(&store, tx => row::unsettled::<Price>(tx, asked));
+    let unsettled = run!(&store, tx => row::unsettled::<Price>(tx, asked, ""));
     assert_eq!(unsettled, ids(&["price_2", "price_3"]));
+    let asked = ids(&["price_1"]);
+    let with_tiers = "AND tiers IS NOT NULL";
+    let unsettled = run!(&store, tx => row::unsettled::<Price>(tx, asked, with_tiers));
+    assert_eq!(unsettled, ids(&["price_1"]));
 }
 
-async fn unknown_customers_are_asked_for_by_one(engine: Engine) {
+async fn unknown_objects_are_asked_for_by_one(engine: Engine) {
     let store = open(engine).await;
-    run!(&store, tx => unknown::note(tx, &["cus_1", "cus_2", "cus_3"], 10));
-    run!(&store, tx => unknown::note(tx, &["cus_1"], 99));
+    run!(&store, tx => unknown::note(tx, "customers", &["cus_1", "cus_2", "cus_3"], 10));
+    run!(&store, tx => unknown::note(tx, "customers", &["cus_1"], 99));
+    run!(&store, tx => unknown::note(tx, "coupons", &["cus_1"], 10));
     let claim = |now, most| {
         let store = store.clone();
         async move {
-            let mut claimed = run!(&store, tx => unknown::claim(tx, now, now + 60, most));
+            let lists = ["customers", "products"];
+            let mut claimed = run!(&store, tx => unknown::claim(tx, &lists, now, now + 60, most));
             claimed.sort();
             claimed
         }
     };
-    let first = |id: &str| (id.to_owned(), 1);
+    let tried = |id: &str, attempts| unknown::Unknown {
+        list: "customers".to_owned(),
+        id: id.to_owned(),
+        attempts,
+    };
     assert_eq!(claim(9, 9).await, []);
-    assert_eq!(claim(10, 2).await, [first("cus_1"), first("cus_2")]);
-    assert_eq!(claim(10, 2).await, [first("cus_3")], "the others are taken");
-    run!(&store, tx => unknown::postpone(tx, "cus_1", Some(20)));
-    run!(&store, tx => unknown::postpone(tx, "cus_2", None));
-    run!(&store, tx => unknown::forget(tx, &["cus_3"]));
-    assert_eq!(claim(1_000, 9).await, [("cus_1".to_owned(), 2)]);
+    assert_eq!(claim(10, 2).await.len(), 2);
+    assert_eq!(claim(10, 9).await.len(), 1, "the others are taken");
+    run!(&store, tx => unknown::postpone(tx, "customers", "cus_1", Some(20)));
+    run!(&store, tx => unknown::postpone(tx, "customers", "cus_2", None));
+    run!(&store, tx => unknown::forget(tx, "customers", &["cus_3"]));
+    assert_eq!(claim(1_000, 9).await, [tried("cus_1", 2)]);
+    let lists = ["coupons"];
+    let coupon = run!(&store, tx => unknown::claim(tx, &lists, 1_000, 1_060, 9));
+    assert_eq!(
+        coupon.len(),
+        1,
+        "of another list the same id is another object"
+    );
 }
 
 async fn addresses_with_odd_letters_are_found_and_set(engine: Engine) {
@@ -2081,7 +2143,12 @@ async fn addresses_with_odd_letters_are_found_and_set(engine: Engine) {
     assert_eq!(ids(odd), ["cus_2", "cus_3"]);
     let odd = run!(&store, tx => customer::odd_addresses(tx, "cus_2", 9));
     assert_eq!(ids(odd), ["cus_3"]);
-    run!(&store, tx => customer::set_normalised(tx, "cus_3", "bob@example.com"));
+    for (address, normalised) in [
+        ("\u{200b}bob@example.com", "bob@example.com"),
+        ("another@example.com", "another@example.com"),
+    ] {
+        run!(&store, tx => customer::set_normalised(tx, "cus_3", address, normalised));
+    }
     let row: Customer = run!(&store, tx => row::find(tx, "cus_3")).unwrap();
     assert_eq!(row.email_normalised.as_deref(), Some("bob@example.com"));
 }

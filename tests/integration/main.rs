@@ -45,6 +45,7 @@ mod odd;
 mod operator;
 mod ordering;
 mod payloads;
+mod plans;
 mod poison;
 mod portal;
 mod portal_faults;

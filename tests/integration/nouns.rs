@@ -637,6 +637,7 @@ async fn compare(tx: &mut Tx, shop: &Shop) -> store::Result<Vec<(String, String)
             price_id: Some(id(Kind::Price)),
             product_id: Some(id(Kind::Product)),
             quantity: Some(shop.quantity + number),
+            price_created: Some(1),
             ..SubscriptionItem::default()
         })
         .collect();

@@ -450,7 +450,7 @@ async fn an_open_page_gets_its_list_at_once_and_at_each_change(engine: Engine) {
 async fn titles(stream: &mut reqwest::Response) -> Vec<String> {
     let event = next_event(stream).await;
     let json = event.strip_prefix("event: customers\ndata: ").unwrap();
-    let list: Vec<Value> = serde_json::from_str(json).unwrap();
+    let (list, _): (Vec<Value>, Option<String>) = serde_json::from_str(json).unwrap();
     list.iter()
         .map(|view| view["title"].as_str().unwrap().to_owned())
         .collect()

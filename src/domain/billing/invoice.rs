@@ -88,16 +88,18 @@ impl Click<'_> {
         if json::id(&object, "customer").as_deref() != Some(&customer.id) {
             return Err(self.refuse(id));
         }
-        let is_open = json::text(&object, "status").as_deref() == Some("open");
+        let status = json::text(&object, "status").unwrap_or_default();
         let url = json::text(&object, "hosted_invoice_url");
         let fetched = Fetched {
             kind: Kind::Invoice,
             object,
             as_of: answer.as_of,
         };
-        if !is_open {
+        if status != "open" {
             // Its event has not come yet.
             keep(self.app, &customer.id, fetched).await;
+        }
+        if ["paid", "void"].contains(&status.as_str()) {
             return Ok(Opened::Settled);
         }
         let Some(url) = url else {

@@ -33,6 +33,11 @@ pub fn failed(customer: &Customer) -> impl Fn(Error) -> ApiError {
                 said,
                 "Stripe refuses STRIPE_API_KEY: see in Stripe's dashboard, Developers > API keys, whether it has \"Customer portal: Write\", and whether it is restricted to IP addresses that this server's is not among"
             ),
+            _ if let Error::PortalNotAllowed(host) = &error => tracing::error!(
+                alarm = "stripe-setup",
+                host,
+                "Stripe's page is on a host that customers are not sent to: if it is your own domain, put it into PORTAL_HOSTS"
+            ),
             _ => tracing::error!(
                 alarm = "stripe-setup",
                 status,

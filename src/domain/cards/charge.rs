@@ -1,10 +1,11 @@
 //! What a subscription is charged next: its prices, and what discounts take off.
 
+use time::{Date, Month, OffsetDateTime};
+
 use super::{super::money, Shelf};
 use crate::store::{
     customer::Customer,
-    mirror::{Coupon, Price, Subscription, SubscriptionItem},
-    row::Row,
+    mirror::{Coupon, Discount, Price, Subscription, SubscriptionItem},
 };
 
 /// What a card says of it.
@@ -28,50 +29,108 @@ pub fn of(
 ) -> Charge {
     let currency = row.presentment_currency.as_ref().or(row.currency.as_ref());
     let currency = currency.map(String::as_str);
-    // Nothing is charged for none of it.
+    // Nothing is charged for none of it, but where a tier has a fee of its own, or usage is counted.
+    let is_none = |item: &&&SubscriptionItem| {
+        let price = shelf.price(item);
+        item.quantity == Some(0) && price.is_some_and(|price| is_per_unit(price))
+    };
     let mut charged: Vec<_> = items
         .iter()
-        .filter(|item| item.quantity != Some(0))
+        .filter(|item| !is_none(item))
         .copied()
         .collect();
     if charged.is_empty() {
         charged = items.to_vec();
     }
-    let list = list(shelf, &charged, currency);
+    let tax = plus_tax(shelf, row, &charged);
+    let list = list(shelf, row, &charged, currency);
     let discounts = Discounts {
         shelf,
         at: next.unwrap_or(now).max(now),
     };
     let of_items: Vec<_> = charged
         .iter()
-        .map(|item| discounts.named(item.discounts.as_deref()))
+        .map(|item| {
+            let is_on = |discount: &Discount| {
+                discount.item_id.is_some()
+                    && discount.item_id == item.id
+                    && discount.stripe_at >= row.stripe_at
+            };
+            discounts.named(item.discounts.as_deref(), is_on)
+        })
         .collect();
     let has_own = of_items.iter().any(|all| !all.is_empty());
-    let mut of_all = discounts.named(row.discounts.as_deref());
+    let is_on = |discount: &Discount| {
+        discount.item_id.is_none()
+            && discount.subscription_id.as_ref() == Some(&row.id)
+            && discount.stripe_at >= row.stripe_at
+    };
+    let mut of_all = discounts.named(row.discounts.as_deref(), is_on);
     // Stripe inherits the customer's where the subscription has none.
     let is_inherited = of_all.is_empty();
     if is_inherited {
-        of_all = discounts.named(customer.discounts.as_deref());
+        let is_on = |discount: &Discount| {
+            discount.customer_id.as_ref() == Some(&customer.id)
+                && discount.subscription_id.is_none()
+                && discount.item_id.is_none()
+                && discount.is_elsewhere == 0
+                && discount.stripe_at >= customer.stripe_at
+        };
+        of_all = discounts.named(customer.discounts.as_deref(), is_on);
     }
     let found: Vec<_> = of_items.iter().flatten().chain(&of_all).collect();
     if found.is_empty() {
         return Charge {
-            price: list,
+            price: with_tax(list, tax),
             ..Charge::default()
         };
     }
     // Whether the customer's comes on top of those of items is nowhere said.
     let is_unclear = is_inherited && has_own && !of_all.is_empty();
-    let lines = lines(shelf, &charged, currency).filter(|_| !is_unclear);
-    let bill = lines.and_then(|lines| Bill::make(lines, &of_items, &of_all, is_inherited));
-    match bill {
+    let lines = lines(shelf, &charged, currency).filter(|_| !is_unclear && row.is_cut == 0);
+    let is_only_thing = !is_inherited || shelf.shown(customer).len() == 1;
+    let bill = lines.and_then(|lines| Bill::make(lines, &of_items, &of_all, is_only_thing));
+    let charge = match bill {
         Some(bill) => bill.in_words(&charged, shelf, currency.unwrap_or_default()),
-        None => before(list, &found),
+        None => before(list, &found, charged.len() == 1 && !is_unclear),
+    };
+    Charge {
+        price: with_tax(charge.price, tax),
+        ..charge
     }
 }
 
+/// Whether tax comes on top of what the prices say.
+fn plus_tax(shelf: &Shelf, row: &Subscription, items: &[&SubscriptionItem]) -> bool {
+    let excludes_it = |item: &&SubscriptionItem| {
+        let price = shelf.price(item);
+        price.is_some_and(|price| price.tax_behavior.as_deref() == Some("exclusive"))
+    };
+    row.exclusive_tax != 0 || row.automatic_tax != 0 && items.iter().any(excludes_it)
+}
+
+fn with_tax(price: String, is_added: bool) -> String {
+    match is_added && !price.is_empty() {
+        true => format!("{price} plus tax"),
+        false => price,
+    }
+}
+
+fn is_per_unit(price: &Price) -> bool {
+    price.billing_scheme.as_deref() != Some("tiered")
+        && price.usage_type.as_deref() != Some("metered")
+}
+
 /// `€10.00 / month + €5.00 / month`
-fn list(shelf: &Shelf, items: &[&SubscriptionItem], currency: Option<&str>) -> String {
+fn list(
+    shelf: &Shelf,
+    row: &Subscription,
+    items: &[&SubscriptionItem],
+    currency: Option<&str>,
+) -> String {
+    if row.is_cut != 0 {
+        return String::new();
+    }
     let prices: Option<Vec<_>> = items
         .iter()
         .map(|item| {
@@ -103,10 +162,17 @@ struct Discounts<'a> {
 }
 
 impl<'a> Discounts<'a> {
-    /// Those of a JSON list of ids.
-    fn named(&self, ids: Option<&str>) -> Vec<Found<'a>> {
-        super::ids_in(ids)
-            .iter()
+    /// Those of a JSON list of ids, and those that are on the object by an event of their own that is newer
+    /// than the list.
+    fn named(&self, ids: Option<&str>, is_on: impl Fn(&Discount) -> bool) -> Vec<Found<'a>> {
+        let mut ids = super::ids_in(ids);
+        let told = self.shelf.told_discounts.iter().filter(|row| is_on(row));
+        for row in told {
+            if !ids.contains(&row.id) {
+                ids.push(row.id.clone());
+            }
+        }
+        ids.iter()
             .filter(|id| !self.shelf.over.contains(*id))
             .filter_map(|id| {
                 let Some(row) = self.shelf.discounts.get(id) else {
@@ -115,18 +181,34 @@ impl<'a> Discounts<'a> {
                         ends_at: None,
                     });
                 };
-                let is_over =
-                    row.deleted_at.is_some() || row.ends_at.is_some_and(|end| end <= self.at);
-                (!is_over).then(|| Found {
-                    coupon: row
-                        .coupon_id
-                        .as_ref()
-                        .and_then(|id| self.shelf.coupons.get(id)),
-                    ends_at: row.ends_at,
-                })
+                let coupon = row.coupon_id.as_ref();
+                let coupon = coupon.and_then(|id| self.shelf.coupons.get(id));
+                // One that was made later is another, with the id of one that was deleted.
+                let coupon = coupon.filter(|coupon| coupon.created <= row.starts_at);
+                let ends_at = row.ends_at.or_else(|| end_of(row.starts_at, coupon?));
+                let is_over = row.deleted_at.is_some() || ends_at.is_some_and(|end| end <= self.at);
+                (!is_over).then_some(Found { coupon, ends_at })
             })
             .collect()
     }
+}
+
+/// Minor units. No sum of such amounts overflows.
+const LARGEST: i64 = 1_000_000_000_000_000;
+
+/// When a discount ends that does not say so itself.
+fn end_of(starts_at: i64, coupon: &Coupon) -> Option<i64> {
+    let months = coupon.duration_in_months?;
+    if coupon.duration.as_deref() != Some("repeating") {
+        return None;
+    }
+    let start = OffsetDateTime::from_unix_timestamp(starts_at).ok()?;
+    let months = i64::from(u8::from(start.month())) - 1 + months;
+    let year = i32::try_from(i64::from(start.year()) + months.div_euclid(12)).ok()?;
+    let month = Month::try_from(u8::try_from(months.rem_euclid(12) + 1).ok()?).ok()?;
+    let day = start.day().min(month.length(year));
+    let end = Date::from_calendar_date(year, month, day).ok()?;
+    Some(start.replace_date(end).unix_timestamp())
 }
 
 /// An item whose amount is known to the minor unit.
@@ -145,13 +227,13 @@ fn lines(shelf: &Shelf, items: &[&SubscriptionItem], currency: Option<&str>) -> 
         .map(|item| {
             let price = shelf.price(item)?;
             let own = price.currency.clone()?;
-            let is_plain = price.billing_scheme.as_deref() != Some("tiered")
-                && price.usage_type.as_deref() != Some("metered")
+            let is_plain = is_per_unit(price)
                 && currency.is_none_or(|currency| currency == own)
                 && rhythm(price) == rhythm(first)
                 && price.currency == first.currency;
             let count = money::units(price, item.quantity.unwrap_or(1));
             let full = price.unit_amount?.checked_mul(count)?;
+            let is_plain = is_plain && (0..LARGEST).contains(&full);
             is_plain.then(|| Line {
                 product: price.product_id.clone().or(item.product_id.clone()),
                 currency: own,
@@ -163,10 +245,13 @@ fn lines(shelf: &Shelf, items: &[&SubscriptionItem], currency: Option<&str>) -> 
 
 /// What is charged for the lines together, in minor units.
 struct Bill {
+    /// Before discounts, of what those that always count are on.
     full: i64,
     next: i64,
     /// After the next, when discounts for one payment have been used.
     later: i64,
+    /// The lines that a discount which always counts is on.
+    discounted: Vec<usize>,
     /// What the discounts that count take off, in words.
     always: Vec<String>,
     once: Vec<String>,
@@ -174,16 +259,18 @@ struct Bill {
 }
 
 impl Bill {
-    /// `None` where what a discount takes off cannot be told. Those of items come first
+    /// `None` where what a discount takes off cannot be told. `is_only_thing` says that those of all are on
+    /// nothing but these lines. Those of items come first
     /// (<https://docs.stripe.com/api/subscriptions/object#subscription_object-discounts>).
     fn make(
         lines: Vec<Line>,
         of_items: &[Vec<Found<'_>>],
         of_all: &[Found<'_>],
-        is_inherited: bool,
+        is_only_thing: bool,
     ) -> Option<Bill> {
         let mut bill = Bill {
-            full: lines.iter().map(|line| line.full).sum(),
+            full: 0,
+            discounted: Vec::new(),
             next: 0,
             later: 0,
             always: Vec::new(),
@@ -201,13 +288,19 @@ impl Bill {
         for found in of_all {
             // A coupon of which nobody has said what it is restricted to was meant for the only thing
             // that it is on.
-            let is_meant = lines.len() == 1 && !is_inherited;
+            let is_meant = lines.len() == 1 && is_only_thing;
             let is_known = found.coupon?.applies_to.is_some();
             if !is_known && !is_meant {
                 return None;
             }
             bill.take(found, &lines, &every, &mut next, &mut later)?;
         }
+        let is_discounted = |index: &usize| bill.discounted.contains(index);
+        let full = every.iter().filter(|index| is_discounted(index));
+        bill.full = full
+            .filter_map(|index| lines.get(*index))
+            .map(|line| line.full)
+            .sum();
         bill.next = next.iter().sum();
         bill.later = later.iter().sum();
         Some(bill)
@@ -241,6 +334,7 @@ impl Bill {
         } else {
             off(coupon, &currency.currency, &on, later)?;
             self.always.push(words);
+            self.discounted.extend(on);
         }
         self.until = [self.until, found.ends_at].into_iter().flatten().min();
         Some(())
@@ -274,20 +368,28 @@ impl Bill {
 fn off(coupon: &Coupon, currency: &str, on: &[usize], amounts: &mut [i64]) -> Option<String> {
     if let Some(percent) = &coupon.percent_off {
         let millionths = millionths(percent)?;
+        let sum: i64 = on.iter().filter_map(|index| amounts.get(*index)).sum();
+        let mut taken = 0;
         for index in on {
             let amount = amounts.get_mut(*index)?;
-            *amount -= part(*amount, millionths)?;
+            let part = part(*amount, millionths)?;
+            *amount -= part;
+            taken += part;
+        }
+        // Whether Stripe rounds each line or the sum is nowhere said. Of some currencies it charges
+        // whole units alone.
+        if taken != part(sum, millionths)? || !money::is_charged(sum - taken, currency) {
+            return None;
         }
         return Some(format!("{percent}%"));
     }
     let whole = amount_off(coupon, currency)?;
-    let mut left = whole;
-    for index in on {
-        let amount = amounts.get_mut(*index)?;
-        let taken = left.min(*amount).max(0);
-        *amount -= taken;
-        left -= taken;
-    }
+    // How Stripe parts it among several lines is nowhere said, and matters to what comes after it.
+    let [index] = on else {
+        return None;
+    };
+    let amount = amounts.get_mut(*index)?;
+    *amount -= whole.min(*amount).max(0);
     Some(money::amount(whole, currency))
 }
 
@@ -315,9 +417,10 @@ fn part(amount: i64, millionths: i64) -> Option<i64> {
     i64::try_from(part).ok()
 }
 
-/// Where the amount after the discounts cannot be told.
-fn before(list: String, found: &[&Found<'_>]) -> Charge {
-    let percents: Option<Vec<_>> = found
+/// Where the amount after the discounts cannot be told. `is_all` says that each is on all there is.
+fn before(list: String, found: &[&Found<'_>], is_all: bool) -> Charge {
+    let found_on_all = if is_all { found } else { &[] };
+    let percents: Option<Vec<_>> = found_on_all
         .iter()
         .map(|found| {
             let coupon = found
@@ -333,18 +436,23 @@ fn before(list: String, found: &[&Found<'_>]) -> Charge {
             false => list,
         },
         discount: Some(match percents {
-            Some(percents) => format!("Discount: {}", percents.join(" and ")),
-            None => "A discount applies".to_owned(),
+            Some(percents) if is_all => format!("Discount: {}", percents.join(" and ")),
+            _ => "A discount applies".to_owned(),
         }),
         until: found.iter().filter_map(|found| found.ends_at).min(),
     }
 }
 
 impl Shelf {
-    fn price(&self, item: &SubscriptionItem) -> Option<&Price> {
+    /// The price of an item, if it is the one that was subscribed to: one that was made anew with the id of
+    /// a deleted one is another.
+    pub fn price(&self, item: &SubscriptionItem) -> Option<&Price> {
         let price = self.prices.get(item.price_id.as_deref()?)?;
-        debug_assert_eq!(Some(price.id()), item.price_id.as_deref());
-        Some(price)
+        let is_it = match (item.price_created, price.created) {
+            (Some(made), known) if made > 0 && known > 0 => made == known,
+            _ => true,
+        };
+        is_it.then_some(price)
     }
 }
 
@@ -529,6 +637,29 @@ mod tests {
     }
 
     #[test]
+    fn a_discount_for_some_months_ends_with_the_last() {
+        let coupon = |months| Coupon {
+            duration_in_months: Some(months),
+            ..coupon("x", "50", "repeating")
+        };
+        let at = |text: &str| {
+            let format = time::format_description::well_known::Rfc3339;
+            OffsetDateTime::parse(text, &format)
+                .unwrap()
+                .unix_timestamp()
+        };
+        for (start, months, end) in [
+            ("2026-11-30T10:00:00Z", 3, "2027-02-28T10:00:00Z"),
+            ("2026-01-15T10:00:00Z", 12, "2027-01-15T10:00:00Z"),
+            ("2026-12-01T00:00:00Z", 1, "2027-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(end_of(at(start), &coupon(months)), Some(at(end)), "{start}");
+        }
+        assert_eq!(end_of(i64::MAX, &coupon(1)), None);
+        assert_eq!(end_of(0, &coupon(i64::MAX / 2)), None);
+    }
+
+    #[test]
     fn what_cannot_be_known_is_not_said() {
         let coupons = [(coupon("half", "50", "forever"), None)];
         let shelf = shelf(&coupons);
@@ -569,10 +700,11 @@ mod tests {
                 "A discount applies"
             )
         );
-        assert_eq!(said(half, None, &one).0, "€40.00 / month before discount");
+        let of_customer = said(half, None, &one).0;
+        assert_eq!(of_customer, "€40.00 / month before discount");
         assert_eq!(
             said(None, None, &[item("price_1", half), item("price_2", None)]),
-            words("€30.00 / month", "Discount: 50% off €50.00")
+            words("€30.00 / month", "Discount: 50% off €40.00")
         );
         assert_eq!(
             said(None, None, &[item("price_1", None), item("price_3", None)]).0,

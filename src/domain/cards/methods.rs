@@ -3,6 +3,8 @@
 //! The API's words are those of <https://docs.stripe.com/api/payment_methods/object> and of the types
 //! of npm's `stripe` 23.1.0, with those of older cards, bank accounts and sources.
 
+use time::OffsetDateTime;
+
 use crate::store::mirror::PaymentMethod;
 
 /// The API's word, and ours. Sorted.
@@ -34,7 +36,9 @@ const TYPES: Table = &[
     ("customer_balance", "Bank transfer"),
     ("eps", "EPS"),
     ("fpx", "FPX"),
+    ("gcash", "GCash"),
     ("giropay", "giropay"),
+    ("gopay", "GoPay"),
     ("grabpay", "GrabPay"),
     ("ideal", "iDEAL"),
     ("interac_present", "Interac"),
@@ -59,6 +63,8 @@ const TYPES: Table = &[
     ("payto", "PayTo"),
     ("pix", "Pix"),
     ("promptpay", "PromptPay"),
+    ("qris", "QRIS"),
+    ("rechnung", "Rechnung"),
     ("revolut_pay", "Revolut Pay"),
     ("samsung_pay", "Samsung Pay"),
     ("satispay", "Satispay"),
@@ -66,6 +72,8 @@ const TYPES: Table = &[
     ("sepa_credit_transfer", "Bank transfer"),
     ("sepa_debit", "SEPA Direct Debit"),
     ("sequra", "seQura"),
+    ("shop_pay", "Shop Pay"),
+    ("shopeepay", "ShopeePay"),
     ("sofort", "Sofort"),
     ("stripe_balance", "Stripe balance"),
     ("sunbit", "Sunbit"),
@@ -74,8 +82,10 @@ const TYPES: Table = &[
     ("twint", "TWINT"),
     ("upi", "UPI"),
     ("us_bank_account", "Bank account"),
+    ("vipps", "Vipps"),
     ("wechat", "WeChat Pay"),
     ("wechat_pay", "WeChat Pay"),
+    ("wero", "Wero"),
     ("zip", "Zip"),
 ];
 
@@ -127,7 +137,7 @@ const KOREAN_ISSUERS: Table = &[
 /// Read after "Pays with". Stripe adds types without a new version of its API.
 const UNKNOWN: &str = "a saved payment method";
 
-pub fn method_in_words(row: &PaymentMethod) -> String {
+pub fn method_in_words(row: &PaymentMethod, now: i64) -> String {
     let kind = api_word(given(row.r#type.as_deref()).unwrap_or("card"));
     let brand = given(row.brand.as_deref());
     let known = |table: Table| brand.and_then(|brand| find(table, &api_word(brand)));
@@ -146,11 +156,20 @@ pub fn method_in_words(row: &PaymentMethod) -> String {
     };
     let name = own_name.unwrap_or_else(|| find(TYPES, &kind).unwrap_or(UNKNOWN).to_owned());
     let last4 = given(row.last4.as_deref()).map(|digits| format!(" ending in {digits}"));
-    let until = row
-        .exp_month
-        .zip(row.exp_year)
-        .map(|(month, year)| format!(", valid until {month:02}/{year}"));
+    let until =
+        row.exp_month
+            .zip(row.exp_year)
+            .map(|(month, year)| match is_over(month, year, now) {
+                true => format!(", expired {month:02}/{year}"),
+                false => format!(", valid until {month:02}/{year}"),
+            });
     [Some(name), last4, until].into_iter().flatten().collect()
+}
+
+/// Whether a card is over: it is good until the end of its month.
+fn is_over(month: i64, year: i64, now: i64) -> bool {
+    let now = OffsetDateTime::from_unix_timestamp(now).ok();
+    now.is_some_and(|now| (year, month) < (now.year().into(), u8::from(now.month()).into()))
 }
 
 fn given(text: Option<&str>) -> Option<&str> {
@@ -171,8 +190,12 @@ fn find(table: Table, word: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
+    fn in_words(row: &PaymentMethod) -> String {
+        method_in_words(row, 0)
+    }
+
     fn said(kind: &str, brand: &str, last4: &str) -> String {
-        method_in_words(&PaymentMethod {
+        in_words(&PaymentMethod {
             r#type: Some(kind.to_owned()),
             brand: Some(brand.to_owned()),
             last4: Some(last4.to_owned()),
@@ -248,7 +271,9 @@ mod tests {
             ..PaymentMethod::default()
         };
         let words = "Visa ending in 4242, valid until 04/2030";
-        assert_eq!(method_in_words(&card), words);
-        assert_eq!(method_in_words(&PaymentMethod::default()), "Card");
+        assert_eq!(in_words(&card), words);
+        let over = method_in_words(&card, 4_000_000_000);
+        assert!(over.contains(", expired "), "{over}");
+        assert_eq!(in_words(&PaymentMethod::default()), "Card");
     }
 }

@@ -8,8 +8,11 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use invoices::Urgency;
 use methods::method_in_words;
-use words::{dates, has_ended, is_by_invoice, next_charge, overall, state, will_end};
+use words::{
+    dates, has_ended, is_attempt, is_by_invoice, is_late, next_charge, overall, state, will_end,
+};
 
 pub use words::day;
 
@@ -27,7 +30,8 @@ use crate::{
     text,
 };
 
-/// The cards of these customers, in their order, but first those where something should be done.
+/// The cards of these customers, in their order; but first those whose payment failed or is late, and then
+/// those where something else should be done.
 pub async fn of(
     tx: &mut Tx,
     customers: Vec<Customer>,
@@ -36,10 +40,10 @@ pub async fn of(
     let shelf = Shelf::read(tx, &customers).await?;
     let mut cards: Vec<_> = customers
         .iter()
-        .map(|customer| shelf.card(customer, now))
+        .map(|customer| shelf.ranked(customer, now))
         .collect();
-    cards.sort_by_key(|card| !card.state.1);
-    Ok(cards)
+    cards.sort_by_key(|(rank, _)| *rank);
+    Ok(cards.into_iter().map(|(_, card)| card).collect())
 }
 
 /// Whether the card of this customer has a button for that flow.
@@ -70,7 +74,8 @@ pub async fn news(
     now: i64,
 ) -> store::Result<Vec<String>> {
     let shelf = Shelf::read(tx, std::slice::from_ref(customer)).await?;
-    Ok(shelf.news(customer, since, now))
+    let has_paid = mirror::has_paid_since(tx, &customer.id, since).await?;
+    Ok(shelf.news(customer, since, has_paid, now))
 }
 
 /// All rows that the cards need. Of prices, products and coupons tombstones too: what was deleted may be
@@ -83,11 +88,23 @@ struct Shelf {
     products: BTreeMap<String, Product>,
     methods: BTreeMap<String, PaymentMethod>,
     discounts: BTreeMap<String, Discount>,
+    /// Those that events of their own told.
+    told_discounts: Vec<Discount>,
     /// Payment methods and discounts that are known, though the customer may not see their rows: they
     /// are not theirs any more.
     over: BTreeSet<String>,
     coupons: BTreeMap<String, Coupon>,
     invoices: Vec<Invoice>,
+    /// Customers with a payment on its way.
+    in_process: BTreeSet<String>,
+}
+
+/// In which order cards stand.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Failed,
+    Waiting,
+    Well,
 }
 
 impl Shelf {
@@ -120,16 +137,32 @@ impl Shelf {
             .map(String::as_str)
             .collect();
         let over = mirror::known_of(tx, &missing).await?.into_iter().collect();
+        let told_discounts = mirror::discounts_of(tx, &ids).await?;
+        let discounts: BTreeMap<_, _> = told_discounts
+            .iter()
+            .map(|row| (row.id.clone(), row.clone()))
+            .chain(discounts)
+            .collect();
         let of_discounts = discounts.values().filter_map(|row| row.coupon_id.clone());
         let coupons = by_id(tx, of_discounts).await?;
         let invoices = mirror::shown_invoices(tx, &ids).await?;
+        let is_open = |row: &&Invoice| row.status.as_deref() == Some("open");
+        let with_open: BTreeSet<_> = invoices
+            .iter()
+            .filter(is_open)
+            .filter_map(|row| row.customer_id.as_deref())
+            .collect();
+        let with_open: Vec<_> = with_open.into_iter().collect();
+        let in_process = mirror::with_payment_in_process(tx, &with_open).await?;
         Ok(Shelf {
+            in_process: in_process.into_iter().collect(),
             subscriptions,
             items,
             prices,
             products,
             methods,
             discounts,
+            told_discounts,
             over,
             coupons,
             invoices,
@@ -137,29 +170,46 @@ impl Shelf {
     }
 
     fn card(&self, customer: &Customer, now: i64) -> CustomerView {
+        self.ranked(customer, now).1
+    }
+
+    fn ranked(&self, customer: &Customer, now: i64) -> (Rank, CustomerView) {
         let shown = self.shown(customer);
-        let subscriptions: Vec<_> = shown
+        let mut subscriptions: Vec<_> = shown
             .iter()
             .map(|row| self.subscription(customer, row, now))
             .collect();
+        subscriptions.sort_by_key(|subscription| !subscription.state.1);
         let is_running = shown.iter().any(|row| !has_ended(row));
-        let email = customer.email.clone().unwrap_or_default();
+        let email = customer.email.as_deref().unwrap_or_default();
+        let email: String = email.chars().filter(|it| text::is_seen(*it)).collect();
+        let email = email.trim().to_owned();
         let named = [&customer.name, &customer.description]
             .into_iter()
             .flatten()
             .find(|name| text::is_visible(name));
         let due = self.due(customer, now);
-        CustomerView {
+        let state = overall(customer, &subscriptions, is_running, due.as_ref());
+        let has_failed = due.as_ref().is_some_and(|due| due.urgency != Urgency::Open)
+            || customer.delinquent != 0
+            || shown.iter().any(|row| is_late(row));
+        let rank = match (has_failed, state.1) {
+            (true, true) => Rank::Failed,
+            (false, true) => Rank::Waiting,
+            (_, false) => Rank::Well,
+        };
+        let card = CustomerView {
             title: named.unwrap_or(&email).clone(),
             created: day(customer.created),
-            state: overall(customer, &subscriptions, is_running, due.as_ref()),
-            payment_method: self.payment_method(customer, &shown),
+            state,
+            payment_method: self.payment_method(customer, &shown, now),
             due: due.map(|due| due.view),
             invoices: self.invoices(customer, now),
             id: customer.id.clone(),
             subscriptions,
             email,
-        }
+        };
+        (rank, card)
     }
 
     /// Those that run, without attempts to subscribe that nobody went through with; else the newest such
@@ -170,23 +220,16 @@ impl Shelf {
             .iter()
             .filter(|row| row.customer_id.as_deref() == Some(&customer.id))
             .collect();
-        let is_attempt = |row: &&&Subscription| row.status.as_deref() == Some("incomplete");
-        let running = all.iter().filter(|row| !has_ended(row));
-        let (attempts, running): (Vec<_>, Vec<_>) =
-            running.copied().partition(|row| is_attempt(&row));
+        let running = all.iter().copied().filter(|row| !has_ended(row));
+        let (attempts, running): (Vec<_>, Vec<_>) = running.partition(|row| is_attempt(row));
         if !running.is_empty() {
             return running;
         }
         let ended = || {
-            let ended = all.iter().copied();
-            ended.max_by_key(|row| {
-                // An attempt that expired is no subscription that ended.
-                let was_one = row.status.as_deref() != Some("incomplete_expired");
-                (
-                    was_one,
-                    row.ended_at.or(row.canceled_at).unwrap_or(row.created),
-                )
-            })
+            let ended = all.iter().rev().copied();
+            // An attempt that expired is no subscription that ended.
+            let ended = ended.filter(|row| !is_attempt(row));
+            ended.max_by_key(|row| row.ended_at.or(row.canceled_at).unwrap_or(row.created))
         };
         attempts
             .into_iter()
@@ -212,7 +255,7 @@ impl Shelf {
         SubscriptionView {
             title: self.title(row, &items),
             price: charge.price,
-            discount: charge.discount.filter(|_| !has_ended),
+            discount: charge.discount,
             state: state(row, &items, will_end, now),
             dates,
             may_change: !has_ended && will_end.is_none() && items.len() == 1,
@@ -233,15 +276,17 @@ impl Shelf {
     /// (<https://docs.stripe.com/api/prices/object#price_object-nickname>).
     fn title(&self, row: &Subscription, items: &[&SubscriptionItem]) -> String {
         let name = |item: &&SubscriptionItem| {
-            let price = self.prices.get(item.price_id.as_deref()?);
+            let price = self.price(item);
             let product = price
                 .and_then(|price| price.product_id.as_deref())
                 .or(item.product_id.as_deref())
                 .and_then(|id| self.products.get(id));
-            product?.name.clone().filter(|name| text::is_visible(name))
+            let name = product.and_then(|product| product.name.clone());
+            let name = name.or_else(|| price?.name.clone());
+            name.filter(|name| text::is_visible(name))
         };
         let names: Vec<_> = items.iter().map(name).collect();
-        let is_whole = names.iter().all(Option::is_some);
+        let is_whole = names.iter().all(Option::is_some) && row.is_cut == 0;
         let mut known: Vec<_> = names.into_iter().flatten().collect();
         known.dedup();
         if known.is_empty() {
@@ -256,7 +301,12 @@ impl Shelf {
 
     /// What the next invoices are paid with: each subscription's own, else the customer's. `shown` are
     /// the subscriptions on the card.
-    fn payment_method(&self, customer: &Customer, shown: &[&Subscription]) -> Option<String> {
+    fn payment_method(
+        &self,
+        customer: &Customer,
+        shown: &[&Subscription],
+        now: i64,
+    ) -> Option<String> {
         let running: Vec<_> = shown
             .iter()
             .copied()
@@ -282,7 +332,7 @@ impl Shelf {
             .ok()?
             .into_iter()
             .flatten()
-            .map(method_in_words)
+            .map(|method| method_in_words(method, now))
             .collect();
         let words: Vec<_> = words.into_iter().collect();
         let also = if by_invoice.is_empty() {
@@ -310,19 +360,22 @@ impl Shelf {
         Ok(None)
     }
 
-    fn news(&self, customer: &Customer, since: i64, now: i64) -> Vec<String> {
+    fn news(&self, customer: &Customer, since: i64, has_paid: bool, now: i64) -> Vec<String> {
         let card = self.card(customer, now);
         let mut news = Vec::new();
-        for view in &card.subscriptions {
-            let row = self.subscriptions.iter().find(|row| row.id == view.id);
-            if row.is_some_and(|row| row.stripe_at > since) {
-                let dates = view
-                    .dates
-                    .iter()
-                    .map(|(words, day)| format!("{words} {}", day.2));
-                let parts: Vec<_> = std::iter::once(view.state.0.clone()).chain(dates).collect();
-                news.push(format!("{}: {}.", view.title, parts.join(". ")));
-            }
+        let changed = self.subscriptions.iter().filter(|row| {
+            row.customer_id.as_ref() == Some(&customer.id)
+                && row.stripe_at > since
+                && !is_attempt(row)
+        });
+        for row in changed {
+            let view = self.subscription(customer, row, now);
+            let dates = view
+                .dates
+                .iter()
+                .map(|(words, day)| format!("{words} {}", day.2));
+            let parts: Vec<_> = std::iter::once(view.state.0).chain(dates).collect();
+            news.push(format!("{}: {}.", view.title, parts.join(". ")));
         }
         let is_newer = |row: &PaymentMethod| row.stripe_at > since;
         let is_other = customer.stripe_at > since || self.methods.values().any(is_newer);
@@ -331,15 +384,13 @@ impl Shelf {
                 .filter(|_| is_other)
                 .map(|words| words + "."),
         );
-        let settled = self.invoices.iter().filter(|row| {
-            row.customer_id.as_ref() == Some(&customer.id)
-                && row.stripe_at > since
-                && row.status.as_deref() == Some("paid")
-        });
-        if settled.count() > 0 {
+        if has_paid {
             news.push("Your payment has arrived.".to_owned());
         }
-        news.extend(card.due.map(|due| due.words));
+        news.extend(card.due.map(|due| match due.button.strip_prefix("Pay ") {
+            Some(amount) => format!("{amount} is still to be paid."),
+            None => "An invoice is still to be paid.".to_owned(),
+        }));
         news
     }
 }
@@ -595,7 +646,7 @@ mod tests {
                 ..customer()
             };
             let shown = shelf.shown(&customer);
-            shelf.payment_method(&customer, &shown)
+            shelf.payment_method(&customer, &shown, NOW)
         };
         let one = Some("Pays with Visa ending in 1111".to_owned());
         let both = Some("Pays with Visa ending in 1111; Visa ending in 2222".to_owned());

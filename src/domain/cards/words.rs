@@ -2,7 +2,7 @@
 
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
-use super::invoices::Due;
+use super::invoices::{Due, Urgency};
 use crate::{
     model::{Day, State, SubscriptionView},
     store::{
@@ -31,6 +31,19 @@ pub fn will_end(row: &Subscription, items: &[&SubscriptionItem]) -> Option<i64> 
         .max();
     row.cancel_at
         .or_else(|| (row.cancel_at_period_end == 1).then_some(last_period)?)
+}
+
+/// Whether a payment for it failed, or is late.
+pub fn is_late(row: &Subscription) -> bool {
+    matches!(row.status.as_deref(), Some("past_due" | "unpaid"))
+}
+
+/// Whether it is no more than an attempt to subscribe that nobody went through with.
+pub fn is_attempt(row: &Subscription) -> bool {
+    matches!(
+        row.status.as_deref(),
+        Some("incomplete" | "incomplete_expired")
+    )
 }
 
 /// Whether it is paid by invoices that the customer is sent: no saved card is charged, and none can fail.
@@ -128,13 +141,20 @@ pub fn overall(
     let bad = subscriptions
         .iter()
         .find(|subscription| subscription.state.1);
-    let words = match bad {
+    match bad {
         Some(subscription) => return subscription.state.clone(),
-        None if due.is_some_and(|due| due.is_late) || customer.delinquent != 0 => {
-            return State("Payment overdue".to_owned(), true);
-        }
-        None if is_running => "Up to date",
-        None => "No plan",
+        None => match due.map(|due| due.urgency) {
+            Some(Urgency::Failed) => return State("Payment failed".to_owned(), true),
+            Some(Urgency::Overdue) => return State("Invoice overdue".to_owned(), true),
+            _ if customer.delinquent != 0 => {
+                return State("Payment overdue".to_owned(), true);
+            }
+            _ => {}
+        },
+    }
+    let words = match is_running {
+        true => "Up to date",
+        false => "No plan",
     };
     State(words.to_owned(), false)
 }

@@ -396,13 +396,14 @@ async fn page(
             query.extend([
                 ("expand[]", "data.invoice_settings.default_payment_method"),
                 ("expand[]", "data.default_source"),
+                ("expand[]", "data.discount.source.coupon"),
             ]);
         }
         Kind::Subscription => {
             query.extend([
                 ("expand[]", "data.default_payment_method"),
                 ("expand[]", "data.default_source"),
-                ("expand[]", "data.discounts"),
+                ("expand[]", "data.discounts.source.coupon"),
                 ("expand[]", "data.items.data.discounts"),
             ]);
         }

@@ -12,6 +12,8 @@ impl Noun for Coupon {
     /// A coupon that is deleted takes no discount back.
     const KEEPS: bool = true;
 
+    const SETTLED: &str = "AND applies_to IS NOT NULL";
+
     fn read(object: &Value) -> Option<Coupon> {
         if !is_a(object, "coupon") {
             return None;
@@ -19,10 +21,11 @@ impl Noun for Coupon {
         Some(Coupon {
             id: text(object, "id")?,
             name: text(object, "name"),
-            percent_off: object
-                .get("percent_off")
-                .filter(|percent| percent.is_number())
-                .map(Value::to_string),
+            // `percent_off` was a whole number until 2018-07-27, with the fraction beside it.
+            percent_off: ["percent_off_precise", "percent_off"]
+                .iter()
+                .find_map(|key| object.get(key)?.as_f64())
+                .map(|percent| percent.to_string()),
             amount_off: maybe(object, "amount_off"),
             currency: text(object, "currency"),
             currency_options: kept(object, "currency_options"),

@@ -17,6 +17,12 @@ impl Noun for Discount {
         Some(Discount {
             id: id_of(object)?,
             customer_id: id(object, "customer"),
+            subscription_id: id(object, "subscription"),
+            item_id: id(object, "subscription_item"),
+            is_elsewhere: ["invoice", "invoice_item", "checkout_session"]
+                .iter()
+                .any(|key| id(object, key).is_some())
+                .into(),
             coupon_id: coupon_of(object),
             starts_at: number(object, "start"),
             ends_at: maybe(object, "end"),
@@ -53,7 +59,8 @@ fn id_of(discount: &Value) -> Option<String> {
     }
     text(discount, "id").or_else(|| {
         let on = id(discount, "subscription").or_else(|| id(discount, "customer"))?;
-        Some(format!("{on}/{}", coupon_of(discount)?))
+        let start = number(discount, "start");
+        Some(format!("{on}/{}/{start}", coupon_of(discount)?))
     })
 }
 

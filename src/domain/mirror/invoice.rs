@@ -62,8 +62,14 @@ impl Noun for Invoice {
 fn old_status(object: &Value) -> Option<String> {
     let word = if flag(object, "paid") {
         "paid"
+    } else if flag(object, "forgiven") {
+        "uncollectible"
     } else if flag(object, "closed") {
         "void"
+    } else if object.get("attempted") == Some(&Value::Bool(false)) {
+        "draft"
+    } else if object.get("closed").is_some() {
+        "open"
     } else {
         return None;
     };

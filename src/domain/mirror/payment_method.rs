@@ -24,10 +24,12 @@ impl Noun for PaymentMethod {
         Some(PaymentMethod {
             id: text(object, "id")?,
             customer_id: id(object, "customer"),
-            // A custom one has the name that the seller gave it.
-            brand: ["brand", "bank_name", "display_name"]
+            // The brand that was chosen, where a card has two; a custom method has the name that the seller
+            // gave it.
+            brand: ["display_brand", "brand", "bank_name", "display_name"]
                 .iter()
-                .find_map(|key| text(details, key)),
+                .filter_map(|key| text(details, key))
+                .find(|brand| brand != "other"),
             last4: text(details, "last4"),
             exp_month: maybe(details, "exp_month"),
             exp_year: maybe(details, "exp_year"),

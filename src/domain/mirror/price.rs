@@ -58,7 +58,8 @@ fn plan(object: &Value) -> Option<Price> {
         unit_amount: maybe(object, "amount"),
         unit_amount_decimal: text(object, "amount_decimal"),
         r#type: Some("recurring".to_owned()),
-        nickname: text(object, "nickname").or_else(|| text(object, "name")),
+        // Until 2018-02-05 a plan had no product, and this was for customers to read.
+        name: text(object, "name"),
         ..common(object, object)?
     })
 }

@@ -18,6 +18,20 @@ use crate::{
 /// How deep objects inside others are looked for: an invoice holds a payment intent, which holds a
 /// payment method.
 const DEEPEST: usize = 12;
+const PASSED_OVER: [&str; 4] = [
+    "metadata",
+    "last_payment_error",
+    "last_setup_error",
+    "charges",
+];
+
+/// What is said of everything inside one object.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    livemode: i64,
+    at: i64,
+    customer: Option<&'a str>,
+}
 
 /// What was seen, by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,10 +70,18 @@ pub(crate) use in_sightings;
 impl Sightings {
     /// Adds what an object holds, which was true at the second `at`.
     pub fn gather(&mut self, object: &Value, livemode: i64, at: i64) {
-        self.walk(object, (livemode, at), DEEPEST);
+        let is_customer = json::text(object, "object").as_deref() == Some("customer");
+        let key = if is_customer { "id" } else { "customer" };
+        let customer = json::id(object, key);
+        let around = Around {
+            livemode,
+            at,
+            customer: customer.as_deref(),
+        };
+        self.walk(object, around, DEEPEST);
     }
 
-    fn walk(&mut self, value: &Value, stamp: (i64, i64), depth: usize) {
+    fn walk(&mut self, value: &Value, stamp: Around<'_>, depth: usize) {
         let Some(depth) = depth.checked_sub(1) else {
             return;
         };
@@ -72,9 +94,10 @@ impl Sightings {
             }
             Value::Object(map) => {
                 for (key, value) in map {
-                    // Metadata is the seller's, whatever it looks like. Beside a price, or the items that have
+                    // Metadata is the seller's, whatever it looks like. What was tried once is told as it was
+                    // then. Beside a price, or the items that have
                     // it, the plan is the same object in its older and poorer form.
-                    let is_passed_over = key == "metadata"
+                    let is_passed_over = PASSED_OVER.contains(&key.as_str())
                         || key == "plan"
                             && (map.contains_key("price") || map.contains_key("items"));
                     if !is_passed_over {
@@ -87,17 +110,24 @@ impl Sightings {
         }
     }
 
-    fn keep(&mut self, object: &Value, stamp: (i64, i64)) {
+    fn keep(&mut self, object: &Value, stamp: Around<'_>) {
         let is_deleted = json::flag(object, "deleted");
         let noun = object.get("object").and_then(Value::as_str);
         match noun.filter(|_| !is_deleted) {
-            Some("price" | "plan") => add(&mut self.prices, object, stamp),
-            Some("product") => add(&mut self.products, object, stamp),
+            Some("price" | "plan") => drop(add(&mut self.prices, object, stamp)),
+            Some("product") => drop(add(&mut self.products, object, stamp)),
             Some("payment_method" | "card" | "bank_account" | "source") => {
                 add(&mut self.payment_methods, object, stamp);
             }
-            Some("coupon") => add(&mut self.coupons, object, stamp),
-            Some("discount") => add(&mut self.discounts, object, stamp),
+            Some("coupon") => drop(add(&mut self.coupons, object, stamp)),
+            Some("discount") => {
+                let id = add(&mut self.discounts, object, stamp);
+                let row = id.and_then(|id| self.discounts.get_mut(&id));
+                // Not all versions say of a discount inside an object whose it is.
+                if let Some(row) = row.filter(|row| row.customer_id.is_none()) {
+                    row.customer_id = stamp.customer.map(str::to_owned);
+                }
+            }
             _ => {}
         }
     }
@@ -111,15 +141,30 @@ impl Sightings {
     }
 }
 
-fn add<N: Noun>(rows: &mut BTreeMap<String, N>, object: &Value, stamp: (i64, i64)) {
-    let Some(row) = N::read(object) else {
-        return;
-    };
-    let (livemode, at) = stamp;
-    let row = row.stamped(livemode, at).seen(Some(at));
+/// Adds an object, and returns its id.
+fn add<N: Noun>(
+    rows: &mut BTreeMap<String, N>,
+    object: &Value,
+    around: Around<'_>,
+) -> Option<String> {
+    let row = N::read(object)?
+        .stamped(around.livemode, around.at)
+        .seen(Some(around.at));
     let id = row.id().to_owned();
-    if rows.get(&id).is_none_or(|other| counts_more(&row, other)) {
-        rows.insert(id, row);
+    let row = match rows.remove(&id) {
+        Some(other) => newest(row, other),
+        None => row,
+    };
+    rows.insert(id.clone(), row);
+    Some(id)
+}
+
+/// Of two sightings the one that counts more, with what the other says besides.
+fn newest<N: Noun>(one: N, other: N) -> N {
+    if counts_more(&one, &other) {
+        one.completed(&other)
+    } else {
+        other.completed(&one)
     }
 }
 
@@ -127,6 +172,12 @@ fn add<N: Noun>(rows: &mut BTreeMap<String, N>, object: &Value, stamp: (i64, i64
 /// either, but always the same.
 fn counts_more<N: Noun>(row: &N, other: &N) -> bool {
     (row.seen_at(), row.cells()) > (other.seen_at(), other.cells())
+}
+
+fn filled<N: Noun>(known: &N, by: &N) -> Option<N> {
+    let is_empty = known.deleted_at().is_some() && !N::KEEPS;
+    let filled = known.clone().completed(by);
+    (!is_empty && filled != *known).then_some(filled)
 }
 
 async fn put<N: Noun>(tx: &mut Tx, rows: BTreeMap<String, N>) -> store::Result<()> {
@@ -140,12 +191,13 @@ async fn put<N: Noun>(tx: &mut Tx, rows: BTreeMap<String, N>) -> store::Result<(
         .into_values()
         .filter_map(|row| match known.get(row.id()) {
             None => Some(row),
-            // Of another noun the same id may be settled.
-            Some(known) if known.seen_at().is_none() => None,
+            // Its own event, or a read, knows better, but may have said less.
+            Some(known) if known.seen_at().is_none() => filled(known, &row),
             // A tombstone of which nothing else is known is filled, and stays one.
             Some(known) => {
                 let row = Row::with_deleted_at(row, known.deleted_at());
-                counts_more(&row, known).then(|| row.completed(known))
+                let next = newest(row, known.clone());
+                (next != *known).then_some(next)
             }
         })
         .collect();

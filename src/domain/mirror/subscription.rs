@@ -10,7 +10,7 @@ use crate::{
         mirror::{self, Subscription, SubscriptionItem},
         row::{self, Row},
     },
-    stripe::json::{elements, flag, id, kept, maybe, maybe_at, number, text, text_at},
+    stripe::json::{elements, flag, id, is_cut, kept, maybe, maybe_at, number, text, text_at},
 };
 
 /// A subscription with its items.
@@ -48,6 +48,13 @@ impl Mirrored for SubscriptionState {
             default_source: id(object, "default_source"),
             discounts: discount::ids(object),
             presentment_currency: text_at(object, "/presentment_details/presentment_currency"),
+            automatic_tax: object
+                .pointer("/automatic_tax/enabled")
+                .and_then(Value::as_bool)
+                .unwrap_or_default()
+                .into(),
+            exclusive_tax: has_exclusive_tax(object).into(),
+            is_cut: is_cut(object, "items").into(),
             latest_invoice: id(object, "latest_invoice"),
             metadata: kept(object, "metadata"),
             // `start` until 2019-10-17
@@ -164,9 +171,31 @@ fn items(object: &Value, subscription_id: &str) -> Vec<SubscriptionItem> {
                 product_id: id(price, "product"),
                 quantity: maybe(item, "quantity"),
                 discounts: is_item.then(|| discount::ids(item)).flatten(),
+                price_created: maybe(price, "created"),
                 current_period_start: period("current_period_start"),
                 current_period_end: period("current_period_end"),
             }
         })
         .collect()
+}
+
+/// Whether tax rates of the seller's come on top of the prices, of the whole or of an item. Before
+/// 2019-12-03 there was a percentage.
+fn has_exclusive_tax(object: &Value) -> bool {
+    let rates = |of: &Value, key| {
+        let rates = of.get(key).and_then(Value::as_array);
+        rates.into_iter().flatten().any(|rate| {
+            let is_inclusive = rate.get("inclusive").and_then(Value::as_bool);
+            is_inclusive == Some(false)
+        })
+    };
+    let has_percentage = object
+        .get("tax_percent")
+        .and_then(Value::as_f64)
+        .is_some_and(|percent| percent > 0.0);
+    has_percentage
+        || rates(object, "default_tax_rates")
+        || elements(object, "items")
+            .iter()
+            .any(|item| rates(item, "tax_rates"))
 }
