@@ -77,9 +77,10 @@ fn welcome(address: SocketAddr, stand_in: SocketAddr) {
     say(&format!(
         "
   Open   {address}
-  Try    ada@example.com       three customer entries
+  Try    ada@example.com       three billing records; a payment of one failed
          grace@example.com     two, one of them spelled Grace@Example.com
          agency@example.com    six, with a filter
+         maud@example.com      six that differ: overdue, in another currency, with a discount
          charles@example.com   none any more: the customer was deleted
   Mail   {address}/dev/mail   nothing is sent, it is shown there
   Stripe http://{stand_in}   a stand-in; change an address in its portal and watch the list

@@ -48,12 +48,6 @@ async fn accept(site: &Site, headers: &HeaderMap, body: Body) -> Result<Outcome,
             "compressed bodies are not read\n",
         ));
     }
-    // What is announced as too long is not waited for.
-    let announced = headers.get(header::CONTENT_LENGTH);
-    let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: usize| length > LARGEST_BODY) {
-        return Err(TOO_LARGE);
-    }
     let body = tokio::time::timeout(READ_TIMEOUT, to_bytes(body, LARGEST_BODY))
         .await
         .map_err(|_| (StatusCode::REQUEST_TIMEOUT, "the body took too long\n"))?

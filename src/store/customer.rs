@@ -30,18 +30,6 @@ rows! {
     }
 }
 
-/// Every customer under the principal's address, newest first.
-pub async fn list(tx: &mut Tx, principal: &Principal) -> Result<Vec<Customer>> {
-    const SQL: &str = "SELECT * FROM customer
-        WHERE email_normalised = $1 AND livemode = $2 AND deleted_at IS NULL
-        ORDER BY created DESC, id";
-    on!(tx, connection => sqlx::query_as(SQL)
-        .bind(principal.email())
-        .bind(principal.livemode())
-        .fetch_all(connection)
-        .await)
-}
-
 /// The customer `id` if it is the principal's.
 pub async fn owned(tx: &mut Tx, principal: &Principal, id: &str) -> Result<Option<Customer>> {
     const SQL: &str = "SELECT * FROM customer

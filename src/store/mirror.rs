@@ -6,7 +6,7 @@ use super::{
     Result, Tx,
     many::{self, Cell, Table},
     on,
-    row::{Row, rows},
+    row::rows,
 };
 
 rows! {
@@ -217,7 +217,7 @@ rows! {
 }
 
 /// A row of `subscription_item`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow, serde::Deserialize)]
 pub struct SubscriptionItem {
     pub subscription_id: String,
     /// Their order in the subscription, from 0.
@@ -257,18 +257,7 @@ pub async fn replace_items(
     .await?;
     let table = Table {
         name: "subscription_item",
-        columns: &[
-            "subscription_id",
-            "position",
-            "id",
-            "price_id",
-            "product_id",
-            "quantity",
-            "discounts",
-            "price_created",
-            "current_period_start",
-            "current_period_end",
-        ],
+        columns: SubscriptionItem::COLUMNS,
     };
     let rows: Vec<_> = items.iter().map(|item| item.cells()).collect();
     many::insert(tx, table, &rows, "").await?;
@@ -276,7 +265,20 @@ pub async fn replace_items(
 }
 
 impl SubscriptionItem {
-    /// In the order of the columns of [`replace_items`].
+    pub const COLUMNS: &[&str] = &[
+        "subscription_id",
+        "position",
+        "id",
+        "price_id",
+        "product_id",
+        "quantity",
+        "discounts",
+        "price_created",
+        "current_period_start",
+        "current_period_end",
+    ];
+
+    /// In the order of the columns.
     fn cells(&self) -> Vec<Cell<'_>> {
         vec![
             (&self.subscription_id).into(),
@@ -291,60 +293,6 @@ impl SubscriptionItem {
             self.current_period_end.into(),
         ]
     }
-}
-
-/// The rows of a table that belong to these customers, newest first, without tombstones.
-pub async fn of_customers<R: Row>(tx: &mut Tx, customers: &[&str]) -> Result<Vec<R>> {
-    let columns = R::COLUMNS.join(", ");
-    many::select(tx, customers, |among| {
-        format!(
-            "SELECT {columns} FROM {} WHERE customer_id {among} AND deleted_at IS NULL
-             ORDER BY created DESC, id",
-            R::TABLE
-        )
-    })
-    .await
-}
-
-/// The invoices that a card shows of each of these customers: all that are open, and the newest of the
-/// others that is no draft. Newest first.
-pub async fn shown_invoices(tx: &mut Tx, customers: &[&str]) -> Result<Vec<Invoice>> {
-    many::select(tx, customers, |among| {
-        format!(
-            "SELECT * FROM invoice AS shown
-             WHERE customer_id {among} AND deleted_at IS NULL
-               AND (status = 'open' OR (COALESCE(status, '') <> 'draft'
-                 AND NOT EXISTS (SELECT 1 FROM invoice AS newer
-                   WHERE newer.customer_id = shown.customer_id AND newer.deleted_at IS NULL
-                     AND COALESCE(newer.status, '') NOT IN ('draft', 'open')
-                     AND (newer.created, newer.id) > (shown.created, shown.id))))
-             ORDER BY created DESC, id DESC"
-        )
-    })
-    .await
-}
-
-/// The discounts that own events told of these customers, without those that were taken away.
-pub async fn discounts_of(tx: &mut Tx, customers: &[&str]) -> Result<Vec<Discount>> {
-    many::select(tx, customers, |among| {
-        format!(
-            "SELECT * FROM discount
-             WHERE customer_id {among} AND seen_at IS NULL AND deleted_at IS NULL ORDER BY starts_at, id"
-        )
-    })
-    .await
-}
-
-/// Customers of these that have a payment on its way: a bank may take some days.
-pub async fn with_payment_in_process(tx: &mut Tx, customers: &[&str]) -> Result<Vec<String>> {
-    let found: Vec<(String,)> = many::select(tx, customers, |among| {
-        format!(
-            "SELECT DISTINCT customer_id FROM payment_intent
-             WHERE customer_id {among} AND status = 'processing' AND deleted_at IS NULL"
-        )
-    })
-    .await?;
-    Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
 /// Those of these ids of payment methods and deleted discounts that are known. A customer does not see the rows of

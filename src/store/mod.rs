@@ -19,6 +19,7 @@ pub mod outbox;
 pub mod progress;
 pub mod row;
 pub mod session;
+pub mod shelf;
 pub mod sign_in;
 mod sqlite;
 pub mod unknown;

@@ -51,7 +51,7 @@ macro_rules! rows {
         }
     )+) => { $(
         $(#[$about])*
-        #[derive(Clone, Default, PartialEq, Eq, sqlx::FromRow)]
+        #[derive(Clone, Default, PartialEq, Eq, sqlx::FromRow, serde::Deserialize)]
         pub struct $name {
             pub id: String,
             $($(#[$field_about])* pub $field: $type,)*

@@ -3,7 +3,7 @@
 use futures::FutureExt;
 
 use super::super::{App, cards};
-use crate::store::{self, Principal};
+use crate::store::Principal;
 
 /// Where Stripe sends a person back to, who left when `was` was the newest Stripe second of the customer's
 /// rows. That is compared with later, and so no clock of ours is.
@@ -21,13 +21,7 @@ pub async fn news(app: &App, principal: &Principal, back: &str) -> Option<String
     let was: i64 = was.parse().ok().filter(|_| super::may_be_id(id))?;
     let (whose, id, now) = (principal.clone(), id.to_owned(), app.clock.now());
     let read = app.store.read_as(principal, move |tx| {
-        async move {
-            match store::customer::owned(tx, &whose, &id).await? {
-                Some(customer) => cards::news(tx, &customer, was, now).await.map(Some),
-                None => Ok(None),
-            }
-        }
-        .boxed()
+        async move { cards::news(tx, &whose, &id, was, now).await }.boxed()
     });
     match read.await {
         Ok(Some(news)) if news.is_empty() => Some(

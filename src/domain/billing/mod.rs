@@ -52,11 +52,7 @@ pub async fn customers(app: &App, principal: &Principal) -> store::Result<Vec<Cu
     let now = app.clock.now();
     app.store
         .read_as(principal, move |tx| {
-            async move {
-                let customers = store::customer::list(tx, &whose).await?;
-                cards::of(tx, customers, now).await
-            }
-            .boxed()
+            async move { cards::list(tx, &whose, now).await }.boxed()
         })
         .await
 }

@@ -133,14 +133,12 @@ impl Click<'_> {
             .store
             .read_as(self.principal, move |tx| {
                 async move {
-                    let customer = store::customer::owned(tx, &whose, &wanted).await?;
-                    match customer {
-                        Some(customer) if cards::offers(tx, &customer, &flow, now).await? => {
-                            let was = store::mirror::newest(tx, &customer.id).await?;
-                            Ok(Some((customer, was)))
-                        }
-                        _ => Ok(None),
-                    }
+                    let offered = cards::offered(tx, &whose, &wanted, &flow, now).await?;
+                    let Some(customer) = offered else {
+                        return Ok(None);
+                    };
+                    let was = store::mirror::newest(tx, &customer.id).await?;
+                    Ok(Some((customer, was)))
                 }
                 .boxed()
             })

@@ -19,25 +19,26 @@ pub use words::day;
 use crate::{
     model::{CustomerView, Flow, SubscriptionView},
     store::{
-        self, Tx,
+        self, Principal, Tx,
         customer::Customer,
         mirror::{
             self, Coupon, Discount, Invoice, PaymentMethod, Price, Product, Subscription,
             SubscriptionItem,
         },
         row::{self, Row},
+        shelf,
     },
     text,
 };
 
-/// The cards of these customers, in their order; but first those whose payment failed or is late, and then
-/// those where something else should be done.
-pub async fn of(
+/// The cards of the principal's customers, the newest first; but before them those whose payment failed or
+/// is late, and then those where something else should be done.
+pub async fn list(
     tx: &mut Tx,
-    customers: Vec<Customer>,
+    principal: &Principal,
     now: i64,
 ) -> store::Result<Vec<CustomerView>> {
-    let shelf = Shelf::read(tx, &customers).await?;
+    let (customers, shelf) = Shelf::read(tx, principal, None).await?;
     let mut cards: Vec<_> = customers
         .iter()
         .map(|customer| shelf.ranked(customer, now))
@@ -46,36 +47,44 @@ pub async fn of(
     Ok(cards.into_iter().map(|(_, card)| card).collect())
 }
 
-/// Whether the card of this customer has a button for that flow.
-pub async fn offers(
+/// The principal's customer of that id, if its card has a button for that flow.
+pub async fn offered(
     tx: &mut Tx,
-    customer: &Customer,
+    principal: &Principal,
+    id: &str,
     flow: &Flow,
     now: i64,
-) -> store::Result<bool> {
-    let (Flow::ChangePlan(wanted) | Flow::Cancel(wanted)) = flow else {
-        return Ok(true);
+) -> store::Result<Option<Customer>> {
+    let (customers, shelf) = Shelf::read(tx, principal, Some(id)).await?;
+    let Some(customer) = customers.into_iter().next() else {
+        return Ok(None);
     };
-    let cards = of(tx, vec![customer.clone()], now).await?;
-    let mut subscriptions = cards.iter().flat_map(|card| &card.subscriptions);
-    Ok(subscriptions
-        .find(|subscription| subscription.id == *wanted)
-        .is_some_and(|subscription| match flow {
-            Flow::Cancel(_) => subscription.may_cancel,
-            _ => subscription.may_change,
-        }))
+    let (Flow::ChangePlan(wanted) | Flow::Cancel(wanted)) = flow else {
+        return Ok(Some(customer));
+    };
+    let card = shelf.card(&customer, now);
+    let subscription = card.subscriptions.iter().find(|it| it.id == *wanted);
+    let is_offered = subscription.is_some_and(|subscription| match flow {
+        Flow::Cancel(_) => subscription.may_cancel,
+        _ => subscription.may_change,
+    });
+    Ok(is_offered.then_some(customer))
 }
 
-/// What has changed of a customer since the Stripe second `since`, in sentences.
+/// What has changed of the principal's customer of that id since the Stripe second `since`, in sentences.
 pub async fn news(
     tx: &mut Tx,
-    customer: &Customer,
+    principal: &Principal,
+    id: &str,
     since: i64,
     now: i64,
-) -> store::Result<Vec<String>> {
-    let shelf = Shelf::read(tx, std::slice::from_ref(customer)).await?;
+) -> store::Result<Option<Vec<String>>> {
+    let (customers, shelf) = Shelf::read(tx, principal, Some(id)).await?;
+    let Some(customer) = customers.first() else {
+        return Ok(None);
+    };
     let has_paid = mirror::has_paid_since(tx, &customer.id, since).await?;
-    Ok(shelf.news(customer, since, has_paid, now))
+    Ok(Some(shelf.news(customer, since, has_paid, now)))
 }
 
 /// All rows that the cards need. Of prices, products and coupons tombstones too: what was deleted may be
@@ -108,28 +117,31 @@ enum Rank {
 }
 
 impl Shelf {
-    async fn read(tx: &mut Tx, customers: &[Customer]) -> store::Result<Shelf> {
-        let ids: Vec<_> = customers.iter().map(|row| row.id.as_str()).collect();
-        let subscriptions: Vec<Subscription> = mirror::of_customers(tx, &ids).await?;
-        let of: Vec<_> = subscriptions.iter().map(|row| row.id.as_str()).collect();
-        let items = mirror::items_of(tx, &of).await?;
-        let prices: BTreeMap<String, Price> =
-            by_id(tx, items.iter().filter_map(|item| item.price_id.clone())).await?;
-        let named = items.iter().filter_map(|item| item.product_id.clone());
-        let of_prices = prices.values().filter_map(|price| price.product_id.clone());
-        let products = by_id(tx, named.chain(of_prices)).await?;
-        let default = customers.iter().flat_map(methods_of_customer);
-        let own = subscriptions.iter().flat_map(methods_of_subscription);
-        let of_methods: BTreeSet<_> = default.chain(own).cloned().collect();
-        let methods: BTreeMap<String, PaymentMethod> =
-            by_id(tx, of_methods.iter().cloned()).await?;
-        let lists = customers
+    /// The principal's customers, or `only` that one, and what their cards are made of.
+    async fn read(
+        tx: &mut Tx,
+        principal: &Principal,
+        only: Option<&str>,
+    ) -> store::Result<(Vec<Customer>, Shelf)> {
+        let rows = shelf::read(tx, principal, only).await?;
+        let methods = by_id(rows.methods);
+        let of_methods: BTreeSet<_> = rows
+            .customers
+            .iter()
+            .flat_map(methods_of_customer)
+            .chain(rows.subscriptions.iter().flat_map(methods_of_subscription))
+            .cloned()
+            .collect();
+        let lists = rows
+            .customers
             .iter()
             .map(|row| &row.discounts)
-            .chain(subscriptions.iter().map(|row| &row.discounts))
-            .chain(items.iter().map(|item| &item.discounts));
+            .chain(rows.subscriptions.iter().map(|row| &row.discounts))
+            .chain(rows.items.iter().map(|item| &item.discounts));
         let of_lists: BTreeSet<_> = lists.flat_map(|list| ids_in(list.as_deref())).collect();
-        let discounts: BTreeMap<String, Discount> = by_id(tx, of_lists.iter().cloned()).await?;
+        // Most people have none of what is looked up from here on.
+        let listed = find_all(tx, of_lists.iter()).await?;
+        let discounts = by_id(rows.discounts.iter().cloned().chain(listed));
         let missing: Vec<_> = of_methods
             .iter()
             .filter(|id| !methods.contains_key(*id))
@@ -137,36 +149,26 @@ impl Shelf {
             .map(String::as_str)
             .collect();
         let over = mirror::known_of(tx, &missing).await?.into_iter().collect();
-        let told_discounts = mirror::discounts_of(tx, &ids).await?;
-        let discounts: BTreeMap<_, _> = told_discounts
-            .iter()
-            .map(|row| (row.id.clone(), row.clone()))
-            .chain(discounts)
+        let of_discounts: BTreeSet<_> = discounts
+            .values()
+            .filter_map(|row: &Discount| row.coupon_id.clone())
             .collect();
-        let of_discounts = discounts.values().filter_map(|row| row.coupon_id.clone());
-        let coupons = by_id(tx, of_discounts).await?;
-        let invoices = mirror::shown_invoices(tx, &ids).await?;
-        let is_open = |row: &&Invoice| row.status.as_deref() == Some("open");
-        let with_open: BTreeSet<_> = invoices
-            .iter()
-            .filter(is_open)
-            .filter_map(|row| row.customer_id.as_deref())
-            .collect();
-        let with_open: Vec<_> = with_open.into_iter().collect();
-        let in_process = mirror::with_payment_in_process(tx, &with_open).await?;
-        Ok(Shelf {
-            in_process: in_process.into_iter().collect(),
-            subscriptions,
-            items,
-            prices,
-            products,
+        let coupons = by_id(find_all(tx, of_discounts.iter()).await?);
+        let in_process = rows.in_process.into_iter().map(|row| row.customer_id);
+        let shelf = Shelf {
+            in_process: in_process.collect(),
+            items: rows.items,
+            prices: by_id(rows.prices),
+            products: by_id(rows.products),
             methods,
             discounts,
-            told_discounts,
+            told_discounts: rows.discounts,
             over,
             coupons,
-            invoices,
-        })
+            invoices: rows.invoices,
+            subscriptions: rows.subscriptions,
+        };
+        Ok((rows.customers, shelf))
     }
 
     fn card(&self, customer: &Customer, now: i64) -> CustomerView {
@@ -414,18 +416,19 @@ fn ids_in(list: Option<&str>) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// The rows of these ids, tombstones or not.
-async fn by_id<R: Row>(
-    tx: &mut Tx,
-    ids: impl Iterator<Item = String>,
-) -> store::Result<BTreeMap<String, R>> {
-    let ids: BTreeSet<_> = ids.collect();
-    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
-    Ok(row::find_all::<R>(tx, &ids)
-        .await?
-        .into_iter()
+fn by_id<R: Row>(rows: impl IntoIterator<Item = R>) -> BTreeMap<String, R> {
+    rows.into_iter()
         .map(|row| (row.id().to_owned(), row))
-        .collect())
+        .collect()
+}
+
+/// The rows of these ids, tombstones or not.
+async fn find_all<'i, R: Row>(
+    tx: &mut Tx,
+    ids: impl Iterator<Item = &'i String>,
+) -> store::Result<Vec<R>> {
+    let ids: Vec<_> = ids.map(String::as_str).collect();
+    row::find_all::<R>(tx, &ids).await
 }
 
 #[cfg(test)]
