@@ -178,7 +178,7 @@ async fn look_up(app: &App, id: &str) -> store::Result<Option<(Principal, Sessio
     let of = id.to_owned();
     let (live, is_over) = app
         .store
-        .read(move |tx| async move { find(tx, &of, limits, livemode).await }.boxed())
+        .look(move |tx| async move { find(tx, &of, limits, livemode).await }.boxed())
         .await?;
     if is_over {
         end_by_id(app, id).await?;

@@ -46,10 +46,10 @@ pub fn CustomerList(
     // False until the browser has taken over: what needs JavaScript is hidden until then.
     let live = RwSignal::new(false);
 
-    Effect::new(move |_| {
+    let begin = move || {
         live.set(true);
         browser::listen(
-            stream.clone(),
+            stream,
             "customers",
             move |(list, news): (Vec<CustomerView>, Option<String>)| {
                 let list = records(list);
@@ -66,7 +66,9 @@ pub fn CustomerList(
         );
         browser::on_connection_change(move |is_online| offline.set(!is_online));
         browser::on_return(move || pending.set(None));
-    });
+    };
+    // Not in one go with taking over the page: meanwhile a slow phone would answer no touch.
+    Effect::new(move |_| set_timeout(begin.clone(), std::time::Duration::ZERO));
 
     let is_whole = move || filter.with(|text| text.trim().is_empty());
     let shown = move || {

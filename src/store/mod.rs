@@ -25,12 +25,17 @@ mod sqlite;
 pub mod unknown;
 mod wal;
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    str::FromStr,
+    time::Duration,
+};
 
 use futures::{FutureExt, future::BoxFuture};
 use sqlx::{
-    ConnectOptions, Connection, Executor, PgPool, Postgres, Sqlite, SqlitePool,
+    ConnectOptions, Connection, Executor, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool,
     error::DatabaseError,
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteError},
 };
@@ -104,10 +109,37 @@ pub enum Store {
     Postgres(PgPool),
 }
 
+/// A transaction of SQLite's, or a connection alone, on which each statement sees what is committed then.
+#[derive(Debug)]
+pub enum OnSqlite {
+    Transaction(sqlx::Transaction<'static, Sqlite>),
+    Connection(PoolConnection<Sqlite>),
+}
+
+impl Deref for OnSqlite {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        match self {
+            OnSqlite::Transaction(tx) => tx,
+            OnSqlite::Connection(connection) => connection,
+        }
+    }
+}
+
+impl DerefMut for OnSqlite {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        match self {
+            OnSqlite::Transaction(tx) => tx,
+            OnSqlite::Connection(connection) => connection,
+        }
+    }
+}
+
 /// One transaction. Dropped without [`Store`]'s commit it rolls back.
 #[derive(Debug)]
 pub enum Tx {
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Sqlite(OnSqlite),
     Postgres(sqlx::Transaction<'static, Postgres>),
 }
 
@@ -224,7 +256,8 @@ impl Store {
                 // IMMEDIATE, since a transaction that reads first and writes later could otherwise
                 // fail with SQLITE_BUSY half way.
                 Store::Sqlite { writer, .. } => {
-                    Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
+                    let begun = writer.begin_with("BEGIN IMMEDIATE").await?;
+                    Tx::Sqlite(OnSqlite::Transaction(begun))
                 }
                 Store::Postgres(pool) => Tx::Postgres(pool.begin().await?),
             };
@@ -252,7 +285,22 @@ impl Store {
         .await
     }
 
-    /// Runs `work`, which only reads, with the rights of one customer. On Postgres the database
+    /// The same where one statement says most of what is read: on SQLite without a transaction, whose
+    /// beginning and end would cost as much again.
+    pub async fn look<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+    {
+        let store = self.clone();
+        detached(async move {
+            let mut tx = store.begin_look().await?;
+            work(&mut tx).await
+        })
+        .await
+    }
+
+    /// Runs `work`, which only reads, with the rights of one customer. See [`Store::look`]. On Postgres the database
     /// itself then shows no row of anybody else; on SQLite the queries' `Principal` does that
     /// work alone.
     pub async fn read_as<T, W>(&self, principal: &Principal, work: W) -> Result<T>
@@ -263,7 +311,7 @@ impl Store {
         let store = self.clone();
         let email = principal.email().to_owned();
         detached(async move {
-            let mut tx = store.begin_read().await?;
+            let mut tx = store.begin_look().await?;
             if let Tx::Postgres(tx) = &mut tx {
                 // In one round trip; both end with the transaction.
                 const CLAIM: &str = "SELECT set_config('role', 'billhook_customer', true),
@@ -280,9 +328,21 @@ impl Store {
         self.read(|_| async { Ok(()) }.boxed()).await
     }
 
+    async fn begin_look(&self) -> Result<Tx> {
+        match self {
+            Store::Sqlite { readers, .. } => {
+                let connection = readers.acquire().await?;
+                Ok(Tx::Sqlite(OnSqlite::Connection(connection)))
+            }
+            Store::Postgres(_) => self.begin_read().await,
+        }
+    }
+
     async fn begin_read(&self) -> Result<Tx> {
         Ok(match self {
-            Store::Sqlite { readers, .. } => Tx::Sqlite(readers.begin().await?),
+            Store::Sqlite { readers, .. } => {
+                Tx::Sqlite(OnSqlite::Transaction(readers.begin().await?))
+            }
             Store::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
     }
@@ -314,7 +374,8 @@ pub(crate) use locks;
 impl Tx {
     async fn commit(self) -> Result<()> {
         match self {
-            Tx::Sqlite(tx) => tx.commit().await,
+            Tx::Sqlite(OnSqlite::Transaction(tx)) => tx.commit().await,
+            Tx::Sqlite(OnSqlite::Connection(_)) => Ok(()),
             Tx::Postgres(tx) => tx.commit().await,
         }
     }

@@ -429,6 +429,8 @@ async fn what_belongs_to_a_customer_is_found_and_hidden_from_others(engine: Engi
     let mut known = known.await.unwrap();
     known.sort();
     assert_eq!(known, ["di_1", "pm_1"]);
+    let looked = store.look(|tx| mirror::newest(tx, "cus_1").boxed()).await;
+    assert_eq!(looked.unwrap(), 1_700_000_001);
     for (customer, newest) in [("cus_1", 1_700_000_001), ("cus_3", 0)] {
         assert_eq!(run!(&store, tx => mirror::newest(tx, customer)), newest);
     }

@@ -44,6 +44,7 @@ mod nouns;
 mod odd;
 mod operator;
 mod ordering;
+mod pay;
 mod payloads;
 mod plans;
 mod poison;

@@ -26,6 +26,8 @@ on_both_engines!(
     checklist_38_a_lost_answer_is_asked_for_under_the_same_key,
     checklist_39_ten_clicks_a_minute_and_each_link_works,
     checklist_39_many_clicks_stay_within_the_accounts_budget,
+    what_the_operator_must_mend_is_called_so,
+    a_portal_session_says_language_and_configuration,
 );
 
 const SESSIONS: &str = "/v1/billing_portal/sessions";
@@ -438,4 +440,54 @@ async fn checklist_40_the_operator_is_told_which_permission_is_missing_and_the_c
     for secret in ["qs8Kgd", "rk_test_", "acct_1Fake", "sk_test_billhook"] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
+}
+
+/// Stripe's refusals that stay until somebody mends something at Stripe: trying again is not advised.
+async fn what_the_operator_must_mend_is_called_so(engine: Engine) {
+    const NOT_SAVED: &str = "No configuration provided and your test mode default configuration has not been \
+        created. Provide a configuration or create your default by saving your customer portal settings.";
+    const BY_ADDRESS: &str = "The API key provided does not allow requests from your IP address.";
+    let app = spawn_app(engine).await;
+    let mine = app.customer_at_stripe("ada@example.com").await;
+    let mut ada = app.signed_in("ada@example.com").await;
+    for (path, status, message) in [
+        (SESSIONS, 400, NOT_SAVED),
+        (SESSIONS, 400, "No such customer: 'cus_1'"),
+        (SESSIONS, 400, "No such configuration: 'bpc_1'"),
+        (SESSIONS, 401, "Invalid API Key provided"),
+        (SESSIONS, 403, BY_ADDRESS),
+        (SESSIONS, 404, "Unrecognized request URL"),
+        ("/v1/customers", 403, BY_ADDRESS),
+    ] {
+        let body = json!({ "error": { "message": message } }).to_string();
+        let fault = json!({ "path": path, "status": status, "body": body });
+        app.control("POST", "faults", fault).await;
+        let place = format!("/billing?problem=not-set-up&customer={mine}");
+        assert_redirect(&click(&mut ada, &mine).await, &place);
+        let page = ada.get(&place).await.text().await.unwrap();
+        assert!(
+            page.contains("not fully set up") && !page.contains(message),
+            "{message}"
+        );
+        app.control("DELETE", "faults", Value::Null).await;
+        app.clock.advance(60);
+    }
+}
+
+async fn a_portal_session_says_language_and_configuration(engine: Engine) {
+    let app = spawn_app_with(&database_url(engine).await, |app| {
+        let mut config = (*app.config).clone();
+        config.portal_configuration = Some("bpc_1TestDefault".to_owned());
+        app.config = Arc::new(config);
+    })
+    .await;
+    let mine = app.customer_at_stripe("ada@example.com").await;
+    let mut ada = app.signed_in("ada@example.com").await;
+    click(&mut ada, &mine).await;
+    let form = &tries(&app).await[0]["form"];
+    assert_eq!(form["configuration"], "bpc_1TestDefault");
+    assert_eq!(
+        form["locale"], "auto",
+        "this browser does not say what it reads"
+    );
 }

@@ -32,7 +32,7 @@ pub fn of(
     // Nothing is charged for none of it, but where a tier has a fee of its own, or usage is counted.
     let is_none = |item: &&&SubscriptionItem| {
         let price = shelf.price(item);
-        item.quantity == Some(0) && price.is_some_and(|price| is_per_unit(price))
+        item.quantity == Some(0) && price.is_some_and(is_per_unit)
     };
     let mut charged: Vec<_> = items
         .iter()
