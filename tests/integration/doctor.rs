@@ -27,6 +27,7 @@ on_both_engines!(
     checklist_70_the_doctor_names_an_endpoint_that_is_wrong,
     checklist_70_the_doctor_looks_at_the_database_as_it_is,
     checklist_70_a_clock_that_is_off_is_named,
+    a_chosen_portal_configuration_is_looked_for,
 );
 
 const KEY: &str = "rk_test_canary_4711";
@@ -456,4 +457,34 @@ async fn checklist_70_the_doctor_runs_with_broken_settings_and_prints_no_secret(
             .ends_with("run `billhook doctor` again after that."),
         "{text}"
     );
+}
+
+/// `PORTAL_CONFIGURATION`: that it exists in this mode of this account.
+async fn a_chosen_portal_configuration_is_looked_for(engine: Engine) {
+    let app = spawn_app(engine).await;
+    restrict(&app, &NARROW).await;
+    let there = default_configuration(&app).await;
+    let examine = async |id: &str| {
+        let mut with = settings(&app);
+        with.insert("PORTAL_CONFIGURATION".to_owned(), id.to_owned());
+        doctor::examine(&with, &Clock::default()).await
+    };
+    is_well(&examine(&there).await, "portal");
+    let said = trouble(&examine("bpc_none").await, "portal");
+    assert!(
+        said.starts_with("Failure") && said.contains("bpc_none"),
+        "{said}"
+    );
+}
+
+async fn default_configuration(app: &TestApp) -> String {
+    let list = app
+        .http
+        .get(format!(
+            "{}/v1/billing_portal/configurations",
+            app.stripe_url
+        ))
+        .bearer_auth("sk_test_billhook");
+    let list: Value = list.send().await.unwrap().json().await.unwrap();
+    list["data"][0]["id"].as_str().unwrap().to_owned()
 }
