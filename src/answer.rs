@@ -56,7 +56,7 @@ pub fn client() -> String {
     client.map(|client| client.to_string()).unwrap_or_default()
 }
 
-/// The language of Stripe's pages for whoever asks: ours are in English alone so far.
+/// The locale for Stripe's pages, from the browser's `Accept-Language`: our own pages are in English only.
 pub fn locale() -> &'static str {
     let headers = headers();
     let accepted = headers.get(header::ACCEPT_LANGUAGE);
@@ -84,8 +84,8 @@ pub fn query(name: &str) -> Option<String> {
     value_in(parts.uri.query()?, name)
 }
 
-/// An address in the page's query. A plus is one: forms write a space so, which no address has, and whoever
-/// writes a link by hand means the plus of `ada+tag@example.com`.
+/// An address in the page's query. A plus stays a plus: forms encode a space as `+`, but no address contains a
+/// space, and a link written by hand means the plus of `ada+tag@example.com`.
 pub fn query_address(name: &str) -> Option<String> {
     let parts = use_context::<Parts>()?;
     value_in(&parts.uri.query()?.replace('+', "%2B"), name)

@@ -73,7 +73,7 @@ test('an invoice that was paid meanwhile is not asked for again', async ({ page,
   await looksRight(page);
 });
 
-test('checklist 27: the invoice of somebody else is as good as none', async ({ page, shop }) => {
+test('checklist 27: the invoice of another customer is answered like an unknown one', async ({ page, shop }) => {
   const [foreign, invoice] = await late(shop, 'Foreign', `bob.${shop.mark}@example.com`);
   const mine = await shop.customer({ name: 'Mine' });
   await arrived();

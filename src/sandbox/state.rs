@@ -40,7 +40,7 @@ pub struct State {
     pub setup_intents: Table,
     pub checkout_sessions: Table,
     pub coupons: Table,
-    /// Each with its whole coupon. Whoever has one shows less of it.
+    /// Each with its whole coupon. The objects that carry a discount show less of it.
     pub discounts: Table,
     /// Cards of the old kind.
     pub sources: Table,

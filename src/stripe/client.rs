@@ -51,7 +51,7 @@ pub struct PortalSession<'a> {
     pub configuration: Option<&'a str>,
 }
 
-/// Where a portal session or the page of an invoice is. Whoever has it is the customer, so it goes into one redirect and
+/// The URL of a portal session or a hosted invoice page. It gives access without signing in: it goes into one redirect and
 /// nowhere else.
 #[derive(Clone, Debug)]
 pub struct PortalUrl(Secret);

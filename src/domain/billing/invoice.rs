@@ -1,7 +1,7 @@
 //! Opening the page at Stripe where an open invoice is paid
 //! (<https://docs.stripe.com/invoicing/hosted-invoice-page>).
 
-use std::{num::NonZeroU32, time::Instant};
+use std::time::Instant;
 
 use futures::FutureExt;
 
@@ -11,7 +11,7 @@ use super::{
         mirror::Kind,
         refetch::{self, Fetched},
     },
-    Click, FOR_STRIPE, Refusal, in_time,
+    Click, Refusal, TWO_CALLS, in_time,
     refused::{failed, shown},
     theirs::{is_still_theirs, keep},
     unavailable,
@@ -24,9 +24,6 @@ use crate::{
         json, path,
     },
 };
-
-/// The calls of a click.
-const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
 
 /// Where a click on *Pay* leads.
 #[derive(Debug)]
@@ -48,12 +45,7 @@ pub async fn open_invoice(
     client: &str,
     arrived: Instant,
 ) -> Result<Opened, Refusal> {
-    let click = Click {
-        app,
-        principal,
-        client,
-        deadline: arrived + FOR_STRIPE,
-    };
+    let click = Click::new(app, principal, client, arrived);
     in_time(click, arrived, click.invoice(id, invoice, locale)).await
 }
 
@@ -65,7 +57,7 @@ impl Click<'_> {
         self.spend()?;
         self.app
             .stripe
-            .admit(&customer.id, TWO)
+            .admit(&customer.id, TWO_CALLS)
             .await
             .map_err(failed(&customer))?;
         let now = self.app.clock.now();

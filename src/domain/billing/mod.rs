@@ -39,11 +39,13 @@ const LONGEST: Duration = Duration::from_millis(7_000);
 const FOR_STRIPE: Duration = Duration::from_millis(6_750);
 /// With less time than this Stripe is not asked: not to be answered would be our own fault.
 const WORTH_ASKING: Duration = Duration::from_secs(1);
+/// Calls to Stripe that a click makes when it also reads the object first.
+const TWO_CALLS: NonZeroU32 = NonZeroU32::new(2).unwrap();
 /// Portal sessions that one session may open in a minute.
 const A_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
-/// Seconds between two lines in the log of what anybody who is signed in can repeat at will. The audit log
-/// has each session's.
+/// Seconds between two log lines about one refusal: a signed-in customer can repeat it as often as they like.
+/// The audit log has an entry for each session.
 const SILENCE: i64 = 10;
 
 /// Every customer record under the principal's address. Stripe is not asked.
@@ -91,9 +93,18 @@ struct Click<'a> {
     deadline: Instant,
 }
 
-impl Click<'_> {
-    /// Of what is not theirs, or not offered for it: answered like what does not exist, and without
-    /// asking Stripe.
+impl<'a> Click<'a> {
+    fn new(app: &'a App, principal: &'a Principal, client: &'a str, arrived: Instant) -> Self {
+        Click {
+            app,
+            principal,
+            client,
+            deadline: arrived + FOR_STRIPE,
+        }
+    }
+
+    /// For a customer that is not the principal's, or a flow that is not offered for it: gets the answer of an
+    /// unknown customer, and Stripe is not asked.
     fn refuse(&self, id: &str) -> Refusal {
         static NOT_THEIRS: Seldom = Seldom::new(SILENCE);
         if let Some(count) = NOT_THEIRS.count(self.app.clock.now()) {
@@ -171,7 +182,7 @@ fn unavailable(error: store::Error) -> Refusal {
     ApiError::Unavailable.into()
 }
 
-/// Once for a session, since anybody who is signed in can repeat it at will.
+/// One audit entry for each session: a signed-in customer can repeat the click as often as they like.
 fn note_refusal(app: &App, principal: &Principal, id: &str, client: &str) {
     // What was sent may be an address, and the log keeps it for ever.
     let id: String = shown(id).chars().take(64).collect();

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 
 use super::{
     super::{App, cards, mirror::Kind},
-    Click, FOR_STRIPE, Refusal, back, in_time,
+    Click, Refusal, TWO_CALLS, back, in_time,
     refused::{failed, shown},
     theirs::is_still_theirs,
     unavailable,
@@ -18,12 +18,9 @@ use crate::{
     stripe::client::{PortalSession, PortalUrl},
 };
 
-/// The calls of a click.
-const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
-
 /// Opens Stripe's portal for the customer `id`, if it is the principal's, who asks from `client` and
-/// reads the language `locale`. Somebody else's is answered like one that does not exist, and without
-/// asking Stripe. The time since the click `arrived` is part of what it may take.
+/// reads the language `locale`. Another principal's customer gets the answer of an unknown one, and Stripe
+/// is not asked. The time since the click `arrived` is part of what it may take.
 pub async fn open_portal(
     app: &App,
     principal: &Principal,
@@ -33,12 +30,7 @@ pub async fn open_portal(
     client: &str,
     arrived: Instant,
 ) -> Result<PortalUrl, Refusal> {
-    let click = Click {
-        app,
-        principal,
-        client,
-        deadline: arrived + FOR_STRIPE,
-    };
+    let click = Click::new(app, principal, client, arrived);
     in_time(click, arrived, click.portal(id, &flow, locale)).await
 }
 
@@ -53,13 +45,13 @@ impl Click<'_> {
             .app
             .permissions
             .may_read(Kind::Customer, self.app.clock.now());
-        let calls = if looks { TWO } else { NonZeroU32::MIN };
+        let calls = if looks { TWO_CALLS } else { NonZeroU32::MIN };
         self.app
             .stripe
             .admit(&customer.id, calls)
             .await
             .map_err(failed(&customer))?;
-        // Side by side: it is quicker, and of whoever is refused the session is dropped here.
+        // Both calls run concurrently, which is quicker. If the customer is refused, the session is dropped here.
         let (made, is_theirs) =
             tokio::join!(self.make_portal(&customer, flow, locale, was), async {
                 if looks {

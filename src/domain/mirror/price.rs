@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Noun for Price {
-    /// Whoever subscribed to a price goes on paying it when it is deleted.
+    /// A deleted price is still charged to its subscribers.
     const KEEPS: bool = true;
 
     fn read(object: &Value) -> Option<Price> {
