@@ -103,7 +103,9 @@ fn parts() -> [(&'static str, Vec<&'static str>, &'static str); 9] {
 fn statement(object: &str, list: impl Fn(&str, &[&str]) -> String) -> String {
     let parts = parts();
     let with = parts.iter().map(|(name, columns, source)| {
-        format!("{name} AS (SELECT {} FROM {source})", columns.join(", "))
+        let columns = columns.join(", ");
+        // SQLite would run the text of a part once for each part that refers to it.
+        format!("{name} AS MATERIALIZED (SELECT {columns} FROM {source})")
     });
     let lists = parts
         .iter()

@@ -1,5 +1,5 @@
-//! How Postgres looks up what a page shows: by an index, whatever the size of the tables, with
-//! row-level security as it is. Every statement of the customer-facing reads is caught as it is sent, and
+//! How the database looks up what a page shows. Postgres by an index, whatever the size of the tables, with
+//! row-level security as it is, and SQLite without what slows every reader. Every statement of the customer-facing reads is caught as it is sent, and
 //! explained as the customer's role.
 
 use std::{
@@ -31,6 +31,31 @@ use crate::{
     engines::{Engine, database_url},
     helpers::{TestApp, event, spawn_app_with},
 };
+
+/// `.cargo/config.toml` says what each of them costs.
+#[tokio::test]
+async fn sqlite_is_built_without_what_slows_every_reader() {
+    let url = database_url(Engine::Sqlite).await;
+    let store = Store::connect(&url).await.unwrap();
+    let Store::Sqlite { readers, .. } = &store else {
+        panic!("{url} is not of SQLite");
+    };
+    let options: Vec<String> = sqlx::query_scalar("PRAGMA compile_options")
+        .fetch_all(readers)
+        .await
+        .unwrap();
+    for unwanted in ["ENABLE_STAT4", "ENABLE_MEMORY_MANAGEMENT"] {
+        assert!(
+            !options.iter().any(|option| option == unwanted),
+            "{unwanted}"
+        );
+    }
+    assert!(
+        options.contains(&"DEFAULT_MEMSTATUS=0".to_owned()),
+        "{options:?}"
+    );
+    store.close().await;
+}
 
 /// The statements that were sent to Postgres.
 #[derive(Clone, Default)]
