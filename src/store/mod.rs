@@ -33,7 +33,7 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use sqlx::{
-    ConnectOptions, Connection, Executor, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool,
+    ConnectOptions, Connection, Database, Executor, PgPool, Postgres, Sqlite, SqlitePool,
     error::DatabaseError,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -109,38 +109,38 @@ pub enum Store {
     Postgres(PgPool),
 }
 
-/// A transaction of SQLite's, or a connection alone, on which each statement sees what is committed then.
+/// A transaction, or a connection alone, on which each statement sees what is committed then.
 #[derive(Debug)]
-pub enum OnSqlite {
-    Transaction(sqlx::Transaction<'static, Sqlite>),
-    Connection(PoolConnection<Sqlite>),
+pub enum On<DB: Database> {
+    Transaction(sqlx::Transaction<'static, DB>),
+    Connection(PoolConnection<DB>),
 }
 
-impl Deref for OnSqlite {
-    type Target = SqliteConnection;
+impl<DB: Database> Deref for On<DB> {
+    type Target = DB::Connection;
 
-    fn deref(&self) -> &SqliteConnection {
+    fn deref(&self) -> &DB::Connection {
         match self {
-            OnSqlite::Transaction(tx) => tx,
-            OnSqlite::Connection(connection) => connection,
+            On::Transaction(tx) => tx,
+            On::Connection(connection) => connection,
         }
     }
 }
 
-impl DerefMut for OnSqlite {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
+impl<DB: Database> DerefMut for On<DB> {
+    fn deref_mut(&mut self) -> &mut DB::Connection {
         match self {
-            OnSqlite::Transaction(tx) => tx,
-            OnSqlite::Connection(connection) => connection,
+            On::Transaction(tx) => tx,
+            On::Connection(connection) => connection,
         }
     }
 }
 
-/// One transaction. Dropped without [`Store`]'s commit it rolls back.
+/// What statements run on. A transaction that is dropped without [`Store`]'s commit rolls back.
 #[derive(Debug)]
 pub enum Tx {
-    Sqlite(OnSqlite),
-    Postgres(sqlx::Transaction<'static, Postgres>),
+    Sqlite(On<Sqlite>),
+    Postgres(On<Postgres>),
 }
 
 /// Runs the same query text and the same bindings on whichever engine the transaction is of.
@@ -257,9 +257,9 @@ impl Store {
                 // fail with SQLITE_BUSY half way.
                 Store::Sqlite { writer, .. } => {
                     let begun = writer.begin_with("BEGIN IMMEDIATE").await?;
-                    Tx::Sqlite(OnSqlite::Transaction(begun))
+                    Tx::Sqlite(On::Transaction(begun))
                 }
-                Store::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+                Store::Postgres(pool) => Tx::Postgres(On::Transaction(pool.begin().await?)),
             };
             let value = work(&mut tx).await?;
             tx.commit().await?;
@@ -285,8 +285,8 @@ impl Store {
         .await
     }
 
-    /// The same where one statement says most of what is read: on SQLite without a transaction, whose
-    /// beginning and end would cost as much again.
+    /// The same where one statement says most of what is read: without a transaction, whose beginning and
+    /// end would cost as much again.
     pub async fn look<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -294,15 +294,20 @@ impl Store {
     {
         let store = self.clone();
         detached(async move {
-            let mut tx = store.begin_look().await?;
+            let mut tx = match &store {
+                Store::Sqlite { readers, .. } => {
+                    Tx::Sqlite(On::Connection(readers.acquire().await?))
+                }
+                Store::Postgres(pool) => Tx::Postgres(On::Connection(pool.acquire().await?)),
+            };
             work(&mut tx).await
         })
         .await
     }
 
-    /// Runs `work`, which only reads, with the rights of one customer. See [`Store::look`]. On Postgres the database
-    /// itself then shows no row of anybody else; on SQLite the queries' `Principal` does that
-    /// work alone.
+    /// Runs `work`, which only reads, with the rights of one customer. On Postgres the database itself then
+    /// shows no row of anybody else, for as long as a transaction lasts; on SQLite the queries' `Principal` does
+    /// that work alone, and it is as with [`Store::look`].
     pub async fn read_as<T, W>(&self, principal: &Principal, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -311,13 +316,19 @@ impl Store {
         let store = self.clone();
         let email = principal.email().to_owned();
         detached(async move {
-            let mut tx = store.begin_look().await?;
-            if let Tx::Postgres(tx) = &mut tx {
-                // In one round trip; both end with the transaction.
-                const CLAIM: &str = "SELECT set_config('role', 'billhook_customer', true),
-                    set_config('billhook.email', $1, true)";
-                sqlx::query(CLAIM).bind(email).execute(&mut **tx).await?;
-            }
+            let mut tx = match &store {
+                Store::Sqlite { readers, .. } => {
+                    Tx::Sqlite(On::Connection(readers.acquire().await?))
+                }
+                Store::Postgres(pool) => {
+                    let mut tx = pool.begin().await?;
+                    // In one round trip; both end with the transaction.
+                    const CLAIM: &str = "SELECT set_config('role', 'billhook_customer', true),
+                        set_config('billhook.email', $1, true)";
+                    sqlx::query(CLAIM).bind(email).execute(&mut *tx).await?;
+                    Tx::Postgres(On::Transaction(tx))
+                }
+            };
             work(&mut tx).await
         })
         .await
@@ -328,22 +339,10 @@ impl Store {
         self.read(|_| async { Ok(()) }.boxed()).await
     }
 
-    async fn begin_look(&self) -> Result<Tx> {
-        match self {
-            Store::Sqlite { readers, .. } => {
-                let connection = readers.acquire().await?;
-                Ok(Tx::Sqlite(OnSqlite::Connection(connection)))
-            }
-            Store::Postgres(_) => self.begin_read().await,
-        }
-    }
-
     async fn begin_read(&self) -> Result<Tx> {
         Ok(match self {
-            Store::Sqlite { readers, .. } => {
-                Tx::Sqlite(OnSqlite::Transaction(readers.begin().await?))
-            }
-            Store::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Store::Sqlite { readers, .. } => Tx::Sqlite(On::Transaction(readers.begin().await?)),
+            Store::Postgres(pool) => Tx::Postgres(On::Transaction(pool.begin().await?)),
         })
     }
 
@@ -374,9 +373,9 @@ pub(crate) use locks;
 impl Tx {
     async fn commit(self) -> Result<()> {
         match self {
-            Tx::Sqlite(OnSqlite::Transaction(tx)) => tx.commit().await,
-            Tx::Sqlite(OnSqlite::Connection(_)) => Ok(()),
-            Tx::Postgres(tx) => tx.commit().await,
+            Tx::Sqlite(On::Transaction(tx)) => tx.commit().await,
+            Tx::Postgres(On::Transaction(tx)) => tx.commit().await,
+            Tx::Sqlite(On::Connection(_)) | Tx::Postgres(On::Connection(_)) => Ok(()),
         }
     }
 
