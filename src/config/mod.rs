@@ -40,7 +40,8 @@ pub struct Config {
     pub stripe_account: Option<String>,
     /// Whose word about a client's address is taken.
     pub trusted_proxies: Vec<IpNet>,
-    pub mails_per_hour: i64,
+    /// Nothing where it follows the number of customers.
+    pub mails_per_hour: Option<i64>,
     pub app_name: String,
     pub event_retention_days: i64,
     /// Minutes without a request after which a session is over.

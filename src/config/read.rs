@@ -143,11 +143,18 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
         "addresses or networks separated by commas, such as 10.0.0.0/8, but not everybody's (/0); or none",
         networks,
     );
-    let mails_per_hour = reader.parsed("MAILS_PER_HOUR", "a number from 1 to 1000000", |text| {
-        text.parse()
-            .ok()
-            .filter(|mails| (1..=1_000_000).contains(mails))
-    });
+    let mails_per_hour = reader.parsed(
+        "MAILS_PER_HOUR",
+        "a number from 1 to 1000000, or auto",
+        |text| match text {
+            "auto" => Some(None),
+            number => number
+                .parse()
+                .ok()
+                .filter(|mails| (1..=1_000_000).contains(mails))
+                .map(Some),
+        },
+    );
     match (
         bind,
         frontend_url,
@@ -329,6 +336,7 @@ mod tests {
             ("TRUSTED_PROXIES", "10.0.0.0/8,::/0"),
             ("TRUSTED_PROXIES", "proxy.example.com"),
             ("MAILS_PER_HOUR", "0"),
+            ("MAILS_PER_HOUR", "automatic"),
         ] {
             let mut settings = good();
             settings.insert(name.to_owned(), value.to_owned());

@@ -89,8 +89,8 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "MAILS_PER_HOUR",
-        default: "30",
-        about: "How many sign-in mails may leave, refilled evenly over an hour. Those that a browser asks for with an address that it signed in with before do not count.",
+        default: "auto",
+        about: "How many sign-in mails may leave, refilled evenly over an hour. `auto` is two for every customer and at least 60, so that after a newsletter everybody can ask, and ask again; a number fixes it, for instance at what your mail provider takes. Addresses that nobody is under count as well, or the delay would tell who is a customer. What a browser asks for with an address that it signed in with before does not count.",
     },
     Setting {
         name: "PORTAL_HOSTS",

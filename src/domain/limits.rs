@@ -39,8 +39,6 @@ const OF_TRIAL: Rate = Rate {
     burst: 60,
     pause: MINUTE,
 };
-/// The name of the allowance for mails in all.
-pub const MAILS: &str = "mails";
 
 /// Where a request came from, as far as limits go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -120,14 +118,6 @@ pub fn address_names(keys: &Keys, email: &str) -> Vec<String> {
         format!("address:{}", hex::encode(mac))
     };
     keys.each().map(name).collect()
-}
-
-/// All mails together, but for those that devices ask for.
-pub fn mails(app: &App) -> Rate {
-    Rate {
-        burst: app.config.mails_per_hour,
-        pause: 60 * MINUTE / app.config.mails_per_hour,
-    }
 }
 
 /// A new value of the cookie by which a browser is known to have signed in as `email`.

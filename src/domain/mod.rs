@@ -7,6 +7,7 @@ pub mod browser;
 pub mod budget;
 mod cards;
 pub mod changes;
+pub mod decoy;
 pub mod devices;
 pub mod email;
 pub mod erase;
@@ -16,6 +17,7 @@ pub mod inbox;
 pub mod jwt;
 pub mod keys;
 pub mod limits;
+pub mod mail_limit;
 pub mod mirror;
 pub mod mode;
 pub mod money;
@@ -54,6 +56,8 @@ pub struct App {
     pub permissions: worker::Permissions,
     /// How often each client may ask and try.
     pub clients: limits::Clients,
+    /// How many mails may leave.
+    pub mail_limit: mail_limit::MailLimit,
     /// Portal sessions that a session may still open.
     pub portal_budget: budget::Budget<String>,
     /// Wakes the worker that sends mail.

@@ -1,66 +1,124 @@
-//! Sends the mails of the outbox, one at a time, again after a failure, and never after they are of no
+//! Sends the mails of the outbox, some at a time, again after a failure, and never after they are of no
 //! more use: after the link in them has expired, or a day after a session ended by reuse. Here alone
-//! it is decided whether an address gets mail: whoever asks cannot tell. Times are the database's
-//! (`time`), as those of the sign-ins are.
+//! it is decided whether an address gets mail: whoever asks cannot tell, since [`decoy`]s cost as much.
+//! Times are the database's (`time`), as those of the sign-ins are.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::FutureExt;
+use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, limits, sign_in};
+use super::{
+    App,
+    decoy::{self, Delivery},
+    mail_limit, sign_in,
+};
 use crate::{
     config::Secret,
     mail::{self, Letter, ReuseMail, SignInMail},
-    seldom::Seldom,
     store::{self, Tx, outbox::Mail, session::Session, sign_in::SignIn},
 };
 
+/// So many are sent side by side, so that a slow one holds up nobody. Mail servers take more from one
+/// client, but not all much more.
+const PLACES: usize = 10;
 /// Seconds after which a mail whose sender has died is tried by another.
 const LEASE: i64 = 60;
 /// Seconds of the lease in which nothing is sent any more.
 const SPARE: i64 = 5;
-/// Seconds between two warnings that mails have to wait.
-const WARN_EVERY: i64 = 10 * 60;
 /// Seconds that a mail about a reuse is tried.
 const REUSE_LIFETIME: i64 = 24 * 60 * 60;
 /// Nobody tells us of mails that other processes queue, so we look this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Sends what is due until `stop`.
+/// Sends what is due until `stop`, and ends when what has been begun is done.
 pub async fn run(app: App, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(PLACES));
+    let mut begun = JoinSet::new();
     while !stop.is_cancelled() {
-        match step(&app).await {
-            Ok(true) => {}
-            Ok(false) => wait(&app, &stop).await,
+        while let Some(done) = begun.try_join_next() {
+            told(done);
+        }
+        let place = tokio::select! {
+            () = stop.cancelled() => break,
+            place = places.clone().acquire_owned() => place,
+        };
+        match claim(&app).await {
+            Ok(Some(claimed)) => {
+                let app = app.clone();
+                begun.spawn(async move {
+                    let done = finish(&app, claimed).await;
+                    drop(place);
+                    done
+                });
+            }
+            Ok(None) => {
+                drop(place);
+                wait(&app, &stop).await;
+            }
             Err(error) => {
+                drop(place);
                 tracing::error!(%error, "the outbox could not be read");
                 wait(&app, &stop).await;
             }
         }
     }
+    while let Some(done) = begun.join_next().await {
+        told(done);
+    }
 }
 
-/// What is to be done with a mail that was claimed.
+fn told(done: Result<store::Result<()>, tokio::task::JoinError>) {
+    match done {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::error!(%error, "what became of a mail could not be written down; it is tried again");
+        }
+        Err(_) => tracing::error!("the sending of a mail broke off; it is tried again"),
+    }
+}
+
+/// What is to be done with a mail.
 enum Claim {
-    /// It was never to be sent, or is not to be any more: nobody is under the address, the sign-in was
-    /// refused or is used. It is settled as if it had been sent, so that no delay tells the difference.
-    Decoy(Mail),
+    /// It was never to be sent, or is not to be any more: the sign-in was refused, which had nothing to do
+    /// with who is under its address, or is used.
+    Unwanted,
     /// It is of use before that second.
-    Send(Mail, Letter, i64),
-    Expired(Mail),
+    Send(Letter, i64),
+    /// Nobody is under its address. What becomes of it is what became of another mail.
+    Decoy(Delivery, i64),
+    Expired,
     /// There are more mails than may leave now: it was put off.
     Later,
     /// There are so many more that its turn would come too late.
-    TooMany(Mail),
+    TooMany,
+}
+
+/// A mail that nobody else takes for [`LEASE`] seconds.
+struct Claimed {
+    mail: Mail,
+    claim: Claim,
+    time: i64,
+    /// Of the steady clock.
+    began: Duration,
 }
 
 /// Handles one mail that is due. False when there is none.
 pub async fn step(app: &App) -> store::Result<bool> {
+    match claim(app).await? {
+        Some(claimed) => finish(app, claimed).await.map(|()| true),
+        None => Ok(false),
+    }
+}
+
+async fn claim(app: &App) -> store::Result<Option<Claimed>> {
     let began = app.clock.steady();
     let judge = app.clone();
-    let claimed = app
-        .store
+    app.store
         .write(move |tx| {
             async move {
                 let time = judge.clock.of_database(tx.clock().await?);
@@ -68,114 +126,148 @@ pub async fn step(app: &App) -> store::Result<bool> {
                     return Ok(None);
                 };
                 let claim = match mail.kind.as_str() {
-                    Mail::SIGN_IN => about_sign_in(&judge, tx, mail, time).await?,
-                    Mail::REUSE => about_reuse(&judge, tx, mail, time).await?,
-                    _ => Claim::Expired(mail),
+                    Mail::SIGN_IN => about_sign_in(&judge, tx, &mail, time).await?,
+                    Mail::REUSE => about_reuse(&judge, tx, &mail, time).await?,
+                    _ => Claim::Expired,
                 };
-                Ok(Some((claim, time)))
+                Ok(Some(Claimed {
+                    mail,
+                    claim,
+                    time,
+                    began,
+                }))
             }
             .boxed()
         })
-        .await?;
-    let Some((claim, time)) = claimed else {
-        return Ok(false);
+        .await
+}
+
+async fn finish(app: &App, claimed: Claimed) -> store::Result<()> {
+    let Claimed {
+        mail,
+        claim,
+        time,
+        began,
+    } = claimed;
+    // While it is of use, and while nobody else may take it.
+    let until = |end: i64| {
+        let seconds = (end - time).min(LEASE - SPARE);
+        began + Duration::from_secs(seconds.try_into().unwrap_or(0))
     };
-    let (mail, sent) = match claim {
-        Claim::Later => return Ok(true),
-        Claim::TooMany(mail) => return drop_mail(app, mail.id).await.map(|()| true),
-        Claim::Expired(mail) => {
+    match claim {
+        Claim::Later => Ok(()),
+        Claim::TooMany => drop_mail(app, mail.id).await,
+        Claim::Expired => {
             tracing::warn!(mail = mail.id, "a mail is dropped: it is of no more use");
-            return drop_mail(app, mail.id).await.map(|()| true);
+            drop_mail(app, mail.id).await
         }
-        Claim::Decoy(mail) => (mail, Ok(())),
-        Claim::Send(mail, letter, end) => {
-            let seconds = (end - time).min(LEASE - SPARE);
-            let left = Duration::from_secs(seconds.try_into().unwrap_or(0));
-            (mail, send(app, letter, began + left).await)
+        Claim::Unwanted => settle(app, mail, Outcome::Unsent, None).await,
+        Claim::Decoy(delivery, end) => {
+            let left = until(end).saturating_sub(app.clock.steady());
+            tokio::time::sleep(delivery.took().min(left)).await;
+            let outcome = match delivery.is_retried {
+                true => Outcome::Retried,
+                false => Outcome::Unsent,
+            };
+            settle(app, mail, outcome, None).await
         }
-    };
+        Claim::Send(letter, end) => {
+            let started = Instant::now();
+            let sent = send(app, letter, until(end)).await;
+            let took = started.elapsed();
+            let outcome = match sent {
+                Ok(()) => Outcome::Sent,
+                Err(error) if error.is_permanent() => {
+                    tracing::error!(%error, mail = mail.id, "a mail was refused for good and is dropped");
+                    Outcome::Dropped
+                }
+                Err(error) => {
+                    tracing::warn!(%error, mail = mail.id, tries = mail.attempts, "a mail could not be sent; it is tried again");
+                    Outcome::Retried
+                }
+            };
+            let delivery = Delivery::new(took, outcome == Outcome::Retried);
+            settle(app, mail, outcome, Some(delivery)).await
+        }
+    }
+}
+
+/// What became of a mail.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// It was handed over to the mail server.
+    Sent,
+    /// It is settled as if it had been sent.
+    Unsent,
+    Retried,
+    Dropped,
+}
+
+async fn settle(
+    app: &App,
+    mail: Mail,
+    outcome: Outcome,
+    delivery: Option<Delivery>,
+) -> store::Result<()> {
     let clock = app.clock.clone();
     let delay = 1_i64 << mail.attempts.clamp(0, 6);
     app.store
         .write(move |tx| {
             async move {
                 let time = clock.of_database(tx.clock().await?);
-                match sent {
-                    Ok(()) => store::outbox::sent(tx, &mail.id, time).await,
-                    Err(error) if error.is_permanent() => {
-                        tracing::error!(%error, mail = mail.id, "a mail was refused for good and is dropped");
-                        store::outbox::drop_mail(tx, &mail.id).await
+                decoy::remember(tx, delivery, time).await?;
+                match outcome {
+                    Outcome::Sent | Outcome::Unsent => {
+                        store::outbox::sent(tx, &mail.id, time).await
                     }
-                    Err(error) => {
-                        tracing::warn!(%error, mail = mail.id, tries = mail.attempts, "a mail could not be sent; it is tried again");
-                        store::outbox::retry_at(tx, &mail.id, time + delay).await
-                    }
+                    Outcome::Retried => store::outbox::retry_at(tx, &mail.id, time + delay).await,
+                    Outcome::Dropped => store::outbox::drop_mail(tx, &mail.id).await,
                 }
             }
             .boxed()
         })
-        .await?;
-    Ok(true)
+        .await
 }
 
-async fn about_sign_in(app: &App, tx: &mut Tx, mail: Mail, time: i64) -> store::Result<Claim> {
+async fn about_sign_in(app: &App, tx: &mut Tx, mail: &Mail, time: i64) -> store::Result<Claim> {
     let sign_in = match &mail.sign_in_id {
         Some(id) => store::sign_in::by_id(tx, id).await?,
         None => None,
     };
     let Some(sign_in) = sign_in.filter(|row| row.used_at.is_none()) else {
-        return Ok(Claim::Decoy(mail));
+        return Ok(Claim::Unwanted);
     };
     if sign_in.expires_at <= time {
-        return Ok(Claim::Expired(mail));
-    }
-    if !store::customer::exists(tx, &sign_in.email, app.config.livemode()).await? {
-        return Ok(Claim::Decoy(mail));
+        return Ok(Claim::Expired);
     }
     // The secret that it was made with may be gone.
-    let Some(letter) = sign_in_mail(app, &mail, &sign_in) else {
-        return Ok(Claim::Expired(mail));
+    let Some(letter) = sign_in_mail(app, mail, &sign_in) else {
+        return Ok(Claim::Expired);
     };
+    let is_real = store::customer::exists(tx, &sign_in.email, app.config.livemode()).await?;
     // A mail that is tried again has been counted. Those that known devices ask for have limits of
     // their own, so that a flood of others cannot hold them up.
     let is_counted = sign_in.device.is_some() || mail.attempts > 1;
-    let rate = limits::mails(app);
-    if !is_counted && !store::allowance::take(tx, limits::MAILS, time * 1000, rate).await? {
-        return wait_for_turn(app, tx, mail, &sign_in, time).await;
+    if !is_counted && let Err(free_at) = mail_limit::take(app, tx, time).await? {
+        if free_at >= sign_in.expires_at {
+            if is_real {
+                mail_limit::note_dropped(app, tx, time).await?;
+            }
+            return Ok(Claim::TooMany);
+        }
+        // Nobody looks at it before: known devices' mails are not to stand behind it.
+        store::outbox::put_off(tx, &mail.id, free_at).await?;
+        return Ok(Claim::Later);
     }
     // The clock shows whole seconds: one may be over already.
     let end = sign_in.expires_at - 1;
-    Ok(Claim::Send(mail, Letter::SignIn(letter), end))
+    Ok(match is_real {
+        true => Claim::Send(Letter::SignIn(letter), end),
+        false => Claim::Decoy(decoy::draw(tx, &app.mailer).await?, end),
+    })
 }
 
-/// Nobody looks at the mail again before there is an allowance: decoys, and the mails of known devices,
-/// are not to stand behind it.
-async fn wait_for_turn(
-    app: &App,
-    tx: &mut Tx,
-    mail: Mail,
-    sign_in: &SignIn,
-    time: i64,
-) -> store::Result<Claim> {
-    static WAITING: Seldom = Seldom::new(WARN_EVERY);
-    if let Some(count) = WAITING.count(app.clock.now()) {
-        tracing::warn!(
-            count,
-            limit = app.config.mails_per_hour,
-            "more mails than MAILS_PER_HOUR: they wait, and are dropped where their links expire before their turn"
-        );
-    }
-    let free_at = store::allowance::free_at(tx, limits::MAILS, limits::mails(app)).await?;
-    // The first whole second of it.
-    let due_at = free_at.map_or(time, |millis| millis.div_euclid(1000)) + 1;
-    if due_at >= sign_in.expires_at {
-        return Ok(Claim::TooMany(mail));
-    }
-    store::outbox::put_off(tx, &mail.id, due_at).await?;
-    Ok(Claim::Later)
-}
-
-async fn about_reuse(app: &App, tx: &mut Tx, mail: Mail, time: i64) -> store::Result<Claim> {
+async fn about_reuse(app: &App, tx: &mut Tx, mail: &Mail, time: i64) -> store::Result<Claim> {
     let session = match &mail.session_id {
         Some(id) => store::session::find(tx, id).await?,
         None => None,
@@ -184,10 +276,10 @@ async fn about_reuse(app: &App, tx: &mut Tx, mail: Mail, time: i64) -> store::Re
     Ok(
         match session.and_then(|row| end(&row).map(|end| (row, end))) {
             Some((row, end)) if time < end => {
-                let letter = Letter::Reuse(reuse_mail(app, &mail, row));
-                Claim::Send(mail, letter, end)
+                let letter = Letter::Reuse(reuse_mail(app, mail, row));
+                Claim::Send(letter, end)
             }
-            _ => Claim::Expired(mail),
+            _ => Claim::Expired,
         },
     )
 }

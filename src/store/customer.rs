@@ -63,6 +63,17 @@ pub async fn exists(tx: &mut Tx, email: &str, livemode: bool) -> Result<bool> {
     Ok(found.is_some())
 }
 
+/// How many customers of that mode can be written to; not counted beyond `most`.
+pub async fn count(tx: &mut Tx, livemode: bool, most: i64) -> Result<i64> {
+    const SQL: &str = "SELECT COUNT(*) FROM (SELECT id FROM customer
+        WHERE email_normalised IS NOT NULL AND livemode = $1 AND deleted_at IS NULL LIMIT $2) AS found";
+    on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(i64::from(livemode))
+        .bind(most)
+        .fetch_one(connection)
+        .await)
+}
+
 /// The ids of all customers under an address, whatever their mode.
 pub async fn ids_of_address(tx: &mut Tx, email: &str) -> Result<Vec<String>> {
     const SQL: &str = "SELECT id FROM customer

@@ -1708,6 +1708,12 @@ async fn customers_are_gone_through_in_order(engine: Engine) {
     assert_eq!(unwritten(at, "").await, Vec::<String>::new());
     assert_eq!(unwritten(at + 1, "").await, ["cus_1", "cus_3", "cus_5"]);
     assert_eq!(unwritten(at + 1, "cus_3").await, ["cus_5"]);
+    for (livemode, most, count) in [(false, 9, 3), (false, 2, 2), (true, 9, 1)] {
+        assert_eq!(
+            run!(&store, tx => customer::count(tx, livemode, most)),
+            count
+        );
+    }
     let around = run!(&store, tx => customer::counts_around(tx, "cus_3", false));
     assert_eq!(around, (2, 1));
 }

@@ -44,13 +44,18 @@ pub async fn settled(app: &TestApp) {
     .await;
 }
 
-/// Asks as Ada, who is a customer there.
-async fn ask(app: &App) {
-    let row = full_customer("cus_1", "ada@example.com");
+/// Makes a customer of an address, where no event can be delivered.
+pub async fn make_known(app: &App, address: &str) {
+    let row = full_customer("cus_1", address);
     let written = app
         .store
         .write(move |tx| async move { row::put_all(tx, &[&row]).await }.boxed());
     written.await.unwrap();
+}
+
+/// Asks as Ada, who is a customer there.
+async fn ask(app: &App) {
+    make_known(app, "ada@example.com").await;
     let address = Email::parse("ada@example.com").unwrap();
     sign_in::ask(
         app,

@@ -9,6 +9,7 @@ mod mail;
 mod portal;
 mod settings;
 mod show;
+mod sign_in;
 mod stripe;
 mod waiting;
 
@@ -119,6 +120,7 @@ async fn look(
     let (of_database, database_mode) = database;
     findings.extend(of_database);
     findings.extend(mail);
+    findings.extend(sign_in::examine(&around, clock).await);
     let Some((config, answers)) = around.with(&stripe::NEEDED).zip(answers) else {
         let names = stripe::NEEDED.join(" and ");
         let says = format!("not looked at: that needs {names}");

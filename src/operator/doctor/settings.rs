@@ -11,7 +11,9 @@ const CHECK: &str = "settings";
 pub fn unreadable(faults: &[String]) -> Vec<Finding> {
     let failures = faults.iter().map(|fault| told(fault));
     let says = "not looked at: that needs settings";
-    let others = ["database", "mail", "stripe", "key", "portal", "endpoint"];
+    let others = [
+        "database", "mail", "sign-in", "stripe", "key", "portal", "endpoint",
+    ];
     failures
         .chain(others.map(|check| Finding::skipped(check, says)))
         .collect()
