@@ -56,6 +56,7 @@ pub async fn enter_code(code: String) -> Result<(), ApiError> {
         Ok(entry) => answer::signed_in(&app, &entry),
         Err(sign_in::Refusal::WrongCode) => answer::see_other("/sign-in/check?problem=code"),
         Err(sign_in::Refusal::Spent) => answer::see_other("/sign-in/check?problem=spent"),
+        Err(sign_in::Refusal::Paused) => answer::see_other("/sign-in/check?problem=paused"),
     }
     Ok(())
 }

@@ -151,9 +151,11 @@ struct Limiters {
     trying: Budget<Client>,
     /// Questions of those who cannot be told apart, for a line in the log.
     unknown: Seldom,
+    /// Codes that were refused unread.
+    refused_codes: Seldom,
 }
 
-/// Seconds between two lines about clients that cannot be told apart.
+/// Seconds between two lines about the same.
 const TELL_EVERY: i64 = 10 * 60;
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;
@@ -168,6 +170,7 @@ impl Clients {
             asking_unknown: Budget::new(asking, clock.clone()),
             trying: Budget::new(Quota::per_minute(THIRTY), clock.clone()),
             unknown: Seldom::new(TELL_EVERY),
+            refused_codes: Seldom::new(TELL_EVERY),
         }))
     }
 
@@ -185,6 +188,11 @@ impl Clients {
     /// said, if it is time to say it again.
     pub fn count_unknown(&self, now: i64) -> Option<u64> {
         self.0.unknown.count(now)
+    }
+
+    /// The same of codes that were refused because too many were wrong.
+    pub fn count_refused_codes(&self, now: i64) -> Option<u64> {
+        self.0.refused_codes.count(now)
     }
 
     /// Whether the client may try a code or a link now, or how many seconds it has to wait.

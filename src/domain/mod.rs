@@ -7,6 +7,7 @@ pub mod browser;
 pub mod budget;
 mod cards;
 pub mod changes;
+pub mod codes;
 pub mod decoy;
 pub mod devices;
 pub mod email;

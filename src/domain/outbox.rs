@@ -216,6 +216,9 @@ async fn settle(
             async move {
                 let time = clock.of_database(tx.clock().await?);
                 decoy::remember(tx, delivery, time).await?;
+                if let (Outcome::Sent, Some(sign_in)) = (outcome, &mail.sign_in_id) {
+                    store::sign_in::hand_over(tx, sign_in, time).await?;
+                }
                 match outcome {
                     Outcome::Sent | Outcome::Unsent => {
                         store::outbox::sent(tx, &mail.id, time).await

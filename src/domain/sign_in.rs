@@ -13,6 +13,7 @@ use super::{
     App,
     audit::{self, What},
     browser::Visitor,
+    codes,
     email::Email,
     keys::{self, Keys, Purpose},
     limits,
@@ -43,6 +44,8 @@ pub enum Refusal {
     WrongCode,
     /// Used, expired, tried too often, or never existed.
     Spent,
+    /// Too many were wrong, whoever typed them: none is looked at.
+    Paused,
 }
 
 /// Why a link is not good for anything here.
@@ -267,31 +270,43 @@ pub async fn enter_code(
     let clock = app.clock.clone();
     // A transaction of its own: the try is counted, and a wrong one written down, before anybody is
     // told how it went.
-    let (open, hit) = app
+    let tried = app
         .store
         .write(move |tx| {
             async move {
                 let time = lock(tx, &clock, &[&hash], None).await?;
+                if !codes::take(tx, time).await? {
+                    return Ok(None);
+                }
                 let open = store::sign_in::count_try(tx, &hash, time, MOST_TRIES).await?;
                 let hit = open.iter().position(|row| is_code_of(&keys, row, &code));
-                if hit.is_none() {
+                if hit.is_some() || open.is_empty() {
+                    codes::give_back(tx).await?;
+                } else {
+                    codes::take_more(tx, time, open.len() - 1).await?;
                     for row in &open {
                         let entry = audit::entry(&keys, now, What::CodeFailed, &row.email)
                             .with_client(&client);
                         store::audit::insert(tx, &entry.about(&row.id)).await?;
                     }
                 }
-                Ok((open, hit))
+                Ok(Some((open, hit)))
             }
             .boxed()
         })
         .await?;
+    let Some((open, hit)) = tried else {
+        codes::tell(app);
+        return Ok(Err(Refusal::Paused));
+    };
     let tries_left = open.iter().any(|row| row.attempts < MOST_TRIES);
     let hit = hit.and_then(|place| open.into_iter().nth(place));
     match hit {
-        Some(row) => Ok(consume(app, row, visitor).await?.ok_or(Refusal::Spent)),
-        None if tries_left => Ok(Err(Refusal::WrongCode)),
-        None => Ok(Err(Refusal::Spent)),
+        Some(row) if codes::counts(app, &row.id).await? => {
+            Ok(consume(app, row, visitor).await?.ok_or(Refusal::Spent))
+        }
+        _ if tries_left => Ok(Err(Refusal::WrongCode)),
+        _ => Ok(Err(Refusal::Spent)),
     }
 }
 

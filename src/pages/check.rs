@@ -16,6 +16,10 @@ pub fn Check() -> impl IntoView {
         "spent" => {
             Some("That code has been used, has expired or was tried too often. Ask for a new one.")
         }
+        "paused" => Some(
+            "Too many wrong codes were typed here by all visitors together, so no code is taken for a while. \
+             Open the link in the mail in this browser: links work.",
+        ),
         _ => None,
     });
     let app_name = answer::app()

@@ -37,6 +37,17 @@ pub async fn take(tx: &mut Tx, name: &str, now: i64, rate: Rate) -> Result<bool>
     Ok(taken.is_some())
 }
 
+/// Gives one back that was taken in the same transaction.
+pub async fn give_back(tx: &mut Tx, name: &str, rate: Rate) -> Result<()> {
+    const SQL: &str = "UPDATE allowance SET full_at = full_at - $2 WHERE name = $1";
+    on!(tx, connection => sqlx::query(SQL)
+        .bind(name)
+        .bind(rate.pause)
+        .execute(connection)
+        .await
+        .map(drop))
+}
+
 /// Gives an allowance another name, if none has that yet.
 pub async fn rename(tx: &mut Tx, old: &str, new: &str) -> Result<()> {
     const SQL: &str = "UPDATE allowance SET name = $2 WHERE name = $1

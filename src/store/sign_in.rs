@@ -168,6 +168,22 @@ pub async fn count_try(
         .await)
 }
 
+/// Notes that the mail of a sign-in was handed over to the mail server.
+pub async fn hand_over(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
+    const SQL: &str = "UPDATE sign_in SET handed_at = $2 WHERE id = $1";
+    on!(tx, connection => sqlx::query(SQL).bind(id).bind(now).execute(connection).await.map(drop))
+}
+
+/// Whether the mail of a sign-in was handed over.
+pub async fn is_handed_over(tx: &mut Tx, id: &str) -> Result<bool> {
+    const SQL: &str = "SELECT handed_at FROM sign_in WHERE id = $1 AND handed_at IS NOT NULL";
+    let handed_at: Option<i64> = on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(id)
+        .fetch_optional(connection)
+        .await)?;
+    Ok(handed_at.is_some())
+}
+
 /// Uses the sign-in up, for the browser that asked. Of any number of callers one gets the address.
 pub async fn consume(
     tx: &mut Tx,

@@ -1112,6 +1112,12 @@ async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
         None
     );
 
+    assert!(!run!(&store, tx => sign_in::is_handed_over(tx, "sgn_1")));
+    run!(&store, tx => sign_in::hand_over(tx, "sgn_1", 4711));
+    assert!(run!(&store, tx => sign_in::is_handed_over(tx, "sgn_1")));
+    assert!(!run!(&store, tx => sign_in::is_handed_over(tx, "sgn_2")));
+    assert!(dump(&store, "sign_in").await.contains("4711"));
+
     for tried in 1..=2 {
         let rows = run!(&store, tx => sign_in::count_try(tx, "browser", 50, 2));
         assert_eq!(
@@ -1313,6 +1319,11 @@ async fn allowances_come_back_evenly(engine: Engine) {
     while take("bob", begin, rate).await {}
     assert_eq!(free_at("bob").await, Some(begin + 100));
     assert!(!take("bob", begin + 99, rate).await && take("bob", begin + 100, rate).await);
+    assert!(take("sue", begin, rate).await);
+    let taken = free_at("sue").await;
+    assert!(take("sue", begin, rate).await);
+    run!(&store, tx => allowance::give_back(tx, "sue", rate));
+    assert_eq!(free_at("sue").await, taken);
     let rename = |old: &'static str, new: &'static str| {
         let store = store.clone();
         async move { run!(&store, tx => allowance::rename(tx, old, new)) }

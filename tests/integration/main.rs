@@ -32,6 +32,7 @@ mod entitlements;
 mod erase;
 mod even_mails;
 mod fuzz;
+mod guesses;
 mod helpers;
 mod hostile;
 mod imports;

@@ -1,4 +1,4 @@
-//! Whether customers can sign in: mails that were dropped.
+//! Whether customers can sign in: mails that were dropped, and codes that are guessed.
 
 use futures::FutureExt;
 
@@ -6,7 +6,7 @@ use super::Finding;
 use crate::{
     clock::Clock,
     config::Around,
-    domain::mail_limit,
+    domain::{codes, mail_limit},
     store::{self, Store, examine, file},
 };
 
@@ -54,11 +54,12 @@ async fn ask(store: &Store, clock: &Clock) -> store::Result<Option<Vec<Finding>>
     let read = store.read(move |tx| {
         async move {
             let time = clock.of_database(tx.clock().await?);
-            mail_limit::dropped(tx, time).await
+            let dropped = mail_limit::dropped(tx, time).await?;
+            Ok((dropped, codes::were_spent(tx, time).await?))
         }
         .boxed()
     });
-    let dropped = read.await?;
+    let (dropped, were_spent) = read.await?;
     let mut findings = Vec::new();
     if dropped > 0 {
         let mails = match dropped {
@@ -72,10 +73,18 @@ async fn ask(store: &Store, clock: &Clock) -> store::Result<Option<Vec<Finding>>
              newsletter, `billhook audit list` shows who asks.",
         ));
     }
+    if were_spent {
+        findings.push(Finding::warning(
+            CHECK,
+            "In the last day there were more wrong codes than are allowed in all: somebody is guessing. No code \
+             was taken then; links worked.",
+            "`billhook audit list` shows from where they came. Keep those clients out at the proxy.",
+        ));
+    }
     if findings.is_empty() {
         findings.push(Finding::ok(
             CHECK,
-            "in the last day no mail was dropped for MAILS_PER_HOUR",
+            "in the last day no mail was dropped for MAILS_PER_HOUR, and nobody guessed codes",
         ));
     }
     Ok(Some(findings))
