@@ -17,7 +17,7 @@ function shape({ status, headers, cookies, body }: Answer, address: string) {
       JSON.stringify(kept).replaceAll(/'?nonce-[^' ;"]+'?/g, 'nonce').replaceAll(encodeURIComponent(address), 'ADDRESS'),
     ) as unknown,
     cookies: cookies.map((cookie) => cookie.replace(/=[^;]*/, '=')),
-    body: body.replaceAll(/nonce="[^"]*"/g, 'nonce').replaceAll(address, 'ADDRESS'),
+    body: body.replaceAll(/nonce="[^"]*"|name="ticket" value="[^"]*"/g, 'new').replaceAll(address, 'ADDRESS'),
   };
 }
 

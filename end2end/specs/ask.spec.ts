@@ -77,6 +77,20 @@ test('the check page leads back to another address', async ({ page, shop, baseUR
   await expect(page).toHaveURL(`${baseURL}/`);
 });
 
+test('the check page says what to do when no mail comes, and sends again to the same address', async ({ page, shop, looksRight }) => {
+  await known(shop.address);
+  await ask(page, shop.address);
+  await signInMail(shop.address);
+  await expect(page.getByRole('heading', { name: 'No mail after a minute?' })).toBeVisible();
+  await expect(page.getByText('Look in the spam folder')).toBeVisible();
+  await page.getByRole('button', { name: 'Send again' }).click();
+  await expect(title(page)).toHaveText(texts.check);
+  await expect(page.getByText(shop.address)).toBeVisible();
+  await expect(page.getByText(/You can ask for the next in \d+ seconds?\./)).toBeVisible();
+  expect(await mailsTo(shop.address), 'one mail a minute').toHaveLength(1);
+  await looksRight(page);
+});
+
 test('the longest address there is can be asked with, and fits', async ({ page, shop, looksRight }) => {
   const longest = longAddress(shop.mark, 254);
   await ask(page, longest);

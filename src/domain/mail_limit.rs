@@ -105,6 +105,13 @@ async fn free_at(tx: &mut Tx, time: i64, rate: Rate) -> store::Result<i64> {
     Ok(free_at.map_or(time, |millis| millis.div_euclid(1000)) + 1)
 }
 
+/// Whether mails have to wait for their turn at the moment. It depends on no address.
+pub async fn is_reached(app: &App, tx: &mut Tx, time: i64) -> store::Result<bool> {
+    let rate = rate(app, tx).await?;
+    let free_at = store::allowance::free_at(tx, NAME, rate).await?;
+    Ok(free_at.is_some_and(|millis| millis > time * 1000))
+}
+
 /// Keeps for the doctor that a mail to a customer was dropped for the limit.
 pub async fn note_dropped(app: &App, tx: &mut Tx, time: i64) -> store::Result<()> {
     if let Some(count) = app.mail_limit.0.dropped.count(app.clock.now()) {

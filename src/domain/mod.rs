@@ -1,6 +1,7 @@
 //! What Billhook does, apart from how it is asked: signing in, sessions, the list, the portal, and
 //! keeping the mirror true. One file each. [`App`] is what they all work with.
 
+pub mod asked;
 pub mod audit;
 pub mod billing;
 pub mod browser;

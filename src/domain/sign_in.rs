@@ -31,9 +31,9 @@ pub const LIFETIME: i64 = 10 * 60;
 /// How many sign-ins an address may have open, and a browser. One more is answered like the others
 /// and sends nothing: it must not push out those that somebody is about to use, and no browser is
 /// to try one code against many addresses.
-const MOST_LIVE: i64 = 3;
+pub const MOST_LIVE: i64 = 3;
 /// Seconds before a browser gets another mail to the same address.
-const RESEND_AFTER: i64 = 60;
+pub const RESEND_AFTER: i64 = 60;
 /// How many codes may be tried against one sign-in.
 const MOST_TRIES: i64 = 5;
 
@@ -198,22 +198,6 @@ fn mark(app: &App, ticket: Option<&str>) -> String {
         Some(ticket) => keys::encode(&app.keys.mac(Purpose::Browser, ticket)),
         None => clock::random_token(),
     }
-}
-
-/// The address that a browser last asked a link for, while that sign-in has not expired.
-pub async fn asked_for(app: &App, browser: &str) -> store::Result<Option<String>> {
-    let (hash, clock) = (keys::sha256_hex(browser), app.clock.clone());
-    let newest = app
-        .store
-        .read(move |tx| {
-            async move {
-                let time = clock.of_database(tx.clock().await?);
-                store::sign_in::newest_of_browser(tx, &hash, time).await
-            }
-            .boxed()
-        })
-        .await?;
-    Ok(newest.map(|row| row.email))
 }
 
 /// Looks at a link without using it.

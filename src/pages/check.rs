@@ -1,17 +1,17 @@
-//! `/sign-in/check`: the mail is on its way, and this is where its code is typed.
+//! `/sign-in/check`: what happens to the mail, and where its code is typed.
 
 use leptos::prelude::*;
 
 use super::frame::Frame;
 use crate::{
-    answer,
+    answer, clock,
     cookies::{self, Name},
-    domain::sign_in,
+    domain::asked::{self, Asked},
 };
 
-#[component]
-pub fn Check() -> impl IntoView {
-    let problem = answer::query("problem").and_then(|code| match code.as_str() {
+/// What to do about a code that did not sign in.
+fn problem() -> Option<&'static str> {
+    match answer::query("problem")?.as_str() {
         "code" => Some("That code is not right. Check the newest mail and try again."),
         "spent" => {
             Some("That code has been used, has expired or was tried too often. Ask for a new one.")
@@ -21,71 +21,137 @@ pub fn Check() -> impl IntoView {
              Open the link in the mail in this browser: links work.",
         ),
         _ => None,
-    });
-    let app_name = answer::app()
-        .map(|app| app.config.app_name.clone())
-        .unwrap_or_default();
+    }
+}
+
+#[component]
+pub fn Check() -> impl IntoView {
     let is_over = answer::query("problem").as_deref() == Some("spent");
     view! {
         <Frame title="Check your inbox">
             <h1>"Check your inbox"</h1>
             <Suspense>{Suspend::new(async move {
-                let address = asked_for().await;
-                match address {
-                    Some(address) => view! {
-                        <p class="lede">
-                            "If " <strong>{address}</strong> " has an account with " {app_name.clone()}
-                            ", a link and a code are on their way. They work once, for 10 minutes."
-                        </p>
-                    }
-                        .into_any(),
-                    None => view! {
-                        <p class="lede">
-                            "No link was asked for in this browser in the last 10 minutes."
-                        </p>
-                    }
-                        .into_any(),
+                let asked = asked_for().await;
+                view! {
+                    <Lede asked=asked.clone()/>
+                    <CodeForm/>
+                    {asked.map(|asked| view! { <NoMail asked/> })}
                 }
             })}</Suspense>
-            <form class="card" method="post" action="/api/enter_code">
-                <div class="field">
-                    <label for="code">"8-digit code"</label>
-                    {problem
-                        .map(|words| {
-                            view! {
-                                <p class="problem" id="code-problem" role="alert" tabindex="-1" autofocus>
-                                    {words}
-                                </p>
-                            }
-                        })}
-                    <input
-                        class="input code"
-                        id="code"
-                        name="code"
-                        autocomplete="one-time-code"
-                        inputmode="numeric"
-                        enterkeyhint="go"
-                        maxlength="32"
-                        required
-                        aria-invalid=problem.map(|_| "true")
-                        aria-describedby=problem.map(|_| "code-problem")
-                    />
-                </div>
-                <button class="button primary">"Sign in"</button>
-            </form>
-            <p class="hint">
-                "Nothing there after a minute? Look in the spam folder, and check the address for a slip."
-            </p>
             {is_over.then(|| view! { <a class="button" href="/">"Ask for a new code"</a> })}
             <a class="button quiet" href="/">"Use another address"</a>
         </Frame>
     }
 }
 
-async fn asked_for() -> Option<String> {
+#[component]
+fn Lede(asked: Option<Asked>) -> impl IntoView {
+    let app_name = answer::app()
+        .map(|app| app.config.app_name.clone())
+        .unwrap_or_default();
+    let Some(Asked {
+        address,
+        wait,
+        is_busy,
+    }) = asked
+    else {
+        return view! {
+            <p class="lede">"No link was asked for in this browser in the last 10 minutes."</p>
+        }
+        .into_any();
+    };
+    view! {
+        <p class="lede">
+            "If " <strong>{address}</strong> " has an account with " {app_name}
+            ", a link and a code are on their way. They work once, for 10 minutes."
+        </p>
+        {wait
+            .map(|seconds| {
+                view! {
+                    <p class="notice" role="status">
+                        "No other mail was sent: the last one was asked for just before. You can ask for the next in "
+                        {in_words(seconds)} "."
+                    </p>
+                }
+            })}
+        {is_busy
+            .then(|| {
+                view! {
+                    <p class="notice" role="status">
+                        "Many people are asking for a link at the moment, so the mail may take some minutes, or not come at all. If there is none after 10 minutes, send it again."
+                    </p>
+                }
+            })}
+    }
+    .into_any()
+}
+
+fn in_words(seconds: i64) -> String {
+    match seconds {
+        1 => "1 second".to_owned(),
+        2..=90 => format!("{seconds} seconds"),
+        _ => format!("{} minutes", (seconds + 59) / 60),
+    }
+}
+
+#[component]
+fn CodeForm() -> impl IntoView {
+    let problem = problem();
+    view! {
+        <form class="card" method="post" action="/api/enter_code">
+            <div class="field">
+                <label for="code">"8-digit code"</label>
+                {problem
+                    .map(|words| {
+                        view! {
+                            <p class="problem" id="code-problem" role="alert" tabindex="-1" autofocus>
+                                {words}
+                            </p>
+                        }
+                    })}
+                <input
+                    class="input code"
+                    id="code"
+                    name="code"
+                    autocomplete="one-time-code"
+                    inputmode="numeric"
+                    enterkeyhint="go"
+                    maxlength="32"
+                    required
+                    aria-invalid=problem.map(|_| "true")
+                    aria-describedby=problem.map(|_| "code-problem")
+                />
+            </div>
+            <button class="button primary">"Sign in"</button>
+        </form>
+    }
+}
+
+/// The same for everybody, and there from the beginning: no script has to bring it.
+#[component]
+fn NoMail(asked: Asked) -> impl IntoView {
+    view! {
+        <section class="no-mail">
+            <h2>"No mail after a minute?"</h2>
+            <ul>
+                <li>"Look in the spam folder."</li>
+                <li>"See that the address above has no slip in it, and is the one that you are written to: no mail goes to another."</li>
+                <li>"Send it again, a minute after the last one. An address gets three mails, and then one an hour."</li>
+            </ul>
+            <form method="post" action="/api/ask_link">
+                // Two clicks on the button send it twice.
+                <input type="hidden" name="ticket" value=clock::random_token()/>
+                <input type="hidden" name="email" value=asked.address/>
+                <button class="button">"Send again"</button>
+            </form>
+        </section>
+    }
+}
+
+async fn asked_for() -> Option<Asked> {
     let app = answer::app().ok()?;
     let browser = cookies::read(&answer::headers(), &app.config, Name::Browser)?;
-    sign_in::asked_for(&app, &browser)
+    asked::last(&app, &browser)
         .await
         .map_err(answer::unavailable)
         .ok()?

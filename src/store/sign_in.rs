@@ -129,12 +129,18 @@ pub async fn newest_of_browser(
     browser_hash: &str,
     now: i64,
 ) -> Result<Option<SignIn>> {
+    let rows = of_browser(tx, browser_hash, now).await?;
+    Ok(rows.into_iter().next_back())
+}
+
+/// The sign-ins that a browser asked for and that have not expired, used or not, oldest first.
+pub async fn of_browser(tx: &mut Tx, browser_hash: &str, now: i64) -> Result<Vec<SignIn>> {
     const SQL: &str = "SELECT * FROM sign_in WHERE browser_hash = $1 AND expires_at > $2
-        ORDER BY created_at DESC, id DESC LIMIT 1";
+        ORDER BY created_at, id";
     on!(tx, connection => sqlx::query_as(SQL)
         .bind(browser_hash)
         .bind(now)
-        .fetch_optional(connection)
+        .fetch_all(connection)
         .await)
 }
 

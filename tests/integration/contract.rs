@@ -1112,6 +1112,15 @@ async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
         None
     );
 
+    let all = run!(&store, tx => sign_in::of_browser(tx, "browser", 99));
+    let ids: Vec<_> = all.iter().map(|row| row.id.as_str()).collect();
+    assert_eq!(ids, ["sgn_3", "sgn_1", "sgn_2"]);
+    for (browser, now) in [("another", 99), ("browser", 100)] {
+        assert_eq!(
+            run!(&store, tx => sign_in::of_browser(tx, browser, now)),
+            []
+        );
+    }
     assert!(!run!(&store, tx => sign_in::is_handed_over(tx, "sgn_1")));
     run!(&store, tx => sign_in::hand_over(tx, "sgn_1", 4711));
     assert!(run!(&store, tx => sign_in::is_handed_over(tx, "sgn_1")));

@@ -379,10 +379,15 @@ impl Browser<'_> {
     }
 }
 
-/// A page as text without what is new in every answer: the nonces of its scripts.
+/// A page as text without what is new in every answer: the nonces of its scripts and the tickets of its forms.
 pub async fn without_nonces(answer: Response) -> String {
     let page = answer.text().await.unwrap();
-    let mut parts = page.split("nonce=\"");
+    without(&without(&page, "nonce=\""), "name=\"ticket\" value=\"")
+}
+
+/// A text without all that stands between this and the next quote.
+fn without(page: &str, before: &str) -> String {
+    let mut parts = page.split(before);
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |text, part| {
         text + part.split_once('"').map_or(part, |(_, rest)| rest)

@@ -42,6 +42,7 @@ mod limits;
 mod mail_server;
 mod mails;
 mod matrix;
+mod newsletter;
 mod nouns;
 mod odd;
 mod operator;

@@ -1,0 +1,70 @@
+//! What the page says after a link was asked for. It goes by what this browser did, and by what holds for
+//! everybody: what others did about an address is not told, nor whether anybody is under it.
+
+use futures::FutureExt;
+
+use super::{App, keys, mail_limit, sign_in};
+use crate::{
+    mask::shows,
+    store::{self, sign_in::SignIn},
+};
+
+/// The address that a browser last asked a link for, while that sign-in has not expired.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Asked {
+    pub address: String,
+    /// No mail was sent this time, since this browser got others just before: seconds until it can have the next.
+    pub wait: Option<i64>,
+    /// Mails of everybody have to wait for their turn.
+    pub is_busy: bool,
+}
+
+shows!(Asked: wait, is_busy);
+
+pub async fn last(app: &App, browser: &str) -> store::Result<Option<Asked>> {
+    let (hash, reader) = (keys::sha256_hex(browser), app.clone());
+    app.store
+        .read(move |tx| {
+            async move {
+                let time = reader.clock.of_database(tx.clock().await?);
+                let rows = store::sign_in::of_browser(tx, &hash, time).await?;
+                let wait = next_at(&rows).map(|at| at - time).filter(|left| *left > 0);
+                let is_busy = mail_limit::is_reached(&reader, tx, time).await?;
+                let newest = rows.into_iter().max_by_key(in_order);
+                Ok(newest.map(|row| Asked {
+                    address: row.email,
+                    wait,
+                    is_busy,
+                }))
+            }
+            .boxed()
+        })
+        .await
+}
+
+/// Of two in one second the one that was refused came later.
+fn in_order(row: &SignIn) -> (i64, bool) {
+    (row.created_at, was_refused(row))
+}
+
+/// One that was never to be used was ended as it was made.
+fn was_refused(row: &SignIn) -> bool {
+    row.used_at == Some(row.created_at)
+}
+
+/// When the next mail is possible, if the newest question was one too many for this browser alone. That an
+/// address has had its mails says that others ask for it.
+fn next_at(rows: &[SignIn]) -> Option<i64> {
+    let newest = rows.iter().max_by_key(|row| in_order(row))?;
+    if !was_refused(newest) {
+        return None;
+    }
+    let mut mailed: Vec<&SignIn> = rows.iter().filter(|row| !was_refused(row)).collect();
+    mailed.sort_by_key(|row| row.created_at);
+    let same = mailed.iter().rev().find(|row| row.email == newest.email);
+    let pause = same.map(|row| row.created_at + sign_in::RESEND_AFTER);
+    let most = usize::try_from(sign_in::MOST_LIVE).unwrap_or(usize::MAX);
+    let oldest = mailed.iter().rev().nth(most.saturating_sub(1));
+    let room = oldest.map(|row| row.expires_at);
+    pause.max(room).filter(|at| *at > newest.created_at)
+}
