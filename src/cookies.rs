@@ -54,17 +54,40 @@ impl Name {
     }
 }
 
-/// The value of a cookie, if the request has it.
+/// The value of a cookie, if the request has it once.
+///
+/// Names are compared byte by byte, as browsers do when they refuse a `__Host-` cookie of another host. A parser
+/// that trims more than they do, or decodes, takes a name that they let through for one of ours. Of a name that
+/// stands twice, one value may be planted, and nothing tells which: it counts as absent, so a planted cookie
+/// signs out at most.
 pub fn read(headers: &HeaderMap, config: &Config, name: Name) -> Option<String> {
     let wanted = name.text(config);
-    headers
+    let mut values = headers
         .get_all(header::COOKIE)
         .iter()
-        // Ours are ASCII; another program's beside them may be anything.
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
-        .filter_map(|pair| Cookie::parse(std::str::from_utf8(pair).ok()?).ok())
-        .find(|cookie| cookie.name() == wanted)
-        .map(|cookie| cookie.value().to_owned())
+        .filter_map(|pair| value_of(pair, wanted.as_bytes()));
+    let value = values.next().filter(|_| values.next().is_none())?;
+    String::from_utf8(value.to_owned()).ok()
+}
+
+/// RFC 6265, 5.2: the name ends at the first `=`; blanks around name and value do not count, and a pair without
+/// `=` has no name.
+fn value_of<'p>(pair: &'p [u8], wanted: &[u8]) -> Option<&'p [u8]> {
+    let mut parts = pair.splitn(2, |byte| *byte == b'=');
+    let (name, value) = (parts.next()?, parts.next()?);
+    (without_blanks(name) == wanted).then(|| without_blanks(value))
+}
+
+/// Space and tab alone.
+fn without_blanks(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = text {
+        text = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
 }
 
 /// A `Set-Cookie` line.
@@ -111,10 +134,9 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_cookie_is_found_among_those_of_others() {
+    fn config(frontend_url: &str) -> Config {
         let settings = [
-            ("FRONTEND_URL", "http://127.0.0.1:3000"),
+            ("FRONTEND_URL", frontend_url),
             ("STRIPE_API_KEY", "rk_test_billhook"),
             ("STRIPE_WEBHOOK_SECRET", "whsec_test_billhook"),
             ("SESSION_SECRET", "a test secret of more than 32 bytes"),
@@ -122,18 +144,101 @@ mod tests {
             ("MAIL_FROM", "billing@example.com"),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let config = crate::config::read(&settings.into()).unwrap();
+        crate::config::read(&settings.into()).unwrap()
+    }
+
+    fn read_in(config: &Config, lines: &[&[u8]], name: Name) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header::COOKIE, HeaderValue::from_bytes(line).unwrap());
+        }
+        read(&headers, config, name)
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_those_of_others() {
+        let config = config("http://127.0.0.1:3000");
         for line in [
             &b"billhook_browser=abc"[..],
             b"other=1; billhook_browser=abc; more=2",
             b"foo=\xe4; billhook_browser=abc",
             b"=; ;billhook_browser=abc;",
+            b"\t billhook_browser \t=\t abc \t",
+            b"$Version=1; billhook_browser=abc; $Path=/",
+            b"billhook_browser; billhook_browser=abc",
+            b"Billhook_Browser=x; billhook_browser=abc; billhook_browser2=x",
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::COOKIE, HeaderValue::from_bytes(line).unwrap());
-            let value = read(&headers, &config, Name::Browser);
+            let value = read_in(&config, &[line], Name::Browser);
             assert_eq!(value.as_deref(), Some("abc"), "{line:?}");
-            assert_eq!(read(&headers, &config, Name::Link), None);
+            assert_eq!(read_in(&config, &[line], Name::Link), None);
+        }
+        let value = |line: &[u8]| read_in(&config, &[line], Name::Browser);
+        assert_eq!(value(b"billhook_browser=a=b=").as_deref(), Some("a=b="));
+        assert_eq!(value(b"billhook_browser=\"a\"").as_deref(), Some("\"a\""));
+        assert_eq!(value(b"billhook_browser=").as_deref(), Some(""));
+        assert_eq!(value(b"billhook_browser=%61\xff"), None);
+    }
+
+    /// Browsers let a page of a sister domain set each of these names for ours.
+    #[test]
+    fn checklist_15_a_name_that_only_looks_like_ours_is_not_ours() {
+        let config = config("https://billing.example.com");
+        let ours = "__Host-billhook_access";
+        let blanks = ('\u{80}'..=char::MAX).filter(|letter| letter.is_whitespace());
+        let unseen = [
+            '\u{200b}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{ad}', '\u{180e}',
+        ];
+        let mut names: Vec<Vec<u8>> = blanks
+            .chain(unseen)
+            .flat_map(|blank| [format!("{blank}{ours}"), format!("{ours}{blank}")])
+            .map(String::into_bytes)
+            .collect();
+        assert!(names.len() > 30, "{}", names.len());
+        for name in [
+            "__host-billhook_access",
+            "__HOST-billhook_access",
+            "__Host-billhook%5faccess",
+            "%5f_Host-billhook_access",
+            "__Secure-billhook_access",
+            "billhook_access",
+            "\"__Host-billhook_access\"",
+            "$__Host-billhook_access",
+            "a=__Host-billhook_access",
+            "a,__Host-billhook_access",
+            "=__Host-billhook_access",
+            "",
+        ] {
+            names.push(name.as_bytes().to_vec());
+        }
+        for byte in [0x85, 0xa0, 0xff] {
+            names.push([&[byte][..], ours.as_bytes()].concat());
+            names.push([ours.as_bytes(), &[byte][..]].concat());
+        }
+        for name in names {
+            let planted = [&name[..], b"=planted"].concat();
+            assert_eq!(
+                read_in(&config, &[&planted], Name::Access),
+                None,
+                "{name:?}"
+            );
+            let mine = [&planted[..], b"; __Host-billhook_access=mine"].concat();
+            let value = read_in(&config, &[&mine], Name::Access);
+            assert_eq!(value.as_deref(), Some("mine"), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn checklist_15_a_name_that_stands_twice_is_absent() {
+        let config = config("http://127.0.0.1:3000");
+        for lines in [
+            &[&b"billhook_browser=a; billhook_browser=b"[..]][..],
+            &[b"billhook_browser=a; billhook_browser=a"],
+            &[b"billhook_browser=a", b"billhook_browser=b"],
+            &[b"billhook_browser=a; x=1", b"y=2;\tbillhook_browser =b"],
+            &[b"billhook_browser=a; billhook_browser="],
+            &[b"billhook_browser=a; billhook_browser=\xff"],
+        ] {
+            assert_eq!(read_in(&config, lines, Name::Browser), None, "{lines:?}");
         }
     }
 }

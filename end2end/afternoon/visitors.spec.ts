@@ -23,7 +23,10 @@ test('checklist 15, 16: cookies count by their whole name, and what was planted 
   for (const [what, cookies, status] of [
     ['its own', jar, 200],
     ['access alone', access, 200],
-    ['a planted one behind', `${access}; __Host-billhook_access=planted`, 200],
+    // Nothing tells which of two is planted.
+    ['a planted one behind', `${access}; __Host-billhook_access=planted`, 303],
+    ['a planted one of a name that looks the same', `\xe2\x80\x80__Host-billhook_access=planted; ${access}`, 200],
+    ['a name that only looks the same', access.replace('__Host-', '\xc2\xa0__Host-'), 303],
     ['without the prefix', jar.replaceAll('__Host-', ''), 303],
     ['another case', jar.replaceAll('__Host-', '__host-'), 303],
     ['in quotes', access.replace('=', '="').concat('"'), 303],
