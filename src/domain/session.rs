@@ -345,7 +345,9 @@ fn read_access(app: &App, token: &str) -> Option<(String, i64)> {
         "billhook",
     )?;
     let now = app.clock.now();
-    let valid = now < claims.exp + jwt::LEEWAY && claims.iat - jwt::LEEWAY <= now;
+    let is_over = claims.exp.saturating_add(jwt::LEEWAY) <= now;
+    let is_early = claims.iat.saturating_sub(jwt::LEEWAY) > now;
+    let valid = !is_over && !is_early;
     valid.then_some((claims.sub, claims.generation))
 }
 

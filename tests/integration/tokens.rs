@@ -99,6 +99,8 @@ async fn checklist_17_tokens_that_are_not_ours_are_nobody_before_the_database_is
         signed(&app.app, &header, &claims),
         with_claim("exp", json!(now - 2)),
         with_claim("iat", json!(now + 3)),
+        with_claim("exp", json!(i64::MAX)),
+        with_claim("iat", json!(i64::MIN)),
     ] {
         assert!(
             matches!(identify(&token).await, Ok(Identity::Known(_))),
@@ -146,6 +148,11 @@ async fn checklist_17_tokens_that_are_not_ours_are_nobody_before_the_database_is
         ("exp", json!(now.to_string())),
         ("exp", json!(1e300)),
         ("exp", json!(-1)),
+        // The ends of what a number can be: nothing is added to them.
+        ("exp", json!(i64::MIN)),
+        ("exp", json!(u64::MAX)),
+        ("iat", json!(i64::MAX)),
+        ("iat", json!(u64::MAX)),
         ("iat", Value::Null),
         // A second or two may pass until the row is tried.
         ("iat", json!(now + 120)),
