@@ -8,6 +8,7 @@ use cookie::{Cookie, SameSite, time::Duration};
 use crate::{
     config::Config,
     domain::{
+        known_device,
         session::{self, Tokens},
         sign_in,
     },
@@ -48,7 +49,7 @@ impl Name {
             Name::Access => session::ACCESS_LIFETIME,
             Name::Refresh => config.session_hours * 60 * 60,
             Name::Browser | Name::Link => sign_in::LIFETIME,
-            Name::Device => 365 * 24 * 60 * 60,
+            Name::Device => known_device::LIFETIME,
             Name::Typed => 60,
         }
     }

@@ -10,7 +10,7 @@ use super::{
     changes::Change,
     email::Email,
     keys::{Keys, Purpose},
-    session,
+    known_device, session,
 };
 use crate::store::{self, Principal, Tx};
 
@@ -88,14 +88,17 @@ pub async fn end_one(
     Ok(if is_this { Ended::This } else { Ended::Other })
 }
 
-/// Ends every session of the principal's address, this one too.
+/// Ends every session of the principal's address, this one too, and what its devices are known by.
 pub async fn end_all(app: &App, principal: &Principal, client: &str) -> store::Result<()> {
     let (of, now) = (principal.clone(), app.clock.now());
+    let mark = known_device::new_mark();
     let entry = audit::of(app, principal, What::SignedOut, client).about("everywhere");
     app.store
         .write(move |tx| {
             async move {
+                tx.lock(&[of.email()]).await?;
                 store::session::end_all(tx, &of, now).await?;
+                store::device::end(tx, of.email(), &mark, now).await?;
                 store::audit::insert(tx, &entry).await
             }
             .boxed()
@@ -105,11 +108,20 @@ pub async fn end_all(app: &App, principal: &Principal, client: &str) -> store::R
     Ok(())
 }
 
-/// Ends every session of an address, for the operator, and says how many there were.
+/// Ends every session of an address and what its devices are known by, for the operator, and says how many
+/// sessions there were.
 pub async fn end_of_address(app: &App, address: &Email) -> store::Result<u64> {
     let (of, now) = (address.as_str().to_owned(), app.clock.now());
+    let mark = known_device::new_mark();
     app.store
-        .write(move |tx| async move { store::session::end_of_address(tx, &of, now).await }.boxed())
+        .write(move |tx| {
+            async move {
+                tx.lock(&[&of]).await?;
+                store::device::end(tx, &of, &mark, now).await?;
+                store::session::end_of_address(tx, &of, now).await
+            }
+            .boxed()
+        })
         .await
 }
 

@@ -13,14 +13,9 @@ use super::{
     App,
     budget::Budget,
     email::Email,
-    keys::{self, Keys, Purpose},
+    keys::{Keys, Purpose},
 };
-use crate::{
-    clock::{self, Clock},
-    mask::shows,
-    seldom::Seldom,
-    store::allowance::Rate,
-};
+use crate::{clock::Clock, mask::shows, seldom::Seldom, store::allowance::Rate};
 
 const MINUTE: i64 = 60 * 1000;
 /// Mails to one address that nobody known asks for: three, and then one an hour.
@@ -28,9 +23,9 @@ const OF_ADDRESS: Rate = Rate {
     burst: 3,
     pause: 60 * MINUTE,
 };
-/// Mails that a browser asks for with an address that it signed in with before. They are its own:
-/// what strangers ask for does not count.
-const OF_DEVICE: Rate = Rate {
+/// Mails to one address that the browsers ask for that signed in with it before, together: each mail is five more
+/// guesses at a code. What strangers ask for does not count.
+const OF_DEVICES: Rate = Rate {
     burst: 3,
     pause: 10 * MINUTE,
 };
@@ -82,58 +77,49 @@ pub struct Allowance {
     pub rate: Rate,
     /// Its names under the secrets before this one: what was taken then counts on.
     pub earlier: Vec<String>,
-    /// The hash of the device, if this is a device's.
+    /// The hash of the device that asks, if one does.
     pub device: Option<String>,
 }
 
 shows!(Allowance: rate);
 
-/// Whose allowance it is: the device's, if its cookie is of this address, else the address's.
-pub fn allowance(app: &App, email: &Email, device: Option<&str>) -> Allowance {
-    let usual = |rate| if app.config.dev { OF_TRIAL } else { rate };
-    match device.and_then(|value| read_device(app, email, value)) {
-        Some(device) => Allowance {
-            name: format!("device:{device}"),
-            rate: usual(OF_DEVICE),
-            earlier: Vec::new(),
-            device: Some(device),
-        },
-        None => {
-            let mut names = address_names(&app.keys, email.as_str()).into_iter();
-            Allowance {
-                name: names.next().unwrap_or_default(),
-                rate: usual(OF_ADDRESS),
-                earlier: names.collect(),
-                device: None,
-            }
-        }
+/// Whose allowance it is: that of the address's known devices, which they share, if `device` is the hash of one;
+/// else that of strangers.
+pub fn allowance(app: &App, email: &Email, device: Option<String>) -> Allowance {
+    let (kind, rate) = match device {
+        Some(_) => (DEVICES, OF_DEVICES),
+        None => (STRANGERS, OF_ADDRESS),
+    };
+    let mut names = names(&app.keys, kind, email.as_str());
+    Allowance {
+        name: names.next().unwrap_or_default(),
+        rate: if app.config.dev { OF_TRIAL } else { rate },
+        earlier: names.collect(),
+        device,
     }
 }
 
-/// The names that an address's allowance may have, without the address: by the present secret and by
+const STRANGERS: &str = "address";
+const DEVICES: &str = "devices";
+
+/// The names that an address's allowances may have, without the address: by the present secret and by
 /// those before it.
 pub fn address_names(keys: &Keys, email: &str) -> Vec<String> {
-    let name = |keys: Keys| {
+    let kinds = [STRANGERS, DEVICES].into_iter();
+    kinds.flat_map(|kind| names(keys, kind, email)).collect()
+}
+
+fn names<'k>(
+    keys: &'k Keys,
+    kind: &'k str,
+    email: &'k str,
+) -> impl Iterator<Item = String> + use<'k> {
+    keys.each().map(move |keys| {
         let mac = keys.mac(Purpose::Allowance, email);
-        format!("address:{}", hex::encode(mac))
-    };
-    keys.each().map(name).collect()
+        format!("{kind}:{}", hex::encode(mac))
+    })
 }
 
-/// A new value of the cookie by which a browser is known to have signed in as `email`.
-pub fn new_device(app: &App, email: &str) -> String {
-    let id = clock::random_token();
-    let mac = app.keys.mac(Purpose::Device, &format!("{id}\n{email}"));
-    format!("{id}.{}", keys::encode(&mac))
-}
-
-/// The hash of a device, if it is one and signed in as this address.
-fn read_device(app: &App, email: &Email, value: &str) -> Option<String> {
-    let (id, mac) = value.split_once('.')?;
-    let of = format!("{id}\n{}", email.as_str());
-    app.keys
-        .verify(Purpose::Device, &of, &keys::decode(mac)?)
-        .then(|| keys::sha256_hex(id))
 }
 
 /// The limits by client. A restart forgives a minute.

@@ -1,6 +1,7 @@
 //! What Billhook does, apart from how it is asked: signing in, sessions, the list, the portal, and
 //! keeping the mirror true. One file each. [`App`] is what they all work with.
 
+mod again;
 pub mod asked;
 pub mod audit;
 pub mod billing;
@@ -18,6 +19,7 @@ pub mod import;
 pub mod inbox;
 pub mod jwt;
 pub mod keys;
+pub mod known_device;
 pub mod limits;
 pub mod mail_limit;
 pub mod mirror;

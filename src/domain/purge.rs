@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::{FutureExt, future::BoxFuture};
 use tokio_util::sync::CancellationToken;
 
-use super::App;
+use super::{App, known_device};
 use crate::store::{self, Tx};
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -97,6 +97,12 @@ pub async fn purge(app: &App) -> store::Result<Purged> {
     .await?;
     let sign_ins = until_none(app, move |tx| {
         async move { store::sign_in::purge(tx, expired_before, MOST).await }.boxed()
+    })
+    .await?;
+    // No device is left that was made before them.
+    let ends_before = now - known_device::LIFETIME;
+    until_none(app, move |tx| {
+        async move { store::device::purge(tx, ends_before, MOST).await }.boxed()
     })
     .await?;
     let ended_before = now - SESSIONS_FOR;

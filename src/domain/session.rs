@@ -27,6 +27,8 @@ use crate::{
     },
 };
 
+/// The generation that a session begins with.
+pub const FIRST: i64 = 1;
 /// Seconds that an access token works.
 pub const ACCESS_LIFETIME: i64 = 5 * 60;
 /// Seconds in which an old refresh token gets the same child again: tabs that renew at once.
@@ -68,7 +70,7 @@ pub fn new(email: String, browser: &str, now: i64) -> Session {
     Session {
         id: clock::new_id("ses"),
         email,
-        generation: 1,
+        generation: FIRST,
         parent_generation: 0,
         seen_generation: 0,
         rotated_at: now,
@@ -133,6 +135,13 @@ pub async fn peek(
         }
     }
     Ok(Identity::Nobody)
+}
+
+/// Whether the session is live and its first tokens are its present ones.
+pub async fn is_new(tx: &mut Tx, app: &App, id: &str) -> store::Result<bool> {
+    let limits = limits(app, app.clock.now());
+    let live = store::session::principal(tx, id, limits, app.config.livemode()).await?;
+    Ok(live.is_some_and(|(_, row)| row.generation == FIRST))
 }
 
 /// Ends a session in the database. Its tokens are worth nothing from then on.

@@ -2,7 +2,7 @@
 //!
 //! A sign-in is bound to the browser that asked. The link works there alone; the code is typed
 //! there too, whatever device the mail was read on. So a link that a mail scanner opens, or that
-//! somebody sends to a stranger, signs nobody in.
+//! somebody sends to a stranger, signs nobody in. For a moment that browser may use it again ([`again`]).
 //!
 //! How long a sign-in lives is measured by the database's clock (`time`), which all processes share;
 //! sessions and the audit log go by this machine's (`now`).
@@ -10,20 +10,25 @@
 use futures::FutureExt;
 
 use super::{
-    App,
+    App, again,
     audit::{self, What},
     browser::Visitor,
     codes,
     email::Email,
     keys::{self, Keys, Purpose},
-    limits,
+    known_device, limits,
     session::{self, Tokens},
 };
 use crate::{
     clock::{self, Clock},
     config::Secret,
     mask::shows,
-    store::{self, Tx, allowance::Rate, outbox::Mail, sign_in::SignIn},
+    store::{
+        self, Tx,
+        allowance::Rate,
+        outbox::Mail,
+        sign_in::{SignIn, Used},
+    },
 };
 
 /// How long a link and its code work, in seconds.
@@ -35,7 +40,9 @@ pub const MOST_LIVE: i64 = 3;
 /// Seconds before a browser gets another mail to the same address.
 pub const RESEND_AFTER: i64 = 60;
 /// How many codes may be tried against one sign-in.
-const MOST_TRIES: i64 = 5;
+pub(super) const MOST_TRIES: i64 = 5;
+/// Sign-ins that are no good any more and are kept with their browser, which is shown the newest address.
+const MOST_SPENT: i64 = 8;
 
 /// Why a code did not sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +106,8 @@ pub async fn ask(
     let old_hash = asking
         .browser
         .map_or_else(|| browser_hash.clone(), keys::sha256_hex);
-    let allowance = limits::allowance(app, email, asking.device);
+    let device = known_device::of(app, email, asking.device).await?;
+    let allowance = limits::allowance(app, email, device);
     let id = clock::new_id("sgn");
     let mut row = SignIn {
         email: email.as_str().to_owned(),
@@ -143,6 +151,15 @@ pub async fn ask(
                 (row.created_at, row.expires_at) = (time, time + LIFETIME);
                 mail.due_at = time;
                 store::sign_in::rebind(tx, &old_hash, &row.browser_hash, time).await?;
+                store::sign_in::let_go(
+                    tx,
+                    &row.browser_hash,
+                    time,
+                    MOST_TRIES,
+                    MOST_LIVE,
+                    MOST_SPENT,
+                )
+                .await?;
                 let live = store::sign_in::count_live(
                     tx,
                     &row.email,
@@ -203,6 +220,12 @@ fn mark(app: &App, ticket: Option<&str>) -> String {
 /// Looks at a link without using it.
 pub async fn look(app: &App, token: &str, browser: Option<&str>) -> store::Result<Link> {
     let (row, time) = by_token(app, token).await?;
+    if let (Some(row), Some(browser)) = (&row, browser)
+        && let hash = keys::sha256_hex(browser)
+        && again::look(app, row, hash, time).await?.is_some()
+    {
+        return Ok(Link::Ready(super::email::mask(&row.email)));
+    }
     Ok(match usable(row, browser, time) {
         Ok(row) => Link::Ready(super::email::mask(&row.email)),
         Err(Unusable::OtherBrowser(masked)) => Link::Elsewhere(masked),
@@ -210,8 +233,12 @@ pub async fn look(app: &App, token: &str, browser: Option<&str>) -> store::Resul
     })
 }
 
-/// Uses a link, if this browser may. Of any number of parallel calls exactly one gets a session. `visitor` is
-/// who uses it.
+/// The address that a link signs in, for comparing it with the one that is signed in already.
+pub async fn address_of(app: &App, token: &str) -> store::Result<Option<String>> {
+    Ok(by_token(app, token).await?.0.map(|row| row.email))
+}
+
+/// Uses a link, if this browser may. Any number of parallel calls get one session. `visitor` is who uses it.
 pub async fn confirm(
     app: &App,
     token: &str,
@@ -226,6 +253,12 @@ pub async fn confirm(
             .about(&row.id)
             .once_for(&row.id)
     });
+    if let (Some(row), Some(browser)) = (&row, browser) {
+        let entry = again::look(app, row, keys::sha256_hex(browser), time).await?;
+        if entry.is_some() {
+            return Ok(entry);
+        }
+    }
     match usable(row, browser, time) {
         Ok(row) => consume(app, row, visitor).await,
         Err(unusable) => {
@@ -254,13 +287,19 @@ pub async fn enter_code(
     let clock = app.clock.clone();
     // A transaction of its own: the try is counted, and a wrong one written down, before anybody is
     // told how it went.
+    let of = app.clone();
     let tried = app
         .store
         .write(move |tx| {
             async move {
                 let time = lock(tx, &clock, &[&hash], None).await?;
                 if !codes::take(tx, time).await? {
-                    return Ok(None);
+                    return Ok(Tried::Paused);
+                }
+                // Before a try is counted: whoever types the right code twice has typed no wrong one.
+                if let Some(entry) = again::by_code(tx, &of, &hash, &code, time).await? {
+                    codes::give_back(tx).await?;
+                    return Ok(Tried::Again(entry));
                 }
                 let open = store::sign_in::count_try(tx, &hash, time, MOST_TRIES).await?;
                 let hit = open.iter().position(|row| is_code_of(&keys, row, &code));
@@ -274,14 +313,18 @@ pub async fn enter_code(
                         store::audit::insert(tx, &entry.about(&row.id)).await?;
                     }
                 }
-                Ok(Some((open, hit)))
+                Ok(Tried::Counted(open, hit))
             }
             .boxed()
         })
         .await?;
-    let Some((open, hit)) = tried else {
-        codes::tell(app);
-        return Ok(Err(Refusal::Paused));
+    let (open, hit) = match tried {
+        Tried::Paused => {
+            codes::tell(app);
+            return Ok(Err(Refusal::Paused));
+        }
+        Tried::Again(entry) => return Ok(Ok(entry)),
+        Tried::Counted(open, hit) => (open, hit),
     };
     let tries_left = open.iter().any(|row| row.attempts < MOST_TRIES);
     let hit = hit.and_then(|place| open.into_iter().nth(place));
@@ -292,6 +335,16 @@ pub async fn enter_code(
         _ if tries_left => Ok(Err(Refusal::WrongCode)),
         _ => Ok(Err(Refusal::Spent)),
     }
+}
+
+/// What became of a code.
+enum Tried {
+    /// Too many wrong codes were typed by all visitors together.
+    Paused,
+    /// It is the one that signed in here a moment ago.
+    Again(Entry),
+    /// The sign-ins that it was tried against, and which of them it is of.
+    Counted(Vec<SignIn>, Option<usize>),
 }
 
 /// The token of a link. It is derived, so that the outbox need not hold it.
@@ -331,7 +384,7 @@ pub fn is_token(value: &str) -> bool {
     value.len() == 43 && keys::decode(value).is_some_and(|bytes| bytes.len() == 32)
 }
 
-fn is_code_of(keys: &Keys, row: &SignIn, code: &str) -> bool {
+pub(super) fn is_code_of(keys: &Keys, row: &SignIn, code: &str) -> bool {
     hex::decode(&row.code_hash)
         .is_ok_and(|tag| keys.verify(Purpose::CodeHash, &format!("{}.{code}", row.id), &tag))
 }
@@ -383,13 +436,12 @@ fn usable(row: Option<SignIn>, browser: Option<&str>, time: i64) -> Result<SignI
 
 async fn consume(app: &App, row: SignIn, visitor: &Visitor) -> store::Result<Option<Entry>> {
     let now = app.clock.now();
-    let device = limits::new_device(app, &row.email);
     let entry = audit::entry(&app.keys, now, What::SignedIn, &row.email)
         .with_client(&visitor.client)
         .about(&row.id);
     let (masked, words) = (super::email::mask(&row.email), visitor.browser.clone());
-    let (before, clock) = (visitor.session.clone(), app.clock.clone());
-    let session = app
+    let (before, clock, of) = (visitor.session.clone(), app.clock.clone(), app.clone());
+    let given = app
         .store
         .write(move |tx| {
             async move {
@@ -398,7 +450,9 @@ async fn consume(app: &App, row: SignIn, visitor: &Visitor) -> store::Result<Opt
                 let time = clock.of_database(tx.clock().await?);
                 let used = store::sign_in::consume(tx, &row.id, &row.browser_hash, time).await?;
                 let Some(email) = used else {
-                    return Ok(None);
+                    // Perhaps by the same browser, a moment ago.
+                    let entry = again::entry(tx, &of, &row.id, &row.browser_hash, time).await?;
+                    return Ok(entry.map(|entry| (entry, None)));
                 };
                 store::sign_in::end_all(tx, &email, time).await?;
                 let session = session::new(email, &words, now);
@@ -407,17 +461,21 @@ async fn consume(app: &App, row: SignIn, visitor: &Visitor) -> store::Result<Opt
                     store::session::end(tx, before, now).await?;
                 }
                 store::session::insert(tx, &session).await?;
+                store::sign_in::gave(tx, &row.id, &session.id).await?;
                 store::audit::insert(tx, &entry.with_session(&session.id)).await?;
-                Ok(Some(session))
+                let used = Used {
+                    email: session.email,
+                    session_id: session.id,
+                    used_at: time,
+                };
+                let entry = again::give(tx, &of, &row.id, &used).await?;
+                Ok(Some((entry, Some(used.session_id))))
             }
             .boxed()
         })
         .await?;
-    if let Some(session) = &session {
-        tracing::info!(email = masked, session = session.id, "signed in");
+    if let Some((_, Some(session))) = &given {
+        tracing::info!(email = masked, session, "signed in");
     }
-    Ok(session.map(|session| Entry {
-        tokens: session::tokens(app, &session.id, session.generation),
-        device: Secret::new(device),
-    }))
+    Ok(given.map(|(entry, _)| entry))
 }

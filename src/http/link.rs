@@ -23,8 +23,8 @@ pub async fn open(State(site): State<Site>, RawQuery(query): RawQuery) -> Respon
         .filter(|value| sign_in::is_token(value));
     let line = match token {
         Some(token) => cookies::set(config, Name::Link, &token),
-        // The page then says that this link does not work.
-        None => cookies::clear(config, Name::Link),
+        // The page then says that this link does not work. That a browser keeps no cookies is another matter.
+        None => cookies::set(config, Name::Link, "none"),
     };
     (
         AppendHeaders([(header::SET_COOKIE, line)]),

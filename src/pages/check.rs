@@ -2,7 +2,10 @@
 
 use leptos::prelude::*;
 
-use super::frame::Frame;
+use super::{
+    frame::Frame,
+    no_cookies::{CODE_UNTOLD, CodeWithoutCookie},
+};
 use crate::{
     answer, clock,
     cookies::{self, Name},
@@ -13,6 +16,7 @@ use crate::{
 fn problem() -> Option<&'static str> {
     match answer::query("problem")?.as_str() {
         "code" => Some("That code is not right. Check the newest mail and try again."),
+        "spent" if browser().is_none() => Some(CODE_UNTOLD),
         "spent" => {
             Some("That code has been used, has expired or was tried too often. Ask for a new one.")
         }
@@ -55,10 +59,14 @@ fn Lede(asked: Option<Asked>) -> impl IntoView {
         is_busy,
     }) = asked
     else {
-        return view! {
-            <p class="lede">"No link was asked for in this browser in the last 10 minutes."</p>
+        if answer::principal().is_err() {
+            return view! { <CodeWithoutCookie/> }.into_any();
         }
-        .into_any();
+        if problem().is_some() {
+            // The button was pressed twice, or in two tabs.
+            answer::see_other("/billing");
+        }
+        return view! { <SignedInAlready/> }.into_any();
     };
     view! {
         <p class="lede">
@@ -148,9 +156,22 @@ fn NoMail(asked: Asked) -> impl IntoView {
     }
 }
 
-async fn asked_for() -> Option<Asked> {
+/// In another tab, while this one waited for the mail.
+#[component]
+fn SignedInAlready() -> impl IntoView {
+    view! {
+        <p class="lede">"You are signed in already: no code is needed any more."</p>
+        <a class="button primary" href="/billing">"Go to your billing"</a>
+    }
+}
+
+fn browser() -> Option<String> {
     let app = answer::app().ok()?;
-    let browser = cookies::read(&answer::headers(), &app.config, Name::Browser)?;
+    cookies::read(&answer::headers(), &app.config, Name::Browser)
+}
+
+async fn asked_for() -> Option<Asked> {
+    let (app, browser) = (answer::app().ok()?, browser()?);
     asked::last(&app, &browser)
         .await
         .map_err(answer::unavailable)

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::{frame::Frame, message::FaultOfOurs};
+use super::{frame::Frame, message::FaultOfOurs, no_cookies::LinkWithoutCookie};
 use crate::{
     answer,
     cookies::{self, Name},
@@ -16,14 +16,17 @@ pub fn Confirm() -> impl IntoView {
         <Frame title="Sign in">
             <Suspense>{Suspend::new(async move {
                 match look().await {
-                    Ok(Link::Ready(masked)) => view! { <Ready masked/> }.into_any(),
-                    // A second press of the button, or the mail opened again.
-                    Ok(Link::Elsewhere(_) | Link::Spent) if answer::principal().is_ok() => {
+                    // A second press of the button, the mail opened again, or signed in in another tab.
+                    Ok(Seen::SignedIn) => {
                         answer::see_other("/billing");
                         ().into_any()
                     }
-                    Ok(Link::Elsewhere(masked)) => view! { <OtherBrowser masked/> }.into_any(),
-                    Ok(Link::Spent) => view! { <Spent/> }.into_any(),
+                    Ok(Seen::NoCookie) => view! { <LinkWithoutCookie/> }.into_any(),
+                    Ok(Seen::Link(Link::Ready(masked))) => view! { <Ready masked/> }.into_any(),
+                    Ok(Seen::Link(Link::Elsewhere(masked))) => {
+                        view! { <OtherBrowser masked/> }.into_any()
+                    }
+                    Ok(Seen::Link(Link::Spent)) => view! { <Spent/> }.into_any(),
                     Err(_) => view! { <FaultOfOurs retry="/sign-in/confirm"/> }.into_any(),
                 }
             })}</Suspense>
@@ -31,14 +34,39 @@ pub fn Confirm() -> impl IntoView {
     }
 }
 
-async fn look() -> Result<Link, ApiError> {
+/// What this browser is shown.
+enum Seen {
+    SignedIn,
+    NoCookie,
+    Link(Link),
+}
+
+async fn look() -> Result<Seen, ApiError> {
     let app = answer::app()?;
     let headers = answer::headers();
-    let token = cookies::read(&headers, &app.config, Name::Link).unwrap_or_default();
+    let principal = answer::principal().ok();
+    let Some(token) = cookies::read(&headers, &app.config, Name::Link) else {
+        return Ok(match principal {
+            Some(_) => Seen::SignedIn,
+            None => Seen::NoCookie,
+        });
+    };
     let browser = cookies::read(&headers, &app.config, Name::Browser);
-    sign_in::look(&app, &token, browser.as_deref())
+    let link = sign_in::look(&app, &token, browser.as_deref())
         .await
-        .map_err(answer::unavailable)
+        .map_err(answer::unavailable)?;
+    let Some(principal) = principal else {
+        return Ok(Seen::Link(link));
+    };
+    let address = sign_in::address_of(&app, &token)
+        .await
+        .map_err(answer::unavailable)?;
+    // A link of another address changes who is signed in here.
+    let is_another = address.is_some_and(|address| address != principal.email());
+    Ok(match link {
+        Link::Ready(_) if is_another => Seen::Link(link),
+        _ => Seen::SignedIn,
+    })
 }
 
 #[component]

@@ -8,4 +8,5 @@ pub mod devices;
 pub mod email_form;
 pub mod frame;
 pub mod message;
+pub mod no_cookies;
 pub mod not_found;

@@ -215,6 +215,7 @@ pub async fn delete_own(tx: &mut Tx, email: &str, allowances: &[&str]) -> Result
         &mails,
         "DELETE FROM sign_in WHERE email = $1",
         "DELETE FROM session WHERE email = $1",
+        "DELETE FROM device_end WHERE email = $1",
     ] {
         on!(tx, connection => sqlx::query(AssertSqlSafe(sql)).bind(email).execute(connection).await.map(drop))?;
     }

@@ -9,6 +9,7 @@
 pub mod allowance;
 pub mod audit;
 pub mod customer;
+pub mod device;
 pub mod erased;
 pub mod event;
 pub mod examine;

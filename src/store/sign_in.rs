@@ -36,6 +36,16 @@ pub struct Live {
     pub asked_just_now: i64,
 }
 
+/// A sign-in that gave a session.
+#[derive(Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Used {
+    pub email: String,
+    pub session_id: String,
+    pub used_at: i64,
+}
+
+shows!(Used: session_id, used_at);
+
 pub async fn insert(tx: &mut Tx, row: &SignIn) -> Result<()> {
     const SQL: &str = "INSERT INTO sign_in
             (id, email, token_hash, code_hash, browser_hash, attempts, created_at, expires_at, used_at,
@@ -92,6 +102,38 @@ pub async fn rebind(tx: &mut Tx, old_hash: &str, new_hash: &str, now: i64) -> Re
         .bind(old_hash)
         .bind(new_hash)
         .bind(now)
+        .execute(connection)
+        .await
+        .map(drop))
+}
+
+/// Of the sign-ins of a browser that have not expired, keeps the newest `most_live` that are live and the newest
+/// `most_spent` that are not; the others are no browser's from then on. What is done for one value of a cookie
+/// is bounded by that, and no browser can try one code against more of them.
+pub async fn let_go(
+    tx: &mut Tx,
+    browser_hash: &str,
+    now: i64,
+    most_tries: i64,
+    most_live: i64,
+    most_spent: i64,
+) -> Result<()> {
+    const SQL: &str = "UPDATE sign_in SET browser_hash = ''
+        WHERE browser_hash = $1 AND expires_at > $2
+          AND id NOT IN (SELECT id FROM sign_in
+                         WHERE browser_hash = $1 AND expires_at > $2
+                           AND used_at IS NULL AND attempts < $3
+                         ORDER BY created_at DESC, id DESC LIMIT $4)
+          AND id NOT IN (SELECT id FROM sign_in
+                         WHERE browser_hash = $1 AND expires_at > $2
+                           AND (used_at IS NOT NULL OR attempts >= $3)
+                         ORDER BY created_at DESC, id DESC LIMIT $5)";
+    on!(tx, connection => sqlx::query(SQL)
+        .bind(browser_hash)
+        .bind(now)
+        .bind(most_tries)
+        .bind(most_live)
+        .bind(most_spent)
         .execute(connection)
         .await
         .map(drop))
@@ -206,6 +248,58 @@ pub async fn consume(
         .bind(now)
         .fetch_optional(connection)
         .await)
+}
+
+/// Keeps which session the sign-in gave.
+pub async fn gave(tx: &mut Tx, id: &str, session: &str) -> Result<()> {
+    const SQL: &str = "UPDATE sign_in SET session_id = $2 WHERE id = $1";
+    on!(tx, connection => sqlx::query(SQL)
+        .bind(id)
+        .bind(session)
+        .execute(connection)
+        .await
+        .map(drop))
+}
+
+/// The sign-in, if this browser got a session by it after that second.
+pub async fn used(tx: &mut Tx, id: &str, browser_hash: &str, after: i64) -> Result<Option<Used>> {
+    const SQL: &str = "SELECT email, session_id, used_at FROM sign_in
+        WHERE id = $1 AND browser_hash = $2 AND used_at > $3 AND session_id IS NOT NULL";
+    on!(tx, connection => sqlx::query_as(SQL)
+        .bind(id)
+        .bind(browser_hash)
+        .bind(after)
+        .fetch_optional(connection)
+        .await)
+}
+
+/// The sign-ins by which a browser got a session after that second, and of which fewer codes were tried.
+pub async fn all_used(
+    tx: &mut Tx,
+    browser_hash: &str,
+    after: i64,
+    most_tries: i64,
+) -> Result<Vec<SignIn>> {
+    const SQL: &str = "SELECT * FROM sign_in
+        WHERE browser_hash = $1 AND used_at > $2 AND session_id IS NOT NULL AND attempts < $3";
+    on!(tx, connection => sqlx::query_as(SQL)
+        .bind(browser_hash)
+        .bind(after)
+        .bind(most_tries)
+        .fetch_all(connection)
+        .await)
+}
+
+/// Counts one try against each of those.
+pub async fn count_try_again(tx: &mut Tx, browser_hash: &str, after: i64) -> Result<()> {
+    const SQL: &str = "UPDATE sign_in SET attempts = attempts + 1
+        WHERE browser_hash = $1 AND used_at > $2 AND session_id IS NOT NULL";
+    on!(tx, connection => sqlx::query(SQL)
+        .bind(browser_hash)
+        .bind(after)
+        .execute(connection)
+        .await
+        .map(drop))
 }
 
 /// Ends every live sign-in of an address: once one has worked, the other mails are waste paper.

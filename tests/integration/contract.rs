@@ -8,7 +8,7 @@ use billhook::store::{
     allowance::Rate,
     audit, customer,
     customer::Customer,
-    erased, event,
+    device, erased, event,
     event::Event,
     examine::{self, Health},
     file,
@@ -58,6 +58,8 @@ on_both_engines!(
     sessions_beyond_their_limits_end,
     a_principal_sees_and_ends_its_own_sessions,
     sessions_without_a_customer_are_ended,
+    ends_of_devices_are_kept_and_purged,
+    a_browser_keeps_a_few_sign_ins_and_what_they_gave,
     mails_are_claimed_by_one_and_retried,
     what_is_erased_is_found_blanked_and_known,
     what_is_an_addresss_own_is_counted_and_deleted,
@@ -2232,6 +2234,90 @@ pub async fn dump(store: &Store, table: &str) -> String {
         }
     };
     rows.join("\n")
+}
+
+async fn ends_of_devices_are_kept_and_purged(engine: Engine) {
+    let store = open(engine).await;
+    let mark = |email: &'static str| {
+        let store = store.clone();
+        async move { run!(&store, tx => device::mark(tx, email)) }
+    };
+    assert_eq!(mark("ada@example.com").await, None);
+    for (email, name, at) in [
+        ("ada@example.com", "end_1", 10),
+        ("bob@example.com", "end_2", 11),
+        ("ada@example.com", "end_3", 12),
+    ] {
+        run!(&store, tx => device::end(tx, email, name, at));
+    }
+    assert_eq!(mark("ada@example.com").await.as_deref(), Some("end_3"));
+    assert_eq!(run!(&store, tx => device::purge(tx, 11, 10)), 0);
+    assert_eq!(run!(&store, tx => device::purge(tx, 13, 1)), 1);
+    assert_eq!(run!(&store, tx => device::purge(tx, 13, 10)), 1);
+    assert_eq!(mark("ada@example.com").await, None);
+}
+
+async fn a_browser_keeps_a_few_sign_ins_and_what_they_gave(engine: Engine) {
+    let store = open(engine).await;
+    for number in 1..=8 {
+        // Every other one is spent.
+        let row = SignIn {
+            id: format!("sgn_{number}"),
+            email: "ada@example.com".to_owned(),
+            token_hash: format!("token {number}"),
+            code_hash: "code".to_owned(),
+            browser_hash: "browser".to_owned(),
+            attempts: if number == 2 { 5 } else { 0 },
+            created_at: number,
+            expires_at: 100,
+            used_at: (number % 2 == 0 && number != 2).then_some(20),
+            device: None,
+        };
+        run!(&store, tx => sign_in::insert(tx, &row));
+    }
+    run!(&store, tx => sign_in::let_go(tx, "browser", 100, 5, 0, 0));
+    run!(&store, tx => sign_in::let_go(tx, "another", 50, 5, 0, 0));
+    run!(&store, tx => sign_in::let_go(tx, "browser", 50, 5, 2, 3));
+    let mut kept = Vec::new();
+    for number in 1..=8 {
+        let id = format!("sgn_{number}");
+        let row = run!(&store, tx => sign_in::by_id(tx, &id)).unwrap();
+        if row.browser_hash == "browser" {
+            kept.push(number);
+        } else {
+            assert_eq!(row.browser_hash, "");
+        }
+    }
+    assert_eq!(kept, [4, 5, 6, 7, 8]);
+
+    run!(&store, tx => sign_in::gave(tx, "sgn_8", "ses_1"));
+    for (id, browser, after, is_found) in [
+        ("sgn_8", "browser", 19, true),
+        ("sgn_8", "browser", 20, false),
+        ("sgn_8", "another", 19, false),
+        ("sgn_6", "browser", 19, false),
+    ] {
+        let used = run!(&store, tx => sign_in::used(tx, id, browser, after));
+        let used = used.map(|used| (used.email, used.session_id, used.used_at));
+        let expected = ("ada@example.com".to_owned(), "ses_1".to_owned(), 20);
+        assert_eq!(used, is_found.then_some(expected), "{id} {browser} {after}");
+    }
+    let all = |browser: &'static str, after, most| {
+        let store = store.clone();
+        async move {
+            let rows = run!(&store, tx => sign_in::all_used(tx, browser, after, most));
+            rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(all("browser", 19, 1).await, ["sgn_8"]);
+    assert!(all("browser", 20, 1).await.is_empty());
+    assert!(all("another", 19, 1).await.is_empty());
+    run!(&store, tx => sign_in::count_try_again(tx, "browser", 20));
+    run!(&store, tx => sign_in::count_try_again(tx, "another", 19));
+    assert_eq!(all("browser", 19, 1).await, ["sgn_8"]);
+    run!(&store, tx => sign_in::count_try_again(tx, "browser", 19));
+    assert!(all("browser", 19, 1).await.is_empty());
+    assert_eq!(all("browser", 19, 2).await, ["sgn_8"]);
 }
 
 /// A store function without a contract test is one that works on one engine by luck.

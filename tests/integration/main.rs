@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod again;
 mod ailments;
 mod apart;
 mod at_once;
@@ -37,6 +38,7 @@ mod helpers;
 mod hostile;
 mod imports;
 mod kills;
+mod known_devices;
 mod leases;
 mod limits;
 mod mail_server;

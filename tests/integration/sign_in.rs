@@ -159,21 +159,17 @@ async fn checklist_6_of_64_parallel_posts_one_signs_in(engine: Engine) {
         copy.cookies = browser.cookies.clone();
         async move {
             let answer = copy.post("/api/confirm_link", &[]).await;
-            let location = answer.headers()["location"].to_str().unwrap().to_owned();
-            (location, set_cookies(&answer).len())
+            assert_redirect(&answer, "/billing");
+            let mut lines = set_cookies(&answer);
+            // When each was made is in the access token.
+            lines.retain(|line| !line.starts_with("billhook_access="));
+            lines
         }
     });
+    // It is one browser, which may take any of the answers.
     let mut answers = join_all(posts).await;
-    answers.sort();
-    let won = answers
-        .iter()
-        .filter(|(location, _)| location == "/billing")
-        .count();
-    let lost = answers
-        .iter()
-        .filter(|answer| **answer == ("/sign-in/confirm".to_owned(), 0))
-        .count();
-    assert_eq!((won, lost), (1, 63), "{answers:?}");
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "{answers:?}");
     assert_eq!(
         crate::contract::dump(&app.app.store, "session")
             .await

@@ -1,0 +1,13 @@
+-- Why a session ended, to tell its owner; NULL where that was before this was kept.
+ALTER TABLE session ADD COLUMN ended_for TEXT;
+
+-- The session that the sign-in gave. Its browser gets the same one again if it asks at once.
+ALTER TABLE sign_in ADD COLUMN session_id TEXT;
+
+-- Addresses that were signed out everywhere. Cookies of known devices that do not carry the mark end with that.
+CREATE TABLE device_end (
+    email    TEXT    NOT NULL PRIMARY KEY,
+    mark     TEXT    NOT NULL,
+    ended_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX device_end_by_time ON device_end (ended_at);

@@ -1,0 +1,86 @@
+//! Using a sign-in twice. A button is pressed twice, or the answer is lost: the browser that used a sign-in gets
+//! the same session again for a short while, so that no session is left that nobody holds.
+
+use futures::FutureExt;
+
+use super::{
+    App, known_device, session,
+    sign_in::{self, Entry, MOST_TRIES},
+};
+use crate::{
+    config::Secret,
+    store::{
+        self, Tx,
+        sign_in::{SignIn, Used},
+    },
+};
+
+/// Seconds in which a sign-in gives the same session again.
+const FOR: i64 = 60;
+/// How many codes may be tried against a sign-in, those before and after it was used.
+const MOST_TRIES_AGAIN: i64 = 2 * MOST_TRIES;
+
+/// What the sign-in gave to this browser a moment ago, if that session is as it was given: neither ended nor
+/// renewed, which only a browser that has it can do.
+pub async fn entry(
+    tx: &mut Tx,
+    app: &App,
+    id: &str,
+    browser_hash: &str,
+    time: i64,
+) -> store::Result<Option<Entry>> {
+    let Some(used) = store::sign_in::used(tx, id, browser_hash, time - FOR).await? else {
+        return Ok(None);
+    };
+    if !session::is_new(tx, app, &used.session_id).await? {
+        return Ok(None);
+    }
+    give(tx, app, id, &used).await.map(Some)
+}
+
+/// What a browser is handed for a sign-in that was used.
+pub async fn give(tx: &mut Tx, app: &App, id: &str, used: &Used) -> store::Result<Entry> {
+    let mark = store::device::mark(tx, &used.email).await?;
+    let device = known_device::new(&app.keys, &used.email, id, used.used_at, mark.as_deref());
+    Ok(Entry {
+        tokens: session::tokens(app, &used.session_id, session::FIRST),
+        device: Secret::new(device),
+    })
+}
+
+/// The same, outside of a transaction.
+pub async fn look(
+    app: &App,
+    row: &SignIn,
+    browser_hash: String,
+    time: i64,
+) -> store::Result<Option<Entry>> {
+    if row.used_at.is_none() {
+        return Ok(None);
+    }
+    let (of, id) = (app.clone(), row.id.clone());
+    app.store
+        .read(move |tx| async move { entry(tx, &of, &id, &browser_hash, time).await }.boxed())
+        .await
+}
+
+/// What this browser was given for the code a moment ago. A wrong one is counted.
+pub async fn by_code(
+    tx: &mut Tx,
+    app: &App,
+    browser_hash: &str,
+    code: &str,
+    time: i64,
+) -> store::Result<Option<Entry>> {
+    let after = time - FOR;
+    let used = store::sign_in::all_used(tx, browser_hash, after, MOST_TRIES_AGAIN).await?;
+    let mut rows = used.iter();
+    match rows.find(|row| sign_in::is_code_of(&app.keys, row, code)) {
+        Some(row) => entry(tx, app, &row.id, browser_hash, time).await,
+        None if used.is_empty() => Ok(None),
+        None => {
+            store::sign_in::count_try_again(tx, browser_hash, after).await?;
+            Ok(None)
+        }
+    }
+}
