@@ -17,7 +17,7 @@ use crate::{
         sign_in::Entry,
     },
     model::ApiError,
-    store::{self, Principal},
+    store::{self, Principal, session::Ended},
     stripe::{client::PortalUrl, locale},
 };
 
@@ -34,6 +34,11 @@ pub fn principal() -> Result<Principal, ApiError> {
     use_context::<Parts>()
         .and_then(|parts| parts.extensions.get::<Principal>().cloned())
         .ok_or(ApiError::SignedOut)
+}
+
+/// The session that the request's cookies were of, if it has ended. The guard has put it there.
+pub fn ended() -> Option<Ended> {
+    use_context::<Parts>().and_then(|parts| parts.extensions.get::<Ended>().cloned())
 }
 
 /// The headers of the request.
@@ -221,6 +226,7 @@ pub fn signed_in(app: &App, entry: &Entry) {
     ));
     set_cookie(&cookies::clear(&app.config, cookies::Name::Browser));
     set_cookie(&cookies::clear(&app.config, cookies::Name::Link));
+    set_cookie(&cookies::clear(&app.config, cookies::Name::Ended));
     see_other("/billing");
 }
 

@@ -1,4 +1,4 @@
-//! The six cookies, and the only place that knows their names and attributes. On https they carry
+//! The seven cookies, and the only place that knows their names and attributes. On https they carry
 //! the `__Host-` prefix and Secure; on a plain loopback address browsers refuse both, so there they
 //! are dropped. Lax, not Strict: a customer who comes back from Stripe is still signed in.
 
@@ -8,7 +8,7 @@ use cookie::{Cookie, SameSite, time::Duration};
 use crate::{
     config::Config,
     domain::{
-        known_device,
+        known_device, parting,
         session::{self, Tokens},
         sign_in,
     },
@@ -28,6 +28,8 @@ pub enum Name {
     Device,
     /// What was typed and is no address, for the page that says so.
     Typed,
+    /// Why somebody was signed out, for the page that says so.
+    Ended,
 }
 
 impl Name {
@@ -39,6 +41,7 @@ impl Name {
             Name::Link => "billhook_link",
             Name::Device => "billhook_device",
             Name::Typed => "billhook_typed",
+            Name::Ended => "billhook_ended",
         };
         format!("{}{name}", if config.is_https() { "__Host-" } else { "" })
     }
@@ -51,6 +54,7 @@ impl Name {
             Name::Browser | Name::Link => sign_in::LIFETIME,
             Name::Device => known_device::LIFETIME,
             Name::Typed => 60,
+            Name::Ended => parting::TOLD_FOR,
         }
     }
 }

@@ -49,7 +49,7 @@ test('checklist 15, 16: cookies count by their whole name, and what was planted 
     expect(headers.location).toMatch(/^\/sign-in\/check\?problem=/);
   }
   // What stands in the small cookies is neither believed nor repeated.
-  for (const name of ['browser', 'link', 'device', 'typed']) {
+  for (const name of ['browser', 'link', 'device', 'typed', 'ended']) {
     for (const value of ['', 'a'.repeat(4_000), '../../etc/passwd', "'or'1'='1", '<script>alert(1)</script>', 'AAAA.AAAA.AAAA']) {
       for (const path of ['/', '/sign-in/check', '/sign-in/confirm', '/?problem=address']) {
         const { status, body } = await street.get(path, `__Host-billhook_${name}=${value}`);

@@ -32,6 +32,8 @@ pub enum Purpose {
     Audit,
     /// Names a session on a page.
     Handle,
+    /// Proves that we said why a session ended.
+    Ended,
 }
 
 /// The server's secrets, the present one and those before it. Its `Debug` shows nothing.
@@ -124,6 +126,7 @@ impl Secret {
             Purpose::Device => b"billhook device",
             Purpose::Audit => b"billhook audit log",
             Purpose::Handle => b"billhook session handle",
+            Purpose::Ended => b"billhook end of a session",
         };
         expand(&self.hkdf, label)
     }

@@ -16,14 +16,14 @@ use super::{
     changes::Change,
     jwt,
     keys::{self, Purpose},
+    renewal::{self, How, Renewal},
 };
 use crate::{
     clock,
     config::Secret,
     store::{
         self, Principal, Tx,
-        outbox::Mail,
-        session::{Limits, Session},
+        session::{Ended, Limits, Session, Why},
     },
 };
 
@@ -31,8 +31,6 @@ use crate::{
 pub const FIRST: i64 = 1;
 /// Seconds that an access token works.
 pub const ACCESS_LIFETIME: i64 = 5 * 60;
-/// Seconds in which an old refresh token gets the same child again: tabs that renew at once.
-const SAME_CHILD: i64 = 10;
 /// Seconds between two notes that a session is in use: not every request is to write.
 const NOTE_EVERY: i64 = 60;
 
@@ -47,6 +45,8 @@ pub struct Tokens {
 #[derive(Debug)]
 pub enum Identity {
     Nobody,
+    /// Whoever it was is signed out.
+    Ended(Ended),
     Known(Principal),
     /// Known, and the cookies are to be replaced.
     Renewed(Principal, Tokens),
@@ -113,28 +113,65 @@ pub async fn identify(
         }
     }
     match refresh.and_then(|token| read_refresh(app, token)) {
-        Some((session, generation)) => by_refresh(app, session, generation, client).await,
+        Some((session, generation)) => by_refresh(app, &session, generation, client).await,
         None => Ok(Identity::Nobody),
     }
 }
 
-/// Finds out who sent a request that the browser makes by itself. It counts as no use of the
-/// session, and renews nothing.
-pub async fn peek(
-    app: &App,
-    access: Option<&str>,
-    refresh: Option<&str>,
-) -> store::Result<Identity> {
+/// Finds out who asks for the stream, which a browser does by itself. It counts as no use of the session and
+/// renews nothing, but the refresh token is looked at as any page does, and a copy ends the session. An
+/// access token alone is not enough: a browser has both, and a copy would hear of changes unnoticed.
+pub async fn peek(app: &App, refresh: Option<&str>, client: &str) -> store::Result<Peeked> {
+    let nobody = |identity| Peeked {
+        identity,
+        generation: 0,
+    };
+    let Some((id, generation)) = refresh.and_then(|token| read_refresh(app, token)) else {
+        return Ok(nobody(Identity::Nobody));
+    };
+    let (principal, row) = match look_up(app, &id).await? {
+        Found::Live(principal, row) => (principal, row),
+        Found::Ended(ended) => return Ok(nobody(Identity::Ended(ended))),
+    };
+    if !renewal::may_hold(&row, generation, app.clock.now()) {
+        let renewal = renewal::ask(app, &id, generation, client, How::Look).await?;
+        if let Renewal::Over(ended) | Renewal::Copied(ended) = renewal {
+            return Ok(nobody(Identity::Ended(ended)));
+        }
+    } else if row.seen_generation < generation {
+        let at = row.active_at;
+        app.store
+            .write(move |tx| {
+                async move { store::session::seen(tx, &id, generation, at).await }.boxed()
+            })
+            .await?;
+    }
+    Ok(Peeked {
+        identity: Identity::Known(principal),
+        generation,
+    })
+}
+
+/// Who asks for the stream, and the generation of the token by which that is known.
+#[derive(Debug)]
+pub struct Peeked {
+    pub identity: Identity,
+    pub generation: i64,
+}
+
+/// Who has a page before them that is made without a look at its route, for the name at its top. Nothing is
+/// renewed, noted or ended.
+pub async fn glance(app: &App, access: Option<&str>, refresh: Option<&str>) -> Option<Principal> {
     let access = access.and_then(|token| read_access(app, token));
     let refresh = refresh.and_then(|token| read_refresh(app, token));
-    for (id, generation) in access.into_iter().chain(refresh) {
-        if let Some((principal, row)) = look_up(app, &id).await?
-            && is_current(&row, generation)
-        {
-            return Ok(Identity::Known(principal));
-        }
-    }
-    Ok(Identity::Nobody)
+    let (id, generation) = access.or(refresh)?;
+    let (now, livemode) = (app.clock.now(), app.config.livemode());
+    let limits = limits(app, now);
+    let found = app.store.look(move |tx| {
+        async move { store::session::principal(tx, &id, limits, livemode).await }.boxed()
+    });
+    let (principal, row) = found.await.ok()??;
+    is_current(&row, generation).then_some(principal)
 }
 
 /// Whether the session is live and its first tokens are its present ones.
@@ -162,14 +199,27 @@ pub async fn end(app: &App, principal: &Principal, client: &str) -> store::Resul
     Ok(())
 }
 
-/// The seconds until the principal's session reaches a limit, unless somebody uses it; nothing when it
-/// has ended.
-pub async fn seconds_left(app: &App, principal: &Principal) -> store::Result<Option<i64>> {
+/// Whether a stream may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// So many seconds until its session reaches a limit, unless somebody uses it.
+    Live(i64),
+    /// Its token has been replaced. The browser has the new one, and may come back with it.
+    Replaced,
+    Over,
+}
+
+/// Looks after a stream that was opened with a token of that generation.
+pub async fn watch(app: &App, principal: &Principal, generation: i64) -> store::Result<Watched> {
     let now = app.clock.now();
     let limits = limits(app, now);
-    Ok(look_up(app, principal.session()).await?.map(|(_, row)| {
-        (row.created_at - limits.began_after).min(row.active_at - limits.active_after)
-    }))
+    Ok(match look_up(app, principal.session()).await? {
+        Found::Ended(_) => Watched::Over,
+        Found::Live(_, row) if !renewal::may_hold(&row, generation, now) => Watched::Replaced,
+        Found::Live(_, row) => Watched::Live(
+            (row.created_at - limits.began_after).min(row.active_at - limits.active_after),
+        ),
+    })
 }
 
 /// What has not ended now began and was used after these times.
@@ -180,41 +230,64 @@ pub fn limits(app: &App, now: i64) -> Limits {
     }
 }
 
-/// A session that has not ended. One that is seen to be beyond its limits ends.
-async fn look_up(app: &App, id: &str) -> store::Result<Option<(Principal, Session)>> {
+/// What there is of a session for which a good token was shown.
+pub(super) enum Found {
+    Live(Principal, Session),
+    Ended(Ended),
+}
+
+/// Looks for a session. One that is seen to be beyond its limits ends.
+async fn look_up(app: &App, id: &str) -> store::Result<Found> {
     let now = app.clock.now();
     let (limits, livemode) = (limits(app, now), app.config.livemode());
     let of = id.to_owned();
-    let (live, is_over) = app
+    let (found, is_over) = app
         .store
         .look(move |tx| async move { find(tx, &of, limits, livemode).await }.boxed())
         .await?;
-    if is_over {
-        end_by_id(app, id).await?;
+    if let (Found::Ended(Ended { why: Some(why), .. }), true) = (&found, is_over) {
+        let (id, why) = (id.to_owned(), *why);
+        app.store
+            .write(move |tx| {
+                async move { store::session::end_for(tx, &id, why, now).await }.boxed()
+            })
+            .await?;
     }
-    Ok(live)
+    Ok(found)
 }
 
-/// The session if it is live, and whether it would be but for its limits.
-async fn find(
+/// The session, and whether it is beyond its limits and has not been ended for that.
+pub(super) async fn find(
     tx: &mut Tx,
     id: &str,
     limits: Limits,
     livemode: bool,
-) -> store::Result<(Option<(Principal, Session)>, bool)> {
+) -> store::Result<(Found, bool)> {
     let live = store::session::principal(tx, id, limits, livemode).await?;
-    if live.is_some() {
-        return Ok((live, false));
+    if let Some((principal, row)) = live {
+        return Ok((Found::Live(principal, row), false));
     }
-    let row = store::session::find(tx, id).await?;
-    Ok((None, row.is_some_and(|row| row.ended_at.is_none())))
-}
-
-async fn end_by_id(app: &App, id: &str) -> store::Result<()> {
-    let (id, now) = (id.to_owned(), app.clock.now());
-    app.store
-        .write(move |tx| async move { store::session::end(tx, &id, now).await }.boxed())
-        .await
+    let Some(row) = store::session::find(tx, id).await? else {
+        // Erased, or ended long ago.
+        let nobody = Ended {
+            email: String::new(),
+            why: None,
+        };
+        return Ok((Found::Ended(nobody), false));
+    };
+    if let Some(ended) = store::session::ended(tx, id).await? {
+        return Ok((Found::Ended(ended), false));
+    }
+    let why = if row.created_at <= limits.began_after {
+        Why::Age
+    } else {
+        Why::Idle
+    };
+    let ended = Ended {
+        email: row.email,
+        why: Some(why),
+    };
+    Ok((Found::Ended(ended), true))
 }
 
 /// Whether the browser may still hold tokens of this generation. Not of one that was lost on the way
@@ -225,8 +298,9 @@ fn is_current(row: &Session, generation: i64) -> bool {
 
 /// Nothing when the refresh token is to decide.
 async fn by_access(app: &App, id: &str, generation: i64) -> store::Result<Option<Identity>> {
-    let Some((principal, row)) = look_up(app, id).await? else {
-        return Ok(Some(Identity::Nobody));
+    let (principal, row) = match look_up(app, id).await? {
+        Found::Live(principal, row) => (principal, row),
+        Found::Ended(ended) => return Ok(Some(Identity::Ended(ended))),
     };
     if !is_current(&row, generation) {
         return Ok(None);
@@ -243,107 +317,15 @@ async fn by_access(app: &App, id: &str, generation: i64) -> store::Result<Option
     Ok(Some(Identity::Known(principal)))
 }
 
-async fn by_refresh(
-    app: &App,
-    id: String,
-    generation: i64,
-    client: &str,
-) -> store::Result<Identity> {
-    let now = app.clock.now();
-    let (of, client) = (app.clone(), client.to_owned());
-    let renewal = app
-        .store
-        .write(move |tx| {
-            async move { renew(tx, &of, (&id, generation), &client, now).await }.boxed()
-        })
-        .await?;
+async fn by_refresh(app: &App, id: &str, generation: i64, client: &str) -> store::Result<Identity> {
+    let renewal = renewal::ask(app, id, generation, client, How::Renew).await?;
     Ok(match renewal {
         Renewal::Granted(principal, generation) => {
             let tokens = tokens(app, principal.session(), generation);
             Identity::Renewed(principal, tokens)
         }
-        Renewal::Over => Identity::Nobody,
-        Renewal::Reused(email) => {
-            app.outbox_due.notify_one();
-            app.changes.tell(Change::Of(email));
-            Identity::Nobody
-        }
+        Renewal::Over(ended) | Renewal::Copied(ended) => Identity::Ended(ended),
     })
-}
-
-/// What a refresh token is answered.
-enum Renewal {
-    /// The generation whose tokens the browser is to have.
-    Granted(Principal, i64),
-    Over,
-    /// A copy was used: the session of this address is ended.
-    Reused(String),
-}
-
-/// The rule of rotation.
-///
-/// - The present token: the next generation.
-/// - Its parent, at once: the present generation again (tabs that renew together).
-/// - Its parent, later, and the present one never came back: the answer was lost, so the next
-///   generation. Its parent is the one that came: the lost one is worth nothing from then on.
-/// - Anything else, or the parent although the present one is in use: somebody holds a copy. The
-///   session ends, and its owner is told by mail.
-async fn renew(
-    tx: &mut Tx,
-    app: &App,
-    (id, generation): (&str, i64),
-    client: &str,
-    now: i64,
-) -> store::Result<Renewal> {
-    tx.lock(&[id]).await?;
-    let found = find(tx, id, limits(app, now), app.config.livemode()).await?;
-    let (principal, row) = match found {
-        (Some(live), _) => live,
-        (None, is_over) => {
-            if is_over {
-                store::session::end(tx, id, now).await?;
-            }
-            return Ok(Renewal::Over);
-        }
-    };
-    let is_present = generation == row.generation;
-    let is_parent = generation == row.parent_generation;
-    // Two processes' clocks may differ a little, and one may be set back: that is not "at once".
-    if is_parent && (now - row.rotated_at).abs() <= SAME_CHILD {
-        return Ok(Renewal::Granted(principal, row.generation));
-    }
-    let answer_was_lost = is_parent && row.seen_generation < row.generation;
-    if !is_present && !answer_was_lost {
-        tracing::warn!(
-            session = id,
-            "a used refresh token came again: the session is ended"
-        );
-        store::session::end(tx, id, now).await?;
-        // The outbox goes by the database's clock.
-        let due_at = app.clock.of_database(tx.clock().await?);
-        store::outbox::insert(tx, &reuse_mail(id, due_at)).await?;
-        let entry = audit::entry(&app.keys, now, What::Reuse, &row.email)
-            .with_session(id)
-            .with_client(client);
-        store::audit::insert(tx, &entry).await?;
-        return Ok(Renewal::Reused(row.email));
-    }
-    store::session::seen(tx, id, generation, now).await?;
-    store::session::rotate(tx, id, row.generation, generation, now).await?;
-    Ok(Renewal::Granted(principal, row.generation + 1))
-}
-
-fn reuse_mail(session: &str, due_at: i64) -> Mail {
-    Mail {
-        id: clock::new_id("mail"),
-        kind: Mail::REUSE.to_owned(),
-        sign_in_id: None,
-        session_id: Some(session.to_owned()),
-        asked_from: String::new(),
-        attempts: 0,
-        due_at,
-        sent_at: None,
-    }
 }
 
 fn read_access(app: &App, token: &str) -> Option<(String, i64)> {

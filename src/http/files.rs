@@ -10,7 +10,7 @@ use axum::{
 use tower::ServiceExt;
 use tower_http::services::ServeDir;
 
-use super::Site;
+use super::{Site, guard};
 use crate::{
     assets,
     pages::message::{self, Message},
@@ -24,9 +24,13 @@ const LONGEST_PATH: usize = 100;
 pub struct NeverChanges;
 
 pub async fn serve(State(site): State<Site>, request: Request) -> Response {
-    let missing = || message::response(&site.app.config, Message::NotFound);
+    let headers = request.headers().clone();
+    let missing = async || {
+        let address = guard::glance(&site, &headers).await;
+        message::response_for(&site.app.config, Message::NotFound, address)
+    };
     if request.uri().path().len() > LONGEST_PATH {
-        return missing();
+        return missing().await;
     }
     // Whole files alone: the answer to half of one, or to "has it changed", would need headers of its own.
     let mut asked = Request::builder()
@@ -36,7 +40,7 @@ pub async fn serve(State(site): State<Site>, request: Request) -> Response {
         asked = asked.header(header::ACCEPT_ENCODING, encodings);
     }
     let Ok(asked) = asked.body(Body::empty()) else {
-        return missing();
+        return missing().await;
     };
     let is_hashed = assets::is_hashed(request.uri().path());
     let files = ServeDir::new(site.leptos.site_root.as_ref())
@@ -51,6 +55,6 @@ pub async fn serve(State(site): State<Site>, request: Request) -> Response {
             }
             file
         }
-        _ => missing(),
+        _ => missing().await,
     }
 }

@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 
-use super::Site;
+use super::{Site, guard};
 use crate::{
     model::ApiError,
     pages::message::{self, Message},
@@ -25,6 +25,7 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
         return next.run(request).await;
     }
     let accept = text(request.headers(), header::ACCEPT);
+    let headers = request.headers().clone();
     let is_form = accept.is_some_and(|accept| accept.contains("text/html"));
     let response = if request.method() == Method::POST && !is_plain_form(request.headers()) {
         StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response()
@@ -49,7 +50,13 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
         status if status.is_server_error() => Message::Fault,
         _ => Message::BadForm,
     };
-    let mut page = message::response(&site.app.config, message);
+    // The database may be what is at fault.
+    let address = if status.is_server_error() {
+        None
+    } else {
+        guard::glance(&site, &headers).await
+    };
+    let mut page = message::response_for(&site.app.config, message, address);
     if status.is_client_error() {
         *page.status_mut() = status;
     }

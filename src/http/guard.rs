@@ -3,16 +3,20 @@
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
 
-use super::{Site, live};
+use super::{
+    Site,
+    live::{self, Generation},
+};
 use crate::{
     cookies::{self, Name},
     domain::{
         limits::Client,
+        parting,
         session::{self, Identity},
     },
     model::{ApiError, LIVE},
@@ -45,17 +49,32 @@ pub async fn layer(
     let refresh = cookies::read(request.headers(), config, Name::Refresh);
     let had_cookies = access.is_some() || refresh.is_some();
     let (access, refresh) = (access.as_deref(), refresh.as_deref());
+    let client = request.extensions().get::<Client>().map(Client::to_string);
+    let client = client.unwrap_or_default();
     let identity = if route.as_str() == LIVE {
         // The browser comes back for it for as long as a page is open.
-        session::peek(&site.app, access, refresh).await
+        session::peek(&site.app, refresh, &client)
+            .await
+            .map(|peeked| {
+                request
+                    .extensions_mut()
+                    .insert(Generation(peeked.generation));
+                peeked.identity
+            })
     } else {
-        let client = request.extensions().get::<Client>().map(Client::to_string);
-        session::identify(&site.app, access, refresh, &client.unwrap_or_default()).await
+        session::identify(&site.app, access, refresh, &client).await
     };
+    let mut lines = Vec::new();
     let (principal, tokens) = match identity {
         Ok(Identity::Known(principal)) => (Some(principal), None),
         Ok(Identity::Renewed(principal, tokens)) => (Some(principal), Some(tokens)),
         Ok(Identity::Nobody) => (None, None),
+        Ok(Identity::Ended(ended)) => {
+            let value = parting::seal(&site.app.keys, &ended, site.app.clock.now());
+            lines.extend(value.map(|value| cookies::set(config, Name::Ended, &value)));
+            request.extensions_mut().insert(ended);
+            (None, None)
+        }
         Err(error) => {
             tracing::error!(%error, "the session could not be looked up");
             return message::response(config, Message::Fault);
@@ -72,13 +91,13 @@ pub async fn layer(
         }
         next.run(request).await
     };
-    let lines = match tokens {
-        Some(tokens) => cookies::session(config, &tokens).to_vec(),
-        None if had_cookies && !is_signed_in => [Name::Access, Name::Refresh]
-            .map(|name| cookies::clear(config, name))
-            .to_vec(),
-        None => Vec::new(),
-    };
+    match tokens {
+        Some(tokens) => lines.extend(cookies::session(config, &tokens)),
+        None if had_cookies && !is_signed_in => {
+            lines.extend([Name::Access, Name::Refresh].map(|name| cookies::clear(config, name)));
+        }
+        None => {}
+    }
     // A sign-in or sign-out inside has the last word.
     if !cookies::is_set(response.headers(), config, Name::Refresh) {
         let values = lines
@@ -89,6 +108,14 @@ pub async fn layer(
         }
     }
     response
+}
+
+/// The address that is signed in, for the header of a page that no route makes.
+pub async fn glance(site: &Site, headers: &HeaderMap) -> Option<String> {
+    let [access, refresh] =
+        [Name::Access, Name::Refresh].map(|name| cookies::read(headers, &site.app.config, name));
+    let principal = session::glance(&site.app, access.as_deref(), refresh.as_deref()).await?;
+    Some(principal.email().to_owned())
 }
 
 /// Pages and forms lead to the sign-in, an open list is told that it is over, and programs get a

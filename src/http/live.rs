@@ -3,8 +3,8 @@
 //! change; and with it, on a page that somebody came back to from Stripe (`?back=…`), what has changed since
 //! they left. `signed-out` says that the session is over.
 //!
-//! The stream ends after as long as an access token lives: the browser comes back by itself, and passes
-//! the guard again. An open page is no use of the session, so one that nobody touches is told at the
+//! The stream ends after as long as an access token lives, and tells no change once its refresh token has been
+//! replaced: the browser comes back by itself, and passes the guard again. An open page is no use of the session, so one that nobody touches is told at the
 //! idle limit that it is over.
 
 use std::{
@@ -36,7 +36,7 @@ use crate::{
     domain::{
         App, billing,
         changes::Change,
-        session::{self, ACCESS_LIFETIME},
+        session::{self, ACCESS_LIFETIME, Watched},
     },
     store::Principal,
 };
@@ -50,6 +50,7 @@ const COME_BACK_AFTER: Duration = Duration::from_secs(30);
 pub async fn stream(
     State(site): State<Site>,
     Extension(principal): Extension<Principal>,
+    Extension(generation): Extension<Generation>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
     let back = asked.ok().and_then(|Query(asked)| asked.back);
@@ -66,6 +67,7 @@ pub async fn stream(
         changes: site.app.changes.listen(),
         app: site.app.clone(),
         principal,
+        generation,
         back,
         is_new: true,
         seconds_left: 0,
@@ -75,6 +77,10 @@ pub async fn stream(
     let last = stream::once(async move { place.last_word() }).filter_map(future::ready);
     answer(list.chain(last))
 }
+
+/// Of the refresh token by which the guard let a stream through.
+#[derive(Clone, Copy, Debug)]
+pub struct Generation(pub i64);
 
 #[derive(Debug, serde::Deserialize)]
 pub struct Asked {
@@ -162,6 +168,7 @@ impl Drop for Place {
 struct Page {
     app: App,
     principal: Principal,
+    generation: Generation,
     /// See [`billing::news`].
     back: Option<String>,
     changes: Receiver<Change>,
@@ -179,12 +186,14 @@ async fn next(page: Option<Page>) -> Option<(Result<Event, Infallible>, Option<P
         if !is_due {
             is_due = page.wait_for_change().await?;
         }
-        match session::seconds_left(&page.app, &page.principal)
+        let Generation(generation) = page.generation;
+        match session::watch(&page.app, &page.principal, generation)
             .await
             .ok()?
         {
-            Some(seconds) => page.seconds_left = seconds,
-            None => return Some((Ok(over()), None)),
+            Watched::Live(seconds) => page.seconds_left = seconds,
+            Watched::Replaced => return None,
+            Watched::Over => return Some((Ok(over()), None)),
         }
         if is_due {
             break;

@@ -2,7 +2,10 @@
 
 use leptos::prelude::*;
 
-use super::frame::Frame;
+use super::{
+    ended::{self, SignedOut},
+    frame::Frame,
+};
 use crate::{
     answer, clock,
     cookies::{self, Name},
@@ -17,8 +20,10 @@ pub fn EmailForm() -> impl IntoView {
         .unwrap_or_default();
     let problem = answer::query("problem").is_some_and(|code| code == "address");
     let typed = problem.then(typed).flatten();
+    let ended = ended::told();
     let email: String = typed
         .or_else(|| answer::query_address("email"))
+        .or_else(|| ended.as_ref().map(|ended| ended.email.clone()))
         .unwrap_or_default()
         .chars()
         .filter(|letter| text::is_seen(*letter))
@@ -26,6 +31,7 @@ pub fn EmailForm() -> impl IntoView {
         .collect();
     view! {
         <Frame title="Sign in">
+            {ended.map(|ended| view! { <SignedOut ended/> })}
             <h1>"See and manage your billing"</h1>
             <p class="lede">
                 {format!(

@@ -28,14 +28,14 @@ pub enum Message {
     TooMany,
 }
 
-/// The whole document.
-pub fn document(config: &Config, message: Message) -> String {
+/// The whole document, for somebody who is signed in with that address or for nobody.
+pub fn document(config: &Config, message: Message, address: Option<String>) -> String {
     let frontend_url = config.url("/");
     let (app_name, dev) = (config.app_name.clone(), config.dev);
     let title = format!("{} · {}", message.title(), escape(&app_name));
     let body = move || {
         view! {
-            <Head app_name dev address=None/>
+            <Head app_name dev address/>
             <main>
                 {match message {
                     Message::NotFound => view! { <NothingHere/> }.into_any(),
@@ -134,6 +134,11 @@ fn BadForm() -> impl IntoView {
 
 /// The document as an answer, with the status that it stands for.
 pub fn response(config: &Config, message: Message) -> Response {
+    response_for(config, message, None)
+}
+
+/// The same, with the header of somebody who is signed in with that address.
+pub fn response_for(config: &Config, message: Message, address: Option<String>) -> Response {
     let status = match message {
         Message::NotFound => StatusCode::NOT_FOUND,
         Message::BadForm => StatusCode::BAD_REQUEST,
@@ -142,7 +147,7 @@ pub fn response(config: &Config, message: Message) -> Response {
         Message::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         Message::TooMany => StatusCode::TOO_MANY_REQUESTS,
     };
-    let mut response = (status, Html(document(config, message))).into_response();
+    let mut response = (status, Html(document(config, message, address))).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {
         let seconds = HeaderValue::from(RETRY_AFTER);
         response.headers_mut().insert(header::RETRY_AFTER, seconds);

@@ -6,6 +6,7 @@ pub mod check;
 pub mod confirm;
 pub mod devices;
 pub mod email_form;
+pub mod ended;
 pub mod frame;
 pub mod message;
 pub mod no_cookies;

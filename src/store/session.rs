@@ -61,6 +61,63 @@ shows!(
     ended_at, browser
 );
 
+/// Why a session ended, as its owner is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its own browser signed out, or in again.
+    Here,
+    /// Another browser of the address signed it out.
+    Elsewhere,
+    /// The operator did.
+    Operator,
+    /// Nobody used it for long.
+    Idle,
+    /// It was as old as a session can be.
+    Age,
+    /// A copy of its tokens was used.
+    Copied,
+    /// The address had no customer any more.
+    NoCustomer,
+}
+
+impl Why {
+    const ALL: [Why; 7] = [
+        Why::Here,
+        Why::Elsewhere,
+        Why::Operator,
+        Why::Idle,
+        Why::Age,
+        Why::Copied,
+        Why::NoCustomer,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Why::Here => "here",
+            Why::Elsewhere => "elsewhere",
+            Why::Operator => "operator",
+            Why::Idle => "idle",
+            Why::Age => "age",
+            Why::Copied => "copied",
+            Why::NoCustomer => "no-customer",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Why> {
+        Why::ALL.into_iter().find(|why| why.name() == name)
+    }
+}
+
+/// A session that has ended.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ended {
+    pub email: String,
+    /// Nothing where that is not known.
+    pub why: Option<Why>,
+}
+
+shows!(Ended: why);
+
 /// Sessions live that began after the one time and were used after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -151,9 +208,34 @@ pub async fn seen(tx: &mut Tx, id: &str, generation: i64, now: i64) -> Result<()
         .map(drop))
 }
 
+/// Ends a session whose own browser wants that.
 pub async fn end(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
-    const SQL: &str = "UPDATE session SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
-    on!(tx, connection => sqlx::query(SQL).bind(id).bind(now).execute(connection).await.map(drop))
+    end_for(tx, id, Why::Here, now).await
+}
+
+pub async fn end_for(tx: &mut Tx, id: &str, why: Why, now: i64) -> Result<()> {
+    const SQL: &str =
+        "UPDATE session SET ended_at = $2, ended_for = $3 WHERE id = $1 AND ended_at IS NULL";
+    on!(tx, connection => sqlx::query(SQL)
+        .bind(id)
+        .bind(now)
+        .bind(why.name())
+        .execute(connection)
+        .await
+        .map(drop))
+}
+
+/// Whose session it was and why it ended, if it has.
+pub async fn ended(tx: &mut Tx, id: &str) -> Result<Option<Ended>> {
+    const SQL: &str = "SELECT email, ended_for FROM session WHERE id = $1 AND ended_at IS NOT NULL";
+    let found: Option<(String, Option<String>)> = on!(tx, connection => sqlx::query_as(SQL)
+        .bind(id)
+        .fetch_optional(connection)
+        .await)?;
+    Ok(found.map(|(email, why)| Ended {
+        email,
+        why: why.and_then(|name| Why::parse(&name)),
+    }))
 }
 
 /// Deletes sessions that ended before that second, or would have at the latest after `lifetime`
@@ -172,7 +254,8 @@ pub async fn purge(tx: &mut Tx, before: i64, lifetime: i64, most: i64) -> Result
 
 /// Ends every session that is beyond its limits, and returns whose they were.
 pub async fn expire(tx: &mut Tx, limits: Limits, now: i64) -> Result<Vec<String>> {
-    const SQL: &str = "UPDATE session SET ended_at = $3
+    const SQL: &str = "UPDATE session SET ended_at = $3,
+            ended_for = CASE WHEN created_at <= $1 THEN 'age' ELSE 'idle' END
         WHERE ended_at IS NULL AND (created_at <= $1 OR active_at <= $2)
         RETURNING email";
     on!(tx, connection => sqlx::query_scalar(SQL)
@@ -198,7 +281,7 @@ pub async fn of(tx: &mut Tx, principal: &Principal, limits: Limits) -> Result<Ve
 
 /// Ends a session if it is one of the principal's own. False when it is not, or has ended before.
 pub async fn end_of(tx: &mut Tx, principal: &Principal, id: &str, now: i64) -> Result<bool> {
-    const SQL: &str = "UPDATE session SET ended_at = $3
+    const SQL: &str = "UPDATE session SET ended_at = $3, ended_for = 'elsewhere'
         WHERE id = $1 AND email = $2 AND ended_at IS NULL";
     let rows = on!(tx, connection => sqlx::query(SQL)
         .bind(id)
@@ -212,15 +295,21 @@ pub async fn end_of(tx: &mut Tx, principal: &Principal, id: &str, now: i64) -> R
 
 /// Ends all sessions of the principal's address.
 pub async fn end_all(tx: &mut Tx, principal: &Principal, now: i64) -> Result<u64> {
-    end_of_address(tx, principal.email(), now).await
+    end_of_address_for(tx, principal.email(), Why::Elsewhere, now).await
 }
 
 /// Ends all sessions of an address, for the operator, and says how many there were.
 pub async fn end_of_address(tx: &mut Tx, email: &str, now: i64) -> Result<u64> {
-    const SQL: &str = "UPDATE session SET ended_at = $2 WHERE email = $1 AND ended_at IS NULL";
+    end_of_address_for(tx, email, Why::Operator, now).await
+}
+
+async fn end_of_address_for(tx: &mut Tx, email: &str, why: Why, now: i64) -> Result<u64> {
+    const SQL: &str =
+        "UPDATE session SET ended_at = $2, ended_for = $3 WHERE email = $1 AND ended_at IS NULL";
     Ok(on!(tx, connection => sqlx::query(SQL)
         .bind(email)
         .bind(now)
+        .bind(why.name())
         .execute(connection)
         .await?
         .rows_affected()))
@@ -231,7 +320,7 @@ pub async fn end_orphans(tx: &mut Tx, emails: &[&str], livemode: bool, now: i64)
     let values = [Cell::from(now), Cell::from(i64::from(livemode))];
     many::change(tx, emails, values, |among, [now, livemode]| {
         format!(
-            "UPDATE session SET ended_at = {now}
+            "UPDATE session SET ended_at = {now}, ended_for = 'no-customer'
             WHERE ended_at IS NULL
               AND NOT EXISTS (SELECT 1 FROM customer
                               WHERE email_normalised = session.email AND livemode = {livemode}

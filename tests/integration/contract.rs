@@ -22,7 +22,7 @@ use billhook::store::{
     progress,
     row::{self, Row},
     session,
-    session::Session,
+    session::{Session, Why},
     shelf, sign_in,
     sign_in::SignIn,
     unknown,
@@ -58,6 +58,7 @@ on_both_engines!(
     sessions_beyond_their_limits_end,
     a_principal_sees_and_ends_its_own_sessions,
     sessions_without_a_customer_are_ended,
+    why_a_session_ended_is_kept,
     ends_of_devices_are_kept_and_purged,
     a_browser_keeps_a_few_sign_ins_and_what_they_gave,
     mails_are_claimed_by_one_and_retried,
@@ -2234,6 +2235,42 @@ pub async fn dump(store: &Store, table: &str) -> String {
         }
     };
     rows.join("\n")
+}
+
+async fn why_a_session_ended_is_kept(engine: Engine) {
+    let store = open(engine).await;
+    let why = || {
+        let store = store.clone();
+        async move { run!(&store, tx => session::ended(tx, "ses_1")).map(|ended| ended.why) }
+    };
+    for (number, expected) in [
+        Why::Here,
+        Why::Elsewhere,
+        Why::Operator,
+        Why::Idle,
+        Why::Age,
+        Why::Copied,
+        Why::NoCustomer,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("ses_{}", number + 10);
+        let row = dated(&id, "ada@example.com", 1, 1);
+        run!(&store, tx => session::insert(tx, &row));
+        let of = id.clone();
+        assert_eq!(run!(&store, tx => session::ended(tx, &of)), None);
+        let of = id.clone();
+        run!(&store, tx => session::end_for(tx, &of, expected, 40));
+        let of = id.clone();
+        run!(&store, tx => session::end_for(tx, &of, Why::Idle, 41));
+        let ended = run!(&store, tx => session::ended(tx, &id)).unwrap();
+        assert_eq!(
+            (ended.email.as_str(), ended.why),
+            ("ada@example.com", Some(expected))
+        );
+    }
+    assert_eq!(why().await, None, "there is none");
 }
 
 async fn ends_of_devices_are_kept_and_purged(engine: Engine) {

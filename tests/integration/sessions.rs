@@ -178,7 +178,7 @@ async fn checklist_19_reuse_ends_the_session_and_its_owner_is_told(engine: Engin
     assert_redirect(&owner.get("/billing").await, "/");
     assert_eq!(
         owner.cookies.into_keys().collect::<Vec<_>>(),
-        ["billhook_device"],
+        ["billhook_device", "billhook_ended"],
         "worthless cookies are taken back"
     );
     let mail = eventually(|| async { mails_about_reuse(&app, "ada@example.com").pop() }).await;

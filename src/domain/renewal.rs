@@ -1,0 +1,145 @@
+//! The rotation of refresh tokens: which one gets what, and how a copy is noticed.
+
+use futures::FutureExt;
+
+use super::{
+    App,
+    audit::{self, What},
+    changes::Change,
+    session::{self, Found},
+};
+use crate::{
+    clock,
+    store::{
+        self, Principal, Tx,
+        outbox::Mail,
+        session::{Ended, Session, Why},
+    },
+};
+
+/// Seconds in which an old refresh token gets the same child again: tabs that renew at once.
+const SAME_CHILD: i64 = 10;
+
+/// Whether tokens of this generation may be in the browser by the rule of rotation: they are the present ones, or
+/// those before them and it may not have heard of the present ones yet.
+pub fn may_hold(row: &Session, generation: i64, now: i64) -> bool {
+    generation == row.generation
+        || generation == row.parent_generation && (is_at_once(row, now) || is_unheard(row))
+}
+
+/// Two processes' clocks may differ a little, and one may be set back: that is not "at once".
+fn is_at_once(row: &Session, now: i64) -> bool {
+    (now - row.rotated_at).abs() <= SAME_CHILD
+}
+
+/// The present tokens never came back: perhaps their answer was lost.
+fn is_unheard(row: &Session) -> bool {
+    row.seen_generation < row.generation
+}
+
+/// What is wanted of a refresh token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    Renew,
+    /// To know whether it is good.
+    Look,
+}
+
+/// Renews the session of a good refresh token, or ends it.
+pub async fn ask(
+    app: &App,
+    id: &str,
+    generation: i64,
+    client: &str,
+    how: How,
+) -> store::Result<Renewal> {
+    let now = app.clock.now();
+    let (of, id, client) = (app.clone(), id.to_owned(), client.to_owned());
+    let renewal = app
+        .store
+        .write(move |tx| {
+            async move { renew(tx, &of, (&id, generation), &client, now, how).await }.boxed()
+        })
+        .await?;
+    if let Renewal::Copied(ended) = &renewal {
+        app.outbox_due.notify_one();
+        app.changes.tell(Change::Of(ended.email.clone()));
+    }
+    Ok(renewal)
+}
+
+/// What a refresh token is answered.
+pub enum Renewal {
+    /// The generation whose tokens the browser is to have.
+    Granted(Principal, i64),
+    Over(Ended),
+    /// A copy was used, and the session is ended.
+    Copied(Ended),
+}
+
+/// The rule of rotation.
+///
+/// - The present token: the next generation.
+/// - Its parent, at once: the present generation again (tabs that renew together).
+/// - Its parent, later, and the present one never came back: the answer was lost, so the next
+///   generation. Its parent is the one that came: the lost one is worth nothing from then on.
+/// - Anything else, or the parent although the present one is in use: somebody holds a copy. The
+///   session ends, and its owner is told by mail.
+async fn renew(
+    tx: &mut Tx,
+    app: &App,
+    (id, generation): (&str, i64),
+    client: &str,
+    now: i64,
+    how: How,
+) -> store::Result<Renewal> {
+    tx.lock(&[id]).await?;
+    let found = session::find(tx, id, session::limits(app, now), app.config.livemode()).await?;
+    let (principal, row) = match found {
+        (Found::Live(principal, row), _) => (principal, row),
+        (Found::Ended(ended), is_over) => {
+            if let (Some(why), true) = (ended.why, is_over) {
+                store::session::end_for(tx, id, why, now).await?;
+            }
+            return Ok(Renewal::Over(ended));
+        }
+    };
+    if !may_hold(&row, generation, now) {
+        tracing::warn!(
+            session = id,
+            "a used refresh token came again: the session is ended"
+        );
+        store::session::end_for(tx, id, Why::Copied, now).await?;
+        // The outbox goes by the database's clock.
+        let due_at = app.clock.of_database(tx.clock().await?);
+        store::outbox::insert(tx, &reuse_mail(id, due_at)).await?;
+        let entry = audit::entry(&app.keys, now, What::Reuse, &row.email)
+            .with_session(id)
+            .with_client(client);
+        store::audit::insert(tx, &entry).await?;
+        return Ok(Renewal::Copied(Ended {
+            email: row.email,
+            why: Some(Why::Copied),
+        }));
+    }
+    let is_parent = generation != row.generation;
+    if how == How::Look || is_parent && is_at_once(&row, now) {
+        return Ok(Renewal::Granted(principal, row.generation));
+    }
+    store::session::seen(tx, id, generation, now).await?;
+    store::session::rotate(tx, id, row.generation, generation, now).await?;
+    Ok(Renewal::Granted(principal, row.generation + 1))
+}
+
+fn reuse_mail(session: &str, due_at: i64) -> Mail {
+    Mail {
+        id: clock::new_id("mail"),
+        kind: Mail::REUSE.to_owned(),
+        sign_in_id: None,
+        session_id: Some(session.to_owned()),
+        asked_from: String::new(),
+        attempts: 0,
+        due_at,
+        sent_at: None,
+    }
+}
