@@ -24,6 +24,7 @@ enum Command {
     /// Serve customers and Stripe's webhooks (the default)
     Serve,
     /// Try everything on this machine, with a stand-in for Stripe and mail in the browser
+    #[command(after_help = dev::help())]
     Dev {
         /// Forget what was changed in earlier trials, and start from the sample customers again
         #[arg(long)]

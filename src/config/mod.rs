@@ -52,7 +52,16 @@ pub struct Config {
     pub dev: bool,
 }
 
+/// In `billhook dev` this address gets mail though no customer has it, so that the list without records can
+/// be seen.
+pub const NOBODY: &str = "nobody@example.com";
+
 impl Config {
+    /// Whether it is [`NOBODY`]'s, in `billhook dev`.
+    pub fn is_of_nobody(&self, email: &str) -> bool {
+        self.dev && email == NOBODY
+    }
+
     /// Whether cookies may be marked Secure: not on a plain loopback address.
     pub fn is_https(&self) -> bool {
         self.frontend_url.scheme() == "https"

@@ -1,4 +1,4 @@
-//! `/dev/mail`: the mail of `billhook dev`, as a list and one by one.
+//! `/dev/mail`: the mail of `billhook dev`, as a list and one by one, and why a mail was not sent.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,8 @@ use leptos::prelude::*;
 use time::{OffsetDateTime, macros::format_description};
 
 use crate::{
-    http::Site,
+    domain::unsent::Note,
+    http::{Site, headers::Framing},
     mail::KeptMail,
     pages::{
         frame::{Foot, Head},
@@ -27,25 +28,39 @@ pub fn routes(mails: Mails) -> Router<Site> {
     Router::new()
         .route("/dev/mail", get(list))
         .route("/dev/mail/{number}", get(show))
+        .route("/dev/mail/{number}/html", get(html))
         .layer(Extension(mails))
 }
 
 async fn list(State(site): State<Site>, Extension(mails): Extension<Mails>) -> Html<String> {
     let mails = mails.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let is_empty = mails.is_empty();
-    let rows: Vec<_> = mails
-        .into_iter()
-        .enumerate()
-        .rev()
-        .map(|(index, mail)| {
-            view! {
-                <li>
-                    <a href=format!("/dev/mail/{}", index + 1)>{mail.subject}</a>
-                    <p class="hint">{format!("To {}, ", mail.to)} <Sent at=mail.at/></p>
-                </li>
-            }
-        })
-        .collect();
+    let sent = mails.into_iter().enumerate().map(|(index, mail)| {
+        let at = mail.at;
+        let row = view! {
+            <li>
+                <a href=format!("/dev/mail/{}", index + 1)>{mail.subject}</a>
+                <p class="hint">{format!("To {}, ", mail.to)} <Sent at/></p>
+            </li>
+        };
+        (at, row.into_any())
+    });
+    let unsent = site.app.unsent.notes().into_iter().map(|note| {
+        let Note { to, why, at } = note;
+        let row = view! {
+            <li>
+                <p class="unsent">
+                    <strong>"Not sent"</strong>
+                    {format!(": {}", why.words())}
+                </p>
+                <p class="hint">{format!("To {to}, ")} <Sent at/></p>
+            </li>
+        };
+        (at, row.into_any())
+    });
+    let mut rows: Vec<_> = sent.chain(unsent).collect();
+    rows.sort_by_key(|(at, _)| *at);
+    let is_empty = rows.is_empty();
+    let rows: Vec<_> = rows.into_iter().rev().map(|(_, row)| row).collect();
     let empty = is_empty.then(|| {
         view! {
             <p>"There is none yet. Ask for a sign-in link, and it is here a second later."</p>
@@ -67,16 +82,12 @@ async fn show(
     Extension(mails): Extension<Mails>,
     Path(number): Path<String>,
 ) -> Response {
-    let index = number
-        .parse::<usize>()
-        .ok()
-        .and_then(|number| number.checked_sub(1));
-    let mails = mails.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let Some(mail) = index.and_then(|index| mails.get(index).cloned()) else {
+    let Some(mail) = find(&mails, &number) else {
         return message::response(&site.app.config, Message::NotFound);
     };
     let from = site.app.config.mail_from.to_string();
-    page(&site, "Test mail", move || {
+    let frame = format!("/dev/mail/{number}/html");
+    let page = page(&site, "Test mail", move || {
         view! {
             <h1>{mail.subject}</h1>
             <p class="lede">"Test mail: nothing leaves this machine."</p>
@@ -90,13 +101,46 @@ async fn show(
                     <Sent at=mail.at/>
                 </dd>
             </dl>
-            <section class="card" aria-label="Text">
-                <pre class="plain">{with_links(mail.text.expose())}</pre>
+            <section class="part" aria-labelledby="as-html">
+                <h2 id="as-html">"As HTML"</h2>
+                <iframe
+                    class="mail"
+                    title="The mail as HTML"
+                    src=frame
+                    sandbox="allow-top-navigation-by-user-activation"
+                    referrerpolicy="no-referrer"
+                ></iframe>
+            </section>
+            <section class="part" aria-labelledby="as-text">
+                <h2 id="as-text">"As text"</h2>
+                <div class="card">
+                    <pre class="plain">{with_links(mail.text.expose())}</pre>
+                </div>
             </section>
             <a class="button quiet" href="/dev/mail">"All test mail"</a>
         }
-    })
-    .into_response()
+    });
+    (Extension(Framing::Shows), page).into_response()
+}
+
+/// The mail as it is sent, but for where its links open: not in the frame, where no page of ours may be.
+async fn html(
+    State(site): State<Site>,
+    Extension(mails): Extension<Mails>,
+    Path(number): Path<String>,
+) -> Response {
+    let Some(mail) = find(&mails, &number) else {
+        return message::response(&site.app.config, Message::NotFound);
+    };
+    let html = mail.html.expose();
+    let html = html.replacen("<head>", "<head>\n<base target=\"_top\">", 1);
+    (Extension(Framing::Mail), Html(html)).into_response()
+}
+
+fn find(mails: &Mails, number: &str) -> Option<KeptMail> {
+    let index = number.parse::<usize>().ok()?.checked_sub(1)?;
+    let mails = mails.lock().unwrap_or_else(PoisonError::into_inner);
+    mails.get(index).cloned()
 }
 
 #[component]

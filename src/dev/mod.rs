@@ -6,27 +6,91 @@ mod mail_view;
 
 use std::{
     collections::HashMap,
+    fmt::Write,
     fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
+use axum::{Router, response::Redirect, routing::get};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::{self, Clock},
-    config::{self, Config},
-    mail::Mailer,
+    config::{self, Config, NOBODY},
+    http::Site,
+    mail::{KeptMail, Mailer},
     sandbox, say,
     serve::{self, Error},
 };
 
 /// Where the trial keeps its data.
 const FOLDER: &str = "data";
+/// The program's port; `BIND` names another.
+const PORT: u16 = 3000;
 /// The stand-in's port; any free one if it is taken.
 const SANDBOX_PORT: u16 = 4242;
+/// Any test key would do.
+const KEY: &str = "sk_test_billhook";
+/// Whom to sign in as, and what there is to see.
+const EXAMPLES: [(&str, &str); 6] = [
+    (
+        "ada@example.com",
+        "three billing records; a payment of one failed",
+    ),
+    (
+        "grace@example.com",
+        "two, one of them spelled Grace@Example.com",
+    ),
+    ("agency@example.com", "six, with a filter"),
+    (
+        "maud@example.com",
+        "six that differ: overdue, in another currency, with a discount",
+    ),
+    (
+        NOBODY,
+        "none at all, until you buy something as this address at the stand-in",
+    ),
+    (
+        "charles@example.com",
+        "gets no mail: the customer was deleted; /dev/mail says so",
+    ),
+];
+
+/// What `billhook dev --help` says besides its options.
+pub fn help() -> String {
+    format!(
+        "\
+Open:
+  http://127.0.0.1:{PORT}            the program. `BIND=127.0.0.1:8080 billhook dev` takes another port
+  http://127.0.0.1:{PORT}/dev/mail   the mail as it would be sent, as HTML and as text, and why one was not
+  http://127.0.0.1:{SANDBOX_PORT}            the stand-in for Stripe: its customers, and buttons that renew, fail the next
+                                   payment, let a month pass and buy. If the port is taken it has another one;
+                                   the program says at its start where it is
+
+Type, as the address to sign in with:
+{examples}
+Keys:
+  Ctrl-C                           ends it; `billhook dev` goes on where it was
+  {KEY}                 the API key. The stand-in takes any that begins with sk_test_, under /v1 as Stripe
+  {FOLDER}/dev-secrets                 the second line is the secret that webhooks are signed with
+
+Data is kept in {FOLDER}/ of the folder that it is started in. Limits by client are off: all visitors are you.",
+        examples = examples()
+    )
+}
+
+fn examples() -> String {
+    EXAMPLES
+        .iter()
+        .fold(String::new(), |mut lines, (address, words)| {
+            // A text takes whatever is written into it.
+            let _ = writeln!(lines, "  {address:<21} {words}");
+            lines
+        })
+}
 
 /// Runs until `stop`. With `reset`, what earlier trials changed is deleted first.
 pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
@@ -35,7 +99,11 @@ pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
     if reset {
         forget(&folder)?;
     }
-    let listener = serve::listen(bind()?).await?;
+    let listener = serve::listen(bind()?).await.map_err(|error| {
+        io::Error::other(format!(
+            "{error}. Take another port: BIND=127.0.0.1:8080 billhook dev"
+        ))
+    })?;
     let address = listener.local_addr()?;
     let stand_in = free_loopback_port().await?;
     let stand_in_address = stand_in.local_addr()?;
@@ -56,6 +124,7 @@ pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
         state_file: Some(folder.join("sandbox.json")),
         webhooks: vec![(format!("http://{address}/webhooks/stripe"), secrets.webhook)],
         business_name: app_name,
+        shop_url: Some(format!("http://{address}")),
         ..sandbox::Options::default()
     };
     let sandbox = tokio::spawn(sandbox::serve(
@@ -64,11 +133,18 @@ pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
         stop.clone().cancelled_owned(),
     ));
     welcome(address, stand_in_address);
-    serve::run(app, listener, mail_view::routes(mails), stop).await?;
+    serve::run(app, listener, routes(mails, stand_in_address), stop).await?;
     sandbox
         .await
         .unwrap_or_else(|error| Err(io::Error::other(error)))?;
     Ok(())
+}
+
+/// The pages that `billhook serve` does not have.
+fn routes(mails: Arc<Mutex<Vec<KeptMail>>>, stand_in: SocketAddr) -> Router<Site> {
+    let start_page = format!("http://{stand_in}/");
+    let lead = move || async move { Redirect::temporary(&start_page) };
+    mail_view::routes(mails).route("/dev/stripe", get(lead))
 }
 
 fn welcome(address: SocketAddr, stand_in: SocketAddr) {
@@ -76,16 +152,14 @@ fn welcome(address: SocketAddr, stand_in: SocketAddr) {
     say(&format!("billhook: listening on {address}"));
     say(&format!(
         "
-  Open   {address}
-  Try    ada@example.com       three billing records; a payment of one failed
-         grace@example.com     two, one of them spelled Grace@Example.com
-         agency@example.com    six, with a filter
-         maud@example.com      six that differ: overdue, in another currency, with a discount
-         charles@example.com   none any more: the customer was deleted
-  Mail   {address}/dev/mail   nothing is sent, it is shown there
-  Stripe http://{stand_in}   a stand-in; change an address in its portal and watch the list
+Open   {address}
+Mail   {address}/dev/mail   nothing is sent, it is shown there, or why it was not
+Stripe http://{stand_in}   a stand-in: renew, fail the next payment, let a month pass, buy, and watch the list
 
-  Data is kept in {FOLDER}/. Start over with `billhook dev --reset`. Stop with Ctrl-C."
+Sign in as
+{examples}
+Data is kept in {FOLDER}/. Start over with `billhook dev --reset`. Stop with Ctrl-C. More: `billhook dev --help`.",
+        examples = examples()
     ));
 }
 
@@ -93,7 +167,7 @@ fn welcome(address: SocketAddr, stand_in: SocketAddr) {
 fn bind() -> io::Result<SocketAddr> {
     let settings = config::environment().map_err(|faults| io::Error::other(faults.join(" ")))?;
     let Some(wanted) = settings.get("BIND") else {
-        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000));
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT));
     };
     let address = wanted
         .parse()
@@ -124,13 +198,15 @@ fn config(
         ("BIND", address.to_string()),
         ("FRONTEND_URL", format!("http://{address}")),
         ("DATABASE_URL", format!("sqlite://{FOLDER}/billhook.db")),
-        ("STRIPE_API_KEY", "sk_test_billhook".to_owned()),
+        ("STRIPE_API_KEY", KEY.to_owned()),
         ("STRIPE_API_BASE", format!("http://{stand_in}")),
         ("STRIPE_WEBHOOK_SECRET", secrets.webhook.clone()),
         ("SESSION_SECRET", secrets.session.clone()),
         ("SMTP_URL", "smtp://127.0.0.1".to_owned()),
         ("MAIL_FROM", "Northwind <billing@example.com>".to_owned()),
         ("APP_NAME", "Northwind".to_owned()),
+        // Whoever tries the program asks often.
+        ("MAILS_PER_HOUR", "1000".to_owned()),
     ];
     let settings: HashMap<_, _> = settings
         .into_iter()

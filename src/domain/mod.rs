@@ -39,6 +39,7 @@ pub mod sweep;
 pub mod sync;
 mod tie;
 pub mod unknown;
+pub mod unsent;
 pub mod worker;
 
 use std::sync::Arc;
@@ -66,6 +67,8 @@ pub struct App {
     pub mail_limit: mail_limit::MailLimit,
     /// Portal sessions that a session may still open.
     pub portal_budget: budget::Budget<String>,
+    /// Why mails were not sent: kept in `billhook dev` alone.
+    pub unsent: unsent::Unsent,
     /// Wakes the worker that sends mail.
     pub outbox_due: Arc<Notify>,
 }

@@ -16,6 +16,7 @@ use super::{
     App,
     decoy::{self, Delivery},
     mail_limit, sign_in,
+    unsent::Why,
 };
 use crate::{
     config::Secret,
@@ -247,7 +248,12 @@ async fn about_sign_in(app: &App, tx: &mut Tx, mail: &Mail, time: i64) -> store:
     let Some(letter) = sign_in_mail(app, mail, &sign_in) else {
         return Ok(Claim::Expired);
     };
-    let is_real = store::customer::exists(tx, &sign_in.email, app.config.livemode()).await?;
+    let is_real = store::customer::exists(tx, &sign_in.email, app.config.livemode()).await?
+        || app.config.is_of_nobody(&sign_in.email);
+    if !is_real {
+        app.unsent
+            .note(&sign_in.email, Why::Unknown, app.clock.now());
+    }
     // A mail that is tried again has been counted. Those that known devices ask for have limits of
     // their own, so that a flood of others cannot hold them up.
     let is_counted = sign_in.device.is_some() || mail.attempts > 1;
@@ -256,6 +262,8 @@ async fn about_sign_in(app: &App, tx: &mut Tx, mail: &Mail, time: i64) -> store:
             if is_real {
                 mail_limit::note_dropped(app, tx, time).await?;
             }
+            app.unsent
+                .note(&sign_in.email, Why::TooMany, app.clock.now());
             return Ok(Claim::TooMany);
         }
         // Nobody looks at it before: known devices' mails are not to stand behind it.

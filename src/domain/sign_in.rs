@@ -18,6 +18,7 @@ use super::{
     keys::{self, Keys, Purpose},
     known_device, limits,
     session::{self, Tokens},
+    unsent::Why,
 };
 use crate::{
     clock::{self, Clock},
@@ -136,7 +137,7 @@ pub async fn ask(
         sent_at: None,
     };
     let masked = email.masked();
-    let clock = app.clock.clone();
+    let (clock, unsent) = (app.clock.clone(), app.unsent.clone());
     // Once an hour for each address and client: this can be repeated at will, and the log never shrinks.
     let who = audit::who(&app.keys, email.as_str());
     let entry = audit::entry(&app.keys, now, What::Asked, email.as_str())
@@ -197,6 +198,13 @@ pub async fn ask(
                         email = masked,
                         "sign-in asked for too often: no mail is sent"
                     );
+                    let why = match () {
+                        () if live.asked_just_now > 0 => Why::Pause,
+                        () if live.of_browser >= MOST_LIVE => Why::Browser,
+                        () if is_full && !is_known => Why::Address,
+                        () => Why::Allowance,
+                    };
+                    unsent.note(&row.email, why, now);
                 }
                 Ok(())
             }

@@ -3,9 +3,12 @@
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, Uri, header, uri::Authority},
+    http::{
+        HeaderMap, Method, StatusCode, Uri, header,
+        uri::{Authority, PathAndQuery},
+    },
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 use url::Url;
 
@@ -30,6 +33,12 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
         return StatusCode::BAD_REQUEST.into_response();
     };
     if !is_ours(&host, &config.frontend_url) {
+        // In a trial people type either name of this machine; cookies are of one.
+        if config.dev && is_this_machine(&host) && request.method() == Method::GET {
+            let path = request.uri().path_and_query();
+            let path = path.map_or("/", PathAndQuery::as_str);
+            return Redirect::temporary(&config.url(path)).into_response();
+        }
         tell_operator(site.app.clock.now());
         return message::response(config, Message::WrongHost);
     }
@@ -77,6 +86,10 @@ fn is_ours(host: &Authority, frontend: &Url) -> bool {
             .host_str()
             .is_some_and(|name| name.eq_ignore_ascii_case(host.host()))
         && port == frontend.port_or_known_default()
+}
+
+fn is_this_machine(host: &Authority) -> bool {
+    ["localhost", "127.0.0.1", "[::1]"].contains(&host.host())
 }
 
 fn default_port(url: &Url) -> Option<u16> {

@@ -36,6 +36,8 @@ pub const PUBLIC: &[&str] = &[
     "/api/sign_out",
     "/dev/mail",
     "/dev/mail/{number}",
+    "/dev/mail/{number}/html",
+    "/dev/stripe",
 ];
 
 pub async fn layer(

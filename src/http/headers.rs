@@ -15,6 +15,19 @@ use crate::clock;
 #[derive(Clone, Debug)]
 struct ScriptNonce(String);
 
+/// What an answer of `billhook dev` has to do with frames, in its extensions. All other pages have none, and are in none.
+#[derive(Clone, Copy, Debug)]
+pub enum Framing {
+    /// A page that shows a mail in one.
+    Shows,
+    /// The mail: no script, nothing that is loaded, and not our origin. Its links lead the whole page on.
+    Mail,
+}
+
+/// Links alone.
+const MAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'self'; sandbox allow-top-navigation-by-user-activation";
+
 /// Hands the nonce of this request to what Leptos renders.
 pub fn provide_nonce() {
     let nonce = use_context::<axum::http::request::Parts>()
@@ -36,19 +49,32 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
     } else {
         ""
     };
+    let framing = response.extensions().get::<Framing>().copied();
+    let frames = match framing {
+        Some(Framing::Shows) => " frame-src 'self';",
+        _ => "",
+    };
     let policy = format!(
         "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic' 'wasm-unsafe-eval'; \
          style-src 'self'; img-src 'self'; connect-src 'self'{reload}; font-src 'none'; \
-         object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
+         object-src 'none';{frames} base-uri 'none'; frame-ancestors 'none'; \
          form-action 'self' {}",
         site.portal_origins
     );
+    let policy = match framing {
+        Some(Framing::Mail) => MAIL_POLICY.to_owned(),
+        _ => policy,
+    };
     let never_changes = response.extensions().get::<NeverChanges>().is_some();
     let headers = response.headers_mut();
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     put_usual(headers, site.app.config.is_https());
+    if matches!(framing, Some(Framing::Mail)) {
+        // Opened by itself, a browser shows no page that has this header and a sandbox.
+        headers.remove("cross-origin-opener-policy");
+    }
     // Pages are of one person and one moment. Files of the site say when they changed, and lie there in
     // several encodings.
     let is_file = headers.contains_key(header::LAST_MODIFIED);

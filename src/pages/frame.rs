@@ -34,8 +34,9 @@ pub fn Head(app_name: String, dev: bool, address: Option<String>) -> impl IntoVi
                 .then(|| {
                     view! {
                         <p class="test">
-                            "Test mode: this is a stand-in for Stripe. "
-                            <a href="/dev/mail">"Open the test mail"</a>
+                            "Test mode: no money moves, and no mail leaves. "
+                            <a href="/dev/mail">"Open the test mail"</a> " "
+                            <a href="/dev/stripe">"Stand-in for Stripe"</a>
                         </p>
                     }
                 })}

@@ -39,6 +39,7 @@ mod request_log;
 mod router;
 mod seed;
 mod setup_intents;
+mod start_page;
 mod state;
 mod storage;
 mod subscriptions;
@@ -80,6 +81,8 @@ pub struct Options {
     pub delay: Duration,
     /// The shop's name on the portal page.
     pub business_name: String,
+    /// Where Billhook is, if the start page is to lead there.
+    pub shop_url: Option<String>,
 }
 
 impl Default for Options {
@@ -90,6 +93,7 @@ impl Default for Options {
             webhooks: Vec::new(),
             delay: Duration::ZERO,
             business_name: "Northwind".to_owned(),
+            shop_url: None,
         }
     }
 }
@@ -130,7 +134,13 @@ pub async fn serve(
         seed::fill(&mut state, clock::now());
     }
     let (stopping, stopped) = watch::channel(false);
-    let app: Shared = Arc::new(App::new(state, options.business_name, client()?, stopped));
+    let app: Shared = Arc::new(App::new(
+        state,
+        options.business_name,
+        options.shop_url,
+        client()?,
+        stopped,
+    ));
 
     // Dropped on return, which ends the deliveries under way.
     let mut beside = JoinSet::new();

@@ -18,7 +18,7 @@ use super::{
     money, pages, payment_intents, payment_methods, portal, portal_sessions, portal_settings,
     prices::{self, plans},
     products::{self, features},
-    setup_intents,
+    setup_intents, start_page,
     state::Shared,
     subscriptions, webhook_endpoints,
 };
@@ -34,6 +34,7 @@ pub fn router(app: Shared) -> Router {
         .merge(checkout::router())
         .merge(pages::invoice::router())
         .merge(control::router())
+        .merge(start_page::router())
         .fallback(|method: Method, uri: Uri| unknown(StatusCode::NOT_FOUND, method, uri))
         .method_not_allowed_fallback(|method: Method, uri: Uri| {
             unknown(StatusCode::METHOD_NOT_ALLOWED, method, uri)

@@ -91,6 +91,7 @@ pub struct App {
     /// How deliveries are to go; the tasks that carry them watch it.
     pub orders: watch::Sender<Orders>,
     pub business_name: String,
+    pub shop_url: Option<String>,
     pub client: reqwest::Client,
     stopping: watch::Receiver<bool>,
 }
@@ -101,6 +102,7 @@ impl App {
     pub fn new(
         state: State,
         business_name: String,
+        shop_url: Option<String>,
         client: reqwest::Client,
         stopping: watch::Receiver<bool>,
     ) -> Self {
@@ -109,6 +111,7 @@ impl App {
             changed: Notify::new(),
             orders: watch::Sender::default(),
             business_name,
+            shop_url,
             client,
             stopping,
         }

@@ -134,7 +134,6 @@ impl<R: Row> Table<R> {
     }
 
     /// Newest first.
-    #[cfg(test)]
     pub fn each(&self) -> impl Iterator<Item = Cow<'_, Value>> {
         self.rows.values().rev().map(Row::open)
     }

@@ -76,5 +76,6 @@ mod supply;
 mod sweeps;
 mod timing;
 mod tokens;
+mod trial;
 mod webhook;
 mod worker;

@@ -1,6 +1,7 @@
 //! Checkout sessions: made by a shop, completed on the page that `url` leads to or by order.
 
 mod build;
+mod buy;
 mod complete;
 mod fields;
 mod page;
@@ -16,7 +17,11 @@ use self::{
     complete::waiting,
     fields::{read, read_line},
 };
-pub use self::{complete::complete, page::router};
+pub use self::{
+    buy::{Buyer, buy},
+    complete::complete,
+    page::router,
+};
 use super::{
     error::{Answer, ApiError},
     events::{Because, Cause},

@@ -233,7 +233,7 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
     Ok(Json(list("/v1/customers", data, more)))
 }
 
-fn is_deleted(customer: &Value) -> bool {
+pub fn is_deleted(customer: &Value) -> bool {
     customer["deleted"] == true
 }
 

@@ -246,7 +246,13 @@ mod tests {
         let open = state.invoices.iter().find(is_open).unwrap().clone();
         let id = text(&open, "id");
         let (_stop, stopped) = watch::channel(false);
-        let app = Arc::new(App::new(state, String::new(), client().unwrap(), stopped));
+        let app = Arc::new(App::new(
+            state,
+            String::new(),
+            None,
+            client().unwrap(),
+            stopped,
+        ));
 
         let here = format!("/i/{id}");
         let declined = pay_with(&app, id, "pm_card_chargeDeclined").await;

@@ -3,6 +3,7 @@
 
 pub mod invoice;
 mod pdf;
+pub mod words;
 
 use axum::{
     http::StatusCode,
@@ -39,6 +40,11 @@ pub fn document(title: &str, content: &str) -> String {
 /// Id, title and content are HTML already.
 pub fn section(id: &str, title: &str, content: &str) -> String {
     format!(r#"<section aria-labelledby="{id}"><h2 id="{id}">{title}</h2>{content}</section>"#)
+}
+
+/// A field of a form that nobody sees. The value is HTML already.
+pub fn hidden(name: &str, value: &str) -> String {
+    format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">")
 }
 
 /// The test cards to choose from.

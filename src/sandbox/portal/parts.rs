@@ -6,7 +6,10 @@ use serde_json::Value;
 use super::{
     super::{
         clock,
-        pages::{card_choices, escape, section},
+        pages::{
+            card_choices, escape, hidden, section,
+            words::{price, product_name, standing},
+        },
         prices::{self, money},
     },
     view::Page,
@@ -69,25 +72,6 @@ fn subscription_entry(page: &Page<'_>, subscription: &Value) -> String {
         plan = escape(plan_name(page, subscription)),
         price = escape(&price(subscription)),
     )
-}
-
-/// The state in words, and how loud to say it.
-fn standing(subscription: &Value) -> (&'static str, String) {
-    let on = |value: &Value| value.as_i64().map(clock::in_words).unwrap_or_default();
-    let period_end = &subscription["items"]["data"][0]["current_period_end"];
-    match subscription["status"].as_str().unwrap_or_default() {
-        "canceled" => ("off", format!("Ended on {}", on(&subscription["ended_at"]))),
-        "past_due" => ("bad", "Payment overdue".to_owned()),
-        _ if !subscription["cancel_at"].is_null() => {
-            ("off", format!("Ends on {}", on(&subscription["cancel_at"])))
-        }
-        "trialing" => (
-            "good",
-            format!("Trial until {}", on(&subscription["trial_end"])),
-        ),
-        "active" => ("good", format!("Active, renews on {}", on(period_end))),
-        other => ("off", escape(other)),
-    }
 }
 
 pub fn payment_method(page: &Page<'_>) -> String {
@@ -218,7 +202,7 @@ pub fn plan_form(page: &Page<'_>, subscription: &Value) -> String {
 <span><strong>{name}</strong><span class="quiet figures">{words}</span></span>
 </label>"#,
                 price_id = escape(price["id"].as_str().unwrap_or_default()),
-                name = escape(product_name(page, price)),
+                name = escape(product_name(page.products, price)),
                 words = escape(&prices::in_words(price, 1)),
             )
         })
@@ -261,25 +245,8 @@ fn form(page: &Page<'_>, action: &str, fields: &str) -> String {
     )
 }
 
-fn hidden(name: &str, value: &str) -> String {
-    format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">")
-}
-
 fn plan_name<'a>(page: &Page<'a>, subscription: &'a Value) -> &'a str {
-    product_name(page, &subscription["items"]["data"][0]["price"])
-}
-
-fn product_name<'a>(page: &Page<'a>, price: &Value) -> &'a str {
-    let product = price["product"].as_str().unwrap_or_default();
-    page.products
-        .get(product)
-        .and_then(|product| product["name"].as_str())
-        .unwrap_or("Subscription")
-}
-
-fn price(subscription: &Value) -> String {
-    let item = &subscription["items"]["data"][0];
-    prices::in_words(&item["price"], item["quantity"].as_i64().unwrap_or(1))
+    product_name(page.products, &subscription["items"]["data"][0]["price"])
 }
 
 fn title_case(word: &str) -> String {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     super::{
-        pages::{document, escape},
+        pages::{document, escape, words::customer_name},
         table::Table,
     },
     parts,
@@ -119,13 +119,6 @@ fn notice(page: &Page<'_>) -> String {
         "<p class=\"notice\" role=\"status\">{text}{}</p>",
         own_words.unwrap_or_default()
     )
-}
-
-fn customer_name(customer: &Value) -> &str {
-    ["name", "description", "email", "id"]
-        .iter()
-        .find_map(|field| customer[field].as_str())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

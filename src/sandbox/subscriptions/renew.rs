@@ -15,12 +15,21 @@ use super::{
     end, items, period_end,
 };
 
-/// How the payment goes, whatever the card is.
+/// How the payment goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
+    /// Whatever the card is.
     Paid,
     Failed,
+    /// As the card decides.
+    Card,
+}
+
+/// Whether a period of it can follow.
+pub fn does_renew(subscription: &Value) -> bool {
+    let status = subscription["status"].as_str().unwrap_or_default();
+    ["active", "past_due", "trialing", "unpaid"].contains(&status)
 }
 
 /// One period on. A subscription that was to end, ends. One that was tried, is paid from now on.
@@ -32,7 +41,7 @@ pub fn renew(
 ) -> Result<Value, ApiError> {
     let mut subscription = state.subscriptions.find("subscription", id)?.clone();
     let status = subscription["status"].as_str().unwrap_or_default();
-    if !["active", "past_due", "trialing", "unpaid"].contains(&status) {
+    if !does_renew(&subscription) {
         return Err(ApiError::invalid(
             "subscription",
             format!("A subscription that is {status} does not renew."),
@@ -50,10 +59,11 @@ pub fn renew(
         subscription["status"] = json!("active");
     }
     let charge = match outcome {
-        Outcome::Paid => Charge::Succeeds,
-        Outcome::Failed => Charge::DeclinedLater,
+        Outcome::Paid => Some(Charge::Succeeds),
+        Outcome::Failed => Some(Charge::DeclinedLater),
+        Outcome::Card => None,
     };
-    bill_period(state, cause, subscription, last_start, Some(charge))
+    bill_period(state, cause, subscription, last_start, charge)
 }
 
 /// Stores the subscription, whose new period runs already, and bills that period. Without an order

@@ -1,0 +1,429 @@
+//! `billhook dev` as the real program, as somebody meets it who has just heard of it; and the stand-in's start
+//! page.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use billhook::{clock, sandbox::Options};
+use reqwest::{Response, header};
+use serde_json::{Value, json};
+
+use crate::{
+    helpers::{assert_redirect, eventually, set_cookies},
+    sandbox_server::{Sandbox, id},
+};
+
+struct Trial {
+    program: Child,
+    folder: PathBuf,
+    url: String,
+    stand_in: String,
+    http: reqwest::Client,
+    cookies: BTreeMap<String, String>,
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        // An error says that it has ended already.
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Trial {
+    /// Waits until the example customers have arrived.
+    async fn start() -> Trial {
+        let folder = std::env::temp_dir().join(clock::new_id("trial"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut program = Command::new(env!("CARGO_BIN_EXE_billhook"))
+            .arg("dev")
+            .env_clear()
+            .env("BIND", "127.0.0.1:0")
+            .current_dir(&folder)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(program.stdout.take().unwrap()).lines();
+        let mut address = |before: &str| {
+            let line = said.find(|line| line.as_ref().unwrap().trim().starts_with(before));
+            let line = line.unwrap().unwrap();
+            let from = line.find("http://").unwrap();
+            line[from..].split_whitespace().next().unwrap().to_owned()
+        };
+        let url = address("Open");
+        let stand_in = address("Stripe");
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        let trial = Trial {
+            program,
+            folder,
+            url,
+            stand_in,
+            http,
+            cookies: BTreeMap::new(),
+        };
+        eventually(|| async {
+            let log = format!("{}/_sandbox/delivery", trial.stand_in);
+            let log: Value = trial.http.get(log).send().await.ok()?.json().await.unwrap();
+            (log["undelivered"] == 0).then_some(())
+        })
+        .await;
+        trial
+    }
+
+    async fn send(&mut self, request: reqwest::RequestBuilder) -> Response {
+        let cookies = self.cookies.iter();
+        let cookies: Vec<_> = cookies
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let answer = request
+            .header(header::ACCEPT, "text/html")
+            .header("Sec-Fetch-Site", "same-origin")
+            .header(header::COOKIE, cookies.join("; "))
+            .send()
+            .await
+            .unwrap();
+        for line in set_cookies(&answer) {
+            let (name, rest) = line.split_once('=').unwrap();
+            let value = rest.split(';').next().unwrap();
+            self.cookies.insert(name.to_owned(), value.to_owned());
+        }
+        answer
+    }
+
+    async fn get(&mut self, path: &str) -> Response {
+        let request = self.http.get(format!("{}{path}", self.url));
+        self.send(request).await
+    }
+
+    async fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Response {
+        let request = self.http.post(format!("{}{path}", self.url)).form(form);
+        self.send(request).await
+    }
+
+    async fn ask(&mut self, address: &str) {
+        let answer = self.post("/api/ask_link", &[("email", address)]).await;
+        assert_redirect(&answer, "/sign-in/check");
+    }
+
+    /// The list of mails once these words are on it.
+    async fn mails_with(&self, words: &str) -> String {
+        eventually(|| async {
+            let page = self.http.get(format!("{}/dev/mail", self.url));
+            let page = page.send().await.unwrap().text().await.unwrap();
+            page.contains(words).then_some(page)
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn a_trial_says_why_a_mail_was_not_sent() {
+    let mut trial = Trial::start().await;
+    trial.ask("stranger@example.org").await;
+    let page = trial.mails_with("Not sent").await;
+    assert!(page.contains("To stranger@example.org"), "{page}");
+    assert!(page.contains("No billing record has this address"));
+
+    trial.cookies.clear();
+    trial.ask("grace@example.com").await;
+    trial.ask("grace@example.com").await;
+    let page = trial.mails_with("less than a minute ago").await;
+    assert!(page.contains("To grace@example.com"), "{page}");
+
+    trial.cookies.clear();
+    for name in ["ada", "agency", "maud", "mary"] {
+        trial.ask(&format!("{name}@example.com")).await;
+    }
+    trial
+        .mails_with("This browser has as many links open as it may")
+        .await;
+    for _ in 0..4 {
+        trial.cookies.clear();
+        trial.ask("grace@example.com").await;
+    }
+    trial
+        .mails_with("This address has as many links open as it may")
+        .await;
+}
+
+#[tokio::test]
+async fn a_trial_limits_no_client() {
+    let mut trial = Trial::start().await;
+    for number in 0..40 {
+        trial.cookies.clear();
+        trial.ask(&format!("visitor{number}@example.com")).await;
+        let answer = trial.post("/api/enter_code", &[("code", "12345678")]).await;
+        assert_eq!(answer.status(), 303);
+    }
+}
+
+#[tokio::test]
+async fn a_trial_shows_a_mail_as_it_is_sent() {
+    let mut trial = Trial::start().await;
+    trial.ask("ada@example.com").await;
+    trial.mails_with("/dev/mail/1").await;
+    let page = trial.get("/dev/mail/1").await;
+    let policy = page.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("frame-src 'self'"), "{policy}");
+    let page = page.text().await.unwrap();
+    assert!(page.contains("src=\"/dev/mail/1/html\""), "{page}");
+    assert!(page.contains("sandbox=\"allow-top-navigation-by-user-activation\""));
+
+    let mail = trial.get("/dev/mail/1/html").await;
+    let policy = mail.headers()["content-security-policy"].to_str().unwrap();
+    for word in ["default-src 'none'", "; sandbox ", "frame-ancestors 'self'"] {
+        assert!(policy.contains(word), "{word}: {policy}");
+    }
+    for word in ["script-src", "allow-scripts", "allow-same-origin"] {
+        assert!(!policy.contains(word), "{word}: {policy}");
+    }
+    assert!(!mail.headers().contains_key("cross-origin-opener-policy"));
+    let mail = mail.text().await.unwrap();
+    assert!(mail.contains("/sign-in/link?token=") && mail.contains("<base target=\"_top\">"));
+    // All other pages keep theirs.
+    let list = trial.get("/dev/mail").await;
+    let policy = list.headers()["content-security-policy"].to_str().unwrap();
+    assert!(!policy.contains("frame-src") && policy.contains("frame-ancestors 'none'"));
+    for nowhere in ["/dev/mail/2/html", "/dev/mail/0/html", "/dev/mail/x/html"] {
+        assert_eq!(trial.get(nowhere).await.status(), 404, "{nowhere}");
+    }
+}
+
+#[tokio::test]
+async fn in_a_trial_the_list_without_records_can_be_seen_and_filled() {
+    let mut trial = Trial::start().await;
+    trial.ask("nobody@example.com").await;
+    trial.mails_with("To nobody@example.com").await;
+    let mail = trial.get("/dev/mail/1/html").await.text().await.unwrap();
+    let (_, rest) = mail.split_once("/sign-in/link?token=").unwrap();
+    let token = rest.split('"').next().unwrap();
+    trial.get(&format!("/sign-in/link?token={token}")).await;
+    let answer = trial.post("/api/confirm_link", &[]).await;
+    assert_redirect(&answer, "/billing");
+    let page = trial.get("/billing").await.text().await.unwrap();
+    assert!(page.contains("Nothing found for this address"), "{page}");
+
+    let way = trial.get("/dev/stripe").await;
+    let stand_in = format!("{}/", trial.stand_in);
+    assert_eq!(way.headers()[header::LOCATION], stand_in);
+    let page = trial.http.get(&stand_in).send().await.unwrap();
+    let page = page.text().await.unwrap();
+    let link = format!("{}/?email=ada%40example.com", trial.url);
+    assert!(page.contains(&link) && page.contains(&format!("{}/dev/mail", trial.url)));
+    let form = [
+        ("email", "nobody@example.com"),
+        ("price", "price_1SeedProMonth"),
+    ];
+    let buy = trial
+        .http
+        .post(format!("{stand_in}start/buy"))
+        .form(&form)
+        .send();
+    assert_eq!(buy.await.unwrap().status(), 303);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        let page = trial.get("/billing").await.text().await.unwrap();
+        if page.contains("Northwind: ") && page.contains("Pro") {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_trial_is_found_by_the_other_name_of_the_machine() {
+    let trial = Trial::start().await;
+    let host = trial.url.trim_start_matches("http://");
+    let other = host.replace("127.0.0.1", "localhost");
+    let ask = |host: &str| {
+        let get = trial.http.get(format!("{}/dev/mail?a=b", trial.url));
+        get.header(header::HOST, host).send()
+    };
+    let answer = ask(&other).await.unwrap();
+    let here = format!("{}/dev/mail?a=b", trial.url);
+    assert_eq!(answer.headers()[header::LOCATION], here);
+    assert_eq!(ask("evil.example").await.unwrap().status(), 421);
+}
+
+#[test]
+fn the_help_of_the_trial_names_what_there_is() {
+    let help = Command::new(env!("CARGO_BIN_EXE_billhook"))
+        .args(["dev", "--help"])
+        .env_clear()
+        .output()
+        .unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for word in [
+        "--reset",
+        "http://127.0.0.1:3000 ",
+        "http://127.0.0.1:3000/dev/mail",
+        "http://127.0.0.1:4242",
+        "ada@example.com",
+        "nobody@example.com",
+        "sk_test_billhook",
+        "dev-secrets",
+        "Ctrl-C",
+        "BIND",
+        "renew",
+        "buy",
+    ] {
+        assert!(help.contains(word), "{word}: {help}");
+    }
+}
+
+async fn press(stripe: &Sandbox, path: &str, form: &[(&str, &str)]) -> String {
+    let post = stripe.http.post(format!("{}{path}", stripe.url)).form(form);
+    let answer = post.send().await.unwrap();
+    assert_eq!(answer.status(), 303, "{path}");
+    let way = answer.headers()[header::LOCATION].to_str().unwrap();
+    let page = stripe.http.get(format!("{}{way}", stripe.url));
+    page.send().await.unwrap().text().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_stand_ins_start_page_presses_the_buttons_of_time_and_of_customers() {
+    let stripe = Sandbox::spawn(Options {
+        seed: true,
+        ..Options::default()
+    })
+    .await;
+    let page = stripe.http.get(&stripe.url).send().await.unwrap();
+    let page = page.text().await.unwrap();
+    for word in [
+        "ada@example.com",
+        "Walk-in customer, paid in person",
+        "Renew",
+        "Fail the next payment",
+        "Next month",
+        "Buy",
+    ] {
+        assert!(page.contains(word), "{word}");
+    }
+    assert!(!page.contains("charles@example.com"), "who was deleted");
+
+    let ada = ("customer", "cus_SeedAda0000001");
+    let plan = ("subscription", "sub_1SeedAda0000001");
+    let end = |subscription: &Value| {
+        let end = &subscription["items"]["data"][0]["current_period_end"];
+        end.as_i64().unwrap()
+    };
+    let path = "/v1/subscriptions/sub_1SeedAda0000001";
+    let before = stripe.get(path).await;
+    let told = press(&stripe, "/start/renew", &[plan, ("outcome", "paid")]).await;
+    assert!(told.contains("Renewed: "), "{told}");
+    let renewed = stripe.get(path).await;
+    assert!(end(&renewed) > end(&before));
+    assert_eq!(renewed["status"], "active");
+
+    let told = press(&stripe, "/start/renew", &[plan, ("outcome", "failed")]).await;
+    assert!(told.contains("its payment failed"), "{told}");
+    let failed = stripe.get(path).await;
+    assert_eq!(failed["status"], "past_due");
+    let kinds = stripe.last_event("invoice.payment_failed").await;
+    assert_eq!(kinds["data"]["object"]["customer"], ada.1);
+
+    let told = press(&stripe, "/start/month", &[ada]).await;
+    assert!(told.contains("A month has passed"), "{told}");
+    let later = stripe.get(path).await;
+    assert!(end(&later) > end(&failed));
+    assert_eq!(later["status"], "active", "the card on file is good");
+    // A card that is declined is declined by time, too; and what was to end, ends.
+    let bad = ("customer", "cus_SeedAda0000002");
+    press(&stripe, "/start/month", &[bad]).await;
+    let bad = stripe.get("/v1/subscriptions/sub_1SeedAda0000002").await;
+    assert_eq!(bad["status"], "past_due");
+    press(
+        &stripe,
+        "/start/month",
+        &[("customer", "cus_SeedAgency0003")],
+    )
+    .await;
+    let over = stripe.get("/v1/subscriptions/sub_1SeedAgency0003").await;
+    assert_eq!(over["status"], "canceled");
+
+    let price = ("price", "price_1SeedTeamMonth");
+    let known = stripe.events().await.len();
+    let told = press(&stripe, "/start/buy", &[ada, price]).await;
+    assert!(told.contains("Bought, and paid"), "{told}");
+    let kinds = stripe.kinds_since(known).await;
+    for kind in [
+        "customer.subscription.created",
+        "invoice.paid",
+        "checkout.session.completed",
+    ] {
+        assert!(kinds.iter().any(|told| told == kind), "{kind}: {kinds:?}");
+    }
+    let list = format!("/v1/subscriptions?customer={}", ada.1);
+    assert_eq!(stripe.get(&list).await["data"].as_array().unwrap().len(), 2);
+
+    let new = [("email", "new@example.com"), price];
+    let told = press(&stripe, "/start/buy", &new).await;
+    assert!(told.contains("new@example.com") && told.contains("Bought"));
+    let made = stripe.get("/v1/customers?email=new@example.com").await;
+    assert_eq!(made["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_start_page_takes_no_orders_from_other_sites_and_shows_what_cannot_be_done() {
+    let stripe = Sandbox::empty().await;
+    let customer = stripe.customer().await;
+    let price = id(&stripe.price("1200").await);
+    let form = [("customer", customer.as_str()), ("price", price.as_str())];
+    let post = stripe
+        .http
+        .post(format!("{}/start/buy", stripe.url))
+        .header("Sec-Fetch-Site", "cross-site")
+        .form(&form);
+    assert_eq!(post.send().await.unwrap().status(), 403);
+    let none = stripe.get("/v1/subscriptions").await;
+    assert_eq!(none["data"], json!([]));
+
+    for (path, form, words) in [
+        (
+            "renew",
+            vec![("subscription", "sub_none")],
+            "could not be done",
+        ),
+        ("month", vec![("customer", "cus_none")], "nothing was due"),
+        (
+            "buy",
+            vec![("customer", "cus_none"), ("price", &price)],
+            "could not be done",
+        ),
+        (
+            "buy",
+            vec![form[0], ("price", "price_none")],
+            "could not be done",
+        ),
+        (
+            "buy",
+            vec![("email", "<script>"), ("price", &price)],
+            "does not look like an e-mail address",
+        ),
+        ("buy", vec![], "does not look like an e-mail address"),
+    ] {
+        let page = press(&stripe, &format!("/start/{path}"), &form).await;
+        assert!(page.contains(words), "{path} {form:?}: {page}");
+        assert!(!page.contains("<script"));
+    }
+    let odd = "/?notice=bought&customer=%22%3E%3Cscript%3E";
+    let page = stripe.http.get(format!("{}{odd}", stripe.url));
+    assert!(
+        !page
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+            .contains("<script")
+    );
+}
