@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 const folder = process.argv[2];
 // A file comes after those that it names.
-const files = ['/pkg/billhook.css', '/pkg/billhook.wasm', '/pkg/billhook.js', '/islands.js'];
+const files = ['/pkg/billhook.css', '/pkg/billhook.wasm', '/pkg/billhook.js', '/live.js', '/islands.js'];
 const names = {};
 for (const file of files) {
   const path = join(folder, file);

@@ -1,50 +1,34 @@
 //! The few things of the browser that islands use. They are called from effects and handlers only,
 //! so never on the server. What a browser lacks or refuses is done without.
 
-use js_sys::Date;
+use js_sys::{Date, Function, Reflect};
 use leptos::{ev, prelude::*, serde_json};
 use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
-use web_sys::{EventSource, FocusOptions, HtmlElement, MessageEvent};
+use web_sys::{FocusOptions, HtmlElement};
 
-/// The page that signs out is leaving already, and is not to be held up.
-const LEAVE_AFTER: std::time::Duration = std::time::Duration::from_secs(3);
-const RECONNECT_AFTER: std::time::Duration = std::time::Duration::from_secs(10);
-
-/// Gives the data of every event of that name, which is JSON, to `told`. At the event `signed-out` the
-/// page is loaded again. Lasts as long as the page.
-pub fn listen<T: DeserializeOwned + 'static>(
-    url: String,
-    event: &'static str,
-    told: impl Fn(T) + Copy + 'static,
-) {
-    let Ok(source) = EventSource::new(&url) else {
+/// Gives the data of every event of the list, which is JSON, to `told`, for as long as the page lasts. How it
+/// comes is in `public/live.js`. `whose` list it is tells apart tabs that share a stream.
+pub fn listen<T: DeserializeOwned + 'static>(url: &str, whose: &str, told: impl Fn(T) + 'static) {
+    let Some(listen) = function(&window(), "billhookListen") else {
         return;
     };
-    let on_event = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
-        let data = event.data().as_string().unwrap_or_default();
+    let told = Closure::<dyn Fn(String)>::new(move |data: String| {
         if let Ok(value) = serde_json::from_str(&data) {
             told(value);
         }
     });
-    let _ = source.add_event_listener_with_callback(event, on_event.as_ref().unchecked_ref());
-    on_event.forget();
-    let on_end = Closure::<dyn Fn()>::new(|| {
-        set_timeout(|| drop(window().location().reload()), LEAVE_AFTER);
-    });
-    let _ = source.add_event_listener_with_callback("signed-out", on_end.as_ref().unchecked_ref());
-    on_end.forget();
-    // A browser comes back by itself after a broken connection, but not after an answer that is
-    // no stream: a proxy's 502 while we restart.
-    let again = source.clone();
-    let on_error = Closure::<dyn Fn()>::new(move || {
-        if again.ready_state() == EventSource::CLOSED {
-            let url = url.clone();
-            set_timeout(move || listen(url, event, told), RECONNECT_AFTER);
-        }
-    });
-    source.set_onerror(Some(on_error.as_ref().unchecked_ref()));
-    on_error.forget();
+    let _ = listen.call3(
+        &JsValue::UNDEFINED,
+        &url.into(),
+        &whose.into(),
+        told.as_ref(),
+    );
+    told.forget();
+}
+
+fn function(of: &JsValue, name: &str) -> Option<Function> {
+    Reflect::get(of, &name.into()).ok()?.dyn_into().ok()
 }
 
 /// Makes a change after which the elements of the page may be others; that of the focused one's id is

@@ -49,8 +49,8 @@ pub fn CustomerList(
     let begin = move || {
         live.set(true);
         browser::listen(
-            stream,
-            "customers",
+            &stream,
+            &address.get_value(),
             move |(list, news): (Vec<CustomerView>, Option<String>)| {
                 let list = records(list);
                 // The first comes as soon as the page listens, and mostly is what is here already.
