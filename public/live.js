@@ -8,6 +8,8 @@ const RECONNECT_AFTER = 10_000;
 // The page that signs out is leaving already, and is not to be held up.
 const LEAVE_AFTER = 3_000;
 const EVENTS = ['customers', 'signed-out'];
+// In the history entry of a page that was loaded again because it could not read what it heard.
+const MARK = 'unreadable';
 
 // Gives each event's name and data to `hear`. Returns what ends it.
 function open(url, hear) {
@@ -26,8 +28,21 @@ function open(url, hear) {
   };
 }
 
-// Gives the data of each event `customers` to `told`. `url` is where this page hears of
-// changes; what stands after its `?` is of this page alone. `scope` tells whose list it is. When the session
+// What cannot be read was written for a newer program, which the page gets by loading again: once, as that may not help.
+function read(data, told) {
+  let isRead = false;
+  try {
+    isRead = told(data);
+  } catch (error) {
+    reportError(error);
+  }
+  const isMarked = Boolean(history.state?.[MARK]);
+  if (isRead === isMarked) history.replaceState(isRead ? null : { [MARK]: true }, '');
+  if (!isRead && !isMarked) location.reload();
+}
+
+// Gives the data of each event `customers` to `told`, which says whether it could read them. `url` is where this page
+// hears of changes; what stands after its `?` is of this page alone. `scope` tells whose list it is. When the session
 // is over the page is loaded again.
 export function listen(url, scope, told) {
   const name = `billhook ${scope}`;
@@ -54,7 +69,7 @@ export function listen(url, scope, told) {
       } else if (own) {
         ask();
       } else {
-        told(data);
+        read(data, told);
       }
       isFirst = false;
     };
@@ -67,7 +82,7 @@ export function listen(url, scope, told) {
         stop();
         if (isOver) return;
         if (event === 'signed-out') hear(event, data);
-        else told(data);
+        else read(data, told);
         isFirst = false;
       });
     };

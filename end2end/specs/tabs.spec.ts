@@ -1,4 +1,5 @@
-// Several tabs of one browser: they share one stream of changes.
+// Several tabs of one browser: they share one stream of changes. And what a tab does with a stream, or a browser, that it
+// does not understand.
 
 import type { BrowserContext, Page, Request } from '@playwright/test';
 import { card, manage, onPortal, signIn } from '../harness/pages.ts';
@@ -81,4 +82,44 @@ test('@js a session that ends is told to every tab', async ({ page, context, sho
   await awake(second);
   await page.getByRole('button', { name: 'Sign out', exact: true }).click();
   await expect(second).toHaveURL((url) => url.origin === baseURL && url.pathname === '/');
+});
+
+test('@js a list that this program cannot read loads the page again, once', async ({ page, context, shop }) => {
+  await shop.customer({ name: 'Home' });
+  await signIn(page, shop.address);
+  await awake(page);
+  let asked = 0;
+  await context.route(/\/billing\/live/, (route) => {
+    asked += 1;
+    return route.fulfill({ contentType: 'text/event-stream', body: 'retry: 100\nevent: customers\ndata: {"of":"tomorrow"}\n\n' });
+  });
+  let loads = 0;
+  page.on('load', () => (loads += 1));
+  await page.goto('/billing');
+  await expect.poll(() => loads).toBe(2);
+  const before = asked;
+  await expect.poll(() => asked).toBeGreaterThan(before + 3);
+  expect(loads).toBe(2);
+  await expect(card(page, 'Home')).toBeVisible();
+
+  // What can be read makes good for it, so that the next time counts again.
+  await context.unroute(/\/billing\/live/);
+  await expect.poll(() => page.evaluate(() => history.state)).toBeNull();
+  expect(loads).toBe(2);
+});
+
+test('@js a browser that cannot format a day has the list all the same', async ({ page, shop }) => {
+  await page.addInitScript(() => {
+    Object.defineProperty(navigator, 'language', { get: () => 'C' });
+    const refuse = () => {
+      throw new RangeError('Incorrect locale information provided');
+    };
+    Object.assign(Date.prototype, { getMonth: refuse, getFullYear: refuse, toLocaleDateString: refuse });
+  });
+  const home = await shop.customer({ name: 'Home' });
+  await signIn(page, shop.address);
+  await awake(page);
+  await expect(card(page, 'Home')).toContainText(/Customer since \d{1,2} [A-Z][a-z]+ \d{4}/);
+  await stripe().customers.update(home.id, { name: 'Renamed' });
+  await expect(card(page, 'Renamed')).toContainText(/Customer since \d{1,2} [A-Z][a-z]+ \d{4}/);
 });

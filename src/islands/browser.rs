@@ -8,15 +8,14 @@ use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{FocusOptions, HtmlElement};
 
 /// Gives the data of every event of the list, which is JSON, to `told`, for as long as the page lasts. How it
-/// comes is in `public/live.js`. `whose` list it is tells apart tabs that share a stream.
+/// comes is in `public/live.js`, which is told whether it could be read. `whose` list it is tells
+/// tabs apart that share a stream.
 pub fn listen<T: DeserializeOwned + 'static>(url: &str, whose: &str, told: impl Fn(T) + 'static) {
     let Some(listen) = function(&window(), "billhookListen") else {
         return;
     };
-    let told = Closure::<dyn Fn(String)>::new(move |data: String| {
-        if let Ok(value) = serde_json::from_str(&data) {
-            told(value);
-        }
+    let told = Closure::<dyn Fn(String) -> bool>::new(move |data: String| {
+        serde_json::from_str(&data).map(&told).is_ok()
     });
     let _ = listen.call3(
         &JsValue::UNDEFINED,
@@ -65,8 +64,15 @@ pub fn on_return(back: impl Fn() + 'static) {
     });
 }
 
-pub fn copy(text: &str) {
-    let _ = window().navigator().clipboard().write_text(text);
+/// False where there is no clipboard: over plain http on a network.
+pub fn copy(text: &str) -> bool {
+    let navigator = window().navigator();
+    let is_there =
+        Reflect::get(&navigator, &"clipboard".into()).is_ok_and(|clipboard| clipboard.is_object());
+    if is_there {
+        let _ = navigator.clipboard().write_text(text);
+    }
+    is_there
 }
 
 /// In small letters. Rust's own tables for that would add 5 kB to the download.
@@ -93,9 +99,13 @@ const MONTHS: [&str; 12] = [
 /// no time. Without Intl, which takes a slow browser about a tenth of a second to begin with.
 pub fn local_day(unix: i64) -> Option<String> {
     let at = Date::new(&JsValue::from_f64(unix as f64 * 1000.0));
-    if at.get_time().is_nan() {
-        return None;
-    }
-    let month = MONTHS.get(at.get_month() as usize)?;
-    Some(format!("{} {month} {}", at.get_date(), at.get_full_year()))
+    let month = MONTHS.get(part(&at, "getMonth")?)?;
+    let (day, year) = (part(&at, "getDate")?, part(&at, "getFullYear")?);
+    Some(format!("{day} {month} {year}"))
+}
+
+/// Asked for in a way that may fail: what a browser throws would else end the program, and the list with it.
+fn part(of: &Date, method: &str) -> Option<usize> {
+    let number = function(of, method)?.call0(of).ok()?.as_f64()?;
+    (number >= 0.0).then_some(number as usize)
 }

@@ -118,7 +118,9 @@ fn CustomerId(id: String, live: RwSignal<bool>) -> impl IntoView {
     let copy = {
         let id = id.clone();
         move |_| {
-            browser::copy(&id);
+            if !browser::copy(&id) {
+                return;
+            }
             copied.set(true);
             set_timeout(move || copied.set(false), std::time::Duration::from_secs(2));
         }
