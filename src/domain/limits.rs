@@ -120,8 +120,6 @@ fn names<'k>(
     })
 }
 
-}
-
 /// The limits by client. A restart forgives a minute.
 #[derive(Clone, Debug)]
 pub struct Clients(Arc<Limiters>);
