@@ -16,6 +16,7 @@ use super::{
     audit::{self, What},
     changes::Change,
     email, limits,
+    mention::Mention,
     mirror::{Mirrored, Shown, SubscriptionState},
     unknown,
 };
@@ -38,6 +39,8 @@ use crate::{
 
 /// Events that are looked through at once.
 const AT_ONCE: i64 = 2_000;
+/// And whose payloads are read at once.
+const AT_ONCE_WHOLE: usize = 16;
 
 /// What is kept about an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,12 +121,38 @@ async fn mentions(app: &App, address: &str) -> store::Result<Vec<String>> {
             return Ok(found);
         };
         after.clone_from(last);
-        found.extend(
-            part.into_iter()
-                .filter(|(_, is_in)| *is_in == 1)
-                .map(|(id, _)| id),
-        );
+        let mut perhaps = Vec::new();
+        for (id, is_in) in part {
+            match is_in {
+                store::erased::MENTIONED => found.push(id),
+                store::erased::PERHAPS => perhaps.push(id),
+                _ => {}
+            }
+        }
+        for some in perhaps.chunks(AT_ONCE_WHOLE) {
+            found.extend(mentioned_in(app, address, some.to_vec()).await?);
+        }
     }
+}
+
+/// Those of the events in whose payloads the address stands in any spelling that JSON and domains have.
+async fn mentioned_in(app: &App, address: &str, ids: Vec<String>) -> store::Result<Vec<String>> {
+    let mention = Mention::of(address);
+    app.store
+        .read(move |tx| {
+            async move {
+                let mut found = Vec::new();
+                for id in ids {
+                    let row = store::event::find(tx, &id).await?;
+                    if row.is_some_and(|row| mention.is_in(&row.payload)) {
+                        found.push(id);
+                    }
+                }
+                Ok(found)
+            }
+            .boxed()
+        })
+        .await
 }
 
 /// All that is to go, by id.

@@ -22,6 +22,7 @@ pub mod keys;
 pub mod known_device;
 pub mod limits;
 pub mod mail_limit;
+mod mention;
 pub mod mirror;
 pub mod mode;
 pub mod money;

@@ -126,20 +126,27 @@ pub async fn events(tx: &mut Tx, ids: &[&str]) -> Result<Vec<Trace>> {
     many::select(tx, ids, |among| format!("{TRACE} WHERE id {among}")).await
 }
 
-/// Some events that have their payloads, after `after` in the order of their ids: the id, and 1 where the
-/// text, which is in lower case, is in the payload in any.
+/// Whether a payload mentions a text, as far as the database can tell.
+pub const MENTIONED: i64 = 1;
+/// It has escapes or letters outside ASCII, in which the text may be written too.
+pub const PERHAPS: i64 = 2;
+
+/// Some events that have their payloads, after `after` in the order of their ids: the id, and
+/// [`MENTIONED`] where the text, which is in lower case, is in the payload in any.
 pub async fn mentions(
     tx: &mut Tx,
     text: &str,
     after: &str,
     most: i64,
 ) -> Result<Vec<(String, i64)>> {
-    let place = match tx {
-        Tx::Sqlite(_) => "INSTR",
-        Tx::Postgres(_) => "STRPOS",
+    let (place, bytes) = match tx {
+        Tx::Sqlite(_) => ("INSTR", "LENGTH(CAST(payload AS BLOB))"),
+        Tx::Postgres(_) => ("STRPOS", "OCTET_LENGTH(payload)"),
     };
     let sql = format!(
-        "SELECT id, CAST(CASE WHEN {place}(LOWER(payload), $1) > 0 THEN 1 ELSE 0 END AS BIGINT)
+        "SELECT id, CAST(CASE WHEN {place}(LOWER(payload), $1) > 0 THEN {MENTIONED}
+             WHEN {place}(payload, '\\') > 0 OR {bytes} <> LENGTH(payload) THEN {PERHAPS}
+             ELSE 0 END AS BIGINT)
          FROM event WHERE id > $2 AND payload <> '' ORDER BY id LIMIT $3"
     );
     on!(tx, connection => sqlx::query_as(AssertSqlSafe(sql))

@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 use crate::{
     contract::dump,
     engines::{Engine, on_both_engines},
-    helpers::{TestApp, assert_redirect, customer_object, event, eventually, spawn_app},
+    helpers::{
+        SECRET, TestApp, assert_redirect, customer_object, event, eventually, sign, spawn_app,
+    },
     operator::{billhook, said},
     worker::{row as customer, state, stored},
 };
@@ -27,6 +29,7 @@ on_both_engines!(
     checklist_68_nothing_slips_in_while_a_person_is_erased,
     checklist_68_others_lose_nothing_but_the_mention,
     checklist_68_guests_and_deleted_customers_are_erased_too,
+    checklist_68_an_address_is_found_in_every_spelling,
 );
 
 const ADA: &str = "ada@example.com";
@@ -425,4 +428,32 @@ async fn checklist_68_guests_and_deleted_customers_are_erased_too(engine: Engine
     assert_eq!(app.deliver(&again).await.status(), 200);
     assert_eq!(state(&app, &again).await, "stale");
     assert_nowhere(&app, "again").await;
+}
+
+/// Stripe escapes what is not ASCII, and JSON allows it for any character.
+async fn checklist_68_an_address_is_found_in_every_spelling(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let spelled = [
+        r"ada\u0040m\u00fcller.de",
+        r"ADA@M\u00DCLLER.de",
+        "Ada L. <ada@m\u{fc}ller.de>",
+        r"to \u0061da@xn--mller-kva.de, please",
+        r"nobody\u0040m\u00fcller.de",
+    ];
+    for (number, text) in spelled.iter().enumerate() {
+        let charge = json!({ "id": format!("ch_{number}"), "object": "charge", "note": "NOTE" });
+        let body = event("charge.succeeded", SECOND, charge, Value::Null).to_string();
+        let body = body.replace("NOTE", &format!("note{number} {text}"));
+        let signature = sign(SECRET, app.clock.now(), body.as_bytes());
+        let answer = app.post_webhook(&signature, body.into_bytes()).await;
+        assert_eq!(answer.status(), 200, "{text}");
+    }
+    let address = "ada@xn--mller-kva.de";
+    assert_eq!(erase::look(&app.app, address).await.unwrap().payloads, 4);
+    erase::erase(&app.app, address).await.unwrap();
+    let left = dump(&app.app.store, "event").await;
+    for number in 0..4 {
+        assert!(!left.contains(&format!("note{number} ")), "{left}");
+    }
+    assert!(left.contains("note4 "), "others keep theirs: {left}");
 }
