@@ -29,9 +29,10 @@ quick_release() {
         CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS=fallback "$@"
 }
 
+# Only what the tool's own authors released: quick-install's binaries are built by others.
 by_binstall() {
     have cargo-binstall &&
-        slowly "$1 $2 by binstall" timeout 300 cargo binstall --no-confirm --disable-strategies compile "$1@$2"
+        slowly "$1 $2 by binstall" timeout 300 cargo binstall --no-confirm --locked --disable-strategies compile,quick-install "$1@$2"
 }
 
 install_cargo_tools() {
@@ -39,7 +40,7 @@ install_cargo_tools() {
     bindgen=$(locked_wasm_bindgen)
     if ! wasm_bindgen_fits && ! { by_binstall wasm-bindgen-cli "$bindgen" && wasm_bindgen_fits; }; then
         say "wasm-bindgen $bindgen: about 3 minutes, once"
-        slowly "wasm-bindgen" quick_release cargo install wasm-bindgen-cli --version "$bindgen" --force ||
+        slowly "wasm-bindgen" quick_release cargo install wasm-bindgen-cli --version "$bindgen" --locked --force ||
             fail_with_log "wasm-bindgen did not build"
     fi
     [ "$wanted_for" = watch ] || return 0

@@ -221,3 +221,40 @@ fn expressions_of_licences_are_read() {
         assert_eq!(allows(&allowed, licence), met, "{licence}");
     }
 }
+
+/// What customers load is made by these tools.
+#[test]
+fn checklist_73_tools_are_installed_locked() {
+    let scripts = std::fs::read_dir(format!("{ROOT}/scripts")).unwrap();
+    let mut installs = 0;
+    for script in scripts {
+        let path = script.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for line in text.lines().map(str::trim) {
+            let is_of_cargo = line.contains("cargo install") || line.contains("cargo binstall");
+            let is_of_npm = line.contains("npm ci") || line.contains("npm install");
+            if line.starts_with('#') || !(is_of_cargo || is_of_npm) {
+                continue;
+            }
+            installs += 1;
+            if is_of_cargo {
+                assert!(line.contains("--locked"), "{}: {line}", path.display());
+            }
+            if line.contains("binstall") {
+                assert!(line.contains("quick-install"), "others' binaries: {line}");
+            }
+            // Node itself, for the tests alone, has no lock file: its version is named.
+            if line.contains("npm install") {
+                assert!(line.contains("$state/node"), "{}: {line}", path.display());
+            }
+        }
+    }
+    assert!(installs >= 4, "{installs}");
+    let lock: Value = serde_json::from_str(&read("build-tools/package-lock.json")).unwrap();
+    for (name, package) in lock["packages"].as_object().unwrap() {
+        assert!(
+            name.is_empty() || package["integrity"].is_string(),
+            "{name}"
+        );
+    }
+}
