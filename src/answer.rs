@@ -17,6 +17,7 @@ use crate::{
         sign_in::Entry,
     },
     model::ApiError,
+    seldom::Seldom,
     store::{self, Principal, session::Ended},
     stripe::{client::PortalUrl, locale},
 };
@@ -208,7 +209,12 @@ pub fn back_to_list(problem: &str, customer: &str) {
 
 /// Logs what the database said and tells the visitor to try again.
 pub fn unavailable(error: store::Error) -> ApiError {
-    tracing::error!(%error, "the database did not answer");
+    // Anybody can ask while it does not.
+    static SILENT: Seldom = Seldom::few(10, 60);
+    let now = app().map_or(0, |app| app.clock.now());
+    if let Some(count) = SILENT.count(now) {
+        tracing::error!(%error, count, "the database did not answer");
+    }
     set_status(StatusCode::SERVICE_UNAVAILABLE);
     retry_after(RETRY_AFTER);
     ApiError::Unavailable
@@ -240,11 +246,12 @@ pub fn signed_out(app: &App) {
     see_other("/");
 }
 
-/// Asks the browser to drop what it has kept of our pages, the back button's copies included.
+/// Asks the browser to drop what our pages have stored. Its cache has none of them (`no-store`), and browsers look
+/// through all that it has of other sites to clear it, which takes seconds.
 pub fn forget_everything() {
     if let Some(options) = use_context::<ResponseOptions>() {
         let name = header::HeaderName::from_static("clear-site-data");
-        options.insert_header(name, HeaderValue::from_static("\"cache\", \"storage\""));
+        options.insert_header(name, HeaderValue::from_static("\"storage\""));
     }
 }
 

@@ -1,35 +1,61 @@
 //! Log lines that anybody can bring about: now and then one, so that nobody fills the disk with them.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-/// A line that is written at most once in a while.
+/// A line that is written at most a few times in a while.
 #[derive(Debug)]
 pub struct Seldom {
-    /// Seconds between two lines.
+    /// Lines in a while.
+    most: u64,
+    /// Seconds that a while has.
     pause: i64,
-    next_line: AtomicI64,
-    count: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// When the while began.
+    began: Option<i64>,
+    written: u64,
+    unwritten: u64,
 }
 
 impl Seldom {
+    /// One line every `pause` seconds.
     pub const fn new(pause: i64) -> Seldom {
+        Seldom::few(1, pause)
+    }
+
+    /// Up to `most` lines every `pause` seconds.
+    pub const fn few(most: u64, pause: i64) -> Seldom {
         Seldom {
+            most,
             pause,
-            next_line: AtomicI64::new(0),
-            count: AtomicU64::new(0),
+            state: Mutex::new(State {
+                began: None,
+                written: 0,
+                unwritten: 0,
+            }),
         }
     }
 
     /// Counts one more. How many a line now stands for, if one is due.
     pub fn count(&self, now: i64) -> Option<u64> {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        let due = self.next_line.load(Ordering::Relaxed);
-        let is_ours = now >= due
-            && self
-                .next_line
-                .compare_exchange(due, now + self.pause, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        is_ours.then(|| self.count.swap(0, Ordering::Relaxed))
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back silences nothing.
+        let goes_on = state
+            .began
+            .is_some_and(|began| (began..began.saturating_add(self.pause)).contains(&now));
+        if !goes_on {
+            state.began = Some(now);
+            state.written = 0;
+        }
+        state.unwritten += 1;
+        if state.written >= self.most {
+            return None;
+        }
+        state.written += 1;
+        Some(std::mem::take(&mut state.unwritten))
     }
 }
 
@@ -47,6 +73,24 @@ mod tests {
             (1_600, 3),
             (1_601, 0),
             (9_000, 2),
+        ];
+        for (now, expected) in counted {
+            assert_eq!(seldom.count(now).unwrap_or(0), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_few_lines_are_written_and_the_rest_counted() {
+        let seldom = Seldom::few(2, 60);
+        let counted = [
+            (5, 1),
+            (5, 1),
+            (6, 0),
+            (64, 0),
+            (65, 3),
+            (66, 1),
+            (67, 0),
+            (1, 2),
         ];
         for (now, expected) in counted {
             assert_eq!(seldom.count(now).unwrap_or(0), expected, "{now}");

@@ -24,12 +24,14 @@ use crate::{
     clock::{self, Clock},
     config::Secret,
     mask::shows,
+    seldom::Seldom,
     store::{
         self, Tx,
         allowance::Rate,
         outbox::Mail,
         sign_in::{SignIn, Used},
     },
+    text,
 };
 
 /// How long a link and its code work, in seconds.
@@ -42,6 +44,7 @@ pub const MOST_LIVE: i64 = 3;
 pub const RESEND_AFTER: i64 = 60;
 /// How many codes may be tried against one sign-in.
 pub(super) const MOST_TRIES: i64 = 5;
+const CODE_DIGITS: usize = 8;
 /// Sign-ins that are no good any more and are kept with their browser, which is shown the newest address.
 const MOST_SPENT: i64 = 8;
 
@@ -193,9 +196,11 @@ pub async fn ask(
                 store::sign_in::insert(tx, &row).await?;
                 store::outbox::insert(tx, &mail).await?;
                 store::audit::insert(tx, &entry).await?;
-                if refused {
+                static REFUSED: Seldom = Seldom::few(10, 60);
+                if refused && let Some(count) = REFUSED.count(now) {
                     tracing::info!(
                         email = masked,
+                        count,
                         "sign-in asked for too often: no mail is sent"
                     );
                     let why = match () {
@@ -290,7 +295,11 @@ pub async fn enter_code(
         return Ok(Err(Refusal::Spent));
     };
     let (hash, now) = (keys::sha256_hex(browser), app.clock.now());
-    let code: String = typed.chars().filter(char::is_ascii_digit).collect();
+    let code = text::digits(typed);
+    if code.len() != CODE_DIGITS {
+        // A slip of the hand: no code that there is could be meant.
+        return Ok(Err(Refusal::WrongCode));
+    }
     let (keys, client) = (app.keys.clone(), visitor.client.clone());
     let clock = app.clock.clone();
     // A transaction of its own: the try is counted, and a wrong one written down, before anybody is

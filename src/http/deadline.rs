@@ -55,7 +55,9 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
         Ok(response) => response,
         Err(_) if is_awaited.load(Ordering::Relaxed) => StatusCode::REQUEST_TIMEOUT.into_response(),
         Err(_) => {
-            tracing::error!(route, "an answer took too long and was given up");
+            if let Some(count) = site.faults.count(site.app.clock.now()) {
+                tracing::error!(route, count, "an answer took too long and was given up");
+            }
             message::response(&site.app.config, Message::Fault)
         }
     }

@@ -78,7 +78,9 @@ pub async fn layer(
             (None, None)
         }
         Err(error) => {
-            tracing::error!(%error, "the session could not be looked up");
+            if let Some(count) = site.faults.count(site.app.clock.now()) {
+                tracing::error!(%error, count, "the session could not be looked up");
+            }
             return message::response(config, Message::Fault);
         }
     };

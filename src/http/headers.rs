@@ -86,9 +86,14 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
     if !is_said {
         headers.append(header::VARY, HeaderValue::from_static(differs_by));
     }
+    let is_page = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     let cache = match (is_file, never_changes) {
         (true, true) => "public, max-age=31536000, immutable",
         (true, false) => "no-cache",
+        // Some CDNs put scripts into pages in place of e-mail addresses.
+        (false, _) if is_page => "no-store, no-transform",
         (false, _) => "no-store",
     };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));

@@ -94,9 +94,9 @@ pub fn signed_out() -> Response {
 }
 
 fn answer(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
-    Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-        .into_response()
+    let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    // nginx, and what is made of it, would otherwise keep events back until it has many.
+    ([("x-accel-buffering", "no")], stream).into_response()
 }
 
 fn over() -> Event {

@@ -42,10 +42,14 @@ use crate::{
     domain::App,
     model::LIVE,
     pages::message::{self, Message},
+    seldom::Seldom,
 };
 
 /// No form of ours is near this many bytes.
 const LARGEST_FORM: usize = 16 * 1024;
+
+/// Log lines a minute about requests that failed for a fault of ours: anybody can repeat them while it lasts.
+const MOST_FAULTS: u64 = 20;
 
 /// What handlers can ask for. Every layer clones it for every request, so clones share one.
 #[derive(Clone, Debug)]
@@ -60,6 +64,8 @@ pub struct Parts {
     pub stop: CancellationToken,
     pub readiness: Readiness,
     pub streams: live::Streams,
+    pub refused: same_site::Refused,
+    pub faults: Seldom,
     /// Where forms may lead besides our own pages, as a Content-Security-Policy lists it.
     pub portal_origins: String,
 }
@@ -73,6 +79,8 @@ impl Site {
             stop,
             readiness: Readiness::default(),
             streams: live::Streams::default(),
+            refused: same_site::Refused::default(),
+            faults: Seldom::few(MOST_FAULTS, 60),
             portal_origins,
         }))
     }
@@ -127,11 +135,13 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
         .layer(RequestBodyLimitLayer::new(LARGEST_FORM))
         .layer(CompressionLayer::new().quality(CompressionLevel::Default));
 
-    let config = site.app.config.clone();
+    let broken = site.clone();
     let catch_panic = CatchPanicLayer::custom(move |_| {
         let id = clock::new_id("err");
-        tracing::error!(id, "a handler broke; the visitor was told this id");
-        message::response(&config, Message::Broken(id))
+        if let Some(count) = broken.faults.count(broken.app.clock.now()) {
+            tracing::error!(id, count, "a handler broke; the visitor was told this id");
+        }
+        message::response(&broken.app.config, Message::Broken(id))
     });
     // The first is the outermost. One layer for axum, which boxes each for every request.
     let pages = pages.layer(

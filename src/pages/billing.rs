@@ -10,6 +10,7 @@ use crate::{
     domain::billing,
     islands::CustomerList,
     model::{ApiError, CustomerView, LIVE},
+    seldom::Seldom,
 };
 
 #[component]
@@ -80,7 +81,12 @@ fn tell_of(id: &str, customers: &[CustomerView]) -> bool {
     let is_listed = customers.iter().any(|customer| customer.id == id);
     if is_listed {
         let customer = billing::shown(id);
-        tracing::info!(customer, "a list tells of a click that failed");
+        // Whoever reloads the page repeats it.
+        static TOLD: Seldom = Seldom::few(10, 60);
+        let now = answer::app().map_or(0, |app| app.clock.now());
+        if let Some(count) = TOLD.count(now) {
+            tracing::info!(customer, count, "a list tells of a click that failed");
+        }
         answer::set_status(StatusCode::SERVICE_UNAVAILABLE);
         answer::retry_after(answer::RETRY_AFTER);
     }

@@ -28,7 +28,10 @@ const SAFARI: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X) App
 async fn page(browser: &mut Browser<'_>) -> String {
     let answer = browser.get("/devices").await;
     assert_eq!(answer.status(), 200);
-    assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store");
+    assert_eq!(
+        answer.headers()[header::CACHE_CONTROL],
+        "no-store, no-transform"
+    );
     answer.text().await.unwrap()
 }
 

@@ -264,7 +264,13 @@ async fn checklist_64_every_answer_has_its_headers() {
         assert!(nonce.len() >= 43, "256 bits in base64: {nonce}");
         nonces.insert(nonce.to_owned());
         let is_file = answer.headers().contains_key(header::LAST_MODIFIED);
-        let cache = if is_file { "no-cache" } else { "no-store" };
+        let kind = answer.headers().get(header::CONTENT_TYPE);
+        let is_page = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        let cache = match (is_file, is_page) {
+            (true, _) => "no-cache",
+            (false, true) => "no-store, no-transform",
+            (false, false) => "no-store",
+        };
         assert_eq!(get("cache-control"), cache, "{what}");
         let vary = answer.headers().get_all(header::VARY);
         let differs_by = if is_file { "accept-encoding" } else { "cookie" };

@@ -14,6 +14,7 @@ mod ailments;
 mod apart;
 mod at_once;
 mod audit;
+mod browsers;
 mod canary;
 mod cases;
 mod clicks;
