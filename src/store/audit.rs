@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::{Result, Tx, on};
-use crate::mask::shows;
+use crate::{domain::audit::What, mask::shows, seldom::Seldom};
 
 /// A row of `audit`. [`crate::domain::audit`] makes them.
 #[derive(Clone, Default, PartialEq, Eq, sqlx::FromRow)]
@@ -25,7 +25,30 @@ pub struct Entry {
 
 shows!(Entry: at, what, session, detail, once);
 
+/// What strangers can repeat, by new addresses and clients if need be. Of each kind at most [`MOST_AN_HOUR`]
+/// are written, since the log never shrinks.
+const REPEATABLE: [What; 5] = [
+    What::Asked,
+    What::CodeFailed,
+    What::LinkFailed,
+    What::PortalRefused,
+    What::KeyRefused,
+];
+pub const MOST_AN_HOUR: i64 = 1_000;
+
 pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
+    let is_repeatable = REPEATABLE.iter().any(|what| what.name() == entry.what);
+    if is_repeatable && count_of_hour(tx, entry).await? >= MOST_AN_HOUR {
+        static DROPPED: Seldom = Seldom::new(60 * 60);
+        if let Some(count) = DROPPED.count(entry.at) {
+            tracing::warn!(
+                count,
+                what = entry.what,
+                "entries of the audit log were left out: there are {MOST_AN_HOUR} of this kind in the last hour"
+            );
+        }
+        return Ok(());
+    }
     const SQL: &str = "INSERT INTO audit (at, what, who, shown, client, session, detail, once)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
     on!(tx, connection => sqlx::query(SQL)
@@ -40,6 +63,19 @@ pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
         .execute(connection)
         .await
         .map(drop))
+}
+
+/// How many of the same kind there are in the hour before it, up to [`MOST_AN_HOUR`].
+async fn count_of_hour(tx: &mut Tx, entry: &Entry) -> Result<i64> {
+    const SQL: &str = "SELECT COUNT(*) FROM (
+            SELECT 1 FROM audit WHERE at > $1 AND what = $2 LIMIT $3
+        ) AS lately";
+    on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(entry.at - 60 * 60)
+        .bind(&entry.what)
+        .bind(MOST_AN_HOUR)
+        .fetch_one(connection)
+        .await)
 }
 
 /// Which entries are listed. What is `None` does not matter.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use billhook::store;
+use futures::FutureExt;
 use reqwest::header;
 
 use crate::{
@@ -14,6 +16,7 @@ use crate::{
 on_both_engines!(
     checklist_9_digits_of_every_script_are_digits,
     checklist_9_what_has_no_eight_digits_is_no_try,
+    checklist_66_strangers_write_a_bounded_number_of_audit_rows,
 );
 
 async fn sign_out(app: &TestApp, headers: &[(&str, &str)]) -> u16 {
@@ -138,4 +141,57 @@ async fn checklist_9_what_has_no_eight_digits_is_no_try(engine: Engine) {
     let code = app.code("ada@example.com").await;
     let answer = browser.post("/api/enter_code", &[("code", &code)]).await;
     assert_redirect(&answer, "/billing");
+}
+
+async fn checklist_66_strangers_write_a_bounded_number_of_audit_rows(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let now = app.clock.now();
+    let entry = move |what: &str| store::audit::Entry {
+        at: now,
+        what: what.to_owned(),
+        ..store::audit::Entry::default()
+    };
+    let written = app.app.store.write(move |tx| {
+        async move {
+            for _ in 0..store::audit::MOST_AN_HOUR + 5 {
+                store::audit::insert(tx, &entry("asked")).await?;
+            }
+            store::audit::insert(tx, &entry("signed-in")).await
+        }
+        .boxed()
+    });
+    written.await.unwrap();
+    let count = async |what: &str| {
+        let filter = store::audit::Filter {
+            what: Some(what.to_owned()),
+            ..store::audit::Filter::default()
+        };
+        let listed = app
+            .app
+            .store
+            .read(move |tx| async move { store::audit::list(tx, &filter, 5_000).await }.boxed());
+        i64::try_from(listed.await.unwrap().len()).unwrap()
+    };
+    assert_eq!(count("asked").await, store::audit::MOST_AN_HOUR);
+    assert_eq!(
+        count("signed-in").await,
+        1,
+        "what nobody can repeat is kept"
+    );
+    for number in 0..5 {
+        let form = [("email", format!("no{number}@example.com"))];
+        let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+        assert_redirect(
+            &app.browser().post("/api/ask_link", &form).await,
+            "/sign-in/check",
+        );
+    }
+    assert_eq!(count("asked").await, store::audit::MOST_AN_HOUR);
+    app.clock.advance(60 * 60 + 1);
+    let form = [("email", "late@example.com")];
+    assert_redirect(
+        &app.browser().post("/api/ask_link", &form).await,
+        "/sign-in/check",
+    );
+    assert_eq!(count("asked").await, store::audit::MOST_AN_HOUR + 1);
 }
