@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 /// The self-hosted front door to Stripe's billing portal.
 ///
-/// Settings are read from the environment and from a file `.env`; `billhook config` lists them.
+/// Settings are read from the environment and from the file `.env` in this folder; `billhook config` prints them.
 #[derive(Parser)]
 #[command(
     version,
@@ -32,8 +32,8 @@ enum Command {
     },
     /// Run the stand-in for Stripe alone, for tests
     Sandbox(SandboxArgs),
-    /// Print the table of settings
-    Config,
+    /// Print every setting in force and where it comes from, without secrets
+    Config(operator::Settings),
     /// Look at settings, database, clock, mail server, Stripe key, customer portal and webhook
     /// endpoint, and say what to do about what is wrong
     ///
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     // The trial's terminal shows what to do next, a command's its answer; every event would bury that.
     let is_for_a_person = matches!(
         cli.command,
-        Some(Command::Dev { .. } | Command::Doctor(_) | Command::Operator(_))
+        Some(Command::Dev { .. } | Command::Config(_) | Command::Doctor(_) | Command::Operator(_))
     );
     log::start(if is_for_a_person {
         "warn"
@@ -103,25 +103,20 @@ async fn run(command: Command) -> Result<(), Vec<String>> {
         |error: &dyn std::fmt::Display| vec![format!("billhook: {}", masked(&error.to_string()))];
     match command {
         Command::Serve => {
-            let settings = config::environment().map_err(with_advice)?;
-            let config = config::read(&settings).map_err(with_advice)?;
+            let config = settings()?;
             serve::serve(config, stop)
                 .await
                 .map_err(|error| told(&error))
         }
         Command::Dev { reset } => dev::run(reset, stop).await.map_err(|error| told(&error)),
         Command::Sandbox(args) => run_sandbox(args, stop).await.map_err(|error| told(&error)),
-        Command::Config => {
-            say(config::table().trim_end());
-            Ok(())
-        }
+        Command::Config(settings) => settings.run(),
         Command::Doctor(form) => tokio::select! {
             () = stop.cancelled() => Err(vec!["billhook: stopped".to_owned()]),
             result = operator::doctor::run(form) => result,
         },
         Command::Operator(command) => {
-            let settings = config::environment().map_err(with_advice)?;
-            let config = config::read(&settings).map_err(with_advice)?;
+            let config = settings()?;
             operator::run(command, config, stop).await
         }
     }
@@ -150,10 +145,21 @@ async fn run_sandbox(
     Ok(sandbox::serve(listener, options, stop.cancelled_owned()).await?)
 }
 
+/// The settings, or what is wrong with them. What only looks like a mistake is logged.
+fn settings() -> Result<config::Config, Vec<String>> {
+    let found = config::environment().map_err(with_advice)?;
+    let config = config::read(&found.settings)
+        .map_err(|faults| with_advice(faults.into_iter().chain(found.notes.clone()).collect()))?;
+    for note in &found.notes {
+        tracing::warn!("{note}");
+    }
+    Ok(config)
+}
+
 fn with_advice(faults: Vec<String>) -> Vec<String> {
     let mut lines = vec!["billhook does not start, because of its settings:".to_owned()];
     lines.extend(faults.into_iter().map(|fault| format!("  - {fault}")));
-    lines.push("`billhook config` lists all settings; .env.example is a file to begin with. To try the program without any, run `billhook dev`.".to_owned());
+    lines.push("`billhook config` prints what is set and where, and with --table what there is to set; .env.example is a file to begin with. To try the program without any, run `billhook dev`.".to_owned());
     lines
 }
 

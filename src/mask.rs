@@ -17,7 +17,12 @@ macro_rules! shows {
 pub(crate) use shows;
 
 /// What stands in front of a secret.
-const SECRETS: [&str; 5] = ["sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"];
+pub const SECRETS: [&str; 5] = ["sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"];
+
+/// Whether a text holds a key.
+pub fn has_key(text: &str) -> bool {
+    SECRETS.iter().any(|prefix| text.contains(prefix))
+}
 
 /// The same without keys and e-mail addresses. Addresses that are masked already stay.
 pub fn masked(text: &str) -> String {
@@ -25,7 +30,7 @@ pub fn masked(text: &str) -> String {
         .map(|piece| {
             let word = piece.strip_suffix(ends_word).unwrap_or(piece);
             let end = &piece[word.len()..];
-            let mask = if SECRETS.iter().any(|prefix| word.contains(prefix)) {
+            let mask = if has_key(word) {
                 "[key]"
             } else if (word.contains('@') || word.contains("%40")) && !is_masked(word) {
                 "[address]"

@@ -1,8 +1,48 @@
 //! What is asked of the environment; nothing else in the program reads it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, io::ErrorKind};
 
-use super::{SETTINGS, Setting};
+use super::{
+    SETTINGS, Setting,
+    dotenv::{self, Line},
+    near::{self, Place},
+};
+use crate::mask::shows;
+
+/// The one file that is read: in the folder where the program starts, and in none above it.
+const FILE: &str = ".env";
+/// What is read before `.env`, or by others, and counts in the process alone.
+const PROCESS_ALONE: [&str; 4] = ["RUST_LOG", "NO_COLOR", "LEPTOS_SITE_ROOT", "LEPTOS_WATCH"];
+
+/// Where a setting's value is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Process,
+    /// The line of `.env`.
+    File(usize),
+    Default,
+}
+
+/// The settings that are set, and where.
+pub struct Environment {
+    pub settings: HashMap<String, String>,
+    lines: HashMap<String, usize>,
+    /// What was found beside them and looks like a mistake, a sentence each.
+    pub notes: Vec<String>,
+}
+
+// The settings hold every secret.
+shows!(Environment: notes);
+
+impl Environment {
+    pub fn origin(&self, name: &str) -> Origin {
+        match (self.settings.contains_key(name), self.lines.get(name)) {
+            (false, _) => Origin::Default,
+            (true, Some(line)) => Origin::File(*line),
+            (true, None) => Origin::Process,
+        }
+    }
+}
 
 /// The settings of this process, and those of `.env`, which do not override what is set already.
 /// A missing `.env` is no fault; one that cannot be read is, and is not repeated.
@@ -10,23 +50,88 @@ use super::{SETTINGS, Setting};
     clippy::disallowed_methods,
     reason = "the one place that reads the environment"
 )]
-pub fn environment() -> Result<HashMap<String, String>, Vec<String>> {
-    let mut settings = match dotenvy::dotenv_iter() {
-        Ok(lines) => lines.collect::<Result<HashMap<_, _>, _>>(),
-        Err(error) if error.not_found() => Ok(HashMap::new()),
-        Err(error) => Err(error),
+pub fn environment() -> Result<Environment, Vec<String>> {
+    let of_file = file()?;
+    let mut found = Environment {
+        settings: HashMap::new(),
+        lines: HashMap::new(),
+        notes: Vec::new(),
+    };
+    for line in of_file {
+        found.take(line);
     }
-    .map_err(|error| {
-        if matches!(&error, dotenvy::Error::Io(io) if io.kind() == std::io::ErrorKind::PermissionDenied) {
-            return vec![".env may not be read by the user that this runs as. Give it to that user: chown USER .env".to_owned()];
+    let mut faults = Vec::new();
+    for Setting { name, .. } in SETTINGS {
+        match std::env::var(name) {
+            Ok(value) => {
+                found.settings.insert((*name).to_owned(), value);
+                found.lines.remove(*name);
+            }
+            Err(std::env::VarError::NotPresent) => {}
+            // What .env says instead is not what was meant.
+            Err(std::env::VarError::NotUnicode(_)) => {
+                faults.push(format!(
+                    "{name} in the environment is not UTF-8. Set it anew."
+                ));
+            }
         }
-        vec![".env cannot be read. Each line must be NAME=value; a value with spaces goes between quotes.".to_owned()]
-    })?;
-    let read =
-        |setting: &Setting| Some((setting.name.to_owned(), std::env::var(setting.name).ok()?));
-    settings.extend(SETTINGS.iter().filter_map(read));
-    settings.retain(|_, value| !value.trim().is_empty());
-    Ok(settings)
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let mut misses: Vec<_> = names
+        .filter_map(|name| Some((near::meant(&name, Place::Process)?, name)))
+        .collect();
+    misses.sort_unstable();
+    let told =
+        |(meant, name)| format!("{name} in the environment is no setting. Do you mean {meant}?");
+    found.notes.extend(misses.into_iter().map(told));
+    found.settings.retain(|_, value| !value.trim().is_empty());
+    Ok(found)
+}
+
+impl Environment {
+    fn take(&mut self, line: Line) {
+        let Line {
+            number,
+            name,
+            value,
+        } = line;
+        if let Some(meant) = near::meant(&name, Place::File) {
+            self.notes.push(format!(
+                "{name} in {FILE}, line {number}, is no setting. Do you mean {meant}?"
+            ));
+        } else if PROCESS_ALONE.contains(&name.as_str()) {
+            self.notes.push(format!(
+                "{name} in {FILE}, line {number}, has no effect. Set it in the environment of the process."
+            ));
+        }
+        if SETTINGS.iter().all(|setting| setting.name != name) {
+            return;
+        }
+        if let Some(earlier) = self.lines.insert(name.clone(), number) {
+            self.notes.push(format!(
+                "{name} stands twice in {FILE}, in lines {earlier} and {number}. The last one counts; take the other out."
+            ));
+        }
+        self.settings.insert(name, value);
+    }
+}
+
+fn file() -> Result<Vec<Line>, Vec<String>> {
+    match std::fs::read(FILE) {
+        Ok(bytes) => dotenv::parse(&bytes),
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound => Ok(Vec::new()),
+            ErrorKind::PermissionDenied => Err(vec![format!(
+                "{FILE} may not be read by the user that this runs as. Give it to that user: chown USER {FILE}"
+            )]),
+            _ => Err(vec![format!(
+                "{FILE} cannot be read: {error}. It must be a file of lines NAME=value."
+            )]),
+        },
+    }
 }
 
 /// The folder with the pages' files: `LEPTOS_SITE_ROOT`, else `site` beside the program, else

@@ -2,7 +2,9 @@
 
 mod around;
 mod checks;
+mod dotenv;
 mod environment;
+mod near;
 mod read;
 mod reader;
 mod secret;
@@ -14,10 +16,12 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 pub use around::{Around, read_around};
-pub use environment::{environment, has_color, leptos_from_environment, log_filter, site_root};
+pub use environment::{
+    Environment, Origin, environment, has_color, leptos_from_environment, log_filter, site_root,
+};
 pub use read::read;
 pub use secret::Secret;
-pub use settings::{SETTINGS, Setting, table};
+pub use settings::{SETTINGS, Setting, Shown, shown, table};
 
 /// What the program runs with.
 #[derive(Clone, Debug)]

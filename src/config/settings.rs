@@ -1,13 +1,28 @@
 //! Every setting there is: the operator's manual. The README's table and `.env.example` are compared
 //! with it by a test.
 
+use url::Url;
+
+use crate::mask;
+
 /// A setting, as the operator reads it.
 #[derive(Debug)]
 pub struct Setting {
     pub name: &'static str,
     /// What holds without it; empty when `billhook serve` needs it.
     pub default: &'static str,
+    /// How much of it `billhook config` prints.
+    pub shown: Shown,
     pub about: &'static str,
+}
+
+/// How much of a value may be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    Whole,
+    /// An address that may hold a password.
+    Address,
+    Secret,
 }
 
 /// Every setting there is.
@@ -15,99 +30,189 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "FRONTEND_URL",
         default: "",
+        shown: Shown::Address,
         about: "The public address, such as `https://billing.example.com`. Links in mails and the way back from the portal are made from it alone. It must be https, except on a loopback address.",
     },
     Setting {
         name: "STRIPE_API_KEY",
         default: "",
+        shown: Shown::Secret,
         about: "A restricted key (`rk_…`) with *Customer portal: Write*. What it may read besides, it can import and look up.",
     },
     Setting {
         name: "STRIPE_WEBHOOK_SECRET",
         default: "",
+        shown: Shown::Secret,
         about: "The signing secret of the webhook endpoint (`whsec_…`). Several, separated by commas, while one is being replaced.",
     },
     Setting {
         name: "SESSION_SECRET",
         default: "",
+        shown: Shown::Secret,
         about: "At least 32 random bytes, for instance from `openssl rand -hex 32`. Changing it signs everybody out, unless the old one is kept in `SESSION_SECRET_PREVIOUS`.",
     },
     Setting {
         name: "SMTP_URL",
         default: "",
+        shown: Shown::Address,
         about: "Where mail is handed in: `smtps://user:password@host` (TLS), `smtp://user:password@host:587?tls=required` (STARTTLS) or, for a server on the same machine alone, `smtp://localhost` (neither).",
     },
     Setting {
         name: "MAIL_FROM",
         default: "",
+        shown: Shown::Whole,
         about: "The sender of sign-in mails, such as `Northwind <billing@example.com>`.",
     },
     Setting {
         name: "APP_NAME",
         default: "Billing",
+        shown: Shown::Whole,
         about: "The name of your shop, on every page and in every mail.",
     },
     Setting {
         name: "BIND",
         default: "127.0.0.1:3000",
+        shown: Shown::Whole,
         about: "The address and port to listen on.",
     },
     Setting {
         name: "DATABASE_URL",
         default: "sqlite://data/billhook.db",
+        shown: Shown::Address,
         about: "`sqlite://` and a file, or `postgres://user:password@host/database`.",
     },
     Setting {
         name: "STRIPE_API_BASE",
         default: "https://api.stripe.com",
+        shown: Shown::Address,
         about: "Where Stripe's API is. Another address is for tests.",
     },
     Setting {
         name: "EVENT_RETENTION_DAYS",
         default: "30",
+        shown: Shown::Whole,
         about: "How many days the payloads of events are kept, 1 to 3650. Their ids are kept for ever.",
     },
     Setting {
         name: "SESSION_SECRET_PREVIOUS",
         default: "none",
+        shown: Shown::Secret,
         about: "Earlier values of `SESSION_SECRET`, separated by commas: sessions, links and codes made with them still work. Take them out after as many hours as `SESSION_HOURS` says; what is made with them counts for nothing from then on.",
     },
     Setting {
         name: "SESSION_IDLE_MINUTES",
         default: "30",
+        shown: Shown::Whole,
         about: "How many minutes without a request end a session, 5 to 1440. A page that is open and not touched counts as none.",
     },
     Setting {
         name: "SESSION_HOURS",
         default: "24",
+        shown: Shown::Whole,
         about: "After how many hours everybody signs in again, however busy, 1 to 720.",
     },
     Setting {
         name: "TRUSTED_PROXIES",
         default: "127.0.0.0/8,::1/128",
+        shown: Shown::Whole,
         about: "The reverse proxies in front, as addresses or networks separated by commas: what they say in `X-Forwarded-For` about a client's address is believed, and nobody else's word is. `none` when browsers connect directly.",
     },
     Setting {
         name: "MAILS_PER_HOUR",
         default: "auto",
+        shown: Shown::Whole,
         about: "How many sign-in mails may leave, refilled evenly over an hour. `auto` is two for every customer and at least 60, so that after a newsletter everybody can ask, and ask again; a number fixes it, for instance at what your mail provider takes. Addresses that nobody is under count as well, or the delay would tell who is a customer. What a browser asks for with an address that it signed in with before does not count.",
     },
     Setting {
         name: "PORTAL_HOSTS",
         default: "none",
+        shown: Shown::Whole,
         about: "Hosts that links to the portal and to invoices may lead to besides `billing.stripe.com` and `invoice.stripe.com`, separated by commas: your own domain, if you set one up at Stripe.",
     },
     Setting {
         name: "PORTAL_CONFIGURATION",
         default: "none",
+        shown: Shown::Whole,
         about: "The portal configuration that customers are shown (`bpc_…`), if not Stripe's default one.",
     },
     Setting {
         name: "STRIPE_ACCOUNT",
         default: "none",
+        shown: Shown::Whole,
         about: "The account of the key (`acct_…`). Needed only where an organization's event destination sends events: those that name another account in `context` are ignored, and so are all that name one while this is not set.",
     },
 ];
+
+/// As much of a setting's value as may be seen.
+pub fn shown(setting: &Setting, value: &str) -> String {
+    let seen = match setting.shown {
+        Shown::Whole => value.to_owned(),
+        Shown::Address => without_password(value),
+        Shown::Secret if value == "none" => value.to_owned(),
+        Shown::Secret => {
+            let each = value.split(',').map(|secret| kind_of(secret.trim()));
+            each.collect::<Vec<_>>().join(", ")
+        }
+    };
+    // A secret in the wrong place.
+    if setting.shown != Shown::Secret && mask::has_key(&seen) {
+        return HIDDEN.to_owned();
+    }
+    seen
+}
+
+const HIDDEN: &str = "…";
+
+/// `rk_test_…`: which of Stripe's worlds a key is of is no secret.
+fn kind_of(secret: &str) -> String {
+    let kind = mask::SECRETS.iter().find(|kind| secret.starts_with(**kind));
+    format!("{}{HIDDEN}", kind.copied().unwrap_or_default())
+}
+
+/// An address without what signs in there. The name of a user stays where a password is beside it: alone it
+/// may be a key, and some services want one key as both.
+fn without_password(text: &str) -> String {
+    if text.starts_with("sqlite:") {
+        return text.to_owned();
+    }
+    let Ok(mut url) = Url::parse(text) else {
+        return HIDDEN.to_owned();
+    };
+    let rest = [
+        url.path(),
+        url.query().unwrap_or_default(),
+        url.fragment().unwrap_or_default(),
+    ];
+    // A password with a sign of addresses in it reaches further than it seems.
+    let is_torn = rest.concat().contains('@')
+        || (text.contains('@') && url.username().is_empty() && url.password().is_none());
+    if is_torn {
+        return HIDDEN.to_owned();
+    }
+    let user = match url.password() {
+        Some(password) if password != url.username() => format!("{}:{HIDDEN}@", url.username()),
+        None if url.username().is_empty() => String::new(),
+        _ => format!("{HIDDEN}@"),
+    };
+    let query: Vec<_> = url
+        .query_pairs()
+        .map(|(name, value)| match name.as_ref() {
+            "tls" | "sslmode" | "application_name" | "host" | "port" | "dbname" => {
+                format!("{name}={value}")
+            }
+            _ => HIDDEN.to_owned(),
+        })
+        .collect();
+    // An error says that such an address has none.
+    let _ = (url.set_username(""), url.set_password(None));
+    url.set_query(None);
+    url.set_fragment(None);
+    let plain = url.to_string().replacen("://", &format!("://{user}"), 1);
+    match query.is_empty() {
+        true => plain,
+        false => format!("{plain}?{}", query.join("&")),
+    }
+}
 
 /// The table of all settings in Markdown, as it stands in the README.
 pub fn table() -> String {
@@ -127,22 +232,80 @@ pub fn table() -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
-    use super::*;
+    use super::{super::dotenv, *};
 
     #[test]
     fn the_readme_holds_the_table_and_the_example_every_name() {
         let readme = include_str!("../../README.md");
         assert!(
             readme.contains(&table()),
-            "put the output of `billhook config` into README.md"
+            "put the output of `billhook config --table` into README.md"
         );
-        let example: Result<HashMap<_, _>, _> =
-            dotenvy::from_read_iter(include_bytes!("../../.env.example").as_slice()).collect();
-        let example = example.expect("every line can be read");
+        let example =
+            dotenv::parse(include_bytes!("../../.env.example")).expect("every line can be read");
         let mut names: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
-        names.retain(|name| !example.contains_key(*name));
+        names.retain(|name| example.iter().all(|line| line.name != *name));
         assert!(names.is_empty(), "{names:?} are missing from .env.example");
+    }
+
+    #[test]
+    fn no_password_is_seen_in_an_address() {
+        let name = |name| {
+            SETTINGS
+                .iter()
+                .find(|setting| setting.name == name)
+                .unwrap()
+        };
+        let smtp = name("SMTP_URL");
+        for (value, wanted) in [
+            (
+                "smtps://user:canary@mail.example.com",
+                "smtps://user:…@mail.example.com",
+            ),
+            (
+                "smtp://canary@mail.example.com:587?tls=required",
+                "smtp://…@mail.example.com:587?tls=required",
+            ),
+            (
+                "smtps://canary:canary@mail.example.com",
+                "smtps://…@mail.example.com",
+            ),
+            ("smtp://127.0.0.1:25", "smtp://127.0.0.1:25"),
+            ("smtp://[::1]:25", "smtp://[::1]:25"),
+            ("smtp://user:1/canary@mail.example.com", "…"),
+            ("smtp://user:1?canary@mail.example.com", "…"),
+            ("smtp://user:1#canary@mail.example.com", "…"),
+            ("smtp://user:can@canary/@mail.example.com", "…"),
+            ("canary", "…"),
+            (
+                "smtps://u:p@mail.example.com?password=canary#canary",
+                "smtps://u:…@mail.example.com?…",
+            ),
+        ] {
+            assert_eq!(shown(smtp, value), wanted, "{value}");
+        }
+        let database = name("DATABASE_URL");
+        for (value, wanted) in [
+            (
+                "sqlite://data/a@b.db?mode=rwc",
+                "sqlite://data/a@b.db?mode=rwc",
+            ),
+            (
+                "postgres://ada:canary@db/x?sslmode=require",
+                "postgres://ada:…@db/x?sslmode=require",
+            ),
+            (
+                "postgres://db/x?user=ada&password=canary",
+                "postgres://db/x?…&…",
+            ),
+        ] {
+            assert_eq!(shown(database, value), wanted, "{value}");
+        }
+        assert_eq!(shown(name("STRIPE_API_KEY"), "rk_live_canary"), "rk_live_…");
+        assert_eq!(
+            shown(name("STRIPE_WEBHOOK_SECRET"), "whsec_a,whsec_b, c"),
+            "whsec_…, whsec_…, …"
+        );
+        assert_eq!(shown(name("APP_NAME"), "sk_live_canary"), "…");
     }
 }

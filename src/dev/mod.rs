@@ -165,8 +165,8 @@ Data is kept in {FOLDER}/. Start over with `billhook dev --reset`. Stop with Ctr
 
 /// As `BIND` says, else port 3000 of this machine. Other settings do not matter here.
 fn bind() -> io::Result<SocketAddr> {
-    let settings = config::environment().map_err(|faults| io::Error::other(faults.join(" ")))?;
-    let Some(wanted) = settings.get("BIND") else {
+    let found = config::environment().map_err(|faults| io::Error::other(faults.join(" ")))?;
+    let Some(wanted) = found.settings.get("BIND") else {
         return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT));
     };
     let address = wanted

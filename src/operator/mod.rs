@@ -4,6 +4,7 @@
 mod account;
 mod audit;
 mod backup;
+mod config;
 pub mod doctor;
 mod events;
 mod import;
@@ -25,6 +26,7 @@ use crate::{
 pub use account::Account;
 pub use audit::Audit;
 pub use backup::Backup;
+pub use config::Settings;
 pub use events::Events;
 pub use import::Import;
 

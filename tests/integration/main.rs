@@ -28,6 +28,7 @@ mod devices;
 mod disk;
 mod doctor;
 mod doors;
+mod dotenv;
 mod drills;
 mod engines;
 mod entitlements;

@@ -83,7 +83,12 @@ impl Finding {
 /// Looks, and prints what it found. An error without a line says that something is wrong.
 pub async fn run(form: Form) -> Result<(), Vec<String>> {
     let findings = match config::environment() {
-        Ok(settings) => look(&settings, &Clock::default(), &Waiting::shown(form)).await,
+        Ok(found) => {
+            let notes = found.notes.iter().map(|note| settings::told_note(note));
+            let clock = Clock::default();
+            let looked = look(&found.settings, &clock, &Waiting::shown(form)).await;
+            notes.chain(looked).collect()
+        }
         Err(faults) => settings::unreadable(&faults),
     };
     if form.json {

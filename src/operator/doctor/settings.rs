@@ -58,9 +58,15 @@ pub fn examine(around: &Around) -> Vec<Finding> {
     findings
 }
 
+/// What looks like a mistake.
+pub fn told_note(note: &str) -> Finding {
+    let (says, advice) = note.split_once(". ").unwrap_or((note, ""));
+    Finding::warning(CHECK, format!("{}.", says.trim_end_matches('.')), advice)
+}
+
 /// The first sentence says what is wrong, the others what it must be.
 fn told(fault: &str) -> Finding {
     let (says, advice) = fault.split_once(". ").unwrap_or((fault, ""));
-    let help = "`billhook config` lists all settings.";
+    let help = "`billhook config` prints what is set, and with --table what there is to set.";
     Finding::failure(CHECK, format!("{says}."), format!("{advice} {help}"))
 }
