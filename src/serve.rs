@@ -15,7 +15,7 @@ use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    background,
+    assets, background,
     clock::Clock,
     config::{self, Config, Secret},
     domain::{
@@ -33,7 +33,10 @@ use crate::{
     },
     http::{self, Site},
     mail::{self, Mailer},
-    store::{self, Store, file},
+    store::{
+        self, Store, examine, file,
+        lock::{self, Lock, Refusal},
+    },
     stripe,
 };
 
@@ -50,6 +53,25 @@ pub enum Error {
     Listen(SocketAddr, io::Error),
     #[error("the database cannot be used: {0}")]
     Store(#[from] store::Error),
+    #[error("the database {0} cannot be used: {1}")]
+    Database(String, store::Error),
+    #[error(
+        "the database {0} can be read and not written: {1}. Give the user that this runs as the right to write \
+         the file and its folder, or, with Postgres, connect to the primary as the tables' owner"
+    )]
+    NotWritten(String, store::Error),
+    #[error(
+        "another server{} runs on the database {}. SQLite takes one at a time: stop that one, or use Postgres",
+        .1.map(|number| format!(" (process {number})")).unwrap_or_default(), .0.display()
+    )]
+    InUse(PathBuf, Option<u32>),
+    #[error("{} cannot be written: {1}. Give the user that this runs as the right to write that folder", .0.display())]
+    Lock(PathBuf, io::Error),
+    #[error(
+        "the files of the pages are not there: {} is missing. Copy the folder `site` of the build beside the \
+         program, or set LEPTOS_SITE_ROOT to where it is", .0.display()
+    )]
+    Site(PathBuf),
     #[error(
         "the database at DATABASE_URL holds data of {database} mode, and STRIPE_API_KEY is of {key} mode. \
          Use a key of {database} mode, or another database: the two are never mixed"
@@ -78,18 +100,13 @@ pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, 
     // An error says that it was installed before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let file = file::of_url(config.database_url.expose());
-    if file
-        .as_deref()
-        .and_then(file::nearest)
-        .is_some_and(file::is_remote)
-    {
-        return Err(Error::Remote);
-    }
     // SQLite makes the file, but not the folder that it is in.
-    if let Some(folder) = file.as_deref().and_then(Path::parent) {
-        std::fs::create_dir_all(folder).map_err(|error| Error::Folder(folder.to_owned(), error))?;
+    if let Some(file) = &file {
+        make_folder(file)?;
     }
-    let store = Store::connect(config.database_url.expose()).await?;
+    let store = Store::connect(config.database_url.expose())
+        .await
+        .map_err(|error| Error::Database(file::place(config.database_url.expose()), error))?;
     let database = mode::settle(&store, config.livemode(), clock.now()).await?;
     if database != config.livemode() {
         store.close().await;
@@ -180,8 +197,44 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
         .map_err(|error| Error::Listen(address, error))
 }
 
+/// The lock of a server's database, which nothing but SQLite needs. The folder is made for it.
+pub async fn lock(config: &Config) -> Result<Option<Lock>, Error> {
+    let Some(file) = file::of_url(config.database_url.expose()) else {
+        return Ok(None);
+    };
+    make_folder(&file)?;
+    match lock::take(&file).await {
+        Ok(lock) => Ok(Some(lock)),
+        Err(Refusal::Held(number)) => Err(Error::InUse(file, number)),
+        Err(Refusal::Io(path, error)) => Err(Error::Lock(path, error)),
+    }
+}
+
+/// Whether what was built can serve: its database can be written, and its site is there.
+async fn is_fit(app: &App) -> Result<(), Error> {
+    if let Err(error) = examine::write(&app.store, app.clock.now()).await {
+        let place = file::place(app.config.database_url.expose());
+        return Err(Error::NotWritten(place, error));
+    }
+    assets::missing().map_or(Ok(()), |missing| Err(Error::Site(missing)))
+}
+
+fn make_folder(file: &Path) -> Result<(), Error> {
+    // Locks of another machine's hold nobody back.
+    if file::nearest(file).is_some_and(file::is_remote) {
+        return Err(Error::Remote);
+    }
+    match file.parent() {
+        Some(folder) => {
+            std::fs::create_dir_all(folder).map_err(|error| Error::Folder(folder.to_owned(), error))
+        }
+        None => Ok(()),
+    }
+}
+
 /// `billhook serve`: with real mail.
 pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error> {
+    let _lock = lock(&config).await?;
     let mailer = Mailer::smtp(
         config.smtp_url.expose(),
         config.mail_from.clone(),
@@ -191,6 +244,10 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
     let address = listener.local_addr()?;
     let frontend_url = config.frontend_url.clone();
     let app = build(config, Clock::default(), mailer).await?;
+    if let Err(error) = is_fit(&app).await {
+        app.store.close().await;
+        return Err(error);
+    }
     crate::say(&format!(
         "billhook: listening on http://{address}, public at {frontend_url}"
     ));

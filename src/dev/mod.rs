@@ -118,6 +118,7 @@ pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
         app_name: app_name.clone(),
         clock: clock.clone(),
     };
+    let _lock = serve::lock(&config).await?;
     let app = serve::build(config, clock, mailer).await?;
     let options = sandbox::Options {
         seed: true,

@@ -1,4 +1,4 @@
-//! `GET /ready`: whether to send requests here. It says 503 while the database does not answer, and
+//! `GET /ready`: whether to send requests here. It says 503 while the database cannot be read and written, and
 //! from the moment on that the program is to end, so that a load balancer looks elsewhere first.
 
 use std::{
@@ -12,8 +12,9 @@ use std::{
 use axum::{extract::State, http::StatusCode, response::IntoResponse};
 
 use super::Site;
+use crate::store::examine;
 
-/// The database has this long.
+/// The database has this long to be read, and to be written.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Whoever asked in this time will ask again, and is given [`NOTICE`].
 const ASKED_LATELY: Duration = Duration::from_secs(60);
@@ -25,7 +26,21 @@ const NOTICE: Duration = Duration::from_secs(2);
 pub struct Readiness {
     is_ending: AtomicBool,
     asked_at: Mutex<Option<Instant>>,
+    written: tokio::sync::Mutex<Written>,
 }
+
+/// How the last try to write went.
+#[derive(Debug, Default)]
+struct Written {
+    tried_at: Option<Instant>,
+    is_good: bool,
+    good_at: Option<Instant>,
+}
+
+/// Anybody may ask, so the database is written at most as often.
+const TRY_EVERY: Duration = Duration::from_secs(1);
+/// Under load others are written first: so long a queue is no reason to send requests elsewhere.
+const QUEUE: Duration = Duration::from_secs(3);
 
 impl Readiness {
     /// From now on the answer is 503. Returns when whoever asks has had time to hear it; at once if
@@ -36,6 +51,29 @@ impl Readiness {
         if asked_at.is_some_and(|at| at.elapsed() < ASKED_LATELY) {
             tokio::time::sleep(NOTICE).await;
         }
+    }
+
+    /// Whether a write would work: one is made. Who asks at the same time waits for the same.
+    async fn can_write(&self, site: &Site) -> bool {
+        let mut written = self.written.lock().await;
+        let lately = |at: Option<Instant>, span| at.is_some_and(|at| at.elapsed() < span);
+        if lately(written.tried_at, TRY_EVERY) {
+            return written.is_good;
+        }
+        let write = examine::write(&site.app.store, site.app.clock.now());
+        written.is_good = match tokio::time::timeout(PATIENCE, write).await {
+            Ok(Ok(())) => {
+                written.good_at = Some(Instant::now());
+                true
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the database could not be written");
+                false
+            }
+            Err(_) => lately(written.good_at, QUEUE),
+        };
+        written.tried_at = Some(Instant::now());
+        written.is_good
     }
 }
 
@@ -48,11 +86,20 @@ pub async fn ready(State(site): State<Site>) -> impl IntoResponse {
     if readiness.is_ending.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "ending\n");
     }
-    match tokio::time::timeout(PATIENCE, site.app.store.answers()).await {
-        Ok(Ok(())) => (StatusCode::OK, "ready\n"),
-        Ok(Err(_)) | Err(_) => (
+    if !matches!(
+        tokio::time::timeout(PATIENCE, site.app.store.answers()).await,
+        Ok(Ok(()))
+    ) {
+        return (
             StatusCode::SERVICE_UNAVAILABLE,
             "the database does not answer\n",
-        ),
+        );
     }
+    if !readiness.can_write(&site).await {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the database cannot be written\n",
+        );
+    }
+    (StatusCode::OK, "ready\n")
 }

@@ -8,7 +8,7 @@ use std::{
 use futures::FutureExt;
 use sqlx::migrate::Migrator;
 
-use super::{Error, Result, Store, progress};
+use super::{Error, Result, Store, Tx, on, progress};
 
 /// The tables against those of this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,26 @@ pub async fn rehearse(store: &Store, now: i64) -> Result<()> {
         Err(Error::RowNotFound) => Ok(()),
         other => other,
     }
+}
+
+/// Writes for good, as little as that can be, and tries whether there is room for more.
+pub async fn write(store: &Store, now: i64) -> Result<()> {
+    /// Characters, some pages of them.
+    const MORE: usize = 32 * 1024;
+    let write = store.write(move |tx| {
+        async move {
+            execute(tx, "SAVEPOINT room").await?;
+            progress::set(tx, "room", &"x".repeat(MORE), now).await?;
+            execute(tx, "ROLLBACK TO SAVEPOINT room").await?;
+            progress::set(tx, "ready", "", now).await
+        }
+        .boxed()
+    });
+    write.await
+}
+
+async fn execute(tx: &mut Tx, sql: &'static str) -> Result<()> {
+    on!(tx, connection => sqlx::query(sql).execute(connection).await.map(drop))
 }
 
 /// What is known of a database's file.

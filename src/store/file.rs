@@ -1,15 +1,15 @@
 //! SQLite's file: where it lies, and copies of it.
 
 use std::{
-    fs::OpenOptions,
+    fs::{OpenOptions, Permissions},
     io,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     str::FromStr,
 };
 
 use rustix::fs::{FsWord, NFS_SUPER_MAGIC, statfs, statvfs};
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
 
 use super::{Error, Result, Store};
 
@@ -20,7 +20,58 @@ const OTHER_NETWORKS: [FsWord; 3] = [0xFF53_4D42, 0xFE53_4D42, 0x0102_1997];
 pub fn of_url(url: &str) -> Option<PathBuf> {
     let options = SqliteConnectOptions::from_str(url).ok();
     let options = options.filter(|_| url.starts_with("sqlite:"))?;
-    Some(options.get_filename().to_owned())
+    // One in memory has a name like this, and no file.
+    let file = options.get_filename();
+    (!file.to_string_lossy().starts_with("file:")).then(|| file.to_owned())
+}
+
+/// The file that a path leads to in the end, beside which SQLite keeps its others.
+pub fn resolved(file: &Path) -> PathBuf {
+    if let Ok(whole) = file.canonicalize() {
+        return whole;
+    }
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    match (folder, file.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => file.to_owned(),
+    }
+}
+
+/// What lies beside a database's file, under its name and more.
+pub fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut name = resolved(database).into_os_string();
+    name.push(ending);
+    name.into()
+}
+
+/// SQLite's files of a database: they all hold what is in it.
+pub fn all(database: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|ending| beside(database, ending))
+}
+
+/// Those of the files that others than their owner may open.
+pub fn open_to_others(database: &Path) -> Vec<PathBuf> {
+    let is_open = |file: &PathBuf| {
+        std::fs::metadata(file).is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
+    };
+    all(database).into_iter().filter(is_open).collect()
+}
+
+/// Makes a database's files their owner's alone, and a missing one so: SQLite makes the others like it.
+pub fn keep_private(database: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let made = options.write(true).create_new(true).mode(0o600);
+    // What is in the way otherwise SQLite meets too, and names.
+    if made.open(resolved(database)).is_ok() {
+        return Ok(());
+    }
+    for file in open_to_others(database) {
+        std::fs::set_permissions(&file, Permissions::from_mode(0o600))?;
+    }
+    Ok(())
 }
 
 /// The first thing above the file that exists: a folder, if all is well.
@@ -44,6 +95,18 @@ pub fn is_remote(folder: &Path) -> bool {
 fn is_network(r#type: FsWord) -> bool {
     let kind = r#type & 0xFFFF_FFFF;
     kind == NFS_SUPER_MAGIC || OTHER_NETWORKS.contains(&kind)
+}
+
+/// What a database is called where a person reads of it: the file, or the server and the name there. No password.
+pub fn place(url: &str) -> String {
+    if let Some(file) = of_url(url) {
+        return file.display().to_string();
+    }
+    let Ok(options) = PgConnectOptions::from_str(url) else {
+        return "of DATABASE_URL".to_owned();
+    };
+    let name = options.get_database().unwrap_or(options.get_username());
+    format!("{} at {}:{}", name, options.get_host(), options.get_port())
 }
 
 /// Megabytes that are left on the disk of a folder.

@@ -14,6 +14,7 @@ pub mod erased;
 pub mod event;
 pub mod examine;
 pub mod file;
+pub mod lock;
 pub mod many;
 pub mod mirror;
 pub mod outbox;
@@ -178,6 +179,12 @@ impl Store {
 
     async fn start(url: &str) -> Result<Store> {
         let store = if url.starts_with("sqlite:") {
+            if let Some(file) = file::of_url(url)
+                && let Err(error) = file::keep_private(&file)
+            {
+                let file = file.display().to_string();
+                tracing::error!(%error, file, "other users of this machine may open the database, and its owner must see to that: chmod 600 it and the files beside it");
+            }
             Store::of_file(sqlite::options(url)?).await?
         } else {
             Store::open(url).await?

@@ -145,6 +145,7 @@ impl Scene {
             .arg("serve")
             .env_clear()
             .envs(&settings)
+            .env("LEPTOS_SITE_ROOT", crate::helpers::site())
             .current_dir(&folder)
             .stdout(log.try_clone().unwrap())
             .stderr(log)

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     engines::{Engine, database_url, on_both_engines},
-    helpers::{SECRET, customer_object, event, new_client, sign},
+    helpers::{SECRET, customer_object, event, new_client, sign, site},
 };
 
 on_both_engines!(
@@ -37,6 +37,7 @@ pub fn serve(database_url: &str) -> Command {
         .env("SESSION_SECRET", "a test secret of more than 32 bytes")
         .env("SMTP_URL", "smtp://127.0.0.1:1")
         .env("MAIL_FROM", "billing@example.com")
+        .env("LEPTOS_SITE_ROOT", site())
         .current_dir(std::env::temp_dir())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());

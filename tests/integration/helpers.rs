@@ -29,6 +29,11 @@ use crate::engines::{Engine, database_url};
 
 pub const SECRET: &str = "whsec_test_billhook";
 
+/// A folder that has what a server looks for, for trials of the program itself.
+pub fn site() -> &'static str {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/site")
+}
+
 pub struct TestApp {
     pub app: App,
     pub url: String,

@@ -72,6 +72,7 @@ mod shapes;
 mod sign_in;
 mod silence;
 mod slow_office;
+mod starts;
 mod strangers;
 mod streams;
 mod supply;

@@ -289,6 +289,10 @@ impl Program {
             .env("SESSION_SECRET", "a test secret of more than 32 bytes")
             .env("SMTP_URL", "smtp://127.0.0.1:9")
             .env("MAIL_FROM", "billing@example.com")
+            .env(
+                "LEPTOS_SITE_ROOT",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/tests/site"),
+            )
             .current_dir(&folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -13,6 +13,7 @@ use crate::{
         self, Store,
         examine::{self, Health},
         file::{self, nearest},
+        lock,
     },
 };
 
@@ -29,6 +30,7 @@ pub async fn examine(around: &Around, clock: &Clock) -> (Vec<Finding>, Option<bo
     };
     let url = config.database_url.expose();
     let mut findings = Vec::new();
+    let mut server = None;
     if url.starts_with("sqlite:") {
         let Some(file) = file::of_url(url) else {
             let finding = Finding::failure(
@@ -43,6 +45,7 @@ pub async fn examine(around: &Around, clock: &Clock) -> (Vec<Finding>, Option<bo
             findings.push(future(&file));
             return (findings, None);
         }
+        server = lock::holder(&file);
     }
     let (mut mode, mut health) = (None, Health::Whole);
     match Store::open(url).await {
@@ -57,7 +60,10 @@ pub async fn examine(around: &Around, clock: &Clock) -> (Vec<Finding>, Option<bo
         Err(error) => findings.push(broken(&error)),
     }
     if findings.is_empty() {
-        findings.push(praise(health));
+        findings.extend(file::of_url(url).as_deref().and_then(seen_by_others));
+    }
+    if findings.is_empty() {
+        findings.push(praise(health, server));
     }
     (findings, mode)
 }
@@ -113,7 +119,12 @@ async fn look(
     Ok(health)
 }
 
-fn praise(health: Health) -> Finding {
+fn praise(health: Health, server: Option<Option<u32>>) -> Finding {
+    let runs = match server {
+        None => String::new(),
+        Some(None) => "; a server runs on it".to_owned(),
+        Some(Some(number)) => format!("; a server runs on it, process {number}"),
+    };
     let whole = match health {
         Health::WholeSoFar => format!(
             "has no damage in what could be read of it in {} seconds",
@@ -123,7 +134,9 @@ fn praise(health: Health) -> Finding {
     };
     Finding::ok(
         CHECK,
-        format!("it answers, {whole}, can be written, and its tables are those of this program"),
+        format!(
+            "it answers, {whole}, can be written, and its tables are those of this program{runs}"
+        ),
     )
 }
 
@@ -151,6 +164,26 @@ fn place(file: &Path) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// Files that more users of the machine may open than the one who serves.
+fn seen_by_others(file: &Path) -> Option<Finding> {
+    let open = file::open_to_others(file);
+    if open.is_empty() {
+        return None;
+    }
+    let names: Vec<_> = open.iter().map(|file| file.display().to_string()).collect();
+    Some(Finding::warning(
+        CHECK,
+        format!(
+            "Other users of this machine may open {}.",
+            names.join(" and ")
+        ),
+        format!(
+            "Run `chmod 600 {}`, or start the server as the files' owner, which does that.",
+            names.join(" ")
+        ),
+    ))
 }
 
 /// What will become of a file that is not there yet.

@@ -7,6 +7,7 @@ mod endpoint;
 mod key;
 mod mail;
 mod portal;
+mod serving;
 mod settings;
 mod show;
 mod sign_in;
@@ -117,6 +118,7 @@ async fn look(
 ) -> Vec<Finding> {
     let around = config::read_around(settings);
     let mut findings = settings::examine(&around);
+    findings.extend(serving::examine(&around).await);
     let (database, mail, answers) = tokio::join!(
         waiting.during("the database", database::examine(&around, clock)),
         waiting.during("the mail server", mail::examine(&around)),

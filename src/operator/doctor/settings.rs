@@ -12,7 +12,7 @@ pub fn unreadable(faults: &[String]) -> Vec<Finding> {
     let failures = faults.iter().map(|fault| told(fault));
     let says = "not looked at: that needs settings";
     let others = [
-        "database", "mail", "sign-in", "stripe", "key", "portal", "endpoint",
+        "server", "database", "mail", "sign-in", "stripe", "key", "portal", "endpoint",
     ];
     failures
         .chain(others.map(|check| Finding::skipped(check, says)))
