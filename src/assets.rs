@@ -43,7 +43,7 @@ pub fn missing() -> Option<PathBuf> {
     let files = names
         .into_iter()
         .map(|name| root.join(name.trim_start_matches('/')));
-    files.into_iter().filter(|file| !file.is_file()).min()
+    files.filter(|file| !file.is_file()).min()
 }
 
 /// Where a file such as `/pkg/billhook.css` is.

@@ -29,6 +29,7 @@ pub mod money;
 mod order;
 pub mod outbox;
 pub mod parting;
+pub mod proxies;
 pub mod purge;
 pub mod refetch;
 mod renewal;

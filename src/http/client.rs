@@ -11,7 +11,7 @@ use axum::{
 use ipnet::IpNet;
 
 use super::Site;
-use crate::domain::limits::Client;
+use crate::domain::{limits::Client, proxies};
 
 /// The address at the other end of the connection: a visitor's, or that of the proxy before us.
 /// Every request carries it in its extensions.
@@ -24,11 +24,61 @@ const MOST_HOPS: usize = 20;
 /// Puts the [`Client`] beside the [`Peer`], for the limits.
 pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().copied();
+    let config = &site.app.config;
     let client = peer.map_or(Client::Unknown, |Peer(address)| {
-        of(address, request.headers(), &site.app.config.trusted_proxies)
+        of(address, request.headers(), &config.trusted_proxies)
     });
+    let unknown = peer.and_then(|Peer(address)| {
+        unknown_proxy(address, request.headers(), &config.trusted_proxies)
+    });
+    // In a trial nothing but the browser's own machine is trusted, and all limits are wide.
+    if let Some(proxy) = unknown.filter(|_| !config.dev) {
+        site.proxies.met(&site.app, proxy);
+    }
     request.extensions_mut().insert(client);
     next.run(request).await
+}
+
+/// What proxies write, and browsers do not.
+const OF_PROXIES: [&str; 4] = [
+    "x-forwarded-for",
+    "forwarded",
+    "x-real-ip",
+    "x-forwarded-proto",
+];
+
+/// The proxy whose word is not taken, if this came through one: a peer that speaks for others, or one of a
+/// network of our own that a trusted proxy names as its client though it speaks for others too.
+fn unknown_proxy(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
+    let peer = peer.to_canonical();
+    if !is_trusted(peer) {
+        let speaks = OF_PROXIES.iter().any(|name| headers.contains_key(*name));
+        return speaks.then_some(peer);
+    }
+    let lines = headers.get_all("x-forwarded-for").iter();
+    let lines: Vec<_> = lines.map_while(|line| line.to_str().ok()).collect();
+    let entries: Vec<_> = lines.iter().flat_map(|line| line.split(',')).collect();
+    let mut entries = entries
+        .iter()
+        .rev()
+        .take(MOST_HOPS)
+        .map(|entry| read(entry.trim()));
+    let first = entries.find(|entry| !entry.is_some_and(is_trusted))??;
+    let speaks = entries.next().is_some();
+    (speaks && proxies::is_near(first)).then_some(first)
+}
+
+/// Whether a trusted proxy says that the browser came by http.
+pub fn is_said_to_be_http(peer: Peer, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
+    let Peer(address) = peer;
+    let is_trusted = trusted.iter().any(|network| network.contains(&address));
+    let said: Vec<_> = headers.get_all("x-forwarded-proto").iter().collect();
+    let is_http = |text: &str| {
+        text.split(',')
+            .all(|part| part.trim().eq_ignore_ascii_case("http"))
+    };
+    is_trusted && !said.is_empty() && said.iter().all(|line| line.to_str().is_ok_and(is_http))
 }
 
 /// Who asks: the peer, or, where that is a proxy of ours, whom the proxies name. `X-Forwarded-For` is
@@ -95,6 +145,72 @@ mod tests {
 
     fn v4(address: &str) -> Client {
         Client::V4(address.parse().unwrap())
+    }
+
+    #[test]
+    fn checklist_65_proxies_that_are_not_named_are_noticed() {
+        let trusted = [
+            "127.0.0.0/8".parse().unwrap(),
+            "10.0.0.0/8".parse().unwrap(),
+        ];
+        for (peer, name, value, wanted) in [
+            (
+                "172.18.0.1",
+                "x-forwarded-for",
+                "203.0.113.9",
+                Some("172.18.0.1"),
+            ),
+            (
+                "192.0.2.1",
+                "forwarded",
+                "for=203.0.113.9",
+                Some("192.0.2.1"),
+            ),
+            (
+                "::ffff:172.18.0.1",
+                "x-real-ip",
+                "203.0.113.9",
+                Some("172.18.0.1"),
+            ),
+            ("172.18.0.1", "accept", "text/html", None),
+            ("127.0.0.1", "x-forwarded-for", "203.0.113.9", None),
+            (
+                "127.0.0.1",
+                "x-forwarded-for",
+                "203.0.113.9, 10.1.1.1",
+                None,
+            ),
+            (
+                "127.0.0.1",
+                "x-forwarded-for",
+                "203.0.113.9, 172.18.0.1",
+                Some("172.18.0.1"),
+            ),
+            (
+                "127.0.0.1",
+                "x-forwarded-for",
+                "203.0.113.9, 172.18.0.1, 10.1.1.1",
+                Some("172.18.0.1"),
+            ),
+            // A client of the own network, and one that lies.
+            ("127.0.0.1", "x-forwarded-for", "172.18.0.1", None),
+            (
+                "127.0.0.1",
+                "x-forwarded-for",
+                "198.51.100.7, 203.0.113.9",
+                None,
+            ),
+            ("127.0.0.1", "x-forwarded-for", "garbage", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            let found = unknown_proxy(peer.parse().unwrap(), &headers, &trusted);
+            assert_eq!(
+                found,
+                wanted.map(|it| it.parse().unwrap()),
+                "{peer} {name} {value}"
+            );
+        }
     }
 
     #[test]

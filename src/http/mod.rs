@@ -16,6 +16,7 @@ pub mod live;
 pub mod patience;
 pub mod ready;
 pub mod same_site;
+pub mod scheme;
 pub mod webhook;
 
 use std::{ops::Deref, sync::Arc};
@@ -39,7 +40,7 @@ use tower_http::{
 use crate::{
     app::shell,
     clock,
-    domain::App,
+    domain::{App, proxies},
     model::LIVE,
     pages::message::{self, Message},
     seldom::Seldom,
@@ -66,6 +67,7 @@ pub struct Parts {
     pub streams: live::Streams,
     pub refused: same_site::Refused,
     pub faults: Seldom,
+    pub proxies: proxies::Unknown,
     /// Where forms may lead besides our own pages, as a Content-Security-Policy lists it.
     pub portal_origins: String,
 }
@@ -81,6 +83,7 @@ impl Site {
             streams: live::Streams::default(),
             refused: same_site::Refused::default(),
             faults: Seldom::few(MOST_FAULTS, 60),
+            proxies: proxies::Unknown::default(),
             portal_origins,
         }))
     }
@@ -148,6 +151,7 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
         ServiceBuilder::new()
             .layer(from_fn_with_state(site.clone(), headers::layer))
             .layer(from_fn_with_state(site.clone(), door::layer))
+            .layer(from_fn_with_state(site.clone(), scheme::layer))
             .layer(catch_panic.clone()),
     );
     // Probes ask by address, and a signature proves more than a name that proxies may rewrite: these are

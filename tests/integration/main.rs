@@ -61,6 +61,7 @@ mod portal_faults;
 mod portal_reads;
 mod post_office;
 mod printing;
+mod proxies;
 mod readers;
 mod sandbox_billing;
 mod sandbox_orders;

@@ -7,6 +7,7 @@ mod endpoint;
 mod key;
 mod mail;
 mod portal;
+mod proxies;
 mod serving;
 mod settings;
 mod show;
@@ -126,6 +127,7 @@ async fn look(
     );
     let (of_database, database_mode) = database;
     findings.extend(of_database);
+    findings.extend(proxies::examine(&around, clock).await);
     findings.extend(mail);
     findings.extend(sign_in::examine(&around, clock).await);
     let Some((config, answers)) = around.with(&stripe::NEEDED).zip(answers) else {
