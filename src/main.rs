@@ -40,6 +40,12 @@ enum Command {
     /// Changes nothing, sends no mail and prints no secret; works with settings that keep the server from
     /// starting, and beside one that runs. Exits with 1 when something is wrong. Warnings alone do not count.
     Doctor(operator::Form),
+    /// Put a copy of SQLite's database in its place, and erase again who was erased since
+    ///
+    /// The server must not run. The copy is read through first, and what is there is kept beside it under another
+    /// name. Without FILE the database stays and only the erasures are done again, as every start of the server does:
+    /// for a copy of Postgres' that pg_restore brought back.
+    Restore(operator::Restore),
     #[command(flatten)]
     Operator(operator::Command),
 }
@@ -71,7 +77,13 @@ fn main() -> ExitCode {
     // The trial's terminal shows what to do next, a command's its answer; every event would bury that.
     let is_for_a_person = matches!(
         cli.command,
-        Some(Command::Dev { .. } | Command::Config(_) | Command::Doctor(_) | Command::Operator(_))
+        Some(
+            Command::Dev { .. }
+                | Command::Config(_)
+                | Command::Doctor(_)
+                | Command::Restore(_)
+                | Command::Operator(_)
+        )
     );
     log::start(if is_for_a_person {
         "warn"
@@ -115,6 +127,13 @@ async fn run(command: Command) -> Result<(), Vec<String>> {
             () = stop.cancelled() => Err(vec!["billhook: stopped".to_owned()]),
             result = operator::doctor::run(form) => result,
         },
+        Command::Restore(restore) => {
+            let config = settings()?;
+            tokio::select! {
+                () = stop.cancelled() => Err(vec!["billhook: stopped".to_owned()]),
+                result = restore.run(config) => result,
+            }
+        }
         Command::Operator(command) => {
             let config = settings()?;
             operator::run(command, config, stop).await

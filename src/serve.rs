@@ -21,6 +21,7 @@ use crate::{
     domain::{
         App, billing,
         changes::Changes,
+        erase_again,
         expiry,
         inbox::Inbox,
         keys::Keys,
@@ -65,7 +66,7 @@ pub enum Error {
         .1.map(|number| format!(" (process {number})")).unwrap_or_default(), .0.display()
     )]
     InUse(PathBuf, Option<u32>),
-    #[error("{} cannot be written: {1}. Give the user that this runs as the right to write that folder", .0.display())]
+    #[error("{} cannot be written: {}. Give the user that this runs as the right to write that folder", .0.display(), .1)]
     Lock(PathBuf, io::Error),
     #[error(
         "the files of the pages are not there: {} is missing. Copy the folder `site` of the build beside the \
@@ -85,6 +86,11 @@ pub enum Error {
          this machine, or Postgres"
     )]
     Remote,
+    #[error(
+        "what was erased could not be compared with the database: {0}. A copy from before an erasure must not be \
+         used as it is"
+    )]
+    Erasures(store::Error),
     #[error("the folder {} of DATABASE_URL cannot be made: {}", .0.display(), .1)]
     Folder(PathBuf, io::Error),
     #[error("{0}")]
@@ -95,8 +101,28 @@ pub enum Error {
     Io(#[from] io::Error),
 }
 
-/// Everything that a request needs, with its background writer running.
+/// Everything that a request needs, with its background writer running, on a database without anybody who was
+/// erased, whichever copy it is.
 pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, Error> {
+    let app = assemble(config, clock, mailer).await?;
+    let done = erase_again::run(&app).await.map_err(Error::Erasures)?;
+    if done.again > 0 {
+        let (erasures, customers) = (done.again, done.customers);
+        tracing::warn!(
+            erasures,
+            customers,
+            "the database is a copy from before these erasures: they were done again"
+        );
+    }
+    if done.unread > 0 {
+        let lines = done.unread;
+        tracing::warn!(lines, "lines of the list of erasures cannot be read");
+    }
+    Ok(app)
+}
+
+/// The same on the database as it is.
+pub async fn assemble(config: Config, clock: Clock, mailer: Mailer) -> Result<App, Error> {
     // An error says that it was installed before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let file = file::of_url(config.database_url.expose());

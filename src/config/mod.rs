@@ -10,7 +10,7 @@ mod reader;
 mod secret;
 mod settings;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use url::{Host, Url};
@@ -30,6 +30,8 @@ pub struct Config {
     /// Without a path; ends in a slash.
     pub frontend_url: Url,
     pub database_url: Secret,
+    /// Where erasures are kept, if not beside SQLite's file.
+    pub erasures_file: Option<PathBuf>,
     pub stripe_api_key: Secret,
     pub stripe_webhook_secrets: Vec<Secret>,
     pub stripe_api_base: Url,

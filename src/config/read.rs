@@ -1,6 +1,6 @@
 //! From texts to a [`Config`], or to everything that is wrong with them.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{collections::HashMap, net::IpAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use url::{Host, Url};
@@ -36,6 +36,14 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             .any(|scheme| text.starts_with(scheme))
             .then(|| Secret::new(text))
     });
+    let erasures_file = reader.optional(
+        "ERASURES_FILE",
+        "the whole path of a file, such as /var/lib/billhook/erased",
+        |text| {
+            let is_path = text.starts_with('/') && !text.contains(char::is_control);
+            (is_path && !text.ends_with('/')).then(|| PathBuf::from(text))
+        },
+    );
     let stripe_api_base = reader.parsed(
         "STRIPE_API_BASE",
         "https://…, or http:// on a loopback address",
@@ -194,6 +202,7 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             bind,
             frontend_url,
             database_url,
+            erasures_file,
             stripe_api_key,
             stripe_webhook_secrets,
             stripe_api_base,

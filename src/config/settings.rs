@@ -82,6 +82,12 @@ pub const SETTINGS: &[Setting] = &[
         about: "`sqlite://` and a file, or `postgres://user:password@host/database`.",
     },
     Setting {
+        name: "ERASURES_FILE",
+        default: "none",
+        shown: Shown::Whole,
+        about: "The file that erasures are kept in, as hashes, so that a restored copy of the database does not undo them. With SQLite it is beside the database if not set (`billhook.db-erased`); with Postgres, set it.",
+    },
+    Setting {
         name: "STRIPE_API_BASE",
         default: "https://api.stripe.com",
         shown: Shown::Address,

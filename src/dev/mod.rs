@@ -262,6 +262,7 @@ fn forget(folder: &Path) -> io::Result<()> {
         "billhook.db",
         "billhook.db-wal",
         "billhook.db-shm",
+        "billhook.db-erased",
         "sandbox.json",
         "dev-secrets",
     ] {

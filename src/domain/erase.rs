@@ -21,10 +21,12 @@ use super::{
     unknown,
 };
 use crate::{
+    clock,
     store::{
         self, Tx,
         customer::Customer,
-        erased::{Own, Trace},
+        erased::{Ids, Own, Trace},
+        erasures::{self, Erasure},
         mirror::{
             CheckoutSession, Discount, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
             PaymentMethod, Subscription,
@@ -61,7 +63,13 @@ pub async fn look(app: &App, address: &str) -> store::Result<Found> {
     let mentions = mentions(app, address).await?;
     let address = address.to_owned();
     app.store
-        .read(move |tx| async move { Ok(gather(tx, &address, &mentions).await?.found) }.boxed())
+        .read(move |tx| {
+            async move {
+                let person = gather(tx, Some(&address), &mentions, &Ids::default()).await?;
+                Ok(person.found)
+            }
+            .boxed()
+        })
         .await
 }
 
@@ -72,6 +80,7 @@ pub async fn erase(app: &App, address: &str) -> store::Result<Found> {
     let allowances = limits::address_names(&app.keys, address);
     let entry = audit::entry(&app.keys, now, What::Erased, address);
     let of = address.to_owned();
+    let config = app.config.clone();
     let found = app
         .store
         .write(move |tx| {
@@ -79,7 +88,7 @@ pub async fn erase(app: &App, address: &str) -> store::Result<Found> {
                 store::erased::begin(tx).await?;
                 // Whoever signs in with it waits.
                 tx.lock(&[&of]).await?;
-                let person = gather(tx, &of, &mentions).await?;
+                let person = gather(tx, Some(&of), &mentions, &Ids::default()).await?;
                 person.forget(tx, now, livemode).await?;
                 let allowances: Vec<_> = allowances.iter().map(String::as_str).collect();
                 store::erased::delete_own(tx, &of, &allowances).await?;
@@ -94,6 +103,21 @@ pub async fn erase(app: &App, address: &str) -> store::Result<Found> {
                     "by the operator: {count} customers, {records} records, {payloads} payloads"
                 ));
                 store::audit::insert(tx, &entry).await?;
+                let erasure = Erasure {
+                    id: clock::new_id("era"),
+                    at: now,
+                    livemode,
+                    address: erasures::hash_of_address(&of),
+                    ids: person
+                        .ids()
+                        .iter()
+                        .map(|id| erasures::hash_of_id(id))
+                        .collect(),
+                };
+                store::erased::note(tx, &erasure.id, now).await?;
+                // Last: what cannot be kept is not erased, and the operator is told. What is kept, and is then
+                // not committed, is done at the next start.
+                erasures::append(&config, &erasure)?;
                 Ok(person.found)
             }
             .boxed()
@@ -108,7 +132,7 @@ pub async fn erase(app: &App, address: &str) -> store::Result<Found> {
 }
 
 /// The events whose payloads mention the address: a part at a time, since they may be many.
-async fn mentions(app: &App, address: &str) -> store::Result<Vec<String>> {
+pub(super) async fn mentions(app: &App, address: &str) -> store::Result<Vec<String>> {
     let mut found = Vec::new();
     let mut after = String::new();
     loop {
@@ -157,8 +181,8 @@ async fn mentioned_in(app: &App, address: &str, ids: Vec<String>) -> store::Resu
 
 /// All that is to go, by id.
 #[derive(Debug, Default)]
-struct Person {
-    found: Found,
+pub(super) struct Person {
+    pub(super) found: Found,
     subscriptions: BTreeSet<String>,
     invoices: BTreeSet<String>,
     invoice_payments: BTreeSet<String>,
@@ -171,13 +195,20 @@ struct Person {
     events: BTreeSet<String>,
 }
 
-async fn gather(tx: &mut Tx, address: &str, mentions: &[String]) -> store::Result<Person> {
-    let mut customers: BTreeSet<_> = store::customer::ids_of_address(tx, address)
-        .await?
-        .into_iter()
-        .collect();
+/// All that is an address's, where there is one, and of these ids what is nobody else's.
+pub(super) async fn gather(
+    tx: &mut Tx,
+    address: Option<&str>,
+    mentions: &[String],
+    also: &Ids,
+) -> store::Result<Person> {
+    let mut customers = also.customers.clone();
     let mentions = store::erased::events(tx, &refs(mentions)).await?;
-    let unclaimed = unclaimed(tx, &mentions, address).await?;
+    let mut unclaimed = Vec::new();
+    if let Some(address) = address {
+        customers.extend(store::customer::ids_of_address(tx, address).await?);
+        unclaimed = self::unclaimed(tx, &mentions, address).await?;
+    }
     customers.extend(
         unclaimed
             .iter()
@@ -187,6 +218,7 @@ async fn gather(tx: &mut Tx, address: &str, mentions: &[String]) -> store::Resul
     let named: BTreeSet<_> = about
         .iter()
         .filter_map(|event| event.object_id.clone())
+        .chain(also.objects.iter().cloned())
         .collect();
     let guests = unclaimed.iter().filter_map(|event| event.object_id.clone());
     let mut theirs = Theirs {
@@ -209,7 +241,9 @@ async fn gather(tx: &mut Tx, address: &str, mentions: &[String]) -> store::Resul
     person.invoice_payments = payments.into_iter().collect();
     person.found.customers = customers.into_iter().collect();
     person.found.records = person.records().count();
-    person.found.own = store::erased::own(tx, address).await?;
+    if let Some(address) = address {
+        person.found.own = store::erased::own(tx, address).await?;
+    }
     person.find_events(tx, about, mentions).await?;
     Ok(person)
 }
@@ -338,7 +372,7 @@ impl Person {
         Ok(())
     }
 
-    async fn forget(&self, tx: &mut Tx, now: i64, livemode: bool) -> store::Result<()> {
+    pub(super) async fn forget(&self, tx: &mut Tx, now: i64, livemode: bool) -> store::Result<()> {
         let ids = self.ids();
         store::erased::add(tx, &refs(&ids), now).await?;
         store::erased::blank(tx, &refs(&self.events), now).await?;

@@ -14,6 +14,7 @@ pub mod decoy;
 pub mod devices;
 pub mod email;
 pub mod erase;
+pub mod erase_again;
 pub mod expiry;
 pub mod import;
 pub mod inbox;

@@ -13,6 +13,7 @@ use crate::{
     },
     mask::shows,
     say,
+    store::erasures,
 };
 
 #[derive(Args)]
@@ -43,7 +44,8 @@ enum Act {
     ///
     /// Stripe's own records stay as they are: delete the customers there too, which are named. Until then what they
     /// do at Stripe is not seen here. A customer that is made there later has another id, and is one like
-    /// any other. Backups keep what they have.
+    /// any other. Backups keep what they have; one that is restored loses it again, by hashes that are kept beside the
+    /// database.
     Erase {
         address: String,
         /// Do it
@@ -103,12 +105,14 @@ async fn erase(app: &App, address: &str, yes: bool, form: Form) -> Result<(), Ve
         })
         .to_string());
     } else {
-        in_words(&found, yes).iter().for_each(|line| say(line));
+        in_words(&found, yes, erasures::path(&app.config).is_some())
+            .iter()
+            .for_each(|line| say(line));
     }
     Ok(())
 }
 
-fn in_words(found: &Found, is_done: bool) -> Vec<String> {
+fn in_words(found: &Found, is_done: bool, is_kept: bool) -> Vec<String> {
     let Found {
         customers,
         records,
@@ -130,6 +134,12 @@ fn in_words(found: &Found, is_done: bool) -> Vec<String> {
         lines.push(format!(
             "{waiting} events about others mention the address and have not been applied: they stay. Erase again when `billhook events list` has none of them as pending, failed or dead."
         ));
+    }
+    if is_done && !is_kept {
+        lines.push(
+            "A copy of the database from before brings it back when it is restored: set ERASURES_FILE, which keeps that from happening."
+                .to_owned(),
+        );
     }
     if !customers.is_empty() {
         lines.push("At Stripe they stay until you delete them there:".to_owned());

@@ -9,6 +9,7 @@ pub mod doctor;
 mod events;
 mod import;
 mod mask;
+mod restore;
 mod text;
 
 use clap::{Args, Subcommand};
@@ -18,7 +19,7 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::{self, App, purge, sweep},
-    mail::Mailer,
+    mail::{self, Mailer},
     mask::masked,
     say, serve,
 };
@@ -29,6 +30,7 @@ pub use backup::Backup;
 pub use config::Settings;
 pub use events::Events;
 pub use import::Import;
+pub use restore::Restore;
 
 const STOPPED: &str = "billhook: stopped";
 /// Events that a sweep names when a person reads it.
@@ -109,13 +111,14 @@ async fn unless(
     }
 }
 
+fn mailer(config: &Config) -> Result<Mailer, mail::Error> {
+    let from = config.mail_from.clone();
+    Mailer::smtp(config.smtp_url.expose(), from, &config.app_name)
+}
+
 /// The program without its server.
 async fn build(config: Config) -> Result<App, serve::Error> {
-    let mailer = Mailer::smtp(
-        config.smtp_url.expose(),
-        config.mail_from.clone(),
-        &config.app_name,
-    )?;
+    let mailer = mailer(&config)?;
     serve::build(config, Clock::default(), mailer).await
 }
 

@@ -1,13 +1,19 @@
 //! Erasing a person: what is found of one, how it goes, and the ids of those who were erased, by which
 //! it is known what must not come back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::AssertSqlSafe;
 
 use super::{
-    Result, Store, Tx, locks,
+    Result, Store, Tx,
+    erasures::hash_of_id,
+    locks,
     many::{self, Table},
+    mirror::{
+        CheckoutSession, Discount, Invoice, InvoicePayment, PaymentIntent, PaymentMethod,
+        Subscription,
+    },
     on,
     row::Row,
 };
@@ -53,21 +59,129 @@ pub async fn lock(tx: &mut Tx, ids: &[&str]) -> Result<bool> {
     Ok(found > 0)
 }
 
+/// Stands among the ids when hashes do, too: of what was erased after this database was copied, nothing else is
+/// known.
+const HASHES: &str = "hashes";
+const HASH: &str = "hash:";
+/// Before the ids of erasures.
+const ERASURE: &str = "erasure:";
+
 /// Which of these ids were erased. Mostly nobody was, which is known without looking for each.
 pub async fn among(tx: &mut Tx, ids: impl IntoIterator<Item = String>) -> Result<BTreeSet<String>> {
-    let found: i64 = on!(tx, connection => sqlx::query_scalar(anybody!())
+    const KINDS: &str = concat!(
+        "SELECT (",
+        anybody!(),
+        ") AS anybody,
+            (SELECT COUNT(*) FROM erased WHERE id = $1) AS hashes"
+    );
+    let (anybody, hashes): (i64, i64) = on!(tx, connection => sqlx::query_as(KINDS)
+        .bind(HASHES)
         .fetch_one(connection)
         .await)?;
-    if found == 0 {
+    if anybody == 0 {
         return Ok(BTreeSet::new());
     }
-    let ids: BTreeSet<_> = ids.into_iter().collect();
-    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    // By what each may stand there as.
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    for id in ids {
+        if hashes > 0 {
+            names.insert(format!("{HASH}{}", hash_of_id(&id)), id.clone());
+        }
+        names.insert(id.clone(), id);
+    }
+    let found = present(tx, names.keys().map(String::as_str).collect()).await?;
+    Ok(found
+        .iter()
+        .filter_map(|name| names.get(name).cloned())
+        .collect())
+}
+
+async fn present(tx: &mut Tx, ids: Vec<&str>) -> Result<BTreeSet<String>> {
     let found: Vec<(String,)> = many::select(tx, &ids, |among| {
         format!("SELECT id FROM erased WHERE id {among}")
     })
     .await?;
     Ok(found.into_iter().map(|(id,)| id).collect())
+}
+
+/// Remembers an erasure as such.
+pub async fn note(tx: &mut Tx, erasure: &str, now: i64) -> Result<()> {
+    add(tx, &[&format!("{ERASURE}{erasure}")], now).await
+}
+
+/// Which of these erasures this database has had.
+pub async fn known(tx: &mut Tx, erasures: &[String]) -> Result<BTreeSet<String>> {
+    let names: Vec<_> = erasures.iter().map(|id| format!("{ERASURE}{id}")).collect();
+    let found = present(tx, names.iter().map(String::as_str).collect()).await?;
+    let id = |name: &String| name.strip_prefix(ERASURE).map(str::to_owned);
+    Ok(found.iter().filter_map(id).collect())
+}
+
+/// Remembers the hashes of ids.
+pub async fn add_hashes(tx: &mut Tx, hashes: &BTreeSet<String>, now: i64) -> Result<()> {
+    let mut names: Vec<_> = hashes.iter().map(|hash| format!("{HASH}{hash}")).collect();
+    names.push(HASHES.to_owned());
+    add(
+        tx,
+        &names.iter().map(String::as_str).collect::<Vec<_>>(),
+        now,
+    )
+    .await
+}
+
+/// Ids of customers, and of what may be theirs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    pub customers: BTreeSet<String>,
+    pub objects: BTreeSet<String>,
+}
+
+/// Every id that the database has and that an erasure may be about.
+pub async fn all_ids(tx: &mut Tx) -> Result<Ids> {
+    const CUSTOMERS: &str = "SELECT id FROM customer
+        UNION SELECT customer_id FROM event WHERE customer_id IS NOT NULL";
+    let tables = [
+        Subscription::TABLE,
+        Invoice::TABLE,
+        InvoicePayment::TABLE,
+        PaymentIntent::TABLE,
+        PaymentMethod::TABLE,
+        CheckoutSession::TABLE,
+        Discount::TABLE,
+    ];
+    let selects = tables
+        .map(|table| format!("SELECT id FROM {table}"))
+        .join(" UNION ");
+    let objects =
+        format!("{selects} UNION SELECT object_id FROM event WHERE object_id IS NOT NULL");
+    let customers: BTreeSet<_> = texts(tx, CUSTOMERS.to_owned()).await?.into_iter().collect();
+    let objects = texts(tx, objects).await?.into_iter();
+    Ok(Ids {
+        objects: objects.filter(|id| !customers.contains(id)).collect(),
+        customers,
+    })
+}
+
+/// Every address that the database has in a column of its own.
+pub async fn addresses(tx: &mut Tx) -> Result<Vec<String>> {
+    const SQL: &str = "SELECT email_normalised FROM customer WHERE email_normalised IS NOT NULL
+        UNION SELECT email FROM sign_in UNION SELECT email FROM session";
+    texts(tx, SQL.to_owned()).await
+}
+
+async fn texts(tx: &mut Tx, sql: String) -> Result<Vec<String>> {
+    on!(tx, connection => sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(connection).await)
+}
+
+/// Some events with their payloads, after `after` in the order of their ids.
+pub async fn payloads(tx: &mut Tx, after: &str, most: i64) -> Result<Vec<(String, String)>> {
+    const SQL: &str = "SELECT id, payload FROM event WHERE id > $1 AND payload <> ''
+        ORDER BY id LIMIT $2";
+    on!(tx, connection => sqlx::query_as(SQL)
+        .bind(after)
+        .bind(most)
+        .fetch_all(connection)
+        .await)
 }
 
 /// Remembers ids. Those that are known stay as they are.

@@ -17,6 +17,8 @@ pub struct Tables {
     pub missing: usize,
     /// Migrations that only the database has: a newer program made them.
     pub unknown: usize,
+    /// Migrations that the database has. Without any it is empty, or somebody else's.
+    pub applied: usize,
 }
 
 /// How far its tables are.
@@ -50,6 +52,7 @@ pub async fn tables(store: &Store) -> Result<Tables> {
     Ok(Tables {
         missing: known.difference(&applied).count(),
         unknown: applied.difference(&known).count(),
+        applied: applied.len(),
     })
 }
 

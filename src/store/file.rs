@@ -74,6 +74,16 @@ pub fn keep_private(database: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The address of a file.
+pub fn url(file: &Path) -> String {
+    let path = file.display().to_string();
+    let path = path
+        .replace('%', "%25")
+        .replace('?', "%3F")
+        .replace('#', "%23");
+    format!("sqlite://{path}")
+}
+
 /// The first thing above the file that exists: a folder, if all is well.
 pub fn nearest(file: &Path) -> Option<&Path> {
     let folders = file.ancestors().skip(1).map(|folder| {

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod customer;
 pub mod device;
 pub mod erased;
+pub mod erasures;
 pub mod event;
 pub mod examine;
 pub mod file;

@@ -63,6 +63,7 @@ mod post_office;
 mod printing;
 mod proxies;
 mod readers;
+mod restore;
 mod sandbox_billing;
 mod sandbox_orders;
 mod sandbox_portal;

@@ -1,0 +1,179 @@
+//! Erasures that a database does not know, since it is a copy from before them: they are done again, by the
+//! hashes that are kept apart from it. What of a person came after the copy and comes again from Stripe is known
+//! by these, too.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::FutureExt;
+use serde_json::Value;
+
+use super::{
+    App, audit, email,
+    erase::{self, Found},
+    limits,
+};
+use crate::store::{
+    self,
+    erased::Ids,
+    erasures::{self, Erasure, hash_of_address, hash_of_id},
+};
+
+/// Events that are looked through at once.
+const AT_ONCE: i64 = 500;
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Erasures in the file that are of the database's mode.
+    pub all: usize,
+    /// Those that the database did not know.
+    pub again: usize,
+    pub customers: usize,
+    pub records: usize,
+    pub payloads: usize,
+    /// Lines of the file that nobody can read.
+    pub unread: usize,
+}
+
+/// Does the erasures again that the database does not know.
+pub async fn run(app: &App) -> store::Result<Done> {
+    let (mut all, unread) = erasures::read(&app.config)?;
+    all.retain(|erasure| erasure.livemode == app.config.livemode());
+    let mut done = Done {
+        all: all.len(),
+        unread,
+        ..Done::default()
+    };
+    let ids: Vec<_> = all.iter().map(|erasure| erasure.id.clone()).collect();
+    let known = app
+        .store
+        .read(move |tx| async move { store::erased::known(tx, &ids).await }.boxed())
+        .await?;
+    all.retain(|erasure| !known.contains(&erasure.id));
+    if all.is_empty() {
+        return Ok(done);
+    }
+    let wanted = all.iter().map(|erasure| erasure.address.clone()).collect();
+    let addresses = addresses(app, wanted).await?;
+    let ids = app
+        .store
+        .read(|tx| store::erased::all_ids(tx).boxed())
+        .await?;
+    let customers = by_hash(ids.customers);
+    let objects = by_hash(ids.objects);
+    for erasure in all {
+        let of = |known: &BTreeMap<String, String>| {
+            let found = erasure.ids.iter().filter_map(|hash| known.get(hash));
+            found.cloned().collect::<BTreeSet<_>>()
+        };
+        let also = Ids {
+            customers: of(&customers),
+            objects: of(&objects),
+        };
+        let address = addresses.get(&erasure.address).cloned();
+        let found = again(app, erasure, address, also).await?;
+        done.again += 1;
+        done.customers += found.customers.len();
+        done.records += found.records;
+        done.payloads += found.payloads;
+    }
+    if let Err(error) = store::erased::forget_log(&app.store).await {
+        tracing::warn!(%error, "the write-ahead log could not be emptied; it is overwritten in its time");
+    }
+    Ok(done)
+}
+
+fn by_hash(ids: BTreeSet<String>) -> BTreeMap<String, String> {
+    ids.into_iter().map(|id| (hash_of_id(&id), id)).collect()
+}
+
+/// One of them, in one transaction.
+async fn again(
+    app: &App,
+    erasure: Erasure,
+    address: Option<String>,
+    also: Ids,
+) -> store::Result<Found> {
+    let mentions = match &address {
+        Some(address) => erase::mentions(app, address).await?,
+        None => Vec::new(),
+    };
+    let (now, livemode) = (app.clock.now(), app.config.livemode());
+    let names = address
+        .as_deref()
+        .map(|address| limits::address_names(&app.keys, address));
+    let names = names.unwrap_or_default();
+    app.store
+        .write(move |tx| {
+            async move {
+                store::erased::begin(tx).await?;
+                let person = erase::gather(tx, address.as_deref(), &mentions, &also).await?;
+                person.forget(tx, now, livemode).await?;
+                if let Some(address) = &address {
+                    let names: Vec<_> = names.iter().map(String::as_str).collect();
+                    store::erased::delete_own(tx, address, &names).await?;
+                }
+                store::erased::add_hashes(tx, &erasure.ids, now).await?;
+                store::erased::note(tx, &erasure.id, now).await?;
+                let Found {
+                    customers,
+                    records,
+                    payloads,
+                    ..
+                } = &person.found;
+                let count = customers.len();
+                let act = format!(
+                    "an erasure from before, done again: {count} customers, {records} records, {payloads} payloads"
+                );
+                store::audit::insert(tx, &audit::operator(now, &act)).await?;
+                Ok(person.found)
+            }
+            .boxed()
+        })
+        .await
+}
+
+/// The addresses in the database that have one of these hashes, by their hash.
+async fn addresses(app: &App, wanted: BTreeSet<String>) -> store::Result<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    let mut look = |address: String| {
+        let hash = hash_of_address(&address);
+        if wanted.contains(&hash) {
+            found.insert(hash, address);
+        }
+    };
+    let known = app.store.read(|tx| store::erased::addresses(tx).boxed());
+    known.await?.into_iter().for_each(&mut look);
+    let mut after = String::new();
+    loop {
+        let from = after.clone();
+        let part = app.store.read(move |tx| {
+            async move { store::erased::payloads(tx, &from, AT_ONCE).await }.boxed()
+        });
+        let part = part.await?;
+        let Some((last, _)) = part.last() else {
+            return Ok(found);
+        };
+        after.clone_from(last);
+        for (_, payload) in &part {
+            if let Ok(payload) = serde_json::from_str(payload) {
+                addresses_in(&payload, &mut look);
+            }
+        }
+    }
+}
+
+/// Whatever looks like an address in a payload, normalised.
+fn addresses_in(value: &Value, look: &mut impl FnMut(String)) {
+    match value {
+        Value::String(text) if text.contains('@') => {
+            look(email::normalise(text));
+            let ends = |letter: char| letter.is_whitespace() || "<>()[]{},;:\"".contains(letter);
+            let words = text.split(ends).filter(|word| word.contains('@'));
+            words.for_each(|word| look(email::normalise(word)));
+        }
+        Value::Array(list) => list.iter().for_each(|value| addresses_in(value, look)),
+        Value::Object(map) => map.values().for_each(|value| addresses_in(value, look)),
+        _ => {}
+    }
+}

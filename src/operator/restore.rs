@@ -1,0 +1,226 @@
+//! `billhook restore`: puts a copy of SQLite's database in its place, after doing again what was erased since.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Args;
+
+use super::{Form, mailer, told, write_down};
+use crate::{
+    clock::Clock,
+    config::{Config, Secret},
+    domain::{App, erase_again},
+    say, serve,
+    store::{
+        self, Store, erasures,
+        examine::{self, Health},
+        file,
+    },
+};
+
+/// A copy is read whole before it counts, however large it is.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+#[derive(Args, Debug)]
+pub struct Restore {
+    /// What `billhook backup` wrote. Without it, the database stays, and what it should not have any more is
+    /// erased from it again
+    #[arg(value_name = "FILE")]
+    from: Option<PathBuf>,
+    #[command(flatten)]
+    form: Form,
+}
+
+impl Restore {
+    pub async fn run(self, config: Config) -> Result<(), Vec<String>> {
+        let database = file::of_url(config.database_url.expose());
+        let Some(from) = &self.from else {
+            let app = assemble(config).await?;
+            let done = erase_again::run(&app).await.map_err(|error| told(&error));
+            app.store.close().await;
+            self.report(&done?, None);
+            return Ok(());
+        };
+        let Some(database) = database else {
+            return Err(told(
+                &"the database is Postgres: restore it with pg_restore, and then run `billhook restore` without a file",
+            ));
+        };
+        // No server may have it open.
+        let _lock = serve::lock(&config).await.map_err(|error| told(&error))?;
+        if file::resolved(from) == file::resolved(&database) {
+            return Err(told(&"that is the database itself; nothing was done"));
+        }
+        let fresh = file::beside(&database, "-restoring");
+        remove(&fresh).map_err(|error| told(&format!("{}: {error}", fresh.display())))?;
+        let done = make(from, &fresh, config).await;
+        let placed = done.and_then(|done| {
+            let old = place(&fresh, &database).map_err(|error| told(&error))?;
+            Ok((done, old))
+        });
+        if placed.is_err() {
+            // What went wrong before is what counts.
+            let _ = remove(&fresh);
+        }
+        let (done, old) = placed?;
+        self.report(&done, Some((database.as_path(), old)));
+        Ok(())
+    }
+
+    fn report(&self, done: &erase_again::Done, placed: Option<(&Path, Option<PathBuf>)>) {
+        let old = placed.as_ref().and_then(|(_, old)| old.as_deref());
+        if self.form.json {
+            say(&serde_json::json!({
+                "file": placed.as_ref().map(|(database, _)| database),
+                "before": old,
+                "erasures": done.all,
+                "erased_again": done.again,
+                "customers": done.customers,
+                "records": done.records,
+                "payloads": done.payloads,
+                "unreadable": done.unread,
+            })
+            .to_string());
+            return;
+        }
+        if let Some((database, _)) = &placed {
+            say(&format!("restored to {}", database.display()));
+        }
+        say(&format!(
+            "{} of {} erasures were not in it and were done again: {} customers, {} records, {} payloads",
+            done.again, done.all, done.customers, done.records, done.payloads
+        ));
+        if done.unread > 0 {
+            say(&format!(
+                "{} lines of the list of erasures cannot be read",
+                done.unread
+            ));
+        }
+        if let Some(old) = old {
+            say(&format!(
+                "what was there before is {}; delete it when you do not need it any more",
+                old.display()
+            ));
+        }
+    }
+}
+
+async fn assemble(config: Config) -> Result<App, Vec<String>> {
+    let mailer = mailer(&config).map_err(|error| told(&error))?;
+    serve::assemble(config, Clock::default(), mailer)
+        .await
+        .map_err(|error| told(&error))
+}
+
+/// The copy as it will be: whole, of this program and mode, with its tables up to date, and without those who were
+/// erased since.
+async fn make(from: &Path, fresh: &Path, config: Config) -> Result<erase_again::Done, Vec<String>> {
+    let shown = from.display();
+    copy(from, fresh).map_err(|error| told(&format!("{shown} could not be copied: {error}")))?;
+    let url = file::url(fresh);
+    look(&url)
+        .await
+        .map_err(|says| told(&format!("{shown} {says}; nothing was done")))?;
+    // It is the list of the database whose place it takes.
+    let erasures_file = erasures::path(&config);
+    let config = Config {
+        database_url: Secret::new(url),
+        erasures_file,
+        ..config
+    };
+    let app = assemble(config).await?;
+    let done = async {
+        let done = erase_again::run(&app).await.map_err(|error| told(&error))?;
+        write_down(&app, "restore").await?;
+        store::erased::forget_log(&app.store)
+            .await
+            .map_err(|error| told(&error))?;
+        Ok::<_, Vec<String>>(done)
+    };
+    let done = done.await;
+    app.store.close().await;
+    done
+}
+
+async fn look(url: &str) -> Result<(), String> {
+    let store = Store::open(url)
+        .await
+        .map_err(|error| format!("cannot be used: {error}"))?;
+    let found = async {
+        let health = examine::health(&store, PATIENCE).await?;
+        Ok::<_, store::Error>((health, examine::tables(&store).await?))
+    };
+    let found = found.await;
+    store.close().await;
+    match found {
+        Err(error) => Err(format!("cannot be used: {error}")),
+        Ok((Health::Damaged, _)) => Err("is damaged, SQLite says".to_owned()),
+        Ok((_, tables)) if tables.unknown > 0 => {
+            Err("is of a newer Billhook; install that version".to_owned())
+        }
+        Ok((_, tables)) if tables.applied == 0 => Err("is no database of Billhook's".to_owned()),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Copies the file, and the log beside it if it has one: then it was not made by `billhook backup`.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    for (ending, is_needed) in [("", true), ("-wal", false)] {
+        let mut source = match File::open(file::beside(from, ending)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !is_needed => continue,
+            opened => opened?,
+        };
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create_new(true).mode(0o600);
+        let mut target = options.open(file::beside(to, ending))?;
+        io::copy(&mut source, &mut target)?;
+        target.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Removes a database's files, where they are.
+fn remove(database: &Path) -> io::Result<()> {
+    for file in file::all(database) {
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Puts the fresh database into its place, and what was there beside it: at no moment is there none.
+fn place(fresh: &Path, database: &Path) -> io::Result<Option<PathBuf>> {
+    let target = file::resolved(database);
+    let now = Clock::default().now();
+    let old = file::beside(database, &format!("-before-{now}"));
+    let is_there = target.exists();
+    if is_there {
+        fs::hard_link(&target, &old)?;
+        // The log is the old one's; SQLite would take it for the new one's.
+        match fs::rename(file::beside(database, "-wal"), file::beside(&old, "-wal")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    for ending in ["-wal", "-shm"] {
+        for file in [file::beside(database, ending), file::beside(fresh, ending)] {
+            match fs::remove_file(file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    File::open(fresh)?.sync_all()?;
+    fs::rename(fresh, &target)?;
+    if let Some(folder) = target.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(is_there.then_some(old))
+}

@@ -1,0 +1,245 @@
+//! A copy of the database from before an erasure: whoever was erased since stays erased.
+
+use std::{fs, path::PathBuf};
+
+use billhook::{
+    clock,
+    config::Config,
+    domain::{again, erase},
+    store::{Store, lock},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    contract::dump,
+    engines::{Engine, database_url, on_both_engines},
+    helpers::{SECRET, TestApp, customer_object, event, eventually, spawn_app, spawn_app_with},
+    operator::{billhook, environment, run_with, said},
+    worker::row as customer,
+};
+
+on_both_engines!(checklist_68_an_older_copy_does_not_undo_an_erasure);
+
+const ADA: &str = "ada@example.com";
+
+fn file_of(url: &str) -> PathBuf {
+    url.strip_prefix("sqlite://").unwrap().into()
+}
+
+async fn everything(store: &Store) -> String {
+    let mut all = String::new();
+    for table in [
+        "customer", "event", "invoice", "sign_in", "session", "outbox",
+    ] {
+        all.push_str(&dump(store, table).await);
+    }
+    all.to_lowercase()
+}
+
+/// Ada with an invoice, a guest's checkout that names her, and Bob.
+async fn people(app: &TestApp) -> Vec<Value> {
+    let mut ada = customer_object("cus_ada", ADA, "Ada Lovelace");
+    ada["metadata"] = json!({ "note": "canary" });
+    let invoice = json!({
+        "id": "in_ada", "object": "invoice", "customer": "cus_ada", "status": "paid",
+        "hosted_invoice_url": "https://invoice.stripe.com/i/canary",
+    });
+    let checkout = json!({
+        "id": "cs_guest", "object": "checkout.session", "customer": null, "status": "complete",
+        "customer_details": { "email": "Ada@Example.com", "name": "canary" },
+    });
+    let events = vec![
+        event("customer.created", 1_700_000_000, ada, Value::Null),
+        event("invoice.paid", 1_700_000_001, invoice, Value::Null),
+        event(
+            "checkout.session.completed",
+            1_700_000_002,
+            checkout,
+            Value::Null,
+        ),
+        event(
+            "customer.created",
+            1_700_000_003,
+            customer_object("cus_bob", "bob@example.com", "Bob"),
+            Value::Null,
+        ),
+    ];
+    for event in &events {
+        assert_eq!(app.deliver(event).await.status(), 200);
+    }
+    events
+}
+
+/// One that the copy has never heard of.
+fn late() -> Value {
+    let mut late = customer_object("cus_late", ADA, "Ada Lovelace");
+    late["metadata"] = json!({ "note": "canary" });
+    event("customer.created", 1_700_000_010, late, Value::Null)
+}
+
+async fn assert_gone(app: &TestApp) {
+    let all = everything(&app.app.store).await;
+    for text in [ADA, "lovelace", "canary"] {
+        assert!(!all.contains(text), "{text}: {all}");
+    }
+    assert!(all.contains("bob@example.com"), "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checklist_68_a_restored_backup_loses_who_was_erased_since() {
+    let app = spawn_app(Engine::Sqlite).await;
+    people(&app).await;
+    let url = app.app.config.database_url.expose().to_owned();
+    let file = file_of(&url);
+    let copy = file.with_extension("copy");
+    said(&app, &["backup", copy.to_str().unwrap()]).await;
+    // The copy has an older address of hers, and nothing of a customer that came later.
+    let moved = customer_object("cus_ada", "countess@example.com", "Ada Lovelace");
+    let moved = event("customer.updated", 1_700_000_009, moved, Value::Null);
+    assert_eq!(app.deliver(&moved).await.status(), 200);
+    let mut late = late();
+    late["data"]["object"]["email"] = json!("countess@example.com");
+    assert_eq!(app.deliver(&late).await.status(), 200);
+    for address in ["countess@example.com", ADA] {
+        said(&app, &["account", "erase", address, "--yes"]).await;
+    }
+
+    // Hashes, its owner's alone, and longer with each.
+    let list = PathBuf::from(format!("{}-erased", file.display()));
+    let kept = fs::read_to_string(&list).unwrap();
+    assert_eq!(kept.lines().count(), 2);
+    for text in ["@", "countess", "cus_", "in_"] {
+        assert!(!kept.contains(text), "{text}: {kept}");
+    }
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(
+        fs::metadata(&list).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+
+    // Not below a server that runs.
+    let settings = environment(&app);
+    {
+        let _lock = lock::take(&file).await.unwrap();
+        let refused = billhook(&app, &["restore", copy.to_str().unwrap()]).await;
+        let errors = String::from_utf8_lossy(&refused.stderr);
+        assert!(
+            !refused.status.success() && errors.contains("another server"),
+            "{errors}"
+        );
+    }
+    app.app.store.close().await;
+    drop(app);
+    // Secrets change when a machine is lost; that undoes nothing.
+    let mut other = settings.clone();
+    other.insert(
+        "SESSION_SECRET".to_owned(),
+        "another secret of more than 32 bytes".to_owned(),
+    );
+    let output = run_with(&other, &["restore", copy.to_str().unwrap(), "--json"]).await;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let done: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&done["erasures"], &done["erased_again"]),
+        (&json!(2), &json!(2)),
+        "{done}"
+    );
+    assert!(PathBuf::from(done["before"].as_str().unwrap()).exists());
+
+    let again = spawn_app_with(&url, |_| {}).await;
+    assert_gone(&again).await;
+    // What came after the copy does not come back either.
+    assert_eq!(again.deliver(&late).await.status(), 200);
+    assert_eq!(again.deliver(&moved).await.status(), 200);
+    assert_gone(&again).await;
+    assert!(customer(&again, "cus_late").await.is_none());
+    // A customer of today is one like any other.
+    again.customer(ADA, "Ada of today").await;
+    let second = again::run(&again.app).await.unwrap();
+    assert_eq!((second.all, second.again), (2, 0));
+    assert!(everything(&again.app.store).await.contains("ada of today"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checklist_68_what_is_no_backup_is_not_restored() {
+    let app = spawn_app(Engine::Sqlite).await;
+    people(&app).await;
+    let file = file_of(app.app.config.database_url.expose());
+    let folder = file.parent().unwrap();
+    let noise = folder.join("noise");
+    fs::write(&noise, "this is no database".repeat(300)).unwrap();
+    let empty = folder.join("empty");
+    fs::write(&empty, "").unwrap();
+    let before = everything(&app.app.store).await;
+    let none = folder.join("none");
+    for from in [&noise, &empty, &none, &file] {
+        let refused = billhook(&app, &["restore", from.to_str().unwrap()]).await;
+        let errors = String::from_utf8_lossy(&refused.stderr);
+        assert!(
+            !refused.status.success() && !errors.is_empty(),
+            "{}",
+            from.display()
+        );
+    }
+    assert_eq!(everything(&app.app.store).await, before);
+    let left: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
+    let is_left = |name: &std::ffi::OsString| name.to_string_lossy().contains("restoring");
+    assert!(!left.iter().any(is_left), "{left:?}");
+}
+
+/// By hand, or by pg_restore: a start is enough.
+async fn checklist_68_an_older_copy_does_not_undo_an_erasure(engine: Engine) {
+    let folder = std::env::temp_dir().join("billhook-tests");
+    fs::create_dir_all(&folder).unwrap();
+    let list = folder.join(clock::new_id("erased"));
+    let keep = |app: &mut billhook::domain::App| {
+        let config = Config {
+            erasures_file: Some(list.clone()),
+            ..(*app.config).clone()
+        };
+        app.config = std::sync::Arc::new(config);
+    };
+    let app = spawn_app_with(&database_url(engine).await, keep).await;
+    let events = people(&app).await;
+    erase::erase(&app.app, ADA).await.unwrap();
+    // Stands for a copy from before: another database with the same events.
+    let copy = spawn_app_with(&database_url(engine).await, keep).await;
+    for event in &events {
+        assert_eq!(copy.deliver(event).await.status(), 200);
+    }
+    copy.signed_in(ADA).await;
+    let mut settings = environment(&copy);
+    settings.insert("ERASURES_FILE".to_owned(), list.display().to_string());
+    settings.insert("STRIPE_WEBHOOK_SECRET".to_owned(), SECRET.to_owned());
+    // Of the other mode is another list.
+    let line = fs::read_to_string(&list).unwrap();
+    fs::write(
+        &list,
+        line.replace("\"livemode\":false", "\"livemode\":true"),
+    )
+    .unwrap();
+    assert!(
+        run_with(&settings, &["events", "list"])
+            .await
+            .status
+            .success()
+    );
+    assert!(everything(&copy.app.store).await.contains(ADA));
+    // And half a line harms none.
+    fs::write(&list, format!("{{\"id\":\n{line}")).unwrap();
+    let output = run_with(&settings, &["events", "list"]).await;
+    assert!(output.status.success());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("done again"), "{errors}");
+    eventually(|| async {
+        let all = everything(&copy.app.store).await;
+        (!all.contains(ADA) && !all.contains("canary")).then_some(())
+    })
+    .await;
+    assert_gone(&copy).await;
+    assert!(customer(&copy, "cus_bob").await.is_some());
+}
