@@ -21,8 +21,7 @@ use crate::{
     domain::{
         App, billing,
         changes::Changes,
-        erase_again,
-        expiry,
+        erase_again, expiry,
         inbox::Inbox,
         keys::Keys,
         limits::Clients,

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use billhook::{
     clock,
     config::Config,
-    domain::{again, erase},
+    domain::{erase, erase_again},
     store::{Store, lock},
 };
 use serde_json::{Value, json};
@@ -156,7 +156,7 @@ async fn checklist_68_a_restored_backup_loses_who_was_erased_since() {
     assert!(customer(&again, "cus_late").await.is_none());
     // A customer of today is one like any other.
     again.customer(ADA, "Ada of today").await;
-    let second = again::run(&again.app).await.unwrap();
+    let second = erase_again::run(&again.app).await.unwrap();
     assert_eq!((second.all, second.again), (2, 0));
     assert!(everything(&again.app.store).await.contains("ada of today"));
 }
