@@ -31,7 +31,7 @@ use crate::{
         unsent::Unsent,
         worker::{self, Permissions},
     },
-    http::{self, Site},
+    http::{self, Site, accept::Limits},
     mail::{self, Mailer},
     store::{
         self, Store, examine, file,
@@ -188,13 +188,11 @@ pub async fn run(
     let closing = CancellationToken::new();
     let site = Site::new(app, leptos_options(), closing.clone());
     let router = http::router(site.clone(), extra);
-    let server = http::accept::serve(
-        listener,
-        router,
-        closing.clone(),
-        GRACE,
-        http::accept::PATIENCE,
-    );
+    let limits = Limits {
+        trusted: site.app.config.trusted_proxies.clone(),
+        ..Limits::default()
+    };
+    let server = http::accept::serve(listener, router, closing.clone(), GRACE, limits);
     let announce = async {
         stop.cancelled().await;
         site.readiness.end().await;

@@ -5,35 +5,51 @@
 //! HTTP/2 and its resets.
 
 use std::{
-    collections::BTreeMap,
+    convert::Infallible,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
-use axum::{Router, body::Body, extract::Request};
-use hyper::{body::Incoming, server::conn::http1};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderValue, header},
 };
+use futures::FutureExt;
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use ipnet::IpNet;
 use rustix::{
     net::sockopt::set_socket_send_buffer_size,
     process::{Resource, getrlimit, setrlimit},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    task::{AbortHandle, JoinSet},
-    time::Instant,
+    task::JoinSet,
+    time::{Instant, Sleep},
 };
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::{client::Peer, patience::Impatient};
+use super::{
+    client::Peer,
+    patience::Impatient,
+    places::Places,
+    pulse::{Answer, Asked, End, Pulse, Silence},
+};
+use crate::seldom::Seldom;
 
-/// A request's head has this long, and so has a connection between two requests.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A request's head has [`Silence::head`]. Between two requests a connection may be silent for longer than
+/// proxies keep theirs (nginx 60 seconds, Traefik 90, Caddy 120): if we closed it first, a request could be on its way.
+const SILENCE: Silence = Silence {
+    head: Duration::from_secs(10),
+    idle: Duration::from_secs(180),
+    last: Duration::from_secs(1),
+};
 /// Bytes of a request's head; beyond it is a 431.
 const LARGEST_HEAD: usize = 32 * 1024;
 /// Connections at a time, where the system allows as many files.
@@ -41,81 +57,94 @@ const MOST_CONNECTIONS: u64 = 8_192;
 /// Files that stay for the database, Stripe and mail.
 const OTHER_FILES: u64 = 256;
 /// Who takes nothing of an answer for so long is gone, or up to no good.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of an answer that the system keeps for a peer. It takes more only when a third of them are gone,
 /// so with as many as it would like a slow reader would look like none.
 const SEND_BUFFER: usize = 256 * 1024;
 /// When no file is left, one may be free after this.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Those who connected before the server stopped listening are found in this time.
+const LAST_LOOK: Duration = Duration::from_millis(10);
+/// Seconds between two lines about the same shortage.
+const SAY_EVERY: i64 = 60;
+
+/// What connections may do.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections at a time.
+    pub places: usize,
+    /// Proxies of ours, which may have all of them.
+    pub trusted: Vec<IpNet>,
+    pub silence: Silence,
+    /// How long a peer may take nothing of its answer.
+    pub patience: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            places: most_connections(),
+            trusted: Vec::new(),
+            silence: SILENCE,
+            patience: PATIENCE,
+        }
+    }
+}
 
 /// Serves until `stop`; from then on takes no connection, and gives those that there are until
-/// `grace` is over to finish. Whether all did. `patience` is how long a peer may take nothing of its
-/// answer.
+/// `grace` is over to finish. Whether all did.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     stop: CancellationToken,
     grace: Duration,
-    patience: Duration,
+    limits: Limits,
 ) -> bool {
-    let most = most_connections();
-    let free = Arc::new(Semaphore::new(most));
-    let waiting = Waiting::default();
-    let graceful = GracefulShutdown::new();
-    let mut tasks = JoinSet::new();
-    for number in 0.. {
+    let began = Instant::now();
+    let mut server = Server {
+        places: Places::new(limits.places, &limits.trusted),
+        tasks: JoinSet::new(),
+        next: 0,
+        began,
+        router,
+        limits,
+    };
+    loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             // Those that ended are forgotten as they end.
-            Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
-            accepted = accept(&listener) => accepted,
+            Some(_) = server.tasks.join_next(), if !server.tasks.is_empty() => continue,
+            accepted = accept(&listener, began) => accepted,
         };
         let Some((stream, peer)) = accepted else {
             continue;
         };
-        if free.available_permits() == 0 {
-            waiting.end_oldest();
-        }
-        let permit = tokio::select! {
+        tokio::select! {
+            // Where there is room it is not turned away.
+            biased;
+            () = server.start(stream, peer) => {}
             () = stop.cancelled() => break,
-            permit = free.clone().acquire_owned() => permit,
-        };
-        let router = router.clone();
-        let heard = waiting.clone();
-        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            heard.forget(number);
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(peer);
-            router.clone().call(request)
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_header_size(LARGEST_HEAD)
-            .serve_connection(TokioIo::new(Impatient::new(stream, patience)), service);
-        let connection = graceful.watch(connection);
-        let ended = waiting.clone();
-        // Held until the task is in the list: it may end before.
-        let mut list = waiting.lock();
-        let task = tasks.spawn(async move {
-            // A peer that breaks off is no fault of ours.
-            let _ = connection.await;
-            ended.forget(number);
-            drop(permit);
-        });
-        list.insert(number, task);
+        }
+    }
+    server.places.close();
+    // They were let in by the system already, and may have asked.
+    while let Ok(Some((stream, peer))) =
+        tokio::time::timeout(LAST_LOOK, accept(&listener, began)).await
+    {
+        if server.start(stream, peer).now_or_never().is_none() {
+            break;
+        }
     }
     drop(listener);
     let deadline = Instant::now() + grace;
-    let is_done = tokio::time::timeout_at(deadline, graceful.shutdown())
-        .await
-        .is_ok();
-    tasks.shutdown().await;
+    let ended = async { while server.tasks.join_next().await.is_some() {} };
+    let is_done = tokio::time::timeout_at(deadline, ended).await.is_ok();
+    server.tasks.shutdown().await;
     is_done
 }
 
 /// `None` when that connection came to nothing.
-async fn accept(listener: &TcpListener) -> Option<(TcpStream, Peer)> {
+async fn accept(listener: &TcpListener, began: Instant) -> Option<(TcpStream, Peer)> {
     match listener.accept().await {
         Ok((stream, address)) => {
             // Answers are written whole; waiting for more would only delay them.
@@ -125,10 +154,138 @@ async fn accept(listener: &TcpListener) -> Option<(TcpStream, Peer)> {
         }
         Err(error) if is_of_that_connection(&error) => None,
         Err(error) => {
-            tracing::error!(%error, "no connection can be accepted; the limit of open files may be reached");
+            static REFUSED: Seldom = Seldom::new(SAY_EVERY);
+            if let Some(count) = REFUSED.count(seconds_since(began)) {
+                tracing::error!(%error, count, "no connection can be accepted; the limit of open files may be reached");
+            }
             tokio::time::sleep(PAUSE).await;
             None
         }
+    }
+}
+
+fn seconds_since(began: Instant) -> i64 {
+    i64::try_from(began.elapsed().as_secs()).unwrap_or(i64::MAX)
+}
+
+struct Server {
+    places: Places,
+    tasks: JoinSet<()>,
+    next: u64,
+    began: Instant,
+    router: Router,
+    limits: Limits,
+}
+
+impl Server {
+    /// Runs a connection, as soon as there is room for it.
+    async fn start(&mut self, stream: TcpStream, peer: Peer) {
+        if !self.places.admits(peer.0) {
+            static CAPPED: Seldom = Seldom::new(SAY_EVERY);
+            if let Some(count) = CAPPED.count(seconds_since(self.began)) {
+                tracing::warn!(
+                    count,
+                    peer = %peer.0,
+                    "connections were refused, since one address has all that it may have; if it is a proxy of yours, name it in TRUSTED_PROXIES"
+                );
+            }
+            return;
+        }
+        let Some(permit) = self.places.take().await else {
+            return;
+        };
+        self.next += 1;
+        let number = self.next;
+        let pulse = Arc::new(Pulse::default());
+        let connection = connection(
+            stream,
+            peer,
+            self.router.clone(),
+            pulse.clone(),
+            &self.limits,
+        );
+        let (places, tasks) = (&self.places, &mut self.tasks);
+        let ended = places.clone();
+        places.put(number, peer.0, pulse, || {
+            tasks.spawn(async move {
+                connection.await;
+                ended.forget(number);
+                drop(permit);
+            })
+        });
+    }
+}
+
+/// Speaks HTTP on a stream until it ends.
+fn connection(
+    stream: TcpStream,
+    peer: Peer,
+    router: Router,
+    pulse: Arc<Pulse>,
+    limits: &Limits,
+) -> impl Future<Output = ()> + use<> {
+    let stream = Impatient::new(stream, limits.patience, pulse.clone());
+    let heard = pulse.clone();
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        heard.works();
+        let pulse = heard.clone();
+        let mut request = request.map(|body| Body::new(Asked::new(body, pulse.clone())));
+        request.extensions_mut().insert(peer);
+        let answer = router.clone().call(request);
+        async move {
+            let mut answer = answer.await?;
+            if pulse.is_leaving() {
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(header::CONNECTION, close);
+            }
+            Ok::<_, Infallible>(answer.map(|body| Answer::new(body, pulse)))
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // See [`Watched`], which can tell heads from idle connections.
+        .header_read_timeout(None)
+        .max_header_size(LARGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    Watched {
+        connection: Box::pin(connection),
+        pulse,
+        silence: limits.silence,
+        timer: Box::pin(tokio::time::sleep(limits.silence.head)),
+    }
+}
+
+/// A connection that ends when it is silent for too long.
+struct Watched<C> {
+    connection: Pin<Box<C>>,
+    pulse: Arc<Pulse>,
+    silence: Silence,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<C: Future> Future for Watched<C> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.pulse.wake_by(context.waker());
+        // A peer that breaks off is no fault of ours.
+        if self.connection.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        let Some((due, end)) = self.pulse.due(self.silence) else {
+            return Poll::Pending;
+        };
+        if self.timer.deadline() != due {
+            self.timer.as_mut().reset(due);
+        }
+        if self.timer.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        if end == End::Cut {
+            return Poll::Ready(());
+        }
+        self.pulse.end();
+        self.connection.as_mut().poll(context).map(drop)
     }
 }
 
@@ -139,27 +296,6 @@ fn is_of_that_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::ConnectionReset
     )
-}
-
-/// Connections that have not said anything yet, by age. When there is no room the oldest of them
-/// goes, so that those who say nothing cannot keep out those who do.
-#[derive(Clone, Default)]
-struct Waiting(Arc<Mutex<BTreeMap<u64, AbortHandle>>>);
-
-impl Waiting {
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, AbortHandle>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn forget(&self, number: u64) {
-        self.lock().remove(&number);
-    }
-
-    fn end_oldest(&self) {
-        if let Some((_, task)) = self.lock().pop_first() {
-            task.abort();
-        }
-    }
 }
 
 /// Raises the limit of open files as far as the system lets us: services often start with 1,024.

@@ -112,7 +112,8 @@ pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
     Client::Unknown
 }
 
-fn key(address: IpAddr) -> Client {
+/// An address, or the network of one.
+pub fn key(address: IpAddr) -> Client {
     match address {
         IpAddr::V4(address) => Client::V4(address),
         IpAddr::V6(address) => Client::from(address),

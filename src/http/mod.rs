@@ -3,6 +3,7 @@
 
 pub mod accept;
 pub mod apart;
+pub mod bodies;
 pub mod client;
 pub mod deadline;
 pub mod door;
@@ -14,6 +15,8 @@ pub mod limit;
 pub mod link;
 pub mod live;
 pub mod patience;
+pub mod places;
+pub mod pulse;
 pub mod ready;
 pub mod same_site;
 pub mod scheme;
@@ -65,6 +68,7 @@ pub struct Parts {
     pub stop: CancellationToken,
     pub readiness: Readiness,
     pub streams: live::Streams,
+    pub bodies: bodies::Bodies,
     pub refused: same_site::Refused,
     pub faults: Seldom,
     pub proxies: proxies::Unknown,
@@ -81,6 +85,7 @@ impl Site {
             stop,
             readiness: Readiness::default(),
             streams: live::Streams::default(),
+            bodies: bodies::Bodies::default(),
             refused: same_site::Refused::default(),
             faults: Seldom::few(MOST_FAULTS, 60),
             proxies: proxies::Unknown::default(),
@@ -152,6 +157,7 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
             .layer(from_fn_with_state(site.clone(), headers::layer))
             .layer(from_fn_with_state(site.clone(), door::layer))
             .layer(from_fn_with_state(site.clone(), scheme::layer))
+            .layer(from_fn_with_state(site.clone(), bodies::of_pages))
             .layer(catch_panic.clone()),
     );
     // Probes ask by address, and a signature proves more than a name that proxies may rewrite: these are
@@ -164,6 +170,7 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
         .layer(
             ServiceBuilder::new()
                 .map_response(move |response| headers::for_machines(response, is_https))
+                .layer(from_fn_with_state(site.clone(), bodies::of_machines))
                 .layer(catch_panic),
         )
         .merge(pages)

@@ -1,33 +1,51 @@
-//! A connection that is given up when its peer takes nothing of what it asked for. Without it, whoever
-//! never reads an answer keeps a connection and the answer's memory for as long as they like.
+//! The bytes of a connection. A peer that takes nothing of what it asked for is given up: without that,
+//! whoever never reads an answer keeps a connection and the answer's memory for as long as they like. And a
+//! connection ends when nothing is under way to us, not when a request arrives.
 
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
     time::Sleep,
 };
 
+use super::pulse::Pulse;
+
+/// What a peer still sends of a body that was refused is thrown away for so long. If it were not read, the system
+/// would reset the connection, and the peer might never see the answer.
+const LINGER: Duration = Duration::from_secs(1);
+/// And so many bytes of it.
+const MOST_UNREAD: usize = 4 * 1024 * 1024;
+
 /// A stream whose writes fail once the peer has taken nothing for a while.
 #[derive(Debug)]
-pub struct Impatient<S> {
-    stream: S,
+pub struct Impatient {
+    stream: TcpStream,
     patience: Duration,
+    pulse: Arc<Pulse>,
     /// Set while a write waits for the peer.
     limit: Option<Pin<Box<Sleep>>>,
+    /// Set while the rest of what the peer sends is thrown away.
+    linger: Option<Pin<Box<Sleep>>>,
+    thrown_away: usize,
 }
 
-impl<S> Impatient<S> {
-    pub fn new(stream: S, patience: Duration) -> Impatient<S> {
+impl Impatient {
+    pub fn new(stream: TcpStream, patience: Duration, pulse: Arc<Pulse>) -> Impatient {
         Impatient {
             stream,
             patience,
+            pulse,
             limit: None,
+            linger: None,
+            thrown_away: 0,
         }
     }
 
@@ -37,10 +55,15 @@ impl<S> Impatient<S> {
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if polled.is_ready() {
-            self.limit = None;
+            if self.limit.take().is_some() {
+                self.pulse.owes(false);
+            }
             return polled;
         }
         let patience = self.patience;
+        if self.limit.is_none() {
+            self.pulse.owes(true);
+        }
         let limit = self
             .limit
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
@@ -49,19 +72,51 @@ impl<S> Impatient<S> {
             .poll(context)
             .map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
+
+    /// Whether bytes have arrived that were not read. The runtime may not know of them yet.
+    fn has_unread(&self) -> bool {
+        rustix::io::ioctl_fionread(&self.stream).is_ok_and(|bytes| bytes > 0)
+    }
+
+    fn throw_away(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let linger = self
+            .linger
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        if linger.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut bytes = [0; 8 * 1024];
+        while self.thrown_away < MOST_UNREAD {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
+            let count = buffer.filled().len();
+            if read.is_err() || count == 0 {
+                break;
+            }
+            self.thrown_away += count;
+        }
+        Poll::Ready(())
+    }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
+impl AsyncRead for Impatient {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.pulse.heard();
+        } else if polled.is_pending() && self.pulse.is_ending() && !self.has_unread() {
+            return Poll::Ready(Ok(()));
+        }
+        polled
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
+impl AsyncWrite for Impatient {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -85,10 +140,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let polled = Pin::new(&mut self.stream).poll_flush(context);
+        if polled.is_ready() {
+            self.pulse.flushed();
+        }
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let shut = match self.linger {
+            Some(_) => Ok(()),
+            None => ready!(Pin::new(&mut self.stream).poll_shutdown(context)),
+        };
+        if shut.is_ok() && self.pulse.is_unread() {
+            ready!(self.throw_away(context));
+        }
+        Poll::Ready(shut)
     }
 }

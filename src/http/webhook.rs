@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::{
-    body::{Body, to_bytes},
+    body::{Body, HttpBody, to_bytes},
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -14,7 +14,10 @@ use super::Site;
 use crate::{
     domain::sync::Outcome,
     seldom::Seldom,
-    stripe::{Event, signature},
+    stripe::{
+        Event,
+        signature::{self, Claim},
+    },
 };
 
 /// Bytes. Most events are of some kB. What Stripe lets a seller write (50 values of metadata of 500
@@ -48,15 +51,23 @@ async fn accept(site: &Site, headers: &HeaderMap, body: Body) -> Result<Outcome,
             "compressed bodies are not read\n",
         ));
     }
+    let app = &site.app;
+    let refuse = |refusal| {
+        log_sometimes(app.clock.now(), refusal);
+        (StatusCode::BAD_REQUEST, "the signature is not good\n")
+    };
+    // Before the body: anybody can send one, and it costs us memory.
+    let claim = claim(headers, app.clock.now()).map_err(refuse)?;
+    if body.size_hint().lower() > LARGEST_BODY as u64 {
+        return Err(TOO_LARGE);
+    }
     let body = tokio::time::timeout(READ_TIMEOUT, to_bytes(body, LARGEST_BODY))
         .await
         .map_err(|_| (StatusCode::REQUEST_TIMEOUT, "the body took too long\n"))?
         .map_err(|_| TOO_LARGE)?;
-    let app = &site.app;
-    verify(site, headers, &body).map_err(|refusal| {
-        log_sometimes(app.clock.now(), refusal);
-        (StatusCode::BAD_REQUEST, "the signature is not good\n")
-    })?;
+    claim
+        .verify(&body, &app.config.stripe_webhook_secrets)
+        .map_err(refuse)?;
     let event = Event::parse(&body).map_err(|error| {
         tracing::error!(%error, bytes = body.len(), "a well-signed body is no event");
         (StatusCode::BAD_REQUEST, "the body is not an event\n")
@@ -104,14 +115,13 @@ async fn accept(site: &Site, headers: &HeaderMap, body: Body) -> Result<Outcome,
 }
 
 /// Exactly one header line counts: with two, sender and receiver could mean different ones.
-fn verify(site: &Site, headers: &HeaderMap, body: &[u8]) -> Result<(), signature::Refusal> {
+fn claim(headers: &HeaderMap, now: i64) -> Result<Claim<'_>, signature::Refusal> {
     let mut lines = headers.get_all("stripe-signature").iter();
     let (Some(line), None) = (lines.next(), lines.next()) else {
         return Err(signature::Refusal::Malformed);
     };
     let header = line.to_str().map_err(|_| signature::Refusal::Malformed)?;
-    let secrets = &site.app.config.stripe_webhook_secrets;
-    signature::verify(header, body, secrets, site.app.clock.now())
+    Claim::read(header, now)
 }
 
 fn words(outcome: Outcome) -> &'static str {

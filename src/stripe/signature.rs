@@ -23,6 +23,40 @@ pub enum Refusal {
     NoMatch,
 }
 
+/// A header whose form and time are good. Whether its signature is, only the body can tell.
+#[derive(Debug)]
+pub struct Claim<'h> {
+    /// As it was signed.
+    timestamp: &'h str,
+    signatures: Vec<[u8; 32]>,
+}
+
+impl Claim<'_> {
+    /// Reads a header. Its time has to be within the tolerance around `now`.
+    pub fn read(header: &str, now: i64) -> Result<Claim<'_>, Refusal> {
+        let (timestamp, signatures) = parse(header).ok_or(Refusal::Malformed)?;
+        let seconds: i64 = timestamp.parse().map_err(|_| Refusal::Malformed)?;
+        if now.abs_diff(seconds) > TOLERANCE.unsigned_abs() {
+            return Err(Refusal::OutsideTolerance);
+        }
+        Ok(Claim {
+            timestamp,
+            signatures,
+        })
+    }
+
+    /// Whether `body` was signed with one of `secrets`.
+    pub fn verify(&self, body: &[u8], secrets: &[impl AsRef<str>]) -> Result<(), Refusal> {
+        let fits = secrets.iter().any(|secret| {
+            let mac = mac(secret.as_ref(), self.timestamp, body);
+            self.signatures
+                .iter()
+                .any(|signature| mac.clone().verify_slice(signature).is_ok())
+        });
+        if fits { Ok(()) } else { Err(Refusal::NoMatch) }
+    }
+}
+
 /// Whether `body` was signed with one of `secrets` within the tolerance around `now`.
 pub fn verify(
     header: &str,
@@ -30,18 +64,7 @@ pub fn verify(
     secrets: &[impl AsRef<str>],
     now: i64,
 ) -> Result<(), Refusal> {
-    let (timestamp, signatures) = parse(header).ok_or(Refusal::Malformed)?;
-    let seconds: i64 = timestamp.parse().map_err(|_| Refusal::Malformed)?;
-    if now.abs_diff(seconds) > TOLERANCE.unsigned_abs() {
-        return Err(Refusal::OutsideTolerance);
-    }
-    let fits = secrets.iter().any(|secret| {
-        let mac = mac(secret.as_ref(), timestamp, body);
-        signatures
-            .iter()
-            .any(|signature| mac.clone().verify_slice(signature).is_ok())
-    });
-    if fits { Ok(()) } else { Err(Refusal::NoMatch) }
+    Claim::read(header, now)?.verify(body, secrets)
 }
 
 /// The timestamp as it was signed, and every v1 signature. Unknown schemes are passed over.

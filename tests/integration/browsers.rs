@@ -47,11 +47,11 @@ async fn checklist_12_a_hidden_origin_passes_with_the_browsers_word_and_refusals
     ] {
         assert_eq!(sign_out(&app, &headers).await, expected, "{headers:?}");
     }
-    let foreign = [("Origin", "http://evil.example\u{1b}[2J")];
     for _ in 0..50 {
-        let mut request = app.http.post(format!("{}/api/sign_out", app.url));
-        request = request.header("Origin", foreign[0].1.replace('\u{1b}', " "));
-        assert_eq!(request.send().await.unwrap().status(), 403);
+        assert_eq!(
+            sign_out(&app, &[("Origin", "http://evil.example")]).await,
+            403
+        );
     }
     let text = log.text();
     let lines: Vec<_> = text

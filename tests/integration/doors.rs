@@ -311,8 +311,6 @@ async fn checklist_61_who_says_half_a_request_is_cut_off() {
         String::new(),
         "GET / HT".to_owned(),
         format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Slow: ", host(&app)),
-        // One whole request, and then nothing.
-        format!("GET /up HTTP/1.1\r\nHost: {}\r\n\r\n", host(&app)),
     ];
     let began = Instant::now();
     let all = join_all(halves.iter().map(|half| raw(&app.url, half)));

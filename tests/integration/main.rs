@@ -19,6 +19,7 @@ mod canary;
 mod cases;
 mod clicks;
 mod clocks;
+mod connections;
 mod contract;
 mod crash;
 mod crowds;

@@ -50,6 +50,19 @@ pub struct Beside {
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub async fn beside(app: &TestApp, files: &str, extra: Router<Site>) -> Beside {
+    let limits = accept::Limits {
+        patience: PATIENCE,
+        ..accept::Limits::default()
+    };
+    beside_with(app, files, extra, limits).await
+}
+
+pub async fn beside_with(
+    app: &TestApp,
+    files: &str,
+    extra: Router<Site>,
+    limits: accept::Limits,
+) -> Beside {
     let stop = CancellationToken::new();
     let options = LeptosOptions::builder()
         .output_name("billhook")
@@ -70,13 +83,7 @@ pub async fn beside(app: &TestApp, files: &str, extra: Router<Site>) -> Beside {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let grace = Duration::from_secs(1);
-    tokio::spawn(accept::serve(
-        listener,
-        router,
-        stop.clone(),
-        grace,
-        PATIENCE,
-    ));
+    tokio::spawn(accept::serve(listener, router, stop.clone(), grace, limits));
     Beside {
         url,
         site,

@@ -194,12 +194,17 @@ impl Crowd {
             .await
             .expect("room for one more");
         // Two of three.
-        let half: &[u8] = if self.came % 3 < 2 {
-            b"GET / HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nX-Slow: "
+        let half = if self.came % 3 < 2 {
+            "GET / HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nX-Slow: ".to_owned()
         } else {
-            b"POST /webhooks/stripe HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nslow"
+            // Of good form: any other is refused before its body is read.
+            format!(
+                "POST /webhooks/stripe HTTP/1.1\r\nHost: x\r\nStripe-Signature: {}\r\n\
+                 Content-Length: 1000\r\n\r\nslow",
+                sign("another body")
+            )
         };
-        stream.write_all(half).await.unwrap();
+        stream.write_all(half.as_bytes()).await.unwrap();
         self.came += 1;
         self.streams.push_back((came, stream));
     }

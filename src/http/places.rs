@@ -1,0 +1,161 @@
+//! The connections that there may be at a time, and who gives way when there is no room for another:
+//! those that wait for their peer, so that nobody keeps others out by waiting.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::AbortHandle,
+};
+
+use super::{client, pulse::Pulse};
+use crate::domain::limits::Client;
+
+/// A new connection is about to ask: one that has been silent for less goes last.
+const YOUNG: Duration = Duration::from_secs(1);
+/// How soon to look again whether one gives way.
+const AGAIN: Duration = Duration::from_millis(20);
+/// One peer has at most this part of all places, but not fewer than the number.
+const PART_OF_PEER: usize = 4;
+const LEAST_OF_PEER: usize = 16;
+
+#[derive(Clone, Debug)]
+pub struct Places {
+    free: Arc<Semaphore>,
+    of_peer: usize,
+    trusted: Arc<[IpNet]>,
+    taken: Arc<Mutex<BTreeMap<u64, Taken>>>,
+    /// Changed and read while `taken` is locked.
+    is_closed: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    /// `None` for a proxy of ours.
+    client: Option<Client>,
+    pulse: Arc<Pulse>,
+    task: AbortHandle,
+}
+
+impl Places {
+    pub fn new(most: usize, trusted: &[IpNet]) -> Places {
+        Places {
+            free: Arc::new(Semaphore::new(most)),
+            of_peer: (most / PART_OF_PEER).max(LEAST_OF_PEER),
+            trusted: trusted.into(),
+            taken: Arc::default(),
+            is_closed: Arc::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Taken>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whose place it is: an address or an IPv6 network. `None` for a proxy of ours, which speaks for many.
+    fn client_of(&self, peer: IpAddr) -> Option<Client> {
+        let is_trusted = self.trusted.iter().any(|network| network.contains(&peer));
+        (!is_trusted).then(|| client::key(peer))
+    }
+
+    /// Whether this peer may have another. If it has all of its own, one of them gives way.
+    pub fn admits(&self, peer: IpAddr) -> bool {
+        let Some(client) = self.client_of(peer) else {
+            return true;
+        };
+        let count = {
+            let taken = self.lock();
+            let of_peer = taken
+                .values()
+                .filter(|place| place.client == Some(client) && !place.pulse.is_leaving());
+            of_peer.count()
+        };
+        count < self.of_peer || self.make_way(Some(client))
+    }
+
+    /// Waits for a place, and lets others give way meanwhile.
+    pub async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            if let Ok(permit) = self.free.clone().try_acquire_owned() {
+                return Some(permit);
+            }
+            self.make_way(None);
+            let permit = self.free.clone().acquire_owned();
+            if let Ok(permit) = tokio::time::timeout(AGAIN, permit).await {
+                return permit.ok();
+            }
+        }
+    }
+
+    /// Ends one that waits for its peer, of this client if one is given. Whether there was one.
+    fn make_way(&self, client: Option<Client>) -> bool {
+        let mut taken = self.lock();
+        let first = taken
+            .iter()
+            .filter(|(_, place)| client.is_none() || place.client == client)
+            .filter(|(_, place)| !place.pulse.is_leaving())
+            .filter_map(|(number, place)| Some((place.pulse.rank(YOUNG)?, *number)))
+            .min();
+        let Some((_, number)) = first else {
+            return false;
+        };
+        let is_idle = taken.get(&number).is_some_and(|place| {
+            let is_idle = place.pulse.is_idle();
+            if is_idle {
+                place.pulse.leave();
+            }
+            is_idle
+        });
+        if !is_idle && let Some(place) = taken.remove(&number) {
+            place.task.abort();
+        }
+        true
+    }
+
+    /// Runs a connection in its place. `spawn` starts it; [`Places::forget`] has to follow its end.
+    pub fn put(
+        &self,
+        number: u64,
+        peer: IpAddr,
+        pulse: Arc<Pulse>,
+        spawn: impl FnOnce() -> AbortHandle,
+    ) {
+        // Held until the task is in the list: it may end before.
+        let mut taken = self.lock();
+        if self.is_closed.load(Ordering::Relaxed) {
+            pulse.leave();
+        }
+        let client = self.client_of(peer);
+        let task = spawn();
+        taken.insert(
+            number,
+            Taken {
+                client,
+                pulse,
+                task,
+            },
+        );
+    }
+
+    pub fn forget(&self, number: u64) {
+        self.lock().remove(&number);
+    }
+
+    /// Every connection, also one that comes later, ends as soon as it is idle.
+    pub fn close(&self) {
+        let taken = self.lock();
+        self.is_closed.store(true, Ordering::Relaxed);
+        for place in taken.values() {
+            place.pulse.leave();
+        }
+    }
+}
