@@ -17,6 +17,7 @@ use axum::{
 use billhook::{
     clock::Clock, config::Secret, domain::email::normalise, store::Store, stripe::Client,
 };
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -287,11 +288,11 @@ struct Stripe {
 }
 
 /// How often each path was asked for.
-type Asked = Arc<Mutex<BTreeMap<String, usize>>>;
+type Asked = Arc<Mutex<BTreeMap<Vec<String>, usize>>>;
 
 #[derive(Clone)]
 struct Shelf {
-    objects: Arc<BTreeMap<String, Value>>,
+    objects: Arc<BTreeMap<Vec<String>, Value>>,
     asked: Asked,
     url: String,
     clock: Clock,
@@ -302,7 +303,7 @@ impl Stripe {
         self.asked
             .lock()
             .unwrap()
-            .get(path)
+            .get(&segments_of_key(path))
             .copied()
             .unwrap_or_default()
     }
@@ -310,7 +311,8 @@ impl Stripe {
     async fn start(cases: &[Case], clock: Clock) -> Stripe {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let objects = cases.iter().flat_map(|case| case.at_stripe.clone());
+        let objects = cases.iter().flat_map(|case| case.at_stripe.iter());
+        let objects = objects.map(|(key, object)| (segments_of_key(key), object.clone()));
         let shelf = Shelf {
             objects: Arc::new(objects.collect()),
             asked: Asked::default(),
@@ -335,7 +337,7 @@ async fn answer(State(shelf): State<Shelf>, request: Request) -> Response {
             json!({ "object": "billing_portal.session", "url": url }),
         )
     } else {
-        let path = decoded(path);
+        let path: Vec<_> = path.split('/').map(decoded).collect();
         *shelf.asked.lock().unwrap().entry(path.clone()).or_default() += 1;
         match shelf.objects.get(&path) {
             Some(object) => (StatusCode::OK, object.clone()),
@@ -348,13 +350,12 @@ async fn answer(State(shelf): State<Shelf>, request: Request) -> Response {
     (status, [(header::DATE, date)], Json(body)).into_response()
 }
 
-/// A path without percent-encoding.
-fn decoded(path: &str) -> String {
-    let plain = path.replace('+', "%2B");
-    let pair = format!("p={}", plain.replace('&', "%26"));
-    let mut pairs = form_urlencoded::parse(pair.as_bytes());
-    pairs
-        .next()
-        .map(|(_, value)| value.into_owned())
-        .unwrap_or_default()
+/// The segments of a key of `at_stripe`: a list, and perhaps an id, which is one segment whatever it holds.
+fn segments_of_key(key: &str) -> Vec<String> {
+    key.splitn(2, '/').map(str::to_owned).collect()
+}
+
+/// One segment of a path without percent-encoding. Decoded as a whole, `a%2Fb` would be the path `a/b`.
+fn decoded(segment: &str) -> String {
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
