@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::{
     engines::{Engine, on_both_engines},
-    helpers::{Browser, TestApp, assert_redirect, event, spawn_app},
+    helpers::{Browser, TestApp, assert_redirect, customer_object, event, spawn_app},
+    portal::next_event,
 };
 
 on_both_engines!(
@@ -13,6 +14,8 @@ on_both_engines!(
     what_became_of_the_invoice_meanwhile_is_told,
     an_invoice_elsewhere_or_of_another_is_refused,
     who_comes_back_is_told_what_changed,
+    what_needs_somebody_stands_first_however_old,
+    an_open_page_says_what_changed,
 );
 
 const PAGE: &str = "https://invoice.stripe.com/i/acct_1/test_1";
@@ -150,4 +153,65 @@ async fn who_comes_back_is_told_what_changed(engine: Engine) {
             "{odd}"
         );
     }
+}
+
+/// The newest first, where nothing is to be done.
+async fn what_needs_somebody_stands_first_however_old(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let ids = ["cus_failed", "cus_waiting", "cus_well", "cus_newest"];
+    for (id, created) in ids.into_iter().zip(1_600_000_000..) {
+        let mut customer = customer_object(id, "ada@example.com", id);
+        customer["created"] = json!(created);
+        let posted = event("customer.created", 1_700_000_000, customer, Value::Null);
+        assert_eq!(app.deliver(&posted).await.status(), 200);
+    }
+    let waiting = json!({
+        "id": "sub_1", "object": "subscription", "customer": "cus_waiting", "status": "incomplete",
+        "created": 1_700_000_000, "items": { "data": [] },
+    });
+    for (r#type, object) in [
+        ("customer.subscription.created", waiting),
+        (
+            "invoice.payment_failed",
+            invoice("cus_failed", "open", 4900),
+        ),
+    ] {
+        let posted = event(r#type, 1_700_000_001, object, Value::Null);
+        assert_eq!(app.deliver(&posted).await.status(), 200);
+    }
+    let mut browser = app.signed_in("ada@example.com").await;
+    let page = browser.get("/billing").await.text().await.unwrap();
+    let cards: Vec<_> = page.split("<article").skip(1).collect();
+    let wanted = ["cus_failed", "cus_waiting", "cus_newest", "cus_well"];
+    assert_eq!(cards.len(), wanted.len());
+    for (card, id) in cards.into_iter().zip(wanted) {
+        assert!(card.contains(id), "{id} is not in its place: {card}");
+    }
+}
+
+/// What changes while the page of a person who came back is open.
+async fn an_open_page_says_what_changed(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let mine = failed(&app).await;
+    let mut browser = app.signed_in("ada@example.com").await;
+    let live = format!("/billing/live?back=1700000001+{mine}");
+    let mut stream = browser.get(&live).await;
+    let open = news(&mut stream).await;
+    assert_eq!(open.as_deref(), Some("€49.00 is still to be paid."));
+    let object = invoice(&mine, "paid", 0);
+    let paid = event("invoice.paid", 1_700_000_009, object, Value::Null);
+    assert_eq!(app.deliver(&paid).await.status(), 200);
+    let arrived = news(&mut stream).await;
+    assert_eq!(arrived.as_deref(), Some("Your payment has arrived."));
+    // Who did not come back from Stripe is told nothing.
+    let mut stream = browser.get("/billing/live").await;
+    assert_eq!(news(&mut stream).await, None);
+}
+
+/// What the next list of a stream comes with.
+async fn news(stream: &mut Response) -> Option<String> {
+    let event = next_event(stream).await;
+    let json = event.strip_prefix("event: customers\ndata: ").unwrap();
+    let (_, news): (Vec<Value>, Option<String>) = serde_json::from_str(json).unwrap();
+    news
 }

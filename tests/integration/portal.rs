@@ -457,7 +457,7 @@ async fn titles(stream: &mut reqwest::Response) -> Vec<String> {
 }
 
 /// The next server-sent event as it came.
-async fn next_event(stream: &mut reqwest::Response) -> String {
+pub async fn next_event(stream: &mut reqwest::Response) -> String {
     let mut heard = String::new();
     while !heard.ends_with("\n\n") {
         let chunk = tokio::time::timeout(std::time::Duration::from_secs(10), stream.chunk());
