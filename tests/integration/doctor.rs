@@ -475,6 +475,23 @@ async fn a_chosen_portal_configuration_is_looked_for(engine: Engine) {
         said.starts_with("Failure") && said.contains("bpc_none"),
         "{said}"
     );
+    let refusal = "Having the 'rak_billing_portal_configuration_read' permission would allow this.";
+    let refusal = json!({ "error": { "message": refusal } });
+    let inactive =
+        json!({ "id": there, "object": "billing_portal.configuration", "active": false });
+    for (status, body, state, word) in [
+        (200, inactive, "Failure", "not active"),
+        (403, refusal, "Skipped", "may not read"),
+        (500, json!({}), "Warning", "could not be looked at"),
+    ] {
+        let path = format!("/v1/billing_portal/configurations/{there}");
+        let fault = json!({ "path": path, "status": status, "body": body.to_string() });
+        app.control("POST", "faults", fault).await;
+        let said = trouble(&examine(&there).await, "portal");
+        assert!(said.starts_with(state) && said.contains(word), "{said}");
+        assert!(said.contains(&there), "{said}");
+        app.control("DELETE", "faults", Value::Null).await;
+    }
 }
 
 async fn default_configuration(app: &TestApp) -> String {

@@ -125,6 +125,7 @@ impl TestApp {
             app: self,
             cookies: BTreeMap::new(),
             agent: "",
+            languages: "",
             client: new_client(),
         }
     }
@@ -303,6 +304,8 @@ pub struct Browser<'a> {
     app: &'a TestApp,
     pub cookies: BTreeMap<String, String>,
     agent: &'static str,
+    /// What `Accept-Language` says; empty for a browser that does not say.
+    pub languages: &'static str,
     /// What the proxy in front says about where it is: no two are at the same place.
     pub client: String,
 }
@@ -356,6 +359,9 @@ impl Browser<'_> {
             .header(header::HOST, self.app.app.config.frontend_url.authority())
             .header(header::USER_AGENT, self.agent)
             .header("X-Forwarded-For", &self.client);
+        if !self.languages.is_empty() {
+            request = request.header(header::ACCEPT_LANGUAGE, self.languages);
+        }
         if !self.cookies.is_empty() {
             let pairs = self
                 .cookies

@@ -64,6 +64,7 @@ mod post_office;
 mod printing;
 mod proxies;
 mod readers;
+mod refusals;
 mod restore;
 mod sandbox_billing;
 mod sandbox_orders;

@@ -30,13 +30,13 @@ on_both_engines!(
     a_portal_session_says_language_and_configuration,
 );
 
-const SESSIONS: &str = "/v1/billing_portal/sessions";
+pub const SESSIONS: &str = "/v1/billing_portal/sessions";
 /// Stripe's words, with what is left of a key in them.
 const REFUSAL: &str = "The provided key 'rk_test_*********************************qs8Kgd' does not \
     have the required permissions for this endpoint on account 'acct_1Fake'. Having the \
     'rak_customer_portal_write' permission would allow this request to continue.";
 
-async fn click(browser: &mut Browser<'_>, customer: &str) -> Response {
+pub async fn click(browser: &mut Browser<'_>, customer: &str) -> Response {
     let form = [("customer", customer), ("flow", "home")];
     browser.post("/api/open_portal", &form).await
 }
@@ -483,11 +483,18 @@ async fn a_portal_session_says_language_and_configuration(engine: Engine) {
     .await;
     let mine = app.customer_at_stripe("ada@example.com").await;
     let mut ada = app.signed_in("ada@example.com").await;
-    click(&mut ada, &mine).await;
-    let form = &tries(&app).await[0]["form"];
-    assert_eq!(form["configuration"], "bpc_1TestDefault");
-    assert_eq!(
-        form["locale"], "auto",
-        "this browser does not say what it reads"
-    );
+    for (languages, locale) in [
+        // A browser that does not say what it reads.
+        ("", "auto"),
+        ("de-CH", "de"),
+        ("tlh, fr-CA;q=0.8, en;q=0.5", "fr-CA"),
+        ("x'\"><script>", "auto"),
+    ] {
+        app.control("DELETE", "requests", Value::Null).await;
+        ada.languages = languages;
+        click(&mut ada, &mine).await;
+        let form = &tries(&app).await[0]["form"];
+        assert_eq!(form["configuration"], "bpc_1TestDefault");
+        assert_eq!(form["locale"], locale, "{languages}");
+    }
 }
