@@ -236,6 +236,14 @@ async fn fetch(app: &App, kind: Kind, id: &str, attempts: i64) -> store::Result<
         Err(error) => error,
     };
     if error.is_not_allowed() {
+        // Those that are asked for side by side are all refused.
+        if app.permissions.may_read(kind, now) {
+            tracing::warn!(
+                ?kind,
+                permission = error.permission(),
+                "the key may not read what events name, so cards lack it: in Stripe's dashboard, Developers > API keys, add the permission to the key"
+            );
+        }
         app.permissions.refuse(kind, now);
         return Ok(End::Again(Some(now)));
     }

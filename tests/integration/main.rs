@@ -65,6 +65,7 @@ mod printing;
 mod proxies;
 mod readers;
 mod refusals;
+mod refused_reads;
 mod restore;
 mod sandbox_billing;
 mod sandbox_orders;
