@@ -143,8 +143,8 @@ mod tests {
         let settings = [
             ("FRONTEND_URL", frontend_url),
             ("STRIPE_API_KEY", "rk_test_billhook"),
-            ("STRIPE_WEBHOOK_SECRET", "whsec_test_billhook"),
-            ("SESSION_SECRET", "a test secret of more than 32 bytes"),
+            ("STRIPE_WEBHOOK_SECRET", "whsec_test_one"),
+            ("SESSION_SECRET", "9e2b7c51d80f4a36b1c4e7f02d5a8893"),
             ("SMTP_URL", "smtp://127.0.0.1:1"),
             ("MAIL_FROM", "billing@example.com"),
         ];

@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod addresses;
 mod again;
 mod ailments;
 mod apart;
