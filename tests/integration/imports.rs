@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     engines::{Engine, on_both_engines},
-    helpers::{TestApp, eventually, spawn_app},
+    helpers::{TestApp, event, eventually, spawn_app},
     operator::{billhook, said},
 };
 
@@ -28,6 +28,7 @@ on_both_engines!(
     an_import_of_other_nouns_begins_anew,
     checklist_71_an_import_waits_as_long_as_it_is_asked_to,
     checklist_71_a_purge_shows_what_it_would_do_first,
+    a_subscription_alone_tells_its_prices,
 );
 
 pub const LOCK: &str = "import under way";
@@ -290,5 +291,61 @@ pub async fn execute(store: &Store, sql: String) {
     match store {
         Store::Sqlite { writer, .. } => drop(sqlx::query(sql).execute(writer).await.unwrap()),
         Store::Postgres(pool) => drop(sqlx::query(sql).execute(pool).await.unwrap()),
+    }
+}
+
+/// Makes an object at the stand-in without telling Billhook, and returns its id.
+async fn made(app: &TestApp, list: &str, fields: &[(&str, &str)]) -> String {
+    let request = app.http.post(format!("{}/v1/{list}", app.stripe_url));
+    let request = request.bearer_auth("sk_test_billhook").form(fields);
+    let object: Value = request.send().await.unwrap().json().await.unwrap();
+    let id = object["id"].as_str();
+    id.unwrap_or_else(|| panic!("{list}: {object}")).to_owned()
+}
+
+/// Prices that no list has any more, of which one is known to be deleted and no more than that.
+async fn a_subscription_alone_tells_its_prices(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let email = ("email", "ada@example.com");
+    let card = ("payment_method", "pm_card_visa");
+    let default = ("invoice_settings[default_payment_method]", "pm_card_visa");
+    let customer = made(&app, "customers", &[email, card, default]).await;
+    let mut prices = Vec::new();
+    for (name, amount) in [("Fern", "1200"), ("Moss", "3400")] {
+        let product = made(&app, "products", &[("name", name)]).await;
+        let price = [
+            ("product", product.as_str()),
+            ("currency", "eur"),
+            ("unit_amount", amount),
+            ("recurring[interval]", "month"),
+        ];
+        let price = made(&app, "prices", &price).await;
+        let item = [("customer", customer.as_str()), ("items[0][price]", &price)];
+        made(&app, "subscriptions", &item).await;
+        prices.push(price);
+    }
+    let bare = json!({ "id": prices[1], "object": "price", "deleted": true });
+    let deleted = event("price.deleted", 1_700_000_000, bare, Value::Null);
+    assert_eq!(app.deliver(&deleted).await.status(), 200);
+    let none = json!({ "object": "list", "data": [], "has_more": false, "url": "/v1/prices" });
+    let fault = json!({ "path": "/v1/prices", "status": 200, "body": none.to_string() });
+    app.control("POST", "faults", fault).await;
+    let nouns = [
+        Kind::Product,
+        Kind::Price,
+        Kind::Customer,
+        Kind::Subscription,
+    ];
+    let client = app.app.stripe.at_rate(200.try_into().unwrap());
+    let stop = CancellationToken::new();
+    let report = import::run(&app.app, &client, &nouns, &stop, |_| {});
+    let report = report.await.unwrap();
+    assert_eq!(report.errors, Vec::<String>::new());
+    assert!(report.read.get(&Kind::Price).is_none_or(|read| *read == 0));
+    assert_eq!(report.read[&Kind::Subscription], 2);
+    let mut browser = app.signed_in("ada@example.com").await;
+    let page = browser.get("/billing").await.text().await.unwrap();
+    for words in ["Fern", "€12.00 / month", "Moss", "€34.00 / month"] {
+        assert!(page.contains(words), "{words} is missing: {page}");
     }
 }
