@@ -12,7 +12,7 @@ use std::{
 use billhook::{
     domain::{App, billing},
     model::Flow,
-    store::{Principal, Store},
+    store::{Principal, Store, customer::Customer, row},
 };
 use futures::FutureExt;
 use serde_json::{Value, json};
@@ -59,14 +59,29 @@ async fn sqlite_is_built_without_what_slows_every_reader() {
 
 /// The statements that were sent to Postgres.
 #[derive(Clone, Default)]
-struct Sent(Arc<Mutex<BTreeSet<String>>>);
+struct Sent(Arc<Mutex<Vec<String>>>);
+
+impl Sent {
+    /// Hears what this thread sends for as long as the guard lives.
+    fn listen() -> (Sent, tracing::subscriber::DefaultGuard) {
+        let sent = Sent::default();
+        let subscriber = tracing_subscriber::registry()
+            .with(LevelFilter::DEBUG)
+            .with(sent.clone());
+        (sent, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn statements(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 impl<S: Subscriber> Layer<S> for Sent {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         if event.metadata().target() == "sqlx::query" {
             let mut statement = Statement::default();
             event.record(&mut statement);
-            self.0.lock().unwrap().insert(statement.whole());
+            self.0.lock().unwrap().push(statement.whole());
         }
     }
 }
@@ -105,20 +120,15 @@ async fn no_read_of_a_customers_scans_a_table() {
     let app = spawn_app_with(&url, |_| {}).await;
     fill(&app).await;
     let principal = principal(&app).await;
-    let sent = Sent::default();
     let pool = logged(&url).await;
     let reader = App {
         store: Store::Postgres(pool.clone()),
         ..app.app.clone()
     };
-    {
-        let subscriber = tracing_subscriber::registry()
-            .with(LevelFilter::DEBUG)
-            .with(sent.clone());
-        let _guard = tracing::subscriber::set_default(subscriber);
-        read_everything(&reader, &principal).await;
-    }
-    let statements: Vec<_> = sent.0.lock().unwrap().iter().cloned().collect();
+    let (sent, heard) = Sent::listen();
+    read_everything(&reader, &principal).await;
+    drop(heard);
+    let statements: BTreeSet<_> = sent.statements().into_iter().collect();
     let reads: Vec<_> = statements
         .iter()
         .filter(|sql| sql.contains("FROM ") && !sql.contains("set_config"))
@@ -143,6 +153,35 @@ async fn no_read_of_a_customers_scans_a_table() {
     for sql in reads {
         let plan = plan(&pool, sql).await;
         assert_eq!(scans(&plan), Vec::<String>::new(), "{sql}\n{plan:#}");
+    }
+}
+
+/// Each statement is a round trip.
+#[tokio::test]
+async fn role_and_claim_are_set_in_one_round_trip() {
+    let url = database_url(Engine::Postgres).await;
+    let app = spawn_app_with(&url, |_| {}).await;
+    fill(&app).await;
+    let principal = principal(&app).await;
+    let store = Store::Postgres(logged(&url).await);
+    let (sent, heard) = Sent::listen();
+    let look = store.read_as(&principal, |tx| {
+        async move { row::find::<Customer>(tx, "cus_1").await }.boxed()
+    });
+    assert!(look.await.unwrap().is_some());
+    drop(heard);
+    let statements = sent.statements();
+    let (reads, before): (Vec<_>, Vec<_>) = statements
+        .iter()
+        .filter(|sql| {
+            !["BEGIN", "COMMIT", "ROLLBACK"]
+                .iter()
+                .any(|word| sql.starts_with(word))
+        })
+        .partition(|sql| sql.contains("FROM customer "));
+    assert_eq!((reads.len(), before.len()), (1, 1), "{statements:#?}");
+    for set in ["'role'", "billhook_customer", "billhook.email"] {
+        assert!(before[0].contains(set), "{set}: {statements:#?}");
     }
 }
 
