@@ -1,13 +1,15 @@
 // What should be paid now: it stands first, and one button leads to its page at Stripe.
 
+import type { Page } from '@playwright/test';
 import type Stripe from 'stripe';
 import { arrived, renew, sell, subscribe, withCard } from '../harness/billing.ts';
 import { forgetAllowances } from '../harness/database.ts';
-import { card, holdForms, pay, signIn, styled, texts, title } from '../harness/pages.ts';
-import { openInvoice } from '../harness/portal.ts';
+import { card, holdForms, list, manage, onPortal, pay, signIn, styled, subscription, texts, title } from '../harness/pages.ts';
+import { goBack, openInvoice } from '../harness/portal.ts';
 import { callsAbout, sessionsOf, stripe } from '../harness/sandbox.ts';
 import { stack } from '../harness/stack.ts';
 import { expect, type Shop, test } from '../harness/test.ts';
+import { until } from '../harness/until.ts';
 
 /** A customer whose last payment failed, and the invoice that is still open. */
 async function late(shop: Shop, name: string, email = shop.address): Promise<[Stripe.Customer, string]> {
@@ -71,6 +73,58 @@ test('an invoice that was paid meanwhile is not asked for again', async ({ page,
   await expect(pay(page, 'Home')).toHaveCount(0);
   await expect(card(page, 'Home')).toContainText('Last invoice: €12.00, paid, ');
   await looksRight(page);
+});
+
+/** What the list says to somebody who comes back from Stripe. The news of it may still be on its way then. */
+async function told(page: Page, words: string): Promise<void> {
+  await expect(page).toHaveURL(list);
+  await expect(async () => {
+    await page.reload();
+    await expect(page.getByRole('status').filter({ hasText: words })).toBeVisible({ timeout: 500 });
+  }).toPass();
+}
+
+/** What changes in one second with what was there is not told from it. */
+async function nextSecond(): Promise<void> {
+  const second = Math.floor(Date.now() / 1_000);
+  await until('the next second', () => Math.floor(Date.now() / 1_000) > second);
+}
+
+test('after the portal the list says that the invoice is still open, and then that it is paid', async ({ page, shop, looksRight }) => {
+  const [, invoice] = await late(shop, 'Home');
+  await arrived();
+  await signIn(page, shop.address);
+  await manage(page, 'Home').click();
+  await onPortal(page);
+  await goBack(page);
+  await told(page, '€12.00 is still to be paid.');
+  await expect(pay(page, 'Home')).toBeVisible();
+  await looksRight(page);
+
+  await nextSecond();
+  await stripe().invoices.pay(invoice);
+  await told(page, 'Your payment has arrived.');
+  await expect(page.getByText('is still to be paid')).toHaveCount(0);
+  await expect(pay(page, 'Home')).toHaveCount(0);
+});
+
+test('after the portal the list says what changed there', async ({ page, shop }) => {
+  const home = await shop.customer({ name: 'Home', ...withCard });
+  await subscribe(home, await sell('Pro'));
+  await arrived();
+  await nextSecond();
+  await signIn(page, shop.address);
+  const pro = subscription(card(page, 'Home'), 'Pro');
+  await pro.getByRole('button', { name: 'Cancel plan', exact: true }).click();
+  await onPortal(page);
+  await page.getByRole('button', { name: 'Cancel subscription' }).click();
+  await told(page, 'Pro: Ending. Ends on ');
+  await expect(pro.locator('.state')).toHaveText('Ending');
+
+  await manage(page, 'Home').click();
+  await onPortal(page);
+  await goBack(page);
+  await told(page, 'Nothing has changed so far.');
 });
 
 test('checklist 27: the invoice of another customer is answered like an unknown one', async ({ page, shop }) => {
