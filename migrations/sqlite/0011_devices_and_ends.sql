@@ -4,9 +4,10 @@ ALTER TABLE session ADD COLUMN ended_for TEXT;
 -- The session that the sign-in gave. Its browser gets the same one again if it asks at once.
 ALTER TABLE sign_in ADD COLUMN session_id TEXT;
 
--- Addresses that were signed out everywhere. Cookies of known devices that do not carry the mark end with that.
+-- Addresses that were signed out everywhere, as the allowance of their devices names them. Cookies of known devices that do
+-- not carry the mark end with that.
 CREATE TABLE device_end (
-    email    TEXT    NOT NULL PRIMARY KEY,
+    name     TEXT    NOT NULL PRIMARY KEY,
     mark     TEXT    NOT NULL,
     ended_at INTEGER NOT NULL
 ) STRICT;

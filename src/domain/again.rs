@@ -40,7 +40,7 @@ pub async fn entry(
 
 /// What a browser is handed for a sign-in that was used.
 pub async fn give(tx: &mut Tx, app: &App, id: &str, used: &Used) -> store::Result<Entry> {
-    let mark = store::device::mark(tx, &used.email).await?;
+    let mark = known_device::mark(tx, &app.keys, &used.email).await?;
     let device = known_device::new(&app.keys, &used.email, id, used.used_at, mark.as_deref());
     Ok(Entry {
         tokens: session::tokens(app, &used.session_id, session::FIRST),

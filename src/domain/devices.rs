@@ -91,14 +91,14 @@ pub async fn end_one(
 /// Ends every session of the principal's address, this one too, and what its devices are known by.
 pub async fn end_all(app: &App, principal: &Principal, client: &str) -> store::Result<()> {
     let (of, now) = (principal.clone(), app.clock.now());
-    let mark = known_device::new_mark();
+    let keys = app.keys.clone();
     let entry = audit::of(app, principal, What::SignedOut, client).about("everywhere");
     app.store
         .write(move |tx| {
             async move {
                 tx.lock(&[of.email()]).await?;
                 store::session::end_all(tx, &of, now).await?;
-                store::device::end(tx, of.email(), &mark, now).await?;
+                known_device::end_all(tx, &keys, of.email(), now).await?;
                 store::audit::insert(tx, &entry).await
             }
             .boxed()
@@ -112,12 +112,12 @@ pub async fn end_all(app: &App, principal: &Principal, client: &str) -> store::R
 /// sessions there were.
 pub async fn end_of_address(app: &App, address: &Email) -> store::Result<u64> {
     let (of, now) = (address.as_str().to_owned(), app.clock.now());
-    let mark = known_device::new_mark();
+    let keys = app.keys.clone();
     app.store
         .write(move |tx| {
             async move {
                 tx.lock(&[&of]).await?;
-                store::device::end(tx, &of, &mark, now).await?;
+                known_device::end_all(tx, &keys, &of, now).await?;
                 store::session::end_of_address(tx, &of, now).await
             }
             .boxed()

@@ -9,14 +9,18 @@ use super::{
     App,
     email::Email,
     keys::{self, Keys, Purpose},
+    limits,
 };
-use crate::{clock, store};
+use crate::{
+    clock,
+    store::{self, Tx},
+};
 
 /// Seconds from when it is made to its end.
 pub const LIFETIME: i64 = 180 * 24 * 60 * 60;
 
-/// The value for a browser that signed in as `email` at `made_at`, with the [`mark`](store::device::mark) of
-/// then. Of one sign-in it is the same each time.
+/// The value for a browser that signed in as `email` at `made_at`, with the [`mark`] of then. Of one sign-in it
+/// is the same each time.
 pub fn new(keys: &Keys, email: &str, sign_in: &str, made_at: i64, mark: Option<&str>) -> String {
     let id = keys::encode(&keys.mac(Purpose::Device, sign_in));
     let body = format!("{id}.{made_at}.{}", mark.unwrap_or_default());
@@ -27,10 +31,10 @@ pub fn new(keys: &Keys, email: &str, sign_in: &str, made_at: i64, mark: Option<&
 /// The hash of the device, if the value is one that signed in as this address and has not ended. The database
 /// is asked whatever the value is, so that the time taken tells nothing.
 pub async fn of(app: &App, email: &Email, value: Option<&str>) -> store::Result<Option<String>> {
-    let address = email.as_str().to_owned();
+    let (keys, address) = (app.keys.clone(), email.as_str().to_owned());
     let mark = app
         .store
-        .read(move |tx| async move { store::device::mark(tx, &address).await }.boxed())
+        .read(move |tx| async move { mark(tx, &keys, &address).await }.boxed())
         .await?;
     let device = value.and_then(|value| read(app, email, value));
     // Where no end is kept, the last one was longer ago than a device lives.
@@ -38,9 +42,20 @@ pub async fn of(app: &App, email: &Email, value: Option<&str>) -> store::Result<
     Ok(device.map(|device| device.hash))
 }
 
-/// A mark that no device carries yet.
-pub fn new_mark() -> String {
-    clock::new_id("end")
+/// What the devices of an address carry that were made since their last end.
+pub async fn mark(tx: &mut Tx, keys: &Keys, email: &str) -> store::Result<Option<String>> {
+    let names = limits::device_names(keys, email);
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    store::device::mark(tx, &names).await
+}
+
+/// Ends the devices of an address. The caller has locked it.
+pub async fn end_all(tx: &mut Tx, keys: &Keys, email: &str, now: i64) -> store::Result<()> {
+    let mark = clock::new_id("end");
+    match limits::device_names(keys, email).first() {
+        Some(name) => store::device::end(tx, name, &mark, now).await,
+        None => Ok(()),
+    }
 }
 
 struct Device {

@@ -100,13 +100,18 @@ pub fn allowance(app: &App, email: &Email, device: Option<String>) -> Allowance 
 }
 
 const STRANGERS: &str = "address";
-const DEVICES: &str = "devices";
+const DEVICES: &str = "device";
 
 /// The names that an address's allowances may have, without the address: by the present secret and by
 /// those before it.
 pub fn address_names(keys: &Keys, email: &str) -> Vec<String> {
     let kinds = [STRANGERS, DEVICES].into_iter();
     kinds.flat_map(|kind| names(keys, kind, email)).collect()
+}
+
+/// The names of what belongs to an address's known devices together, that by the present secret first.
+pub fn device_names(keys: &Keys, email: &str) -> Vec<String> {
+    names(keys, DEVICES, email).collect()
 }
 
 fn names<'k>(

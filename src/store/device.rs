@@ -1,19 +1,23 @@
-//! Addresses whose known devices were ended at once.
+//! Addresses whose known devices were ended at once. No address stands there, but a hash for each secret.
 
-use super::{Result, Tx, on};
+use super::{Result, Tx, many, on};
 
-/// The mark that devices of the address carry if they were made since its last end.
-pub async fn mark(tx: &mut Tx, email: &str) -> Result<Option<String>> {
-    const SQL: &str = "SELECT mark FROM device_end WHERE email = $1";
-    on!(tx, connection => sqlx::query_scalar(SQL).bind(email).fetch_optional(connection).await)
+/// The mark that devices carry if they were made since the last end under any of these names of their address.
+pub async fn mark(tx: &mut Tx, names: &[&str]) -> Result<Option<String>> {
+    let ends: Vec<(String, i64)> = many::select(tx, names, |among| {
+        format!("SELECT mark, ended_at FROM device_end WHERE name {among}")
+    })
+    .await?;
+    let last = ends.into_iter().max_by_key(|(_, ended_at)| *ended_at);
+    Ok(last.map(|(mark, _)| mark))
 }
 
 /// Ends the devices of an address. Those that are made from now on carry `mark`, which no other end has.
-pub async fn end(tx: &mut Tx, email: &str, mark: &str, now: i64) -> Result<()> {
-    const SQL: &str = "INSERT INTO device_end (email, mark, ended_at) VALUES ($1, $2, $3)
-        ON CONFLICT (email) DO UPDATE SET mark = excluded.mark, ended_at = excluded.ended_at";
+pub async fn end(tx: &mut Tx, name: &str, mark: &str, now: i64) -> Result<()> {
+    const SQL: &str = "INSERT INTO device_end (name, mark, ended_at) VALUES ($1, $2, $3)
+        ON CONFLICT (name) DO UPDATE SET mark = excluded.mark, ended_at = excluded.ended_at";
     on!(tx, connection => sqlx::query(SQL)
-        .bind(email)
+        .bind(name)
         .bind(mark)
         .bind(now)
         .execute(connection)
@@ -23,8 +27,8 @@ pub async fn end(tx: &mut Tx, email: &str, mark: &str, now: i64) -> Result<()> {
 
 /// Forgets ends before that second, at most so many. Returns how many there were.
 pub async fn purge(tx: &mut Tx, before: i64, most: i64) -> Result<u64> {
-    const SQL: &str = "DELETE FROM device_end WHERE email IN
-        (SELECT email FROM device_end WHERE ended_at < $1 LIMIT $2)";
+    const SQL: &str = "DELETE FROM device_end WHERE name IN
+        (SELECT name FROM device_end WHERE ended_at < $1 LIMIT $2)";
     Ok(on!(tx, connection => sqlx::query(SQL)
         .bind(before)
         .bind(most)

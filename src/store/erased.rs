@@ -324,8 +324,8 @@ pub async fn own(tx: &mut Tx, email: &str) -> Result<Own> {
     on!(tx, connection => sqlx::query_as(AssertSqlSafe(sql)).bind(email).fetch_one(connection).await)
 }
 
-/// Deletes the sign-ins, mails and sessions of an address, the allowances of the devices that asked for it,
-/// and those of these names.
+/// Deletes the sign-ins, mails and sessions of an address, and the allowances and ends of devices of these names.
+/// What devices had before they shared one allowance goes too.
 pub async fn delete_own(tx: &mut Tx, email: &str, allowances: &[&str]) -> Result<()> {
     const DEVICES: &str = "DELETE FROM allowance WHERE name IN
         (SELECT 'device:' || device FROM sign_in WHERE email = $1 AND device IS NOT NULL)";
@@ -336,15 +336,16 @@ pub async fn delete_own(tx: &mut Tx, email: &str, allowances: &[&str]) -> Result
         &mails,
         "DELETE FROM sign_in WHERE email = $1",
         "DELETE FROM session WHERE email = $1",
-        "DELETE FROM device_end WHERE email = $1",
     ] {
         on!(tx, connection => sqlx::query(AssertSqlSafe(sql)).bind(email).execute(connection).await.map(drop))?;
     }
-    many::change(tx, allowances, [], |among, []| {
-        format!("DELETE FROM allowance WHERE name {among}")
-    })
-    .await
-    .map(drop)
+    for table in ["allowance", "device_end"] {
+        many::change(tx, allowances, [], |among, []| {
+            format!("DELETE FROM {table} WHERE name {among}")
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// Moves SQLite's write-ahead log into the file and empties it: it still holds what was before. Postgres

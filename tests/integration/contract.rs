@@ -2275,23 +2275,29 @@ async fn why_a_session_ended_is_kept(engine: Engine) {
 
 async fn ends_of_devices_are_kept_and_purged(engine: Engine) {
     let store = open(engine).await;
-    let mark = |email: &'static str| {
+    let mark = |names: &'static [&'static str]| {
         let store = store.clone();
-        async move { run!(&store, tx => device::mark(tx, email)) }
+        async move { run!(&store, tx => device::mark(tx, names)) }
     };
-    assert_eq!(mark("ada@example.com").await, None);
-    for (email, name, at) in [
-        ("ada@example.com", "end_1", 10),
-        ("bob@example.com", "end_2", 11),
-        ("ada@example.com", "end_3", 12),
+    assert_eq!(mark(&["ada"]).await, None);
+    assert_eq!(mark(&[]).await, None);
+    for (name, mark, at) in [
+        ("ada", "end_1", 10),
+        ("bob", "end_2", 11),
+        ("ada", "end_3", 12),
+        ("ada by a secret before", "end_0", 9),
     ] {
-        run!(&store, tx => device::end(tx, email, name, at));
+        run!(&store, tx => device::end(tx, name, mark, at));
     }
-    assert_eq!(mark("ada@example.com").await.as_deref(), Some("end_3"));
-    assert_eq!(run!(&store, tx => device::purge(tx, 11, 10)), 0);
-    assert_eq!(run!(&store, tx => device::purge(tx, 13, 1)), 1);
+    let names = &["ada by a secret before", "ada", "nobody"];
+    assert_eq!(mark(names).await.as_deref(), Some("end_3"), "the last");
+    assert_eq!(mark(&["bob"]).await.as_deref(), Some("end_2"));
+    assert_eq!(run!(&store, tx => device::purge(tx, 9, 10)), 0);
+    assert_eq!(run!(&store, tx => device::purge(tx, 12, 1)), 1);
+    assert_eq!(run!(&store, tx => device::purge(tx, 12, 10)), 1);
+    assert_eq!(mark(names).await.as_deref(), Some("end_3"));
     assert_eq!(run!(&store, tx => device::purge(tx, 13, 10)), 1);
-    assert_eq!(mark("ada@example.com").await, None);
+    assert_eq!(mark(names).await, None);
 }
 
 async fn a_browser_keeps_a_few_sign_ins_and_what_they_gave(engine: Engine) {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     engines::{Engine, on_both_engines},
-    helpers::{Browser, TestApp, assert_redirect, customer_object, event, spawn_app},
+    helpers::{Browser, TestApp, assert_redirect, customer_object, event, eventually, spawn_app},
     operator::said,
 };
 
@@ -77,6 +77,12 @@ async fn whoever_is_signed_out_is_told_why(engine: Engine) {
     owner.get("/billing").await;
     app.clock.advance(60);
     thief.get("/billing").await;
+    // Its mail is not to be taken for the next one.
+    eventually(|| async {
+        let mut mails = app.mails_to(ADA).into_iter();
+        mails.find(|mail| mail.subject.contains("signed out"))
+    })
+    .await;
     assert_told(&mut owner, "for your safety").await;
 
     let mut known = app.signed_in(ADA).await;
