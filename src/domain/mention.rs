@@ -7,7 +7,7 @@ use super::email;
 use crate::text;
 
 /// An address that is looked for.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Mention {
     /// Normalised.
     address: String,

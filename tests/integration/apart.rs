@@ -100,7 +100,12 @@ async fn what_fails_is_told_to_the_visitor_and_to_the_log_once() {
         (false, "GET", "/sign-in/check", None),
         (false, "GET", "/sign-in/confirm", None),
         (false, "POST", "/api/ask_link", Some(&mail[..])),
-        (false, "POST", "/api/enter_code", Some(&[("code", "1")])),
+        (
+            false,
+            "POST",
+            "/api/enter_code",
+            Some(&[("code", "12345678")]),
+        ),
         (false, "POST", "/api/confirm_link", Some(&[])),
     ] {
         let before = lines();

@@ -11,7 +11,7 @@ use billhook::store::{
     device, erased, event,
     event::Event,
     examine::{self, Health},
-    file,
+    file, lock,
     many::{self, Cell},
     mirror::{
         self, CheckoutSession, Coupon, Discount, EntitlementSummary, Invoice, InvoicePayment,
@@ -639,6 +639,18 @@ async fn a_database_is_looked_at_without_a_change(engine: Engine) {
     assert_eq!((made.missing, made.unknown), (0, 0));
     examine::rehearse(&store, 1).await.unwrap();
     assert_eq!(dump(&store, "progress").await, "");
+    examine::write(&store, 7).await.unwrap();
+    let written = dump(&store, "progress").await;
+    assert!(
+        written.contains("ready") && !written.contains("room"),
+        "{written}"
+    );
+    if let Some(file) = file::of_url(&url) {
+        let server = lock::take(&file).await.unwrap();
+        assert_eq!(lock::holder(&file), Some(Some(std::process::id())));
+        drop(server);
+        assert_eq!(lock::holder(&file), None);
+    }
     let patience = |seconds| std::time::Duration::from_secs(seconds);
     let health = examine::health(&store, patience(20)).await.unwrap();
     assert_eq!(health, Health::Whole);
@@ -1979,6 +1991,33 @@ async fn what_is_erased_is_found_blanked_and_known(engine: Engine) {
     let ids = run!(&store, tx => customer::ids_of_address(tx, "ada@example.com"));
     assert_eq!(ids, ["cus_1"]);
     erased::forget_log(&store).await.unwrap();
+
+    // What a copy of the database may not know.
+    let erasure = |name: &str| name.to_owned();
+    run!(&store, tx => erased::note(tx, "erasure_1", 60));
+    let both = [erasure("erasure_1"), erasure("erasure_2")];
+    let had = run!(&store, tx => erased::known(tx, &both));
+    assert_eq!(had.into_iter().collect::<Vec<_>>(), ["erasure_1"]);
+    let hashes = [store::erasures::hash_of_id("cus_2")].into();
+    run!(&store, tx => erased::add_hashes(tx, &hashes, 60));
+    let known =
+        run!(&store, tx => erased::among(tx, ["cus_1", "cus_2", "in_1"].map(str::to_owned)));
+    let known: Vec<_> = known.into_iter().collect();
+    assert_eq!(known, ["cus_1", "cus_2", "in_1"], "by its hash too");
+    let all = run!(&store, tx => erased::all_ids(tx));
+    assert!(all.customers.contains("cus_1") && all.customers.contains("cus_2"));
+    assert!(all.objects.contains("in_1") && all.objects.contains("inpay_1"));
+    assert!(all.customers.is_disjoint(&all.objects));
+    let addresses = run!(&store, tx => erased::addresses(tx));
+    assert!(
+        addresses.contains(&"ada@example.com".to_owned()),
+        "{addresses:?}"
+    );
+    let payloads = run!(&store, tx => erased::payloads(tx, "evt_4", 1));
+    assert!(
+        payloads.len() == 1 && payloads[0].0.as_str() > "evt_4" && !payloads[0].1.is_empty(),
+        "{payloads:?}"
+    );
 }
 
 async fn what_is_an_addresss_own_is_counted_and_deleted(engine: Engine) {

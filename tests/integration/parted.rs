@@ -157,7 +157,10 @@ async fn a_page_that_is_not_there_knows_who_asks(engine: Engine) {
         for path in ["/no-such-page", "/billing/", "/pkg/none.css", &long] {
             let answer = ada.get(path).await;
             assert_eq!(answer.status(), 404);
-            assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store");
+            assert_eq!(
+                answer.headers()[header::CACHE_CONTROL],
+                "no-store, no-transform"
+            );
             let page = answer.text().await.unwrap();
             assert!(
                 page.contains(&format!("Signed in as {ADA}")),

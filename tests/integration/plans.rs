@@ -132,6 +132,8 @@ async fn no_read_of_a_customers_scans_a_table() {
     let reads: Vec<_> = statements
         .iter()
         .filter(|sql| sql.contains("FROM ") && !sql.contains("set_config"))
+        // The audit log of a click is written with other rights.
+        .filter(|sql| !sql.contains("FROM audit "))
         .collect();
     for table in [
         "customer",
