@@ -37,7 +37,7 @@ enum Command {
     /// Look at settings, database, clock, mail server, Stripe key, customer portal and webhook
     /// endpoint, and say what to do about what is wrong
     ///
-    /// Changes nothing, sends no mail and prints no secret; works with settings that keep the server from
+    /// Asks the mail server whether it would take a mail. Changes nothing, sends no mail and prints no secret; works with settings that keep the server from
     /// starting, and beside one that runs. Exits with 1 when something is wrong. Warnings alone do not count.
     Doctor(operator::Form),
     /// Put a copy of SQLite's database in its place, and erase again who was erased since

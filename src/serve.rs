@@ -258,11 +258,7 @@ fn make_folder(file: &Path) -> Result<(), Error> {
 /// `billhook serve`: with real mail.
 pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error> {
     let _lock = lock(&config).await?;
-    let mailer = Mailer::smtp(
-        config.smtp_url.expose(),
-        config.mail_from.clone(),
-        &config.app_name,
-    )?;
+    let mailer = Mailer::of(&config)?;
     let listener = listen(config.bind).await?;
     let address = listener.local_addr()?;
     let frontend_url = config.frontend_url.clone();

@@ -1,6 +1,6 @@
 //! What a setting must be to be of use, and safe.
 
-use url::{Host, Url};
+use url::Url;
 
 use super::is_loopback;
 
@@ -31,25 +31,6 @@ const KNOWN: [&str; 6] = [
 /// Whether anybody could have it from the source code of Billhook.
 pub fn is_known(secret: &str) -> bool {
     KNOWN.contains(&secret)
-}
-
-/// Whether an address of a mail server keeps passwords and mails to itself: TLS from the beginning or
-/// demanded, or a server on this machine. `tls=opportunistic` is what an attacker makes into none.
-pub fn is_private_smtp(url: &Url) -> bool {
-    // Where the scheme is unknown to it, `url` takes every host for a name.
-    let host = url.host_str().and_then(|host| Host::parse(host).ok());
-    let is_here = match host {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    let tls = url.query_pairs().find(|(name, _)| name == "tls");
-    match (url.scheme(), tls.as_ref().map(|(_, value)| value.as_ref())) {
-        ("smtps", _) | ("smtp", Some("required")) => true,
-        ("smtp", None | Some("opportunistic")) => is_here,
-        _ => false,
-    }
 }
 
 /// 32 bytes or more that are not one letter over and over.

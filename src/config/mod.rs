@@ -39,6 +39,8 @@ pub struct Config {
     pub session_secrets_previous: Vec<Secret>,
     pub smtp_url: Secret,
     pub mail_from: lettre::message::Mailbox,
+    /// What EHLO says: a host's name, or an address in brackets.
+    pub ehlo_name: String,
     pub portal_hosts: Vec<String>,
     /// `bpc_…`
     pub portal_configuration: Option<String>,

@@ -7,10 +7,11 @@ use url::{Host, Url};
 
 use super::{
     Config, Secret,
-    checks::{frontend, is_key, is_known, is_private_smtp, is_strong},
+    checks::{frontend, is_key, is_known, is_strong},
     is_loopback,
     reader::Reader,
 };
+use crate::mail::{Server, ehlo_name};
 
 /// Reads all settings, or says everything that is wrong with them, one line each. No line repeats
 /// a value, which might be a secret in the wrong place.
@@ -90,10 +91,19 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
     let smtp_url = reader.parsed(
         "SMTP_URL",
         "smtps://user:password@host or smtp://user:password@host:587?tls=required, as mails hold what \
-         signs in; without TLS only a server on this machine, smtp://127.0.0.1",
+         signs in; without TLS only a server on this machine, smtp://127.0.0.1. Letters such as / # ? @ : % in \
+         user and password are percent-encoded, %2F for /, and the address ends with host and port",
         |text| {
-            let url = Url::parse(text).ok()?;
-            (url.has_host() && (is_trial || is_private_smtp(&url))).then(|| Secret::new(text))
+            let server = Server::read(text)?;
+            (is_trial || server.is_private()).then(|| Secret::new(text))
+        },
+    );
+    let ehlo_name = reader.optional(
+        "EHLO_NAME",
+        "the name of this machine in DNS, such as billing.example.com, or its IP address",
+        |text| {
+            let is_whole = |name: &String| name.contains(['.', ':']) || name == "localhost";
+            ehlo_name(text).filter(is_whole)
         },
     );
     let mail_from = reader.parsed(
@@ -200,7 +210,6 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             true,
         ) => Ok(Config {
             bind,
-            frontend_url,
             database_url,
             erasures_file,
             stripe_api_key,
@@ -210,6 +219,8 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
             session_secrets_previous: session_secrets_previous.unwrap_or_default(),
             smtp_url,
             mail_from,
+            ehlo_name: ehlo_name.unwrap_or_else(|| usual_ehlo_name(&frontend_url)),
+            frontend_url,
             portal_hosts: portal_hosts.unwrap_or_default(),
             portal_configuration,
             stripe_account,
@@ -223,6 +234,12 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
         }),
         _ => Err(reader.faults),
     }
+}
+
+/// The host that links in mails lead to. Mail servers refuse other machines' names, and `localhost`.
+fn usual_ehlo_name(frontend_url: &Url) -> String {
+    let host = frontend_url.host_str().unwrap_or_default();
+    ehlo_name(host).unwrap_or_else(|| "[127.0.0.1]".to_owned())
 }
 
 fn networks(text: &str) -> Option<Vec<IpNet>> {
@@ -332,6 +349,12 @@ mod tests {
             ("SMTP_URL", "smtp://mail.example.com:587?tls=opportunistic"),
             ("SMTP_URL", "smtp://mail.example.com:587?tls=none"),
             ("SMTP_URL", "smtp://127.0.0.1.example.com"),
+            ("SMTP_URL", "smtps://ada@mail.example.com"),
+            ("SMTP_URL", "smtps://ada:12/34"),
+            ("SMTP_URL", "smtps://mail.example.com/name"),
+            ("EHLO_NAME", "mailhost"),
+            ("EHLO_NAME", "https://mail.example.com"),
+            ("EHLO_NAME", "mail.example.com\r\nMAIL FROM:<>"),
             ("PORTAL_HOSTS", "https://pay.example.com"),
             ("PORTAL_HOSTS", "pay.example.com,none"),
             ("DATABASE_URL", "mysql://x"),
@@ -354,6 +377,7 @@ mod tests {
                 faults.len() == 1 && faults[0].starts_with(name),
                 "{name} {value}: {faults:?}"
             );
+            assert!(name != "SMTP_URL" || faults[0].contains("percent-encoded"));
         }
         let mut local = good();
         local.insert(

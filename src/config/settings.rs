@@ -55,13 +55,19 @@ pub const SETTINGS: &[Setting] = &[
         name: "SMTP_URL",
         default: "",
         shown: Shown::Address,
-        about: "Where mail is handed in: `smtps://user:password@host` (TLS), `smtp://user:password@host:587?tls=required` (STARTTLS) or, for a server on the same machine alone, `smtp://localhost` (neither).",
+        about: "Where mail is handed in: `smtps://user:password@host` (TLS), `smtp://user:password@host:587?tls=required` (STARTTLS) or, for a server on the same machine alone, `smtp://localhost` (neither). In user and password a `%` begins a percent-encoded letter, and a `:` in the user is written `%3A`; others may stand as they are.",
     },
     Setting {
         name: "MAIL_FROM",
         default: "",
         shown: Shown::Whole,
         about: "The sender of sign-in mails, such as `Northwind <billing@example.com>`.",
+    },
+    Setting {
+        name: "EHLO_NAME",
+        default: "none",
+        shown: Shown::Whole,
+        about: "How Billhook introduces itself to the mail server: this machine's name in DNS, or its IP address. Without it the host of `FRONTEND_URL`.",
     },
     Setting {
         name: "APP_NAME",

@@ -15,7 +15,7 @@ use super::{
     App,
     audit::{self, What},
     changes::Change,
-    email, limits,
+    delivery, email, limits,
     mention::Mention,
     mirror::{Mirrored, Shown, SubscriptionState},
     unknown,
@@ -78,6 +78,7 @@ pub async fn erase(app: &App, address: &str) -> store::Result<Found> {
     let mentions = mentions(app, address).await?;
     let (now, livemode) = (app.clock.now(), app.config.livemode());
     let allowances = limits::address_names(&app.keys, address);
+    let mails = delivery::names(&app.keys, address);
     let entry = audit::entry(&app.keys, now, What::Erased, address);
     let of = address.to_owned();
     let config = app.config.clone();
@@ -92,6 +93,9 @@ pub async fn erase(app: &App, address: &str) -> store::Result<Found> {
                 person.forget(tx, now, livemode).await?;
                 let allowances: Vec<_> = allowances.iter().map(String::as_str).collect();
                 store::erased::delete_own(tx, &of, &allowances).await?;
+                for name in &mails {
+                    store::progress::forget(tx, name).await?;
+                }
                 let Found {
                     customers,
                     records,

@@ -125,6 +125,11 @@ fn names<'k>(
     })
 }
 
+/// Mails that strangers may ask for to one address.
+pub fn of_address(app: &App) -> Rate {
+    if app.config.dev { OF_TRIAL } else { OF_ADDRESS }
+}
+
 /// The limits by client. A restart forgives a minute.
 #[derive(Clone, Debug)]
 pub struct Clients(Arc<Limiters>);

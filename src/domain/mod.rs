@@ -11,6 +11,7 @@ mod cards;
 pub mod changes;
 pub mod codes;
 pub mod decoy;
+pub mod delivery;
 pub mod devices;
 pub mod email;
 pub mod erase;

@@ -15,12 +15,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     App,
     decoy::{self, Delivery},
-    mail_limit, sign_in,
+    delivery, mail_limit, sign_in,
     unsent::Why,
 };
 use crate::{
     config::Secret,
-    mail::{self, Letter, ReuseMail, SignInMail},
+    mail::{self, Letter, ReuseMail, SignInMail, Taken},
     store::{self, Tx, outbox::Mail, session::Session, sign_in::SignIn},
 };
 
@@ -176,8 +176,8 @@ async fn finish(app: &App, claimed: Claimed) -> store::Result<()> {
             let started = Instant::now();
             let sent = send(app, letter, until(end)).await;
             let took = started.elapsed();
-            let outcome = match sent {
-                Ok(()) => Outcome::Sent,
+            let outcome = match &sent {
+                Ok(_) => Outcome::Sent,
                 Err(error) if error.is_permanent() => {
                     tracing::error!(%error, mail = mail.id, "a mail was refused for good and is dropped");
                     Outcome::Dropped
@@ -188,7 +188,7 @@ async fn finish(app: &App, claimed: Claimed) -> store::Result<()> {
                 }
             };
             let delivery = Delivery::new(took, outcome == Outcome::Retried);
-            settle(app, mail, outcome, Some(delivery)).await
+            settle(app, mail, outcome, Some((delivery, sent))).await
         }
     }
 }
@@ -204,19 +204,24 @@ enum Outcome {
     Dropped,
 }
 
+/// `sent`: of a mail that was handed to the mail server, how long that took and what came of it.
 async fn settle(
     app: &App,
     mail: Mail,
     outcome: Outcome,
-    delivery: Option<Delivery>,
+    sent: Option<(Delivery, Result<Taken, mail::Error>)>,
 ) -> store::Result<()> {
-    let clock = app.clock.clone();
+    let (judge, clock) = (app.clone(), app.clock.clone());
     let delay = 1_i64 << mail.attempts.clamp(0, 6);
     app.store
         .write(move |tx| {
             async move {
                 let time = clock.of_database(tx.clock().await?);
+                let (delivery, result) = sent.unzip();
                 decoy::remember(tx, delivery, time).await?;
+                if let Some(result) = &result {
+                    delivery::tried(&judge, tx, &mail, result, time).await?;
+                }
                 if let (Outcome::Sent, Some(sign_in)) = (outcome, &mail.sign_in_id) {
                     store::sign_in::hand_over(tx, sign_in, time).await?;
                 }
@@ -297,7 +302,7 @@ async fn about_reuse(app: &App, tx: &mut Tx, mail: &Mail, time: i64) -> store::R
 
 /// Hands the mail over before that moment of the steady clock: while it is of use, and while nobody else
 /// may take it. Claiming takes time too, when the database is slow.
-async fn send(app: &App, letter: Letter, end: Duration) -> Result<(), mail::Error> {
+async fn send(app: &App, letter: Letter, end: Duration) -> Result<Taken, mail::Error> {
     let left = end.saturating_sub(app.clock.steady());
     if left.is_zero() {
         return Err(mail::Error::TooLate);
@@ -333,8 +338,16 @@ fn reuse_mail(app: &App, mail: &Mail, session: Session) -> ReuseMail {
 }
 
 async fn drop_mail(app: &App, id: String) -> store::Result<()> {
+    let (judge, clock) = (app.clone(), app.clock.clone());
     app.store
-        .write(move |tx| async move { store::outbox::drop_mail(tx, &id).await }.boxed())
+        .write(move |tx| {
+            async move {
+                let time = clock.of_database(tx.clock().await?);
+                delivery::dropped(&judge, tx, &id, time).await?;
+                store::outbox::drop_mail(tx, &id).await
+            }
+            .boxed()
+        })
         .await
 }
 

@@ -16,6 +16,8 @@ const MOST: i64 = 1000;
 const DAY: i64 = 24 * 60 * 60;
 /// Seconds that a sign-in and its mail are kept after they have expired, to answer "no mail came".
 const SIGN_INS_FOR: i64 = DAY;
+/// Seconds that is kept what became of the mails of an address, after the last of them.
+const MAILS_FOR: i64 = 30 * DAY;
 /// Seconds that a session is kept after its end.
 const SESSIONS_FOR: i64 = 30 * DAY;
 
@@ -103,6 +105,11 @@ pub async fn purge(app: &App) -> store::Result<Purged> {
     let ends_before = now - known_device::LIFETIME;
     until_none(app, move |tx| {
         async move { store::device::purge(tx, ends_before, MOST).await }.boxed()
+    })
+    .await?;
+    let kept_before = now - MAILS_FOR;
+    until_none(app, move |tx| {
+        async move { store::progress::purge_mails(tx, kept_before, MOST).await }.boxed()
     })
     .await?;
     let ended_before = now - SESSIONS_FOR;

@@ -1,26 +1,47 @@
-//! Mail: what is sent and how. There are two kinds, the sign-in mail and the one after a reuse, each
-//! as text and as HTML that say the same.
+//! Mail: what is sent and how. There are three kinds, the sign-in mail, the one after a reuse and the
+//! operator's test, each as text and as HTML that say the same.
+
+mod error;
+mod reply;
+mod scrub;
+mod server;
+mod smtp;
+mod talk;
+mod text;
 
 use std::sync::{Arc, Mutex};
 
-use lettre::{
-    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
-    message::{Mailbox, MultiPart},
-    transport::smtp,
-};
+use lettre::message::Mailbox;
 
+pub use self::{
+    error::{Error, Refusal, Step},
+    server::{Server, Tls, ehlo_name},
+    smtp::{LIMIT, Post},
+};
 use crate::{
-    config::Secret,
-    mask::{masked, shows},
-    model::escape,
+    config::{Config, Secret},
+    mask::shows,
 };
 
-/// A mail of either kind.
+/// A mail of any kind.
 #[derive(Clone, Debug)]
 pub enum Letter {
     SignIn(SignInMail),
     Reuse(ReuseMail),
+    Test(TestMail),
 }
+
+/// What `billhook mail test` sends.
+#[derive(Clone)]
+pub struct TestMail {
+    /// The local part of its Message-ID.
+    pub id: String,
+    pub to: String,
+    /// Where it comes from.
+    pub start: String,
+}
+
+shows!(TestMail: id);
 
 /// What a mail says after a copy of a session's tokens was used.
 #[derive(Clone)]
@@ -53,39 +74,11 @@ pub struct SignInMail {
 
 shows!(SignInMail: id);
 
-/// Why a mail was not sent. Safe to log.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("the mail could not be put together: {0}")]
-    Message(String),
-    #[error("the mail server did not take it: {words}")]
-    Smtp {
-        /// Its own, as [`masked`] leaves them: they often repeat the address.
-        words: String,
-        is_permanent: bool,
-    },
-    #[error("the mail server took too long")]
-    TooLate,
-}
-
-impl Error {
-    /// Whether trying again is of no use: the mail server has said no for good (SMTP 5yz).
-    pub fn is_permanent(&self) -> bool {
-        match self {
-            Error::Message(_) => true,
-            Error::Smtp { is_permanent, .. } => *is_permanent,
-            Error::TooLate => false,
-        }
-    }
-}
-
-impl From<smtp::Error> for Error {
-    fn from(error: smtp::Error) -> Error {
-        Error::Smtp {
-            words: masked(&error.to_string()),
-            is_permanent: error.is_permanent(),
-        }
-    }
+/// That a mail was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// What the server said to that, without addresses and secrets. It often names the mail's id in its log.
+    pub answer: String,
 }
 
 /// A mail as it would have been sent, for `billhook dev`.
@@ -105,7 +98,7 @@ shows!(KeptMail: subject, at);
 #[derive(Clone)]
 pub enum Mailer {
     Smtp {
-        transport: AsyncSmtpTransport<Tokio1Executor>,
+        post: Arc<Post>,
         from: Mailbox,
         app_name: String,
     },
@@ -130,27 +123,36 @@ impl std::fmt::Debug for Mailer {
 const MOST_KEPT: usize = 50;
 
 impl Mailer {
-    /// By SMTP, as `SMTP_URL` says.
-    pub fn smtp(url: &str, from: Mailbox, app_name: &str) -> Result<Mailer, Error> {
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)?
-            .timeout(Some(std::time::Duration::from_secs(10)))
-            .build();
+    /// As the settings say.
+    pub fn of(config: &Config) -> Result<Mailer, Error> {
         Ok(Mailer::Smtp {
-            transport,
+            post: Arc::new(post(config)?),
+            from: config.mail_from.clone(),
+            app_name: config.app_name.clone(),
+        })
+    }
+
+    /// By SMTP, as `SMTP_URL` says, from this machine itself.
+    pub fn smtp(url: &str, from: Mailbox, app_name: &str) -> Result<Mailer, Error> {
+        let server = Server::read(url).ok_or(Error::Address)?;
+        Ok(Mailer::Smtp {
+            post: Arc::new(Post::new(server, "[127.0.0.1]".to_owned())),
             from,
             app_name: app_name.to_owned(),
         })
     }
 
-    /// Sends the mail, or keeps it.
-    pub async fn send(&self, mail: Letter) -> Result<(), Error> {
+    /// Sends the mail, or keeps it. That ends within [`LIMIT`].
+    pub async fn send(&self, mail: Letter) -> Result<Taken, Error> {
         match self {
             Mailer::Smtp {
-                transport,
+                post,
                 from,
                 app_name,
             } => {
-                transport.send(message(&mail, from, app_name)?).await?;
+                let message = text::message(&mail, from, app_name)?.formatted();
+                let answer = post.deliver(&sender(from), mail.to(), &message).await?;
+                Ok(Taken { answer })
             }
             Mailer::Kept {
                 mails,
@@ -158,9 +160,9 @@ impl Mailer {
                 clock,
             } => {
                 let kept = KeptMail {
-                    subject: subject(&mail, app_name),
-                    text: Secret::new(text(&mail, app_name)),
-                    html: Secret::new(html(&mail, app_name)),
+                    subject: text::subject(&mail, app_name),
+                    text: Secret::new(text::text(&mail, app_name)),
+                    html: Secret::new(text::html(&mail, app_name)),
                     to: mail.to().to_owned(),
                     at: clock.now(),
                 };
@@ -170,9 +172,27 @@ impl Mailer {
                 mails.push(kept);
                 let surplus = mails.len().saturating_sub(MOST_KEPT);
                 mails.drain(..surplus);
+                Ok(Taken {
+                    answer: "kept, not sent".to_owned(),
+                })
             }
         }
-        Ok(())
+    }
+}
+
+/// Where mail is handed in, as the settings say.
+pub fn post(config: &Config) -> Result<Post, Error> {
+    let server = Server::read(config.smtp_url.expose()).ok_or(Error::Address)?;
+    Ok(Post::new(server, config.ehlo_name.clone()))
+}
+
+/// The sender's address for the server, which knows domains in ASCII alone.
+pub fn sender(from: &Mailbox) -> String {
+    let address: &str = from.email.as_ref();
+    let (user, domain) = (from.email.user(), from.email.domain());
+    match idna::domain_to_ascii(domain) {
+        Ok(ascii) => format!("{user}@{ascii}"),
+        Err(_) => address.to_owned(),
     }
 }
 
@@ -181,6 +201,7 @@ impl Letter {
         match self {
             Letter::SignIn(mail) => &mail.id,
             Letter::Reuse(mail) => &mail.id,
+            Letter::Test(mail) => &mail.id,
         }
     }
 
@@ -188,6 +209,7 @@ impl Letter {
         match self {
             Letter::SignIn(mail) => &mail.to,
             Letter::Reuse(mail) => &mail.to,
+            Letter::Test(mail) => &mail.to,
         }
     }
 
@@ -195,89 +217,23 @@ impl Letter {
     fn value(&self, name: &str) -> Option<String> {
         match (self, name) {
             (Letter::SignIn(mail), "link") => Some(mail.link.expose().to_owned()),
-            (Letter::SignIn(mail), "code") => Some(spaced(mail.code.expose())),
+            (Letter::SignIn(mail), "code") => Some(text::spaced(mail.code.expose())),
             (Letter::SignIn(mail), "minutes") => Some(mail.minutes.to_string()),
             (Letter::SignIn(mail), "asked_from") => Some(mail.asked_from.clone()),
             (Letter::Reuse(mail), "browser") => Some(mail.browser.clone()),
             (Letter::Reuse(mail), "start") => Some(mail.start.clone()),
+            (Letter::Test(mail), "start") => Some(mail.start.clone()),
             _ => None,
         }
     }
 }
 
-fn message(mail: &Letter, from: &Mailbox, app_name: &str) -> Result<Message, Error> {
-    let problem = |error: &dyn std::fmt::Display| Error::Message(masked(&error.to_string()));
-    let to: lettre::Address = mail.to().parse().map_err(|error| problem(&error))?;
-    Message::builder()
-        .from(from.clone())
-        .to(Mailbox::new(None, to))
-        .subject(subject(mail, app_name))
-        .message_id(Some(format!("<{}@{}>", mail.id(), from.email.domain())))
-        .multipart(MultiPart::alternative_plain_html(
-            text(mail, app_name),
-            html(mail, app_name),
-        ))
-        .map_err(|error| problem(&error))
-}
-
-fn subject(mail: &Letter, app_name: &str) -> String {
-    match mail {
-        Letter::SignIn(_) => format!("Sign in to {app_name} billing"),
-        Letter::Reuse(_) => format!("You were signed out of {app_name} billing"),
-    }
-}
-
-fn text(mail: &Letter, app_name: &str) -> String {
-    let template = match mail {
-        Letter::SignIn(_) => include_str!("sign_in.txt"),
-        Letter::Reuse(_) => include_str!("reuse.txt"),
-    };
-    fill(template, mail, app_name, str::to_owned)
-}
-
-fn html(mail: &Letter, app_name: &str) -> String {
-    let template = match mail {
-        Letter::SignIn(_) => include_str!("sign_in.html"),
-        Letter::Reuse(_) => include_str!("reuse.html"),
-    };
-    fill(template, mail, app_name, escape)
-}
-
-/// Puts the values into a template. In one pass, so that a value with braces in it stays a value.
-fn fill(template: &str, mail: &Letter, app_name: &str, escape: fn(&str) -> String) -> String {
-    let mut filled = String::with_capacity(template.len() + 512);
-    let mut rest = template;
-    while let Some((before, name, after)) = next_name(rest) {
-        filled.push_str(before);
-        let value = match name {
-            "app_name" => app_name.to_owned(),
-            name => mail
-                .value(name)
-                .unwrap_or_else(|| format!("{{{{{name}}}}}")),
-        };
-        filled.push_str(&escape(&value));
-        rest = after;
-    }
-    filled.push_str(rest);
-    filled
-}
-
-/// The text before the next `{{name}}`, the name, and the text after it.
-fn next_name(text: &str) -> Option<(&str, &str, &str)> {
-    let (before, rest) = text.split_once("{{")?;
-    let (name, after) = rest.split_once("}}")?;
-    Some((before, name, after))
-}
-
-/// `1234 5678`: easier to read out, and the form takes the space.
-fn spaced(code: &str) -> String {
-    code.split_at_checked(4)
-        .map_or_else(|| code.to_owned(), |(a, b)| format!("{a} {b}"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        text::{html, message, subject, text},
+        *,
+    };
 
     fn mail() -> Letter {
         Letter::SignIn(SignInMail {
@@ -347,6 +303,8 @@ mod tests {
             "{formatted}"
         );
         assert_eq!(formatted.matches("\r\nTo: ").count(), 1, "{formatted}");
+        // RFC 3834: so that no machine answers it.
+        assert!(formatted.contains("\r\nAuto-Submitted: auto-generated\r\n"));
         for trick in [
             "ada@example.com\r\nBcc: eve@example.org",
             "ada@example.com, eve@example.org",
@@ -360,7 +318,7 @@ mod tests {
                 ..usual
             });
             assert!(
-                super::message(&trick_mail, &from, "Northwind").is_err(),
+                super::text::message(&trick_mail, &from, "Northwind").is_err(),
                 "{trick}"
             );
         }

@@ -1,5 +1,5 @@
 //! The operator's commands: looking whether all is well, importing, looking at events, replaying
-//! them, signing an address out, erasing it. They work on the same database as a server that runs, and beside it.
+//! them, looking at an address, signing it out, erasing it, a test mail. They work on the same database as a server that runs, and beside it.
 
 mod account;
 mod audit;
@@ -73,7 +73,7 @@ pub enum Command {
     Purge(Purge),
     /// Copy SQLite's database, in use or not, into a file that can be put in its place
     Backup(Backup),
-    /// Sign an address out of all its sessions, or erase what is kept about it
+    /// Say why an address gets mail or none, sign it out of all its sessions, or erase what is kept about it
     Account(Account),
 }
 
@@ -111,14 +111,9 @@ async fn unless(
     }
 }
 
-fn mailer(config: &Config) -> Result<Mailer, mail::Error> {
-    let from = config.mail_from.clone();
-    Mailer::smtp(config.smtp_url.expose(), from, &config.app_name)
-}
-
 /// The program without its server.
 async fn build(config: Config) -> Result<App, serve::Error> {
-    let mailer = mailer(&config)?;
+    let mailer = Mailer::of(&config)?;
     serve::build(config, Clock::default(), mailer).await
 }
 

@@ -81,6 +81,13 @@ pub async fn ids_of_address(tx: &mut Tx, email: &str) -> Result<Vec<String>> {
     on!(tx, connection => sqlx::query_scalar(SQL).bind(email).fetch_all(connection).await)
 }
 
+/// The customers under an address, of either mode: the id, and 1 where it is of the live one.
+pub async fn of_address(tx: &mut Tx, email: &str) -> Result<Vec<(String, i64)>> {
+    const SQL: &str = "SELECT id, CAST(livemode AS BIGINT) FROM customer
+        WHERE email_normalised = $1 AND deleted_at IS NULL ORDER BY id";
+    on!(tx, connection => sqlx::query_as(SQL).bind(email).fetch_all(connection).await)
+}
+
 /// The normalised addresses of these customers.
 pub async fn addresses(tx: &mut Tx, ids: &[&str]) -> Result<Vec<String>> {
     Ok(super::row::find_all::<Customer>(tx, ids)

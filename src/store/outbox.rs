@@ -86,6 +86,36 @@ pub async fn drop_mail(tx: &mut Tx, id: &str) -> Result<()> {
     on!(tx, connection => sqlx::query(SQL).bind(id).execute(connection).await.map(drop))
 }
 
+pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<Mail>> {
+    const SQL: &str = "SELECT * FROM outbox WHERE id = $1";
+    on!(tx, connection => sqlx::query_as(SQL).bind(id).fetch_optional(connection).await)
+}
+
+/// Whose mail it is: the normalised address of its sign-in or session.
+pub async fn address(tx: &mut Tx, mail: &Mail) -> Result<Option<String>> {
+    const SQL: &str = "SELECT email FROM sign_in WHERE id = $1
+        UNION ALL SELECT email FROM session WHERE id = $2";
+    on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(&mail.sign_in_id)
+        .bind(&mail.session_id)
+        .fetch_optional(connection)
+        .await)
+}
+
+/// The newest mails of an address, sent or not; at most so many.
+pub async fn of_address(tx: &mut Tx, email: &str, most: i64) -> Result<Vec<Mail>> {
+    const SQL: &str = "SELECT outbox.* FROM outbox
+        LEFT JOIN sign_in ON sign_in.id = outbox.sign_in_id
+        LEFT JOIN session ON session.id = outbox.session_id
+        WHERE sign_in.email = $1 OR session.email = $1
+        ORDER BY outbox.due_at DESC, outbox.id LIMIT $2";
+    on!(tx, connection => sqlx::query_as(SQL)
+        .bind(email)
+        .bind(most)
+        .fetch_all(connection)
+        .await)
+}
+
 /// Deletes mails, sent or not, that were sent before that second or whose sign-in expired before it,
 /// at most so many. Returns how many there were.
 pub async fn purge(tx: &mut Tx, before: i64, most: i64) -> Result<u64> {

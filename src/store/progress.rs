@@ -1,6 +1,9 @@
-//! How far import and sweep have come.
+//! How far import and sweep have come, and other small things to remember by name.
 
 use super::{Result, Tx, on};
+
+/// What the names begin with under which the mails of addresses are kept.
+pub const MAILS: &str = "mails:";
 
 /// What was last kept under the name.
 pub async fn get(tx: &mut Tx, name: &str) -> Result<Option<String>> {
@@ -81,4 +84,16 @@ pub async fn release(tx: &mut Tx, name: &str, holder: &str) -> Result<bool> {
         .await?
         .rows_affected())
         > 0)
+}
+
+/// Forgets what was kept about mails before that second, at most so many addresses. Returns how many there were.
+pub async fn purge_mails(tx: &mut Tx, before: i64, most: i64) -> Result<u64> {
+    const SQL: &str = "DELETE FROM progress WHERE name IN
+        (SELECT name FROM progress WHERE name LIKE 'mails:%' AND changed_at < $1 LIMIT $2)";
+    Ok(on!(tx, connection => sqlx::query(SQL)
+        .bind(before)
+        .bind(most)
+        .execute(connection)
+        .await?
+        .rows_affected()))
 }

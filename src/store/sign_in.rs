@@ -94,6 +94,23 @@ pub async fn count_live(
         .await)
 }
 
+/// When the sign-ins of an address expire that can still be used, the first first.
+pub async fn live_of_address(tx: &mut Tx, email: &str, now: i64) -> Result<Vec<i64>> {
+    const SQL: &str = "SELECT expires_at FROM sign_in
+        WHERE email = $1 AND expires_at > $2 AND used_at IS NULL ORDER BY expires_at";
+    on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(email)
+        .bind(now)
+        .fetch_all(connection)
+        .await)
+}
+
+/// When an address was last asked for, as far back as sign-ins are kept, and how often.
+pub async fn asked_of_address(tx: &mut Tx, email: &str) -> Result<(i64, Option<i64>)> {
+    const SQL: &str = "SELECT COUNT(*), MAX(created_at) FROM sign_in WHERE email = $1";
+    on!(tx, connection => sqlx::query_as(SQL).bind(email).fetch_one(connection).await)
+}
+
 /// Gives the sign-ins of a browser that have not expired to the browser's new value.
 pub async fn rebind(tx: &mut Tx, old_hash: &str, new_hash: &str, now: i64) -> Result<()> {
     const SQL: &str =

@@ -569,6 +569,13 @@ async fn progress_is_kept_by_name(engine: Engine) {
         Some("2")
     );
     assert!(dump(&store, "progress").await.contains("12"));
+    run!(&store, tx => progress::set(tx, "mails:a", "x", 10));
+    run!(&store, tx => progress::set(tx, "mails:b", "x", 10));
+    run!(&store, tx => progress::set(tx, "mails:c", "x", 11));
+    assert_eq!(run!(&store, tx => progress::purge_mails(tx, 10, 9)), 0);
+    assert_eq!(run!(&store, tx => progress::purge_mails(tx, 11, 1)), 1);
+    assert_eq!(run!(&store, tx => progress::purge_mails(tx, 11, 9)), 1);
+    assert!(dump(&store, "progress").await.contains("mails:c"));
     let since = |second| {
         let store = store.clone();
         async move { run!(&store, tx => progress::get_since(tx, "sweep", second)) }
@@ -1089,6 +1096,18 @@ async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
             .used_at,
         Some(3)
     );
+    for (email, now, live, asked) in [
+        ("ada@example.com", 99, vec![100, 100], (3, Some(2))),
+        ("ada@example.com", 100, vec![], (3, Some(2))),
+        ("bob@example.com", 99, vec![], (0, None)),
+    ] {
+        let ends = run!(&store, tx => sign_in::live_of_address(tx, email, now));
+        assert_eq!(ends, live, "{email} {now}");
+        assert_eq!(
+            run!(&store, tx => sign_in::asked_of_address(tx, email)),
+            asked
+        );
+    }
     for (email, browser, now, most_tries, just_now, live) in [
         ("ada@example.com", "browser", 99, 5, 0, (2, 2, 2)),
         ("ada@example.com", "browser", 99, 5, 1, (2, 2, 1)),
@@ -1663,6 +1682,11 @@ async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
     let row = written.clone();
     run!(&store, tx => outbox::insert(tx, &row));
     assert_eq!(
+        run!(&store, tx => outbox::find(tx, "mail_1")),
+        Some(written.clone())
+    );
+    assert_eq!(run!(&store, tx => outbox::find(tx, "mail_2")), None);
+    assert_eq!(
         run!(&store, tx => outbox::claim(tx, 9, 60)),
         None,
         "not due"
@@ -1706,10 +1730,32 @@ async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
         kind: Mail::REUSE.to_owned(),
         sign_in_id: None,
         session_id: Some("ses_1".to_owned()),
-        ..written
+        ..written.clone()
     };
     let row = about_session.clone();
     run!(&store, tx => outbox::insert(tx, &row));
+    for row in [written.clone(), about_session.clone()] {
+        let address = run!(&store, tx => outbox::address(tx, &row));
+        assert_eq!(address.as_deref(), Some("ada@example.com"));
+    }
+    let of_nobody = Mail {
+        sign_in_id: Some("sgn_2".to_owned()),
+        ..written.clone()
+    };
+    assert_eq!(run!(&store, tx => outbox::address(tx, &of_nobody)), None);
+    let other = Mail {
+        id: "mail_2".to_owned(),
+        due_at: 70,
+        ..written
+    };
+    let row = other.clone();
+    run!(&store, tx => outbox::insert(tx, &row));
+    let all = run!(&store, tx => outbox::of_address(tx, "ada@example.com", 9));
+    assert_eq!(all, [other.clone(), about_session.clone()]);
+    let newest = run!(&store, tx => outbox::of_address(tx, "ada@example.com", 1));
+    assert_eq!(newest, [other]);
+    let none = run!(&store, tx => outbox::of_address(tx, "bob@example.com", 9));
+    assert!(none.is_empty());
     assert_eq!(
         run!(&store, tx => outbox::claim(tx, 10, 60)),
         Some(Mail {
@@ -1990,6 +2036,10 @@ async fn what_is_erased_is_found_blanked_and_known(engine: Engine) {
     );
     let ids = run!(&store, tx => customer::ids_of_address(tx, "ada@example.com"));
     assert_eq!(ids, ["cus_1"]);
+    let all = run!(&store, tx => customer::of_address(tx, "ada@example.com"));
+    let ids: Vec<_> = all.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, ["cus_1"]);
+    assert!(all.iter().all(|(_, mode)| matches!(mode, 0 | 1)));
     erased::forget_log(&store).await.unwrap();
 
     // What a copy of the database may not know.

@@ -105,7 +105,7 @@ async fn checklist_72_a_slow_mail_server_gets_no_mail_after_its_link_has_expired
         .unwrap();
     ask(&app).await;
     app.clock.advance(600 - 4);
-    // By itself the mailer would wait for ten seconds.
+    // By itself the mailer would wait for twenty seconds.
     let step = tokio::time::timeout(Duration::from_secs(8), outbox::step(&app));
     assert!(step.await.expect("it ends with the link").unwrap());
     assert_eq!(heard.load(Ordering::Relaxed), 1, "it was begun");

@@ -18,7 +18,7 @@ use crate::{
 };
 
 const CHECK: &str = "database";
-const NEEDED: &str = "DATABASE_URL";
+pub const NEEDED: &str = "DATABASE_URL";
 /// A file of many gigabytes takes longer to be read through than anybody waits.
 const PATIENCE: Duration = Duration::from_secs(20);
 

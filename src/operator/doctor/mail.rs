@@ -1,129 +1,189 @@
-//! The mail server: reached, encrypted, signed in to. No mail is sent.
+//! The mail server: reached, encrypted, signed in to, and asked whether it would take a mail. None is sent.
 
-use std::time::Duration;
+use futures::FutureExt;
 
-use lettre::{AsyncSmtpTransport, Tokio1Executor, transport::smtp};
-use url::Url;
-
-use super::Finding;
-use crate::{config::Around, operator::text::plain};
+use super::{Finding, database};
+use crate::{
+    config::Around,
+    domain::delivery::{self, Trouble},
+    mail::{self, Error, Post, Refusal, Server, Step, Tls},
+    operator::text::{plain, time},
+    store::Store,
+};
 
 const CHECK: &str = "mail";
 const NEEDED: &str = "SMTP_URL";
-const PATIENCE: Duration = Duration::from_secs(10);
+const SENDER: &str = "MAIL_FROM";
 
 pub async fn examine(around: &Around) -> Vec<Finding> {
     let Some(config) = around.with(&[NEEDED]) else {
         let says = format!("not looked at: that needs {NEEDED}");
         return vec![Finding::skipped(CHECK, says)];
     };
-    let url = config.smtp_url.expose();
-    vec![match connect(url).await {
-        Ok(()) => Finding::ok(CHECK, praise(url)),
+    let post = match mail::post(config) {
+        Ok(post) => post,
+        Err(error) => return vec![told(&error)],
+    };
+    let sender = around
+        .with(&[SENDER])
+        .map(|config| mail::sender(&config.mail_from));
+    let now = rehearse(&post, sender.as_deref()).await;
+    let earlier = match around.with(&[database::NEEDED]) {
+        Some(config) => trouble(config.database_url.expose()).await,
+        None => None,
+    };
+    let is_well = now.state == super::State::Ok;
+    let mut findings = vec![now];
+    findings.extend(earlier.map(|trouble| recent(&trouble, is_well)));
+    findings
+}
+
+async fn rehearse(post: &Post, sender: Option<&str>) -> Finding {
+    match post.rehearse(sender).await {
+        Ok(answer) => Finding::ok(CHECK, praise(&post.server, answer.as_deref())),
+        Err(Error::Refused(refusal)) if refusal.is_about_recipient => Finding::warning(
+            CHECK,
+            format!(
+                "The server takes mail, but none to the address in MAIL_FROM: {}.",
+                plain(&refusal.answer)
+            ),
+            "Replies of customers are lost, and some servers take no mail from such a sender. Make that \
+             mailbox, or use one that there is.",
+        ),
         Err(error) => told(&error),
-    }]
-}
-
-/// Connects, agrees on TLS and signs in, as for a mail.
-async fn connect(url: &str) -> Result<(), Option<smtp::Error>> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let transport: AsyncSmtpTransport<Tokio1Executor> =
-        AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
-            .map_err(Some)?
-            .timeout(Some(PATIENCE))
-            .build();
-    // Each command has its own limit; all of them together have one too.
-    match tokio::time::timeout(PATIENCE * 2, transport.test_connection()).await {
-        Ok(Ok(true)) => Ok(()),
-        Ok(Ok(false)) | Err(_) => Err(None),
-        Ok(Err(error)) => Err(Some(error)),
     }
 }
 
-fn praise(url: &str) -> String {
-    let url = Url::parse(url).ok();
-    let has = |part: fn(&Url) -> bool| url.as_ref().is_some_and(part);
-    let encrypted = if has(|url| url.scheme() == "smtps") {
-        "TLS holds"
-    } else if has(|url| {
-        url.query_pairs()
-            .any(|pair| pair == ("tls".into(), "required".into()))
-    }) {
-        "STARTTLS holds"
-    } else {
-        "it is on this machine, without TLS"
+fn praise(server: &Server, answer: Option<&str>) -> String {
+    let encrypted = match server.tls {
+        Tls::FromTheStart => "TLS holds",
+        Tls::Demanded => "STARTTLS holds",
+        Tls::IfOffered => "TLS is not demanded",
+        Tls::Never => "it is on this machine, without TLS",
     };
-    let signed_in = if has(|url| url.password().is_some()) {
-        "user and password are taken"
-    } else {
-        "it asks for no password"
+    let signed_in = match server.login {
+        Some(_) => "user and password are taken",
+        None => "it asks for no password",
     };
-    format!("the server answers, {encrypted}, {signed_in}")
+    let took = match answer {
+        Some(answer) => format!(", and it takes sender and recipient: {}", plain(answer)),
+        None => String::new(),
+    };
+    format!("the server answers, {encrypted}, {signed_in}{took}")
 }
 
-fn told(error: &Option<smtp::Error>) -> Finding {
+/// What keeps mails from leaving, as far as the server of customers has met it.
+async fn trouble(url: &str) -> Option<Trouble> {
+    let file = crate::store::file::of_url(url);
+    if file.is_some_and(|file| !file.exists()) {
+        return None;
+    }
+    // What is wrong with the database is another finding.
+    let store = Store::open(url).await.ok()?;
+    let found = store
+        .look(|tx| async move { delivery::trouble(tx).await }.boxed())
+        .await;
+    store.close().await;
+    found.ok().flatten()
+}
+
+fn recent(trouble: &Trouble, is_well: bool) -> Finding {
+    let says = format!(
+        "No mail has left since {}, {} tries were in vain. The last, at {}: {}.",
+        time(trouble.since),
+        trouble.count,
+        time(trouble.at),
+        plain(&trouble.says)
+    );
+    if is_well {
+        let advice = "It works from here now. Try `billhook mail test ADDRESS`: this goes away with the next \
+                      mail that is taken.";
+        Finding::warning(CHECK, says, advice)
+    } else {
+        let advice = "Put right what stands above; mails are tried again while their links live.";
+        Finding::failure(CHECK, says, advice)
+    }
+}
+
+/// What is wrong and what to do about it, also for `billhook mail test`.
+pub fn told(error: &Error) -> Finding {
     let failure = |says: String, advice: &str| Finding::failure(CHECK, says, advice);
-    let Some(error) = error else {
-        return failure(
-            "The mail server took too long.".to_owned(),
-            "See that host and port in SMTP_URL are right, and that nothing between here and there holds \
-             the connection up.",
-        );
+    let (step, reason) = match error {
+        Error::Refused(refusal) => return refused(refusal),
+        Error::Broken { step, reason } => (*step, plain(reason)),
+        Error::TooLate => {
+            return failure(
+                "The mail server took too long.".to_owned(),
+                "See that host and port in SMTP_URL are right, and that nothing between here and there \
+                 holds the connection up.",
+            );
+        }
+        Error::Address | Error::Message(_) => {
+            return failure(
+                format!("No mail can be sent: {error}."),
+                "See SMTP_URL and MAIL_FROM.",
+            );
+        }
     };
-    // The server's own words may hold the user's name: its number says enough.
-    if let Some(code) = error.status() {
-        let says = format!("The mail server refused, with {code}.");
-        let advice = match u16::from(code) {
-            534 | 535 | 538 => {
-                "User or password in SMTP_URL are wrong, or the provider wants a password made for programs. \
-                 Letters such as @ or / in them are written as %40 or %2F."
-            }
-            530 => "The mail server wants a user and password: smtps://user:password@host.",
-            _ => "Ask the provider what that number means for you; its log has the whole sentence.",
-        };
-        return failure(says, advice);
-    }
-    let causes = causes(error);
-    if causes.contains("STARTTLS is not supported") {
-        return failure(
+    match step {
+        Step::Connect => failure(
+            format!("The mail server cannot be reached: {reason}."),
+            "See that host and port in SMTP_URL are right and that this machine may connect out. Many \
+             providers block port 25: use 465 with smtps:// or 587 with ?tls=required.",
+        ),
+        Step::Tls if reason.contains("STARTTLS is not offered") => failure(
             "The mail server offers no STARTTLS, so nothing was sent to it.".to_owned(),
             "Use smtps:// (port 465), or another port: 587 is for STARTTLS.",
-        );
-    }
-    if error.is_tls() || causes.contains("tls handshake") || causes.contains("certificate") {
-        return failure(
-            format!("TLS with the mail server failed: {causes}."),
+        ),
+        Step::Tls => failure(
+            format!("TLS with the mail server failed: {reason}."),
             "The host in SMTP_URL must be the name in the server's certificate, and that must be of a known \
              authority. smtps:// is for port 465, smtp://…?tls=required for port 587.",
-        );
-    }
-    if causes.contains("authentication mechanism") {
-        return failure(
-            "The mail server lets nobody sign in this way.".to_owned(),
+        ),
+        Step::Auth if reason.contains("not offered") => failure(
+            format!("The mail server lets nobody sign in this way: {reason}."),
             "Take user and password out of SMTP_URL, or use the port where it asks for them (465 or 587).",
-        );
+        ),
+        step => failure(
+            format!("The mail server broke off at {step}: {reason}."),
+            "Port 465 wants smtps://, ports 587 and 25 smtp://. If that is right, its log says more.",
+        ),
     }
-    failure(
-        format!("The mail server cannot be reached: {causes}."),
-        "See that host and port in SMTP_URL are right and that this machine may connect out. Many providers \
-         block port 25: use 465 with smtps:// or 587 with ?tls=required.",
-    )
 }
 
-/// The words of the program and of the system, none of the server's.
-fn causes(error: &smtp::Error) -> String {
-    let first: &dyn std::error::Error = error;
-    let sources = std::iter::successors(first.source(), |error| error.source());
-    let mut all: Vec<String> = Vec::new();
-    for cause in sources.map(|cause| plain(&cause.to_string())) {
-        // Some say themselves what is behind them.
-        if !all.last().is_some_and(|last| last.contains(&cause)) {
-            all.push(cause);
+fn refused(refusal: &Refusal) -> Finding {
+    let Refusal {
+        step, code, answer, ..
+    } = refusal;
+    let says = format!(
+        "The mail server refused, with {}, as its answer to {step}.",
+        plain(answer)
+    );
+    let advice = match (code, step) {
+        (534 | 535 | 538, _) | (500.., Step::Auth) => {
+            "User or password in SMTP_URL are wrong, or the provider wants a password made for programs."
         }
-    }
-    if all.is_empty() {
-        "no reason is known".to_owned()
-    } else {
-        all.join(": ")
-    }
+        (530, _) => {
+            "The mail server wants a user and password, or TLS before them: smtps://user:password@host."
+        }
+        (400..500, _) => {
+            "It says that this passes: wait, and run `billhook doctor` again. Where it stays, ask the provider."
+        }
+        (_, Step::Connect | Step::Greeting) => {
+            "It takes nothing from this machine. Use the server that your provider names for programs."
+        }
+        (_, Step::Hello) => "Set EHLO_NAME to this machine's name in DNS, or to its IP address.",
+        (_, Step::From) => {
+            "Set MAIL_FROM to an address that this user may send from, of a domain that the server knows."
+        }
+        (_, Step::To) if refusal.is_about_recipient => {
+            "No server can deliver to that address. See how it is written."
+        }
+        (_, Step::To) => {
+            "It passes nothing on for us: give it a user and password in SMTP_URL, or let it take mail from \
+             this machine's address."
+        }
+        _ => "Ask the provider what that means for you; its log has more.",
+    };
+    Finding::failure(CHECK, says, advice)
 }

@@ -82,6 +82,11 @@ impl Finding {
     }
 }
 
+/// What is wrong where a mail could not be sent, and what to do about it.
+pub fn of_mail(error: &crate::mail::Error) -> Finding {
+    mail::told(error)
+}
+
 /// Looks, and prints what it found. An error without a line says that something is wrong.
 pub async fn run(form: Form) -> Result<(), Vec<String>> {
     let findings = match config::environment() {
@@ -122,7 +127,7 @@ async fn look(
     findings.extend(serving::examine(&around).await);
     let (database, mail, answers) = tokio::join!(
         waiting.during("the database", database::examine(&around, clock)),
-        waiting.during("the mail server", mail::examine(&around)),
+        waiting.during("the mail server", Box::pin(mail::examine(&around))),
         waiting.during("Stripe", stripe::ask_all(&around, clock)),
     );
     let (of_database, database_mode) = database;
