@@ -39,6 +39,7 @@ pub mod renormalise;
 pub mod room;
 pub mod session;
 pub mod sign_in;
+pub mod standing;
 pub mod sweep;
 pub mod sync;
 mod tie;

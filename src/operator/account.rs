@@ -1,10 +1,11 @@
-//! `billhook account`: what an operator does for one address: sign it out, erase what is kept about it.
+//! `billhook account`: what an operator does for one address: look at it, sign it out, erase what is kept about
+//! it.
 
 use clap::{Args, Subcommand};
 
 use serde_json::json;
 
-use super::{Form, text::plain, told, write_down};
+use super::{Form, standing, text::plain, told, write_down};
 use crate::{
     domain::{
         App, devices,
@@ -27,6 +28,15 @@ shows!(Account:);
 
 #[derive(Subcommand)]
 enum Act {
+    /// Say why an address gets mail, or none
+    ///
+    /// Its customers, the limits that hold, the last mails and what the mail server answered. Changes nothing and
+    /// sends nothing.
+    Show {
+        address: String,
+        #[command(flatten)]
+        form: Form,
+    },
     /// End every session of an address, at once
     ///
     /// Its owner can sign in again: that takes no right away.
@@ -59,6 +69,7 @@ enum Act {
 impl Account {
     pub async fn run(self, app: &App) -> Result<(), Vec<String>> {
         match self.act {
+            Act::Show { address, form } => standing::show(app, &address, form).await,
             Act::SignOut { address, form } => sign_out(app, &address, form).await,
             Act::Erase { address, yes, form } => erase(app, &address, yes, form).await,
         }

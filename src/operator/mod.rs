@@ -8,8 +8,10 @@ mod config;
 pub mod doctor;
 mod events;
 mod import;
+mod mail;
 mod mask;
 mod restore;
+mod standing;
 mod text;
 
 use clap::{Args, Subcommand};
@@ -30,6 +32,7 @@ pub use backup::Backup;
 pub use config::Settings;
 pub use events::Events;
 pub use import::Import;
+pub use mail::Mail;
 pub use restore::Restore;
 
 const STOPPED: &str = "billhook: stopped";
@@ -75,6 +78,8 @@ pub enum Command {
     Backup(Backup),
     /// Say why an address gets mail or none, sign it out of all its sessions, or erase what is kept about it
     Account(Account),
+    /// Send a test mail
+    Mail(Mail),
 }
 
 /// Runs one of them. What went wrong is for the operator to read, a line each.
@@ -95,6 +100,7 @@ pub async fn run(
         Command::Purge(purge) => unless(&stop, purge.run(&app)).await,
         Command::Backup(backup) => unless(&stop, backup.run(&app)).await,
         Command::Account(account) => unless(&stop, account.run(&app)).await,
+        Command::Mail(mail) => unless(&stop, mail.run(&app)).await,
     };
     app.store.close().await;
     result

@@ -111,7 +111,7 @@ impl Restore {
 }
 
 async fn assemble(config: Config) -> Result<App, Vec<String>> {
-    let mailer = mailer(&config).map_err(|error| told(&error))?;
+    let mailer = Mailer::of(&config).map_err(|error| told(&error))?;
     serve::assemble(config, Clock::default(), mailer)
         .await
         .map_err(|error| told(&error))

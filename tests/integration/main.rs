@@ -45,6 +45,7 @@ mod kills;
 mod known_devices;
 mod leases;
 mod limits;
+mod mail_faults;
 mod mail_server;
 mod mails;
 mod matrix;

@@ -1,0 +1,195 @@
+//! How it stands with one address: why it gets mail, or none. For the operator alone.
+
+use futures::FutureExt;
+
+use super::{
+    App,
+    audit::{self, What},
+    delivery::{self, Outcome, State, Trouble},
+    email::Email,
+    limits, sign_in,
+};
+use crate::store::{
+    self, Tx,
+    allowance::{self, Rate},
+    audit::Filter,
+    outbox::Mail,
+};
+
+/// Mails that are looked at.
+const MOST: i64 = 10;
+
+/// What there is to say about an address. Times are unix seconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether mail can be sent to what is written there.
+    pub is_address: bool,
+    pub now: i64,
+    /// Of the mode of the key.
+    pub customers: Vec<String>,
+    /// Of the other mode: they do not count.
+    pub of_other_mode: Vec<String>,
+    /// When it was last erased.
+    pub erased_at: Option<i64>,
+    /// How often it was asked for in the last day or so, and when last.
+    pub asked: i64,
+    pub asked_at: Option<i64>,
+    /// Sign-ins that can still be used. With three, strangers get no more.
+    pub live: usize,
+    /// From when on the next mail to it may be asked for by a browser that it does not know, where that is later
+    /// than now.
+    pub address_waits_until: Option<i64>,
+    /// From when on the next mail of all may leave, where that is later than now.
+    pub all_wait_until: Option<i64>,
+    pub trouble: Option<Trouble>,
+    /// The last mails, the newest first.
+    pub mails: Vec<Letter>,
+}
+
+/// A mail to the address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    pub id: String,
+    pub kind: String,
+    pub fate: Fate,
+    pub at: i64,
+    pub tries: i64,
+    /// When it is tried next.
+    pub due_at: Option<i64>,
+    /// What the mail server said last.
+    pub answer: String,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Known(State),
+    /// It was not tried yet.
+    Queued,
+    /// It was never to be sent: asked for too often, or nobody was under the address.
+    Withheld,
+}
+
+impl Fate {
+    pub fn name(self) -> &'static str {
+        match self {
+            Fate::Known(State::Sent) => "sent",
+            Fate::Known(State::Waiting) => "waiting",
+            Fate::Known(State::Refused) => "refused",
+            Fate::Known(State::Dropped) => "dropped",
+            Fate::Queued => "queued",
+            Fate::Withheld => "not sent",
+        }
+    }
+}
+
+/// Looks at a normalised address.
+pub async fn look(app: &App, address: &str) -> store::Result<Standing> {
+    let (judge, address) = (app.clone(), address.to_owned());
+    app.store
+        .read(move |tx| async move { gather(&judge, tx, &address).await }.boxed())
+        .await
+}
+
+async fn gather(app: &App, tx: &mut Tx, address: &str) -> store::Result<Standing> {
+    let time = app.clock.of_database(tx.clock().await?);
+    let livemode = i64::from(app.config.livemode());
+    let all = store::customer::of_address(tx, address).await?;
+    let (customers, others): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|(_, mode)| *mode == livemode);
+    let ids = |rows: Vec<(String, i64)>| rows.into_iter().map(|(id, _)| id).collect();
+    let (asked, asked_at) = store::sign_in::asked_of_address(tx, address).await?;
+    let live = store::sign_in::live_of_address(tx, address, time).await?;
+    let names = limits::address_names(&app.keys, address);
+    let of_address = names.first().map(String::as_str).unwrap_or_default();
+    Ok(Standing {
+        is_address: Email::parse(address).is_some(),
+        now: time,
+        customers: ids(customers),
+        of_other_mode: ids(others),
+        erased_at: erased_at(app, tx, address).await?,
+        asked,
+        asked_at,
+        live: live.len(),
+        address_waits_until: match live.first() {
+            Some(end) if is_full(live.len()) => Some(*end),
+            _ => waits_until(tx, of_address, limits::of_address(app), time).await?,
+        },
+        all_wait_until: waits_until(tx, limits::MAILS, limits::mails(app), time).await?,
+        trouble: delivery::trouble(tx).await?,
+        mails: mails(app, tx, address).await?,
+    })
+}
+
+fn is_full(live: usize) -> bool {
+    i64::try_from(live).is_ok_and(|live| live >= sign_in::MOST_LIVE)
+}
+
+async fn erased_at(app: &App, tx: &mut Tx, address: &str) -> store::Result<Option<i64>> {
+    for keys in app.keys.each() {
+        let filter = Filter {
+            what: Some(What::Erased.name().to_owned()),
+            who: Some(audit::who(&keys, address)),
+            since: None,
+        };
+        if let Some(entry) = store::audit::list(tx, &filter, 1).await?.pop() {
+            return Ok(Some(entry.at));
+        }
+    }
+    Ok(None)
+}
+
+async fn waits_until(tx: &mut Tx, name: &str, rate: Rate, time: i64) -> store::Result<Option<i64>> {
+    let free_at = allowance::free_at(tx, name, rate).await?;
+    // The first whole second of it.
+    Ok(free_at
+        .filter(|free_at| *free_at > time * 1000)
+        .map(|free_at| free_at.div_euclid(1000) + 1))
+}
+
+async fn mails(app: &App, tx: &mut Tx, address: &str) -> store::Result<Vec<Letter>> {
+    let kept = delivery::of_address(&app.keys, tx, address).await?;
+    let rows = store::outbox::of_address(tx, address, MOST).await?;
+    let mut letters: Vec<_> = kept
+        .iter()
+        .map(|outcome| {
+            let row = rows.iter().find(|row| row.id == outcome.id);
+            of_outcome(outcome, row)
+        })
+        .collect();
+    let unknown = rows
+        .iter()
+        .filter(|row| !kept.iter().any(|outcome| outcome.id == row.id));
+    letters.extend(unknown.map(of_row));
+    letters.sort_by_key(|letter| std::cmp::Reverse(letter.at));
+    Ok(letters)
+}
+
+fn of_outcome(outcome: &Outcome, row: Option<&Mail>) -> Letter {
+    Letter {
+        id: outcome.id.clone(),
+        kind: outcome.kind.clone(),
+        fate: Fate::Known(outcome.state),
+        at: outcome.at,
+        tries: outcome.tries,
+        due_at: row
+            .filter(|row| row.sent_at.is_none())
+            .map(|row| row.due_at),
+        answer: outcome.answer.clone(),
+    }
+}
+
+fn of_row(row: &Mail) -> Letter {
+    Letter {
+        id: row.id.clone(),
+        kind: row.kind.clone(),
+        fate: match row.sent_at {
+            Some(_) => Fate::Withheld,
+            None => Fate::Queued,
+        },
+        at: row.sent_at.unwrap_or(row.due_at),
+        tries: row.attempts,
+        due_at: row.sent_at.is_none().then_some(row.due_at),
+        answer: String::new(),
+    }
+}
