@@ -10,11 +10,12 @@ use std::{
 
 use clap::Args;
 
-use super::{Form, mailer, told, write_down};
+use super::{Form, told, write_down};
 use crate::{
     clock::Clock,
     config::{Config, Secret},
     domain::{App, erase_again},
+    mail::Mailer,
     say, serve,
     store::{
         self, Store, erasures,
