@@ -6,6 +6,7 @@ use std::{
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use billhook::{clock, sandbox::Options};
@@ -40,35 +41,40 @@ impl Trial {
     async fn start() -> Trial {
         let folder = std::env::temp_dir().join(clock::new_id("trial"));
         std::fs::create_dir_all(&folder).unwrap();
-        let mut program = Command::new(env!("CARGO_BIN_EXE_billhook"))
+        // An error means that another test came first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(20))
+            .build()
+            .unwrap();
+        let program = Command::new(env!("CARGO_BIN_EXE_billhook"))
             .arg("dev")
             .env_clear()
             .env("BIND", "127.0.0.1:0")
             .current_dir(&folder)
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(program.stdout.take().unwrap()).lines();
+        // From here on it ends with the test, however that goes.
+        let mut trial = Trial {
+            program,
+            folder,
+            url: String::new(),
+            stand_in: String::new(),
+            http,
+            cookies: BTreeMap::new(),
+        };
+        let mut said = BufReader::new(trial.program.stdout.take().unwrap()).lines();
         let mut address = |before: &str| {
             let line = said.find(|line| line.as_ref().unwrap().trim().starts_with(before));
             let line = line.unwrap().unwrap();
             let from = line.find("http://").unwrap();
             line[from..].split_whitespace().next().unwrap().to_owned()
         };
-        let url = address("Open");
-        let stand_in = address("Stripe");
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
-        let trial = Trial {
-            program,
-            folder,
-            url,
-            stand_in,
-            http,
-            cookies: BTreeMap::new(),
-        };
+        trial.url = address("Open");
+        trial.stand_in = address("Stripe");
         eventually(|| async {
             let log = format!("{}/_sandbox/delivery", trial.stand_in);
             let log: Value = trial.http.get(log).send().await.ok()?.json().await.unwrap();
@@ -228,7 +234,7 @@ async fn in_a_trial_the_list_without_records_can_be_seen_and_filled() {
         .form(&form)
         .send();
     assert_eq!(buy.await.unwrap().status(), 303);
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     loop {
         let page = trial.get("/billing").await.text().await.unwrap();
         if page.contains("Northwind: ") && page.contains("Pro") {
