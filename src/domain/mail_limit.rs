@@ -107,9 +107,15 @@ async fn free_at(tx: &mut Tx, time: i64, rate: Rate) -> store::Result<i64> {
 
 /// Whether mails have to wait for their turn at the moment. It depends on no address.
 pub async fn is_reached(app: &App, tx: &mut Tx, time: i64) -> store::Result<bool> {
+    Ok(waits_until(app, tx, time).await?.is_some())
+}
+
+/// The second until which mails have to wait for their turn, if they have to.
+pub async fn waits_until(app: &App, tx: &mut Tx, time: i64) -> store::Result<Option<i64>> {
     let rate = rate(app, tx).await?;
     let free_at = store::allowance::free_at(tx, NAME, rate).await?;
-    Ok(free_at.is_some_and(|millis| millis > time * 1000))
+    let free_at = free_at.filter(|millis| *millis > time * 1000);
+    Ok(free_at.map(|millis| millis.div_euclid(1000) + 1))
 }
 
 /// Keeps for the doctor that a mail to a customer was dropped for the limit.

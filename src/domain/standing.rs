@@ -7,7 +7,7 @@ use super::{
     audit::{self, What},
     delivery::{self, Outcome, State, Trouble},
     email::Email,
-    limits, sign_in,
+    limits, mail_limit, sign_in,
 };
 use crate::store::{
     self, Tx,
@@ -41,6 +41,8 @@ pub struct Standing {
     pub address_waits_until: Option<i64>,
     /// From when on the next mail of all may leave, where that is later than now.
     pub all_wait_until: Option<i64>,
+    /// How many may leave in an hour as it is now.
+    pub mails_per_hour: i64,
     pub trouble: Option<Trouble>,
     /// The last mails, the newest first.
     pub mails: Vec<Letter>,
@@ -115,7 +117,8 @@ async fn gather(app: &App, tx: &mut Tx, address: &str) -> store::Result<Standing
             Some(end) if is_full(live.len()) => Some(*end),
             _ => waits_until(tx, of_address, limits::of_address(app), time).await?,
         },
-        all_wait_until: waits_until(tx, limits::MAILS, limits::mails(app), time).await?,
+        all_wait_until: mail_limit::waits_until(app, tx, time).await?,
+        mails_per_hour: mail_limit::rate(app, tx).await?.burst,
         trouble: delivery::trouble(tx).await?,
         mails: mails(app, tx, address).await?,
     })

@@ -21,7 +21,7 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::{self, App, purge, sweep},
-    mail::{self, Mailer},
+    mail::Mailer,
     mask::masked,
     say, serve,
 };

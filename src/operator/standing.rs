@@ -31,7 +31,7 @@ pub async fn show(app: &App, typed: &str, form: Form) -> Result<(), Vec<String>>
     if form.json {
         say(&text::json(&object(&address, &standing)));
     } else {
-        say(&page(&address, &standing, app.config.mails_per_hour));
+        say(&page(&address, &standing));
     }
     Ok(())
 }
@@ -68,7 +68,7 @@ fn object(address: &str, standing: &Standing) -> Value {
     })
 }
 
-fn page(address: &str, standing: &Standing, mails_per_hour: i64) -> String {
+fn page(address: &str, standing: &Standing) -> String {
     let asked = match (standing.asked, standing.asked_at) {
         (count, Some(at)) => format!("{count} times in the last day or so, last at {}", time(at)),
         _ => "not in the last day or so".to_owned(),
@@ -92,8 +92,9 @@ fn page(address: &str, standing: &Standing, mails_per_hour: i64) -> String {
         (
             "limit of all",
             format!(
-                "{}, MAILS_PER_HOUR is {mails_per_hour}",
-                now_or(standing.all_wait_until)
+                "{}, MAILS_PER_HOUR is {}",
+                now_or(standing.all_wait_until),
+                standing.mails_per_hour
             ),
         ),
     ];
