@@ -56,6 +56,15 @@ pub async fn spawn_app(engine: Engine) -> TestApp {
 
 /// On a database that others may use too, and with what `change` makes other than usual.
 pub async fn spawn_app_with(database_url: &str, change: impl FnOnce(&mut App)) -> TestApp {
+    spawn_app_set(database_url, &[], change).await
+}
+
+/// The same, with these settings beside the usual ones.
+pub async fn spawn_app_set(
+    database_url: &str,
+    more: &[(&str, &str)],
+    change: impl FnOnce(&mut App),
+) -> TestApp {
     let stop = CancellationToken::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -75,8 +84,10 @@ pub async fn spawn_app_with(database_url: &str, change: impl FnOnce(&mut App)) -
         ("APP_NAME", "Northwind </title><script>alert(1)</script>"),
     ];
     let settings = settings
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
+        .iter()
+        .chain(more)
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     let config = config::read(&settings).unwrap();
     let clock = Clock::default();
     let mails = Arc::new(Mutex::new(Vec::new()));

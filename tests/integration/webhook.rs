@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use crate::{
     engines::{Engine, database_url, on_both_engines},
-    helpers::{SECRET, TestApp, customer_object, event, sign, spawn_app, spawn_app_with},
+    helpers::{
+        SECRET, TestApp, customer_object, event, sign, spawn_app, spawn_app_set, spawn_app_with,
+    },
 };
 
 on_both_engines!(
@@ -22,6 +24,7 @@ on_both_engines!(
     types_that_are_not_mirrored_are_kept_and_ignored,
     a_crowd_of_the_same_event_has_one_effect,
     checklist_54_the_secret_of_the_endpoint_can_be_rolled,
+    of_an_organization_only_our_own_accounts_events_are_mirrored,
 );
 
 async fn rows(app: &TestApp) -> i64 {
@@ -298,5 +301,35 @@ async fn checklist_54_the_secret_of_the_endpoint_can_be_rolled(engine: Engine) {
         let app = app(taken).await;
         assert_eq!(status(&app, old).await, of_old, "{taken:?}");
         assert_eq!(status(&app, new).await, of_new, "{taken:?}");
+    }
+}
+
+/// Event destinations of an organization name the account of an event in `context`.
+async fn of_an_organization_only_our_own_accounts_events_are_mirrored(engine: Engine) {
+    let ours = [("STRIPE_ACCOUNT", "acct_1Ours")];
+    let app = spawn_app_set(&database_url(engine).await, &ours, |_| {}).await;
+    for (context, wanted) in [
+        (json!("acct_1Ours"), "applied"),
+        (json!("acct_1Sister"), "ignored"),
+        (json!("acct_1OursToo"), "ignored"),
+        // Of an endpoint of the account itself.
+        (Value::Null, "applied"),
+    ] {
+        let id = format!("cus_{}", context.as_str().unwrap_or("plain"));
+        let object = customer_object(&id, "ada@example.com", &id);
+        let mut event = event("customer.created", 1_700_000_000, object, Value::Null);
+        event["context"] = context.clone();
+        assert_eq!(app.deliver(&event).await.status(), 200);
+        assert_eq!(state(&app, &event).await, wanted, "{context}");
+    }
+    let mut browser = app.signed_in("ada@example.com").await;
+    let page = browser.get("/billing").await.text().await.unwrap();
+    for (id, is_mirrored) in [
+        ("cus_acct_1Ours\"", true),
+        ("cus_acct_1Sister", false),
+        ("cus_acct_1OursToo", false),
+        ("cus_plain", true),
+    ] {
+        assert_eq!(page.contains(id), is_mirrored, "{id}");
     }
 }
