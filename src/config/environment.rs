@@ -63,6 +63,8 @@ pub fn environment() -> Result<Environment, Vec<String>> {
     let mut faults = Vec::new();
     for Setting { name, .. } in SETTINGS {
         match std::env::var(name) {
+            // Compose passes on what is not set as an empty text.
+            Ok(value) if value.trim().is_empty() => {}
             Ok(value) => {
                 found.settings.insert((*name).to_owned(), value);
                 found.lines.remove(*name);

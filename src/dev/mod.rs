@@ -96,9 +96,6 @@ fn examples() -> String {
 pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
     let folder = PathBuf::from(FOLDER);
     fs::create_dir_all(&folder)?;
-    if reset {
-        forget(&folder)?;
-    }
     let listener = serve::listen(bind()?).await.map_err(|error| {
         io::Error::other(format!(
             "{error}. Take another port: BIND=127.0.0.1:8080 billhook dev"
@@ -107,6 +104,10 @@ pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
     let address = listener.local_addr()?;
     let stand_in = free_loopback_port().await?;
     let stand_in_address = stand_in.local_addr()?;
+    // Not before the port is ours: another trial may be running here.
+    if reset {
+        forget(&folder)?;
+    }
     let secrets = Secrets::load(&folder)?;
     let config = config(address, stand_in_address, &secrets)?;
     let app_name = config.app_name.clone();

@@ -28,6 +28,9 @@ pub async fn last(app: &App, browser: &str) -> store::Result<Option<Asked>> {
             async move {
                 let time = reader.clock.of_database(tx.clock().await?);
                 let rows = store::sign_in::of_browser(tx, &hash, time).await?;
+                if rows.is_empty() {
+                    return Ok(None);
+                }
                 let wait = next_at(&rows).map(|at| at - time).filter(|left| *left > 0);
                 let is_busy = mail_limit::is_reached(&reader, tx, time).await?;
                 let newest = rows.into_iter().max_by_key(in_order);

@@ -17,6 +17,8 @@ use crate::{
 const NAME: &str = "deliveries";
 /// Few, so that decoys soon are as slow as a mail server that has become so.
 const KEPT: usize = 16;
+/// Seconds.
+const KEPT_FOR: i64 = 10 * 60;
 /// As long as nothing is known of the mail server.
 const USUAL: Duration = Duration::from_secs(1);
 
@@ -24,6 +26,9 @@ const USUAL: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     millis: u64,
+    /// When it ended, in unix seconds.
+    #[serde(default)]
+    at: i64,
     /// It was neither taken nor refused for good.
     pub is_retried: bool,
 }
@@ -32,6 +37,7 @@ impl Delivery {
     pub fn new(took: Duration, is_retried: bool) -> Delivery {
         Delivery {
             millis: took.as_millis().try_into().unwrap_or(u64::MAX),
+            at: 0,
             is_retried,
         }
     }
@@ -42,8 +48,8 @@ impl Delivery {
 }
 
 /// One of the last deliveries, whichever.
-pub async fn draw(tx: &mut Tx, mailer: &Mailer) -> store::Result<Delivery> {
-    let last = last(tx).await?;
+pub async fn draw(tx: &mut Tx, mailer: &Mailer, time: i64) -> store::Result<Delivery> {
+    let last = last(tx, time).await?;
     let place = usize::from(clock::random_bytes()[0]) % last.len().max(1);
     Ok(last.get(place).copied().unwrap_or_else(|| usual(mailer)))
 }
@@ -58,17 +64,23 @@ fn usual(mailer: &Mailer) -> Delivery {
 
 /// Keeps a delivery with the last ones. Without one it writes as much, and changes nothing.
 pub async fn remember(tx: &mut Tx, delivery: Option<Delivery>, time: i64) -> store::Result<()> {
-    let mut last = last(tx).await?;
-    last.extend(delivery);
+    let mut last = last(tx, time).await?;
+    last.extend(delivery.map(|delivery| Delivery {
+        at: time,
+        ..delivery
+    }));
     let surplus = last.len().saturating_sub(KEPT);
     last.drain(..surplus);
     let value = serde_json::to_string(&last).unwrap_or_default();
     progress::set(tx, NAME, &value, time).await
 }
 
-async fn last(tx: &mut Tx) -> store::Result<Vec<Delivery>> {
+async fn last(tx: &mut Tx, time: i64) -> store::Result<Vec<Delivery>> {
     let kept = progress::get(tx, NAME).await?;
-    Ok(kept
+    let mut last: Vec<Delivery> = kept
         .and_then(|value| serde_json::from_str(&value).ok())
-        .unwrap_or_default())
+        .unwrap_or_default();
+    // An outage that is over is not to be that of decoys for ever.
+    last.retain(|delivery| time - delivery.at <= KEPT_FOR);
+    Ok(last)
 }

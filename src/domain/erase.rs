@@ -15,7 +15,9 @@ use super::{
     App,
     audit::{self, What},
     changes::Change,
-    delivery, email, limits,
+    delivery, email,
+    keys::Keys,
+    known_device, limits,
     mention::Mention,
     mirror::{Mirrored, Shown, SubscriptionState},
     unknown,
@@ -77,11 +79,9 @@ pub async fn look(app: &App, address: &str) -> store::Result<Found> {
 pub async fn erase(app: &App, address: &str) -> store::Result<Found> {
     let mentions = mentions(app, address).await?;
     let (now, livemode) = (app.clock.now(), app.config.livemode());
-    let allowances = limits::address_names(&app.keys, address);
-    let mails = delivery::names(&app.keys, address);
     let entry = audit::entry(&app.keys, now, What::Erased, address);
     let of = address.to_owned();
-    let config = app.config.clone();
+    let (config, keys) = (app.config.clone(), app.keys.clone());
     let found = app
         .store
         .write(move |tx| {
@@ -91,11 +91,7 @@ pub async fn erase(app: &App, address: &str) -> store::Result<Found> {
                 tx.lock(&[&of]).await?;
                 let person = gather(tx, Some(&of), &mentions, &Ids::default()).await?;
                 person.forget(tx, now, livemode).await?;
-                let allowances: Vec<_> = allowances.iter().map(String::as_str).collect();
-                store::erased::delete_own(tx, &of, &allowances).await?;
-                for name in &mails {
-                    store::progress::forget(tx, name).await?;
-                }
+                forget_own(tx, &keys, &of, now).await?;
                 let Found {
                     customers,
                     records,
@@ -133,6 +129,23 @@ pub async fn erase(app: &App, address: &str) -> store::Result<Found> {
         tracing::warn!(%error, "the write-ahead log could not be emptied; it is overwritten in its time");
     }
     Ok(found)
+}
+
+/// Deletes what the program itself keeps about an address. What its devices are known by ends with it: the hash
+/// that says so is kept, or their cookies would count again.
+pub(super) async fn forget_own(
+    tx: &mut Tx,
+    keys: &Keys,
+    address: &str,
+    now: i64,
+) -> store::Result<()> {
+    let allowances = limits::address_names(keys, address);
+    let allowances: Vec<_> = allowances.iter().map(String::as_str).collect();
+    store::erased::delete_own(tx, address, &allowances).await?;
+    for name in delivery::names(keys, address) {
+        store::progress::forget(tx, &name).await?;
+    }
+    known_device::end_all(tx, keys, address, now).await
 }
 
 /// The events whose payloads mention the address: a part at a time, since they may be many.

@@ -10,7 +10,6 @@ use serde_json::Value;
 use super::{
     App, audit, email,
     erase::{self, Found},
-    limits,
 };
 use crate::store::{
     self,
@@ -49,7 +48,18 @@ pub async fn run(app: &App) -> store::Result<Done> {
         .store
         .read(move |tx| async move { store::erased::known(tx, &ids).await }.boxed())
         .await?;
-    all.retain(|erasure| !known.contains(&erasure.id));
+    // One that was not committed, and that the operator ordered again: customers of today may have the address.
+    let mut done_at: BTreeMap<String, i64> = BTreeMap::new();
+    for erasure in all.iter().filter(|erasure| known.contains(&erasure.id)) {
+        let at = done_at.entry(erasure.address.clone()).or_insert(erasure.at);
+        *at = erasure.at.max(*at);
+    }
+    all.retain(|erasure| {
+        let is_done = done_at
+            .get(&erasure.address)
+            .is_some_and(|at| erasure.at <= *at);
+        !known.contains(&erasure.id) && !is_done
+    });
     if all.is_empty() {
         return Ok(done);
     }
@@ -99,19 +109,19 @@ async fn again(
         None => Vec::new(),
     };
     let (now, livemode) = (app.clock.now(), app.config.livemode());
-    let names = address
-        .as_deref()
-        .map(|address| limits::address_names(&app.keys, address));
-    let names = names.unwrap_or_default();
+    let keys = app.keys.clone();
     app.store
         .write(move |tx| {
             async move {
                 store::erased::begin(tx).await?;
+                // Whoever signs in with it waits.
+                if let Some(address) = &address {
+                    tx.lock(&[address]).await?;
+                }
                 let person = erase::gather(tx, address.as_deref(), &mentions, &also).await?;
                 person.forget(tx, now, livemode).await?;
                 if let Some(address) = &address {
-                    let names: Vec<_> = names.iter().map(String::as_str).collect();
-                    store::erased::delete_own(tx, address, &names).await?;
+                    erase::forget_own(tx, &keys, address, now).await?;
                 }
                 store::erased::add_hashes(tx, &erasure.ids, now).await?;
                 store::erased::note(tx, &erasure.id, now).await?;

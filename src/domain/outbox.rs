@@ -157,10 +157,10 @@ async fn finish(app: &App, claimed: Claimed) -> store::Result<()> {
     };
     match claim {
         Claim::Later => Ok(()),
-        Claim::TooMany => drop_mail(app, mail.id).await,
+        Claim::TooMany => drop_mail(app, mail).await,
         Claim::Expired => {
             tracing::warn!(mail = mail.id, "a mail is dropped: it is of no more use");
-            drop_mail(app, mail.id).await
+            drop_mail(app, mail).await
         }
         Claim::Unwanted => settle(app, mail, Outcome::Unsent, None).await,
         Claim::Decoy(delivery, end) => {
@@ -216,6 +216,7 @@ async fn settle(
     app.store
         .write(move |tx| {
             async move {
+                lock_address(tx, &mail).await?;
                 let time = clock.of_database(tx.clock().await?);
                 let (delivery, result) = sent.unzip();
                 decoy::remember(tx, delivery, time).await?;
@@ -255,7 +256,7 @@ async fn about_sign_in(app: &App, tx: &mut Tx, mail: &Mail, time: i64) -> store:
     };
     let is_real = store::customer::exists(tx, &sign_in.email, app.config.livemode()).await?
         || app.config.is_of_nobody(&sign_in.email);
-    if !is_real {
+    if !is_real && mail.attempts <= 1 {
         app.unsent
             .note(&sign_in.email, Why::Unknown, app.clock.now());
     }
@@ -279,7 +280,7 @@ async fn about_sign_in(app: &App, tx: &mut Tx, mail: &Mail, time: i64) -> store:
     let end = sign_in.expires_at - 1;
     Ok(match is_real {
         true => Claim::Send(Letter::SignIn(letter), end),
-        false => Claim::Decoy(decoy::draw(tx, &app.mailer).await?, end),
+        false => Claim::Decoy(decoy::draw(tx, &app.mailer, time).await?, end),
     })
 }
 
@@ -337,14 +338,23 @@ fn reuse_mail(app: &App, mail: &Mail, session: Session) -> ReuseMail {
     }
 }
 
-async fn drop_mail(app: &App, id: String) -> store::Result<()> {
+/// As everybody who writes what belongs to an address: an erasure does so in another order.
+async fn lock_address(tx: &mut Tx, mail: &Mail) -> store::Result<()> {
+    match store::outbox::address(tx, mail).await? {
+        Some(address) => tx.lock(&[&address]).await,
+        None => Ok(()),
+    }
+}
+
+async fn drop_mail(app: &App, mail: Mail) -> store::Result<()> {
     let (judge, clock) = (app.clone(), app.clock.clone());
     app.store
         .write(move |tx| {
             async move {
+                lock_address(tx, &mail).await?;
                 let time = clock.of_database(tx.clock().await?);
-                delivery::dropped(&judge, tx, &id, time).await?;
-                store::outbox::drop_mail(tx, &id).await
+                delivery::dropped(&judge, tx, &mail.id, time).await?;
+                store::outbox::drop_mail(tx, &mail.id).await
             }
             .boxed()
         })

@@ -197,12 +197,7 @@ pub async fn ask(
                 store::outbox::insert(tx, &mail).await?;
                 store::audit::insert(tx, &entry).await?;
                 static REFUSED: Seldom = Seldom::few(10, 60);
-                if refused && let Some(count) = REFUSED.count(now) {
-                    tracing::info!(
-                        email = masked,
-                        count,
-                        "sign-in asked for too often: no mail is sent"
-                    );
+                if refused {
                     let why = match () {
                         () if live.asked_just_now > 0 => Why::Pause,
                         () if live.of_browser >= MOST_LIVE => Why::Browser,
@@ -210,6 +205,13 @@ pub async fn ask(
                         () => Why::Allowance,
                     };
                     unsent.note(&row.email, why, now);
+                }
+                if refused && let Some(count) = REFUSED.count(now) {
+                    tracing::info!(
+                        email = masked,
+                        count,
+                        "sign-in asked for too often: no mail is sent"
+                    );
                 }
                 Ok(())
             }
@@ -310,13 +312,12 @@ pub async fn enter_code(
         .write(move |tx| {
             async move {
                 let time = lock(tx, &clock, &[&hash], None).await?;
-                if !codes::take(tx, time).await? {
-                    return Ok(Tried::Paused);
-                }
                 // Before a try is counted: whoever types the right code twice has typed no wrong one.
                 if let Some(entry) = again::by_code(tx, &of, &hash, &code, time).await? {
-                    codes::give_back(tx).await?;
                     return Ok(Tried::Again(entry));
+                }
+                if !codes::take(tx, time).await? {
+                    return Ok(Tried::Paused);
                 }
                 let open = store::sign_in::count_try(tx, &hash, time, MOST_TRIES).await?;
                 let hit = open.iter().position(|row| is_code_of(&keys, row, &code));

@@ -208,11 +208,21 @@ impl Server {
         let ended = places.clone();
         places.put(number, peer.0, pulse, || {
             tasks.spawn(async move {
+                // Also when the connection's task breaks off.
+                let _entry = Entry(ended, number);
                 connection.await;
-                ended.forget(number);
                 drop(permit);
             })
         });
+    }
+}
+
+/// A connection in the list of places. Dropped, it is in there no more.
+struct Entry(Places, u64);
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.0.forget(self.1);
     }
 }
 

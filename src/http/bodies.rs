@@ -2,6 +2,7 @@
 //! a 503, and Stripe, for one, sends its event again.
 
 use std::{
+    collections::HashMap,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
@@ -17,37 +18,92 @@ use axum::{
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Site;
+use super::{
+    Site,
+    client::{self, Peer},
+};
 use crate::{
     answer::RETRY_AFTER,
+    domain::limits::Client,
     pages::message::{self, Message},
     seldom::Seldom,
 };
 
-/// Bytes. Sixteen of the largest webhooks, or thousands of the usual ones.
-const MOST: usize = 32 * 1024 * 1024;
+/// Bytes of webhooks. Sixteen of the largest, or thousands of the usual ones.
+const MOST_OF_MACHINES: usize = 32 * 1024 * 1024;
+/// Bytes of forms, which are small: what machines send does not keep anybody from signing in.
+const MOST_OF_PAGES: usize = 8 * 1024 * 1024;
+/// One peer that is no proxy of ours has at most one of so many parts.
+const PARTS: usize = 4;
 /// Seconds between two lines in the log.
 const SAY_EVERY: i64 = 60;
 
-/// Bytes that are left.
+/// What is left of both budgets.
 #[derive(Clone, Debug)]
-pub struct Bodies(Arc<Semaphore>);
+pub struct Bodies {
+    pages: Budget,
+    machines: Budget,
+}
 
 impl Default for Bodies {
     fn default() -> Bodies {
-        Bodies(Arc::new(Semaphore::new(MOST)))
+        Bodies {
+            pages: Budget::new(MOST_OF_PAGES),
+            machines: Budget::new(MOST_OF_MACHINES),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Budget {
+    left: Arc<Semaphore>,
+    /// Bytes that one peer may hold.
+    part: usize,
+    peers: Arc<Mutex<HashMap<Client, usize>>>,
+}
+
+impl Budget {
+    fn new(most: usize) -> Budget {
+        Budget {
+            left: Arc::new(Semaphore::new(most)),
+            part: most / PARTS,
+            peers: Arc::default(),
+        }
+    }
+
+    /// Whether the peer may hold so many more. Then it does.
+    fn take(&self, peer: Client, bytes: usize) -> bool {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = peers.entry(peer).or_default();
+        let is_free = held.saturating_add(bytes) <= self.part;
+        if is_free {
+            *held += bytes;
+        } else if *held == 0 {
+            peers.remove(&peer);
+        }
+        is_free
+    }
+
+    fn give_back(&self, peer: Client, bytes: usize) {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = peers.get_mut(&peer) {
+            *held = held.saturating_sub(bytes);
+            if *held == 0 {
+                peers.remove(&peer);
+            }
+        }
     }
 }
 
 pub async fn of_pages(State(site): State<Site>, request: Request, next: Next) -> Response {
-    match counted(&site, request, next).await {
+    match counted(&site, &site.bodies.pages, request, next).await {
         Some(response) => response,
         None => message::response(&site.app.config, Message::Fault),
     }
 }
 
 pub async fn of_machines(State(site): State<Site>, request: Request, next: Next) -> Response {
-    if let Some(response) = counted(&site, request, next).await {
+    if let Some(response) = counted(&site, &site.bodies.machines, request, next).await {
         return response;
     }
     let wait = [(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER))];
@@ -56,13 +112,17 @@ pub async fn of_machines(State(site): State<Site>, request: Request, next: Next)
 }
 
 /// The answer, or nothing when there was no room for the body.
-async fn counted(site: &Site, request: Request, next: Next) -> Option<Response> {
+async fn counted(site: &Site, budget: &Budget, request: Request, next: Next) -> Option<Response> {
     if request.body().is_end_stream() {
         return Some(next.run(request).await);
     }
+    let trusted = &site.app.config.trusted_proxies;
+    let peer = request.extensions().get::<Peer>().copied();
+    let peer = peer.filter(|Peer(address)| !client::is_trusted(*address, trusted));
     // Held until there is an answer: whoever reads a body keeps it for a while.
     let share = Arc::new(Share {
-        bodies: site.bodies.clone(),
+        budget: budget.clone(),
+        peer: peer.map(|Peer(address)| client::key(address.to_canonical())),
         held: Mutex::default(),
     });
     let request = request.map(|body| {
@@ -87,14 +147,24 @@ async fn counted(site: &Site, request: Request, next: Next) -> Option<Response> 
 
 #[derive(Debug)]
 struct Share {
-    bodies: Bodies,
+    budget: Budget,
+    /// Nobody where a proxy of ours sends what many say.
+    peer: Option<Client>,
     held: Mutex<Held>,
 }
 
 #[derive(Debug, Default)]
 struct Held {
     permit: Option<OwnedSemaphorePermit>,
+    /// Of the peer's part.
+    bytes: usize,
     is_refused: bool,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.give_back();
+    }
 }
 
 impl Share {
@@ -108,20 +178,35 @@ impl Share {
 
     /// Whether there is room for so many bytes more.
     fn take(&self, bytes: usize) -> bool {
+        let is_free = self.peer.is_none_or(|peer| self.budget.take(peer, bytes));
         let more = u32::try_from(bytes)
             .ok()
-            .and_then(|bytes| self.bodies.0.clone().try_acquire_many_owned(bytes).ok());
+            .filter(|_| is_free)
+            .and_then(|bytes| self.budget.left.clone().try_acquire_many_owned(bytes).ok());
         let mut held = self.lock();
+        if is_free {
+            held.bytes += bytes;
+        }
         match (more, &mut held.permit) {
             (Some(more), Some(permit)) => permit.merge(more),
             (Some(more), none) => *none = Some(more),
             (None, _) => {
                 held.is_refused = true;
                 held.permit = None;
+                drop(held);
+                self.give_back();
                 return false;
             }
         }
         true
+    }
+
+    /// Gives the peer's part back.
+    fn give_back(&self) {
+        let bytes = std::mem::take(&mut self.lock().bytes);
+        if let Some(peer) = self.peer.filter(|_| bytes > 0) {
+            self.budget.give_back(peer, bytes);
+        }
     }
 }
 

@@ -112,6 +112,12 @@ pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
     Client::Unknown
 }
 
+/// Whether it is a reverse proxy of ours.
+pub fn is_trusted(peer: IpAddr, trusted: &[IpNet]) -> bool {
+    let peer = peer.to_canonical();
+    trusted.iter().any(|network| network.contains(&peer))
+}
+
 /// An address, or the network of one.
 pub fn key(address: IpAddr) -> Client {
     match address {

@@ -21,6 +21,7 @@ use crate::{
     },
     model::{ApiError, LIVE},
     pages::message::{self, Message},
+    store::session::{Ended, Why},
 };
 
 /// The routes that need no session.
@@ -71,6 +72,11 @@ pub async fn layer(
         Ok(Identity::Known(principal)) => (Some(principal), None),
         Ok(Identity::Renewed(principal, tokens)) => (Some(principal), Some(tokens)),
         Ok(Identity::Nobody) => (None, None),
+        // Whoever signed out knows it, and leaves no address behind.
+        Ok(Identity::Ended(Ended {
+            why: Some(Why::Here),
+            ..
+        })) => (None, None),
         Ok(Identity::Ended(ended)) => {
             let value = parting::seal(&site.app.keys, &ended, site.app.clock.now());
             lines.extend(value.map(|value| cookies::set(config, Name::Ended, &value)));

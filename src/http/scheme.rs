@@ -56,7 +56,9 @@ fn has_cookie_of_https(headers: &HeaderMap) -> bool {
 
 fn was_led(target: &Uri) -> bool {
     let query = target.query().unwrap_or_default();
-    query.split('&').any(|part| part == LED)
+    // Some proxies write it as `https=`.
+    let mut parts = query.split('&');
+    parts.any(|part| part.trim_end_matches('=') == LED)
 }
 
 fn led(config: &Config, target: &Uri) -> String {

@@ -77,7 +77,9 @@ impl Reply {
             Some((1, detail)) if detail > 0 => Some(!matches!(detail, 7 | 8)),
             Some((2, _)) => Some(true),
             // 5.0.0 says nothing.
-            Some((0, _)) | None => None,
+            Some((0, _) | (1, 0)) | None => None,
+            // An unknown user, as Exchange Online says it.
+            Some((4, 1)) if step == Step::To && self.says_rejected() => Some(true),
             Some(_) => Some(false),
         };
         match step {
@@ -85,6 +87,11 @@ impl Reply {
             Step::Data | Step::End => by_status == Some(true),
             _ => false,
         }
+    }
+
+    fn says_rejected(&self) -> bool {
+        let words = self.lines.join(" ").to_ascii_lowercase();
+        words.contains("recipient address rejected")
     }
 
     fn names_recipient(&self) -> bool {

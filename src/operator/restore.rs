@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, chown},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -187,13 +187,27 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Removes a database's files, where they are.
 fn remove(database: &Path) -> io::Result<()> {
-    for file in file::all(database) {
-        match fs::remove_file(file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+    file::all(database)
+        .iter()
+        .try_for_each(|file| remove_one(file))
+}
+
+fn remove_one(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// The server may be another user than the operator, who may be root: it has to open what root puts there.
+fn give_to_owner(fresh: &Path, target: &Path) -> io::Result<()> {
+    let folder = target.parent().unwrap_or(Path::new("."));
+    let owner = fs::metadata(target).or_else(|_| fs::metadata(folder))?;
+    let own = fs::metadata(fresh)?;
+    if (own.uid(), own.gid()) == (owner.uid(), owner.gid()) {
+        return Ok(());
+    }
+    chown(fresh, Some(owner.uid()), Some(owner.gid()))
 }
 
 /// Puts the fresh database into its place, and what was there beside it: at no moment is there none.
@@ -201,25 +215,39 @@ fn place(fresh: &Path, database: &Path) -> io::Result<Option<PathBuf>> {
     let target = file::resolved(database);
     let now = Clock::default().now();
     let old = file::beside(database, &format!("-before-{now}"));
+    let log = file::beside(fresh, "-wal");
+    if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        return Err(io::Error::other(format!(
+            "{} could not be emptied into its database",
+            log.display()
+        )));
+    }
+    for ending in ["-wal", "-shm"] {
+        remove_one(&file::beside(fresh, ending))?;
+    }
+    give_to_owner(fresh, &target)?;
+    File::open(fresh)?.sync_all()?;
     let is_there = target.exists();
+    let (log, old_log) = (file::beside(database, "-wal"), file::beside(&old, "-wal"));
+    let mut has_log = false;
     if is_there {
         fs::hard_link(&target, &old)?;
         // The log is the old one's; SQLite would take it for the new one's.
-        match fs::rename(file::beside(database, "-wal"), file::beside(&old, "-wal")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        has_log = match fs::rename(&log, &old_log) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(error),
+        };
     }
-    for ending in ["-wal", "-shm"] {
-        for file in [file::beside(database, ending), file::beside(fresh, ending)] {
-            match fs::remove_file(file) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+    let placed =
+        remove_one(&file::beside(database, "-shm")).and_then(|()| fs::rename(fresh, &target));
+    if let Err(error) = placed {
+        // The old database stays in use, and needs its log.
+        if has_log {
+            fs::rename(&old_log, &log)?;
         }
+        return Err(error);
     }
-    File::open(fresh)?.sync_all()?;
-    fs::rename(fresh, &target)?;
     if let Some(folder) = target.parent() {
         File::open(folder)?.sync_all()?;
     }

@@ -4,12 +4,14 @@ use leptos::prelude::*;
 
 use super::{
     frame::Frame,
+    message::FaultOfOurs,
     no_cookies::{CODE_UNTOLD, CodeWithoutCookie},
 };
 use crate::{
     answer, clock,
     cookies::{self, Name},
     domain::asked::{self, Asked},
+    model::ApiError,
 };
 
 /// What to do about a code that did not sign in.
@@ -35,11 +37,14 @@ pub fn Check() -> impl IntoView {
         <Frame title="Check your inbox">
             <h1>"Check your inbox"</h1>
             <Suspense>{Suspend::new(async move {
-                let asked = asked_for().await;
-                view! {
-                    <Lede asked=asked.clone()/>
-                    <CodeForm/>
-                    {asked.map(|asked| view! { <NoMail asked/> })}
+                match asked_for().await {
+                    Ok(asked) => view! {
+                        <Lede asked=asked.clone()/>
+                        <CodeForm/>
+                        {asked.map(|asked| view! { <NoMail asked/> })}
+                    }
+                        .into_any(),
+                    Err(_) => view! { <FaultOfOurs retry="/sign-in/check"/> }.into_any(),
                 }
             })}</Suspense>
             {is_over.then(|| view! { <a class="button" href="/">"Ask for a new code"</a> })}
@@ -170,10 +175,12 @@ fn browser() -> Option<String> {
     cookies::read(&answer::headers(), &app.config, Name::Browser)
 }
 
-async fn asked_for() -> Option<Asked> {
-    let (app, browser) = (answer::app().ok()?, browser()?);
-    asked::last(&app, &browser)
-        .await
-        .map_err(answer::unavailable)
-        .ok()?
+async fn asked_for() -> Result<Option<Asked>, ApiError> {
+    let app = answer::app()?;
+    match browser() {
+        Some(browser) => asked::last(&app, &browser)
+            .await
+            .map_err(answer::unavailable),
+        None => Ok(None),
+    }
 }

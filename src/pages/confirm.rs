@@ -61,11 +61,12 @@ async fn look() -> Result<Seen, ApiError> {
     let address = sign_in::address_of(&app, &token)
         .await
         .map_err(answer::unavailable)?;
-    // A link of another address changes who is signed in here.
+    // A link of another address changes who is signed in here, or says why it does not.
     let is_another = address.is_some_and(|address| address != principal.email());
-    Ok(match link {
-        Link::Ready(_) if is_another => Seen::Link(link),
-        _ => Seen::SignedIn,
+    Ok(if is_another {
+        Seen::Link(link)
+    } else {
+        Seen::SignedIn
     })
 }
 

@@ -16,7 +16,8 @@ pub async fn take(tx: &mut Tx, name: &str, now: i64, rate: Rate) -> Result<bool>
     // Beyond it is only what was taken while the clock was wrong. Where nothing is taken, nothing is mended.
     let latest = match rate.pause {
         0 => i64::MAX,
-        pause => now + rate.burst * pause,
+        // Twice as far, since the limit of mails follows the number of customers.
+        pause => now + 2 * rate.burst * pause,
     };
     const SQL: &str = "INSERT INTO allowance (name, full_at)
         VALUES ($1, CAST($2 AS BIGINT) + CAST($3 AS BIGINT))

@@ -324,7 +324,7 @@ pub async fn own(tx: &mut Tx, email: &str) -> Result<Own> {
     on!(tx, connection => sqlx::query_as(AssertSqlSafe(sql)).bind(email).fetch_one(connection).await)
 }
 
-/// Deletes the sign-ins, mails and sessions of an address, and the allowances and ends of devices of these names.
+/// Deletes the sign-ins, mails and sessions of an address, and the allowances of these names.
 /// What devices had before they shared one allowance goes too.
 pub async fn delete_own(tx: &mut Tx, email: &str, allowances: &[&str]) -> Result<()> {
     const DEVICES: &str = "DELETE FROM allowance WHERE name IN
@@ -339,13 +339,11 @@ pub async fn delete_own(tx: &mut Tx, email: &str, allowances: &[&str]) -> Result
     ] {
         on!(tx, connection => sqlx::query(AssertSqlSafe(sql)).bind(email).execute(connection).await.map(drop))?;
     }
-    for table in ["allowance", "device_end"] {
-        many::change(tx, allowances, [], |among, []| {
-            format!("DELETE FROM {table} WHERE name {among}")
-        })
-        .await?;
-    }
-    Ok(())
+    many::change(tx, allowances, [], |among, []| {
+        format!("DELETE FROM allowance WHERE name {among}")
+    })
+    .await
+    .map(drop)
 }
 
 /// Moves SQLite's write-ahead log into the file and empties it: it still holds what was before. Postgres

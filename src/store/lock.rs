@@ -4,7 +4,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, chown},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -57,12 +57,23 @@ fn attempt(database: &Path) -> Result<Lock, Refusal> {
         Err(TryLockError::WouldBlock) => return Err(Refusal::Held(number(&mut file))),
         Err(TryLockError::Error(error)) => return Err(failed(error)),
     }
+    give_to_owner(database, &path);
     let written = file
         .set_len(0)
         .and_then(|()| file.rewind())
         .and_then(|()| writeln!(file, "{}", std::process::id()));
     written.map_err(failed)?;
     Ok(Lock { _file: file })
+}
+
+/// A command that root ran must not keep the server, another user, from the lock.
+fn give_to_owner(database: &Path, lock: &Path) {
+    let folder = database.parent().unwrap_or(Path::new("."));
+    let owner = std::fs::metadata(database).or_else(|_| std::fs::metadata(folder));
+    if let Ok(owner) = owner {
+        // Only root can, and only then it is needed.
+        let _ = chown(lock, Some(owner.uid()), Some(owner.gid()));
+    }
 }
 
 /// Which server has the lock, if one has. Changes nothing.

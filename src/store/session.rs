@@ -281,12 +281,14 @@ pub async fn of(tx: &mut Tx, principal: &Principal, limits: Limits) -> Result<Ve
 
 /// Ends a session if it is one of the principal's own. False when it is not, or has ended before.
 pub async fn end_of(tx: &mut Tx, principal: &Principal, id: &str, now: i64) -> Result<bool> {
-    const SQL: &str = "UPDATE session SET ended_at = $3, ended_for = 'elsewhere'
+    const SQL: &str = "UPDATE session SET ended_at = $3,
+            ended_for = CASE WHEN id = $4 THEN 'here' ELSE 'elsewhere' END
         WHERE id = $1 AND email = $2 AND ended_at IS NULL";
     let rows = on!(tx, connection => sqlx::query(SQL)
         .bind(id)
         .bind(principal.email())
         .bind(now)
+        .bind(principal.session())
         .execute(connection)
         .await?
         .rows_affected());
@@ -295,7 +297,10 @@ pub async fn end_of(tx: &mut Tx, principal: &Principal, id: &str, now: i64) -> R
 
 /// Ends all sessions of the principal's address.
 pub async fn end_all(tx: &mut Tx, principal: &Principal, now: i64) -> Result<u64> {
-    end_of_address_for(tx, principal.email(), Why::Elsewhere, now).await
+    // The one that asks knows it.
+    let own = end_of(tx, principal, principal.session(), now).await?;
+    let others = end_of_address_for(tx, principal.email(), Why::Elsewhere, now).await?;
+    Ok(others + u64::from(own))
 }
 
 /// Ends all sessions of an address, for the operator, and says how many there were.
