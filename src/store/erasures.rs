@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::file;
-use crate::config::Config;
+use crate::{config::Config, mask::shows};
 
 /// One erasure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Erasure {
     /// Of its own: a database that knows it has had it.
     pub id: String,
@@ -28,6 +28,8 @@ pub struct Erasure {
     /// The hashes of the customers' ids, and of all that was theirs.
     pub ids: BTreeSet<String>,
 }
+
+shows!(Erasure: id, at, livemode);
 
 /// The file of a configuration: the one that it names, or one beside SQLite's database.
 pub fn path(config: &Config) -> Option<PathBuf> {

@@ -107,7 +107,11 @@ async fn status(stream: &mut TcpStream) -> u16 {
 async fn begin(app: &TestApp, headers: &str) -> TcpStream {
     let address = app.url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!("POST /webhooks/stripe HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
+    // Of good form: without one no body is waited for.
+    let signature = sign(SECRET, app.clock.now(), b"another body");
+    let head = format!(
+        "POST /webhooks/stripe HTTP/1.1\r\nHost: {address}\r\nStripe-Signature: {signature}\r\n{headers}\r\n"
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     stream
 }
