@@ -26,7 +26,17 @@ test.beforeAll(async () => {
     logs: stack().logs,
     ready: () => answers(`${app}/up`),
   });
+  // The stand-in tells its customers after the start.
+  await expect.poll(hasMail, { timeout: 30_000 }).toBe(true);
 });
+
+/** Whether a mail to an example customer has left, after asking for one. */
+async function hasMail(): Promise<boolean> {
+  const form = new URLSearchParams({ email: 'ada@example.com' });
+  await fetch(`${app}/api/ask_link`, { method: 'POST', headers: { Origin: app }, body: form, redirect: 'manual' });
+  const list = await (await fetch(`${app}/dev/mail`)).text();
+  return list.includes('href="/dev/mail/1"');
+}
 
 test.afterAll(async () => {
   await program?.stop();
