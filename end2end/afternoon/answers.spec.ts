@@ -19,7 +19,7 @@ const kept = 'public, max-age=31536000, immutable';
 /** The files that pages load, by the names that the build gave them. */
 async function hashedFiles(street: { get(path: string, jar: string): Promise<Asked> }): Promise<string[]> {
   const names = Object.values(JSON.parse((await street.get('/assets.json', '')).body) as Record<string, string>);
-  expect(names).toHaveLength(4);
+  expect(names).toHaveLength(5);
   for (const name of names) expect(name).toMatch(/\.[0-9a-f]{16}\.(css|js|wasm)$/);
   return names;
 }
@@ -111,8 +111,10 @@ test('checklist 12: a form passes with the marks of our own pages alone', async 
   }
   // Where the browser says nothing about the site, our own origin is one way in.
   expect(passed).toEqual([
-    ...['undefined https://billing.example.com 303', 'same-origin undefined 303'],
-    'same-origin https://billing.example.com 303',
+    // A page of ours that was got by http: it does nothing, and leads to the start by https.
+    ...['undefined https://billing.example.com 303', 'undefined http://billing.example.com 303'],
+    // A proxy that forbids referrers makes our own origin null.
+    ...['same-origin undefined 303', 'same-origin https://billing.example.com 303', 'same-origin null 303'],
   ]);
 });
 

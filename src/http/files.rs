@@ -25,8 +25,13 @@ pub struct NeverChanges;
 
 pub async fn serve(State(site): State<Site>, request: Request) -> Response {
     let headers = request.headers().clone();
+    // A cache that goes by endings alone may keep what looks like a file, and give it to others.
+    let is_like_a_file = request.uri().path().contains('.');
     let missing = async || {
-        let address = guard::glance(&site, &headers).await;
+        let address = match is_like_a_file {
+            true => None,
+            false => guard::glance(&site, &headers).await,
+        };
         message::response_for(&site.app.config, Message::NotFound, address)
     };
     if request.uri().path().len() > LONGEST_PATH {

@@ -22,7 +22,10 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
         return next.run(request).await;
     }
     let headers = request.headers();
-    if request.method() == Method::POST && is_from_http(headers, &config.frontend_url) {
+    // Browsers send this only where they see https, or their own machine.
+    let has_site = headers.contains_key("sec-fetch-site");
+    if request.method() == Method::POST && !has_site && is_from_http(headers, &config.frontend_url)
+    {
         tell_operator(site.app.clock.now());
         return Redirect::to(&config.url("/")).into_response();
     }
@@ -30,8 +33,7 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
     let peer = request.extensions().get::<client::Peer>().copied();
     let is_http =
         peer.is_some_and(|peer| client::is_said_to_be_http(peer, headers, &config.trusted_proxies));
-    // Browsers send these only where they see https, or their own machine.
-    let is_seen_as_https = headers.contains_key("sec-fetch-site") || has_cookie_of_https(headers);
+    let is_seen_as_https = has_site || has_cookie_of_https(headers);
     if is_read && is_http && !is_seen_as_https && !was_led(request.uri()) {
         tell_operator(site.app.clock.now());
         return Redirect::temporary(&led(config, request.uri())).into_response();

@@ -154,7 +154,7 @@ async fn a_page_that_is_not_there_knows_who_asks(engine: Engine) {
     let long = format!("/{}", "x".repeat(200));
     for seconds in [0, 6 * 60] {
         app.clock.advance(seconds);
-        for path in ["/no-such-page", "/billing/", "/pkg/none.css", &long] {
+        for path in ["/no-such-page", "/billing/", &long] {
             let answer = ada.get(path).await;
             assert_eq!(answer.status(), 404);
             assert_eq!(
@@ -168,6 +168,12 @@ async fn a_page_that_is_not_there_knows_who_asks(engine: Engine) {
             );
             let page = app.browser().get(path).await.text().await.unwrap();
             assert!(!page.contains("Signed in as"), "{page}");
+        }
+        for path in ["/pkg/none.css", "/billing/style.css"] {
+            let answer = ada.get(path).await;
+            assert_eq!(answer.status(), 404);
+            let page = answer.text().await.unwrap();
+            assert!(!page.contains(ADA), "{path} may be kept by a cache: {page}");
         }
         assert_eq!(ada.cookies, before, "nothing is renewed by it");
     }
