@@ -2,11 +2,16 @@
 //! at the moment that a request arrives.
 
 use std::{
+    collections::BTreeSet,
     future::pending,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use axum::{Router, routing::get};
+use axum::{Router, extract::RawQuery, routing::get};
 use billhook::http::{Site, accept::Limits};
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -23,9 +28,14 @@ use crate::{
 
 const UP: &[u8] = b"GET /up HTTP/1.1\r\nHost: x\r\n\r\n";
 
+/// The queries of requests that [`hanging`] has.
+static BEGUN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
 /// A route that never answers.
 fn hanging() -> Router<Site> {
-    let hang = || async {
+    let hang = |RawQuery(query): RawQuery| async {
+        BEGUN.lock().unwrap().extend(query);
         pending::<()>().await;
         "never"
     };
@@ -80,8 +90,11 @@ async fn asks(beside: &Beside, from: &str) -> (TcpStream, String) {
 async fn works(app: &TestApp, beside: &Beside, from: &str) -> TcpStream {
     let mut stream = connect(beside, from).await;
     let host = app.app.config.frontend_url.authority();
-    let request = format!("GET /dev/mail HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let query = format!("request={}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let request = format!("GET /dev/mail?{query} HTTP/1.1\r\nHost: {host}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
+    // Until then it is one that waits.
+    eventually(|| async { BEGUN.lock().unwrap().contains(&query).then_some(()) }).await;
     stream
 }
 

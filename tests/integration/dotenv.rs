@@ -151,7 +151,8 @@ MAIL_FROM=billing@example.com
     assert_eq!(of("SESSION_SECRET"), ("…", ".env line 4"));
     assert_eq!(of("STRIPE_API_KEY"), ("-", ".env line 5"));
     assert_eq!(of("MAIL_FROM"), ("other@example.com", "environment"));
-    assert_eq!(of("STRIPE_WEBHOOK_SECRET"), ("-", "missing"));
+    // Empty is as good as not set.
+    assert_eq!(of("STRIPE_WEBHOOK_SECRET"), ("whsec_…", ".env line 3"));
     assert_eq!(of("BIND"), ("127.0.0.1:3000", "default"));
     assert_eq!(found.len(), billhook::config::SETTINGS.len());
     let (said, errors, _) = run(&folder, &set, &["config"]);
