@@ -82,9 +82,9 @@ async fn checklist_13_a_device_ends_by_itself(engine: Engine) {
     let code = app.code(ADA).await;
     let answer = browser.post("/api/enter_code", &[("code", &code)]).await;
     let lines = set_cookies(&answer).into_iter();
-    let line = lines.filter(|line| line.starts_with("billhook_device="));
+    let mut line = lines.filter(|line| line.starts_with("billhook_device="));
     assert!(
-        line.last().unwrap().contains("Max-Age=15552000"),
+        line.next_back().unwrap().contains("Max-Age=15552000"),
         "180 days"
     );
     let value = browser.cookies["billhook_device"].clone();
