@@ -244,3 +244,38 @@ impl HttpBody for Counted {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_peer_has_a_quarter_and_gets_it_back() {
+        let budget = Budget::new(400);
+        let peer = |last| Client::V4([192, 0, 2, last].into());
+        assert!(budget.take(peer(1), 60) && budget.take(peer(1), 40));
+        assert!(!budget.take(peer(1), 1), "that is a quarter");
+        assert!(budget.take(peer(2), 100), "another peer has its own");
+        budget.give_back(peer(1), 40);
+        assert!(budget.take(peer(1), 40));
+        budget.give_back(peer(1), 100);
+        budget.give_back(peer(2), 100);
+        assert!(!budget.take(peer(3), 101));
+        assert!(budget.peers.lock().unwrap().is_empty(), "nothing is kept");
+    }
+
+    #[test]
+    fn what_is_read_is_held_until_it_is_dropped() {
+        let budget = Budget::new(400);
+        let share = || Share {
+            budget: budget.clone(),
+            peer: None,
+            held: Mutex::default(),
+        };
+        let (first, second) = (share(), share());
+        assert!(first.take(300) && !second.take(101) && second.is_refused());
+        assert!(share().take(100));
+        drop(first);
+        assert!(share().take(400));
+    }
+}
