@@ -1,7 +1,7 @@
 //! What a server function may do besides returning a value: find out who is asking, redirect, set
 //! cookies. The one place that touches Leptos' request and answer.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use leptos::prelude::use_context;
@@ -13,6 +13,7 @@ use crate::{
         App,
         billing::{Arrived, Refusal},
         browser::{self, Visitor},
+        caller::Caller,
         limits::Client,
         sign_in::Entry,
     },
@@ -31,15 +32,38 @@ pub fn app() -> Result<App, ApiError> {
 }
 
 /// Who is asking. The guard has put it there.
-pub fn principal() -> Result<Principal, ApiError> {
-    use_context::<Parts>()
-        .and_then(|parts| parts.extensions.get::<Principal>().cloned())
-        .ok_or(ApiError::SignedOut)
+fn caller() -> Option<Caller> {
+    use_context::<Parts>().and_then(|parts| parts.extensions.get::<Caller>().cloned())
 }
 
-/// The session that the request's cookies were of, if it has ended. The guard has put it there.
+/// The person who is signed in.
+pub fn principal() -> Result<Principal, ApiError> {
+    match caller() {
+        Some(Caller::Visitor(principal)) => Ok(principal),
+        _ => Err(ApiError::SignedOut),
+    }
+}
+
+/// The session that the request's cookies were of, if it has ended.
 pub fn ended() -> Option<Ended> {
-    use_context::<Parts>().and_then(|parts| parts.extensions.get::<Ended>().cloned())
+    match caller() {
+        Some(Caller::Nobody(ended)) => ended,
+        _ => None,
+    }
+}
+
+/// The program and the person who is signed in, for a server function that needs both. Without a session the answer is a
+/// 401.
+pub fn session() -> Result<(App, Principal), ApiError> {
+    match principal() {
+        Ok(principal) => Ok((app()?, principal)),
+        Err(error) => refuse(error),
+    }
+}
+
+/// The value of a cookie of ours.
+pub fn cookie(app: &App, name: cookies::Name) -> Option<String> {
+    cookies::read(&headers(), &app.config, name)
 }
 
 /// The headers of the request.
@@ -103,39 +127,40 @@ fn value_in(query: &str, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-/// Where our own answers may lead. A sign-in leads to the list: where somebody was before it is not
-/// asked for, and nothing that a request says is read for it.
-pub const PLACES: &[&str] = &[
-    "/",
-    "/billing",
-    "/devices",
-    "/sign-in/check",
-    "/sign-in/confirm",
-];
+/// Where our own answers may lead: the pages in the table of routes. A sign-in leads to the list: where somebody was
+/// before it is not asked for, and nothing that a request says is read for it.
+#[derive(Clone, Debug)]
+pub struct Places(Arc<[&'static str]>);
+
+impl Places {
+    pub fn new(pages: Vec<&'static str>) -> Places {
+        Places(pages.into())
+    }
+
+    /// The location, if it is one of these with or without a query, else the start: whatever it is made of, it does not
+    /// leave our site.
+    fn local<'a>(&self, location: &'a str) -> &'a str {
+        let path = location.split('?').next().unwrap_or_default();
+        // A browser drops some characters of an address and takes others for their like.
+        let is_plain = location
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#'));
+        if is_plain && self.0.contains(&path) {
+            location
+        } else {
+            "/"
+        }
+    }
+}
 
 /// Answers 303 to a page of ours, so that the browser goes on with GET.
 pub fn see_other(location: &str) {
-    redirect(local(location));
+    redirect(use_context::<Places>().map_or("/", |places| places.local(location)));
 }
 
 /// Answers 303 to Stripe's portal, or to the page of an invoice.
 pub fn to_portal(url: &PortalUrl) {
     redirect(url.expose());
-}
-
-/// The location, if it is one of [`PLACES`] with or without a query, else the start: whatever it is made
-/// of, it does not leave our site.
-pub fn local(location: &str) -> &str {
-    let path = location.split('?').next().unwrap_or_default();
-    // A browser drops some characters of an address and takes others for their like.
-    let is_plain = location
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#'));
-    if is_plain && PLACES.contains(&path) {
-        location
-    } else {
-        "/"
-    }
 }
 
 fn redirect(location: &str) {
@@ -260,7 +285,13 @@ mod tests {
     use proptest::prelude::*;
     use url::Url;
 
-    use super::{PLACES, local};
+    use super::Places;
+
+    const PAGES: [&str; 3] = ["/", "/billing", "/sign-in/check"];
+
+    fn local(location: &str) -> String {
+        Places::new(PAGES.to_vec()).local(location).to_owned()
+    }
 
     /// What others got wrong: each is some browser's way off the site, or a page that is not on the list.
     const ELSEWHERE: &[&str] = &[
@@ -311,9 +342,9 @@ mod tests {
             assert_eq!(local(text), "/", "{text:?}");
         }
         assert_eq!(local(&format!("/{}", "x".repeat(4096))), "/");
-        for place in PLACES {
+        for place in PAGES {
             let with_query = format!("{place}?problem=code&next=//evil.example");
-            assert_eq!(local(place), *place);
+            assert_eq!(local(place), place);
             assert_eq!(local(&with_query), with_query, "a query leads nowhere");
         }
     }
@@ -324,9 +355,9 @@ mod tests {
         #[test]
         fn checklist_11_no_text_leads_away(text in location()) {
             let ours = Url::parse("https://billing.example.com/api/enter_code").unwrap();
-            let led = ours.join(local(&text)).unwrap();
+            let led = ours.join(&local(&text)).unwrap();
             prop_assert_eq!(led.origin(), ours.origin(), "{:?}", text);
-            prop_assert!(PLACES.contains(&led.path()), "{:?} leads to {}", text, led);
+            prop_assert!(PAGES.contains(&led.path()), "{:?} leads to {}", text, led);
             prop_assert!(led.fragment().is_none() && led.username().is_empty());
         }
     }
@@ -366,7 +397,7 @@ mod tests {
         ];
         let mixed = prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..8);
         let mixed = mixed.prop_map(|pieces| pieces.concat()).boxed();
-        let places = prop::sample::select(PLACES.to_vec());
+        let places = prop::sample::select(PAGES.to_vec());
         let around = (mixed.clone(), places, mixed.clone())
             .prop_map(|(before, place, after)| format!("{before}{place}{after}"));
         prop_oneof![".{0,40}", mixed, around]

@@ -14,21 +14,21 @@ pub async fn ask_link(
     #[server(default)] ticket: Option<String>,
 ) -> Result<(), ApiError> {
     use crate::{
-        answer, cookies,
+        answer,
+        cookies::{self, Name},
         domain::{email::Email, keys, sign_in},
     };
     let app = answer::app()?;
-    let headers = answer::headers();
     let Some(address) = Email::parse(&email) else {
         // It may be somebody's address with a slip in it: histories and logs keep what is in a URL.
         let typed: String = email.chars().take(254).collect();
         let value = keys::encode(typed.as_bytes());
-        answer::set_cookie(&cookies::set(&app.config, cookies::Name::Typed, &value));
+        answer::set_cookie(&cookies::set(&app.config, Name::Typed, &value));
         answer::see_other("/?problem=address");
         return Ok(());
     };
-    let browser = cookies::read(&headers, &app.config, cookies::Name::Browser);
-    let device = cookies::read(&headers, &app.config, cookies::Name::Device);
+    let browser = answer::cookie(&app, Name::Browser);
+    let device = answer::cookie(&app, Name::Device);
     let asking = sign_in::Asking {
         browser: browser.as_deref(),
         device: device.as_deref(),
@@ -37,7 +37,7 @@ pub async fn ask_link(
     let browser = sign_in::ask(&app, &address, asking, &answer::visitor())
         .await
         .map_err(answer::unavailable)?;
-    answer::set_cookie(&cookies::set(&app.config, cookies::Name::Browser, &browser));
+    answer::set_cookie(&cookies::set(&app.config, Name::Browser, &browser));
     answer::see_other("/sign-in/check");
     Ok(())
 }
@@ -45,10 +45,9 @@ pub async fn ask_link(
 /// Signs in with the code from the mail, in the browser that asked for it.
 #[server(prefix = "/api", endpoint = "enter_code")]
 pub async fn enter_code(code: String) -> Result<(), ApiError> {
-    use crate::{answer, cookies, domain::sign_in};
+    use crate::{answer, cookies::Name, domain::sign_in};
     let app = answer::app()?;
-    let headers = answer::headers();
-    let browser = cookies::read(&headers, &app.config, cookies::Name::Browser);
+    let browser = answer::cookie(&app, Name::Browser);
     let entry = sign_in::enter_code(&app, &code, browser.as_deref(), &answer::visitor())
         .await
         .map_err(answer::unavailable)?;
@@ -64,11 +63,10 @@ pub async fn enter_code(code: String) -> Result<(), ApiError> {
 /// Signs in with the link that was opened in this browser. Nothing but this uses a link up.
 #[server(prefix = "/api", endpoint = "confirm_link")]
 pub async fn confirm_link() -> Result<(), ApiError> {
-    use crate::{answer, cookies, domain::sign_in};
+    use crate::{answer, cookies::Name, domain::sign_in};
     let app = answer::app()?;
-    let headers = answer::headers();
-    let token = cookies::read(&headers, &app.config, cookies::Name::Link).unwrap_or_default();
-    let browser = cookies::read(&headers, &app.config, cookies::Name::Browser);
+    let token = answer::cookie(&app, Name::Link).unwrap_or_default();
+    let browser = answer::cookie(&app, Name::Browser);
     let entry = sign_in::confirm(&app, &token, browser.as_deref(), &answer::visitor())
         .await
         .map_err(answer::unavailable)?;
@@ -102,11 +100,7 @@ pub async fn end_session(handle: String) -> Result<(), ApiError> {
         answer,
         domain::devices::{self, Ended},
     };
-    let app = answer::app()?;
-    let principal = match answer::principal() {
-        Ok(principal) => principal,
-        Err(error) => return answer::refuse(error),
-    };
+    let (app, principal) = answer::session()?;
     match devices::end_one(&app, &principal, &handle, &answer::client())
         .await
         .map_err(answer::unavailable)?
@@ -121,11 +115,7 @@ pub async fn end_session(handle: String) -> Result<(), ApiError> {
 #[server(prefix = "/api", endpoint = "sign_out_everywhere")]
 pub async fn sign_out_everywhere() -> Result<(), ApiError> {
     use crate::{answer, domain::devices};
-    let app = answer::app()?;
-    let principal = match answer::principal() {
-        Ok(principal) => principal,
-        Err(error) => return answer::refuse(error),
-    };
+    let (app, principal) = answer::session()?;
     devices::end_all(&app, &principal, &answer::client())
         .await
         .map_err(answer::unavailable)?;
@@ -137,11 +127,7 @@ pub async fn sign_out_everywhere() -> Result<(), ApiError> {
 #[server(prefix = "/api", endpoint = "customers")]
 pub async fn customers() -> Result<Vec<CustomerView>, ApiError> {
     use crate::{answer, domain::billing};
-    let app = answer::app()?;
-    let principal = match answer::principal() {
-        Ok(principal) => principal,
-        Err(error) => return answer::refuse(error),
-    };
+    let (app, principal) = answer::session()?;
     billing::customers(&app, &principal)
         .await
         .map_err(answer::unavailable)
@@ -157,11 +143,7 @@ pub async fn open_portal(
     #[server(default)] subscription: Option<String>,
 ) -> Result<(), ApiError> {
     use crate::{answer, domain::billing, model::Flow};
-    let app = answer::app()?;
-    let principal = match answer::principal() {
-        Ok(principal) => principal,
-        Err(error) => return answer::refuse(error),
-    };
+    let (app, principal) = answer::session()?;
     let Some(flow) = Flow::parse(&flow, subscription) else {
         return answer::refuse(ApiError::BadRequest);
     };
@@ -189,11 +171,7 @@ pub async fn pay_invoice(customer: String, invoice: String) -> Result<(), ApiErr
         answer,
         domain::billing::{self, Opened},
     };
-    let app = answer::app()?;
-    let principal = match answer::principal() {
-        Ok(principal) => principal,
-        Err(error) => return answer::refuse(error),
-    };
+    let (app, principal) = answer::session()?;
     let client = answer::client();
     let opened = billing::open_invoice(
         &app,

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
 use leptos::prelude::LeptosOptions;
 use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
@@ -31,7 +30,7 @@ use crate::{
         unsent::Unsent,
         worker::{self, Permissions},
     },
-    http::{self, Site, accept::Limits},
+    http::{self, Site, accept::Limits, routes::Route},
     mail::{self, Mailer},
     store::{
         self, Store, examine, file,
@@ -174,7 +173,7 @@ pub async fn assemble(config: Config, clock: Clock, mailer: Mailer) -> Result<Ap
 pub async fn run(
     app: App,
     listener: TcpListener,
-    extra: Router<Site>,
+    extra: Vec<Route>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let outbox = background::keep("outbox", &app, &stop, outbox::run);
@@ -186,8 +185,8 @@ pub async fn run(
     let store = app.store.clone();
     // Open streams end when connections are no longer taken, not before.
     let closing = CancellationToken::new();
-    let site = Site::new(app, leptos_options(), closing.clone());
-    let router = http::router(site.clone(), extra);
+    let site = Site::new(app, leptos_options(), closing.clone(), extra);
+    let router = http::router(site.clone());
     let limits = Limits {
         trusted: site.app.config.trusted_proxies.clone(),
         ..Limits::default()
@@ -270,7 +269,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
     crate::say(&format!(
         "billhook: listening on http://{address}, public at {frontend_url}"
     ));
-    run(app, listener, Router::new(), stop).await
+    run(app, listener, Vec::new(), stop).await
 }
 
 /// Cancelled by Ctrl-C and by SIGTERM.

@@ -107,7 +107,7 @@ impl Running {
             options,
             stop.clone().cancelled_owned(),
         ));
-        tokio::spawn(serve::run(app, listener, Router::new(), stop.clone()));
+        tokio::spawn(serve::run(app, listener, Vec::new(), stop.clone()));
         let http = reqwest::Client::builder().build().expect("a client");
         Running {
             clock,

@@ -3,17 +3,21 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{
-    Extension, Router,
+    Extension,
     extract::{Path, State},
     response::{Html, IntoResponse, Response},
-    routing::get,
+    routing::{MethodRouter, get},
 };
 use leptos::prelude::*;
 use time::{OffsetDateTime, macros::format_description};
 
 use crate::{
     domain::unsent::Note,
-    http::{Site, headers::Framing},
+    http::{
+        Site,
+        headers::Framing,
+        routes::{self, Access, Route},
+    },
     mail::KeptMail,
     pages::{
         frame::{Foot, Head},
@@ -23,13 +27,20 @@ use crate::{
 
 type Mails = Arc<Mutex<Vec<KeptMail>>>;
 
-/// The routes, for the program's router.
-pub fn routes(mails: Mails) -> Router<Site> {
-    Router::new()
-        .route("/dev/mail", get(list))
-        .route("/dev/mail/{number}", get(show))
-        .route("/dev/mail/{number}/html", get(html))
-        .layer(Extension(mails))
+/// The rows for the table of routes.
+pub fn routes(mails: &Mails) -> Vec<Route> {
+    let route = |path, handler: MethodRouter<Site>| {
+        routes::browser(
+            path,
+            Access::Public,
+            handler.layer(Extension(mails.clone())),
+        )
+    };
+    vec![
+        route("/dev/mail", get(list)),
+        route("/dev/mail/{number}", get(show)),
+        route("/dev/mail/{number}/html", get(html)),
+    ]
 }
 
 async fn list(State(site): State<Site>, Extension(mails): Extension<Mails>) -> Html<String> {

@@ -13,14 +13,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use axum::{Router, response::Redirect, routing::get};
+use axum::{response::Redirect, routing::get};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::{self, Clock},
     config::{self, Config, NOBODY},
-    http::Site,
+    http::routes::{self, Access, Route},
     mail::{KeptMail, Mailer},
     sandbox, say,
     serve::{self, Error},
@@ -135,7 +135,7 @@ pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
         stop.clone().cancelled_owned(),
     ));
     welcome(address, stand_in_address);
-    serve::run(app, listener, routes(mails, stand_in_address), stop).await?;
+    serve::run(app, listener, extra_routes(&mails, stand_in_address), stop).await?;
     sandbox
         .await
         .unwrap_or_else(|error| Err(io::Error::other(error)))?;
@@ -143,10 +143,11 @@ pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
 }
 
 /// The pages that `billhook serve` does not have.
-fn routes(mails: Arc<Mutex<Vec<KeptMail>>>, stand_in: SocketAddr) -> Router<Site> {
+fn extra_routes(mails: &Arc<Mutex<Vec<KeptMail>>>, stand_in: SocketAddr) -> Vec<Route> {
     let start_page = format!("http://{stand_in}/");
     let lead = move || async move { Redirect::temporary(&start_page) };
-    mail_view::routes(mails).route("/dev/stripe", get(lead))
+    let lead = routes::browser("/dev/stripe", Access::Public, get(lead));
+    [mail_view::routes(mails), vec![lead]].concat()
 }
 
 fn welcome(address: SocketAddr, stand_in: SocketAddr) {

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod billing;
 pub mod browser;
 pub mod budget;
+pub mod caller;
 mod cards;
 pub mod changes;
 pub mod codes;

@@ -11,7 +11,6 @@ use std::{
 use axum::{
     body::{Body, Bytes, HttpBody},
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -21,9 +20,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{
     Site,
     client::{self, Peer},
+    problem::Problem,
 };
 use crate::{
-    answer::RETRY_AFTER,
     domain::limits::Client,
     pages::message::{self, Message},
     seldom::Seldom,
@@ -106,9 +105,7 @@ pub async fn of_machines(State(site): State<Site>, request: Request, next: Next)
     if let Some(response) = counted(&site, &site.bodies.machines, request, next).await {
         return response;
     }
-    let wait = [(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER))];
-    let words = "too many bodies at a time, send it again\n";
-    (StatusCode::SERVICE_UNAVAILABLE, wait, words).into_response()
+    Problem::unavailable("too many bodies at a time, send it again").into_response()
 }
 
 /// The answer, or nothing when there was no room for the body.

@@ -8,40 +8,31 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use axum::{
     body::{Body, Bytes, HttpBody},
-    extract::{MatchedPath, Request, State},
+    extract::{Request, State},
     http::StatusCode,
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use hyper::body::{Frame, SizeHint};
 
-use super::Site;
-use crate::{
-    domain::billing::Arrived,
-    pages::message::{self, Message},
+use super::{
+    Site,
+    problem::{self, Problem},
+    routes::{self, Audience},
 };
-
-/// Most of what a page or a form waits for ends sooner by itself; a body that drips does not.
-const LONGEST: Duration = Duration::from_secs(15);
-/// A click on the portal's button has its answer before 8 seconds are over, whatever the database and
-/// Stripe do. It ends sooner by itself once it has begun.
-const LONGEST_CLICK: Duration = Duration::from_millis(7_500);
-const CLICKS: [&str; 2] = ["/api/open_portal", "/api/pay_invoice"];
+use crate::{domain::billing::Arrived, pages::message::Message};
 
 pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -> Response {
     let arrived = Instant::now();
     request.extensions_mut().insert(Arrived(arrived));
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map_or("a file", MatchedPath::as_str);
-    let longest = if CLICKS.contains(&route) {
-        LONGEST_CLICK
-    } else {
-        LONGEST
+    let (path, audience, deadline) = match routes::of(&request) {
+        Some(route) => (route.path, route.audience, route.deadline),
+        None => ("a file", Audience::Browser, routes::USUAL),
     };
     let is_awaited = Arc::new(AtomicBool::new(false));
     let request = request.map(|body| {
@@ -50,15 +41,24 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
             is_awaited: is_awaited.clone(),
         })
     });
-    let answer = tokio::time::timeout_at((arrived + longest).into(), next.run(request));
+    let answer = tokio::time::timeout_at((arrived + deadline).into(), next.run(request));
     match answer.await {
         Ok(response) => response,
-        Err(_) if is_awaited.load(Ordering::Relaxed) => StatusCode::REQUEST_TIMEOUT.into_response(),
+        Err(_) if is_awaited.load(Ordering::Relaxed) => match audience {
+            Audience::Browser => StatusCode::REQUEST_TIMEOUT.into_response(),
+            _ => {
+                Problem::new(StatusCode::REQUEST_TIMEOUT, "the body took too long").into_response()
+            }
+        },
         Err(_) => {
             if let Some(count) = site.faults.count(site.app.clock.now()) {
-                tracing::error!(route, count, "an answer took too long and was given up");
+                tracing::error!(
+                    route = path,
+                    count,
+                    "an answer took too long and was given up"
+                );
             }
-            message::response(&site.app.config, Message::Fault)
+            problem::answer(&site.app.config, audience, Message::Fault)
         }
     }
 }

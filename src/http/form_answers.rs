@@ -11,7 +11,10 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 
-use super::{Site, guard};
+use super::{
+    Site, guard,
+    routes::{self, Handler},
+};
 use crate::{
     model::ApiError,
     pages::message::{self, Message},
@@ -21,7 +24,9 @@ use crate::{
 const ERROR_MARK: &str = "serverfnerror";
 
 pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Response {
-    if !request.uri().path().starts_with("/api/") {
+    let is_function =
+        routes::of(&request).is_some_and(|route| matches!(route.handler, Handler::Function));
+    if !is_function {
         return next.run(request).await;
     }
     let accept = text(request.headers(), header::ACCEPT);

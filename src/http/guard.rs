@@ -1,8 +1,11 @@
-//! Who is this? Every route passes here, and every route is closed but those in [`PUBLIC`]. Expired
-//! access is renewed before anything is rendered.
+//! Which person is this? Every route of browsers passes here, and is closed to strangers unless its row in
+//! [`super::routes`] opens it. Expired access is renewed before anything is rendered.
+
+use std::sync::Arc;
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    Extension,
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
@@ -11,39 +14,24 @@ use axum::{
 use super::{
     Site,
     live::{self, Generation},
+    routes::{Access, Route},
 };
 use crate::{
     cookies::{self, Name},
     domain::{
+        caller::Caller,
         limits::Client,
         parting,
         session::{self, Identity},
     },
-    model::{ApiError, LIVE},
+    model::ApiError,
     pages::message::{self, Message},
     store::session::{Ended, Why},
 };
 
-/// The routes that need no session.
-pub const PUBLIC: &[&str] = &[
-    "/",
-    "/sign-in/check",
-    "/sign-in/confirm",
-    "/sign-in/link",
-    "/api/ask_link",
-    "/api/enter_code",
-    "/api/confirm_link",
-    // Signing out twice is no error.
-    "/api/sign_out",
-    "/dev/mail",
-    "/dev/mail/{number}",
-    "/dev/mail/{number}/html",
-    "/dev/stripe",
-];
-
 pub async fn layer(
     State(site): State<Site>,
-    route: MatchedPath,
+    Extension(route): Extension<Arc<Route>>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -54,7 +42,7 @@ pub async fn layer(
     let (access, refresh) = (access.as_deref(), refresh.as_deref());
     let client = request.extensions().get::<Client>().map(Client::to_string);
     let client = client.unwrap_or_default();
-    let identity = if route.as_str() == LIVE {
+    let identity = if route.access == Access::Watch {
         // The browser comes back for it for as long as a page is open.
         session::peek(&site.app, refresh, &client)
             .await
@@ -68,20 +56,19 @@ pub async fn layer(
         session::identify(&site.app, access, refresh, &client).await
     };
     let mut lines = Vec::new();
-    let (principal, tokens) = match identity {
-        Ok(Identity::Known(principal)) => (Some(principal), None),
-        Ok(Identity::Renewed(principal, tokens)) => (Some(principal), Some(tokens)),
-        Ok(Identity::Nobody) => (None, None),
+    let (caller, tokens) = match identity {
+        Ok(Identity::Known(principal)) => (Caller::Visitor(principal), None),
+        Ok(Identity::Renewed(principal, tokens)) => (Caller::Visitor(principal), Some(tokens)),
+        Ok(Identity::Nobody) => (Caller::Nobody(None), None),
         // Whoever signed out knows it, and leaves no address behind.
         Ok(Identity::Ended(Ended {
             why: Some(Why::Here),
             ..
-        })) => (None, None),
+        })) => (Caller::Nobody(None), None),
         Ok(Identity::Ended(ended)) => {
             let value = parting::seal(&site.app.keys, &ended, site.app.clock.now());
             lines.extend(value.map(|value| cookies::set(config, Name::Ended, &value)));
-            request.extensions_mut().insert(ended);
-            (None, None)
+            (Caller::Nobody(Some(ended)), None)
         }
         Err(error) => {
             if let Some(count) = site.faults.count(site.app.clock.now()) {
@@ -90,16 +77,12 @@ pub async fn layer(
             return message::response(config, Message::Fault);
         }
     };
-    let is_signed_in = principal.is_some();
-    let mut response = if !is_signed_in && !PUBLIC.contains(&route.as_str()) {
-        refuse(&request)
-    } else if is_signed_in && route.as_str() == "/" {
-        Redirect::to("/billing").into_response()
-    } else {
-        if let Some(principal) = principal {
-            request.extensions_mut().insert(principal);
-        }
+    let is_signed_in = matches!(caller, Caller::Visitor(_));
+    let mut response = if is_signed_in || route.access == Access::Public {
+        request.extensions_mut().insert(caller);
         next.run(request).await
+    } else {
+        refuse(&request)
     };
     match tokens {
         Some(tokens) => lines.extend(cookies::session(config, &tokens)),

@@ -1,14 +1,21 @@
 //! How often a client may ask for a mail and try a code or a link. It is told so by a page that
 //! depends on the client alone, and says nothing about an address.
 
+use std::sync::Arc;
+
 use axum::{
-    extract::{MatchedPath, Request, State},
+    Extension,
+    extract::{Request, State},
     http::{HeaderValue, Method, header},
     middleware::Next,
     response::Response,
 };
 
-use super::{Site, client::Peer};
+use super::{
+    Site,
+    client::Peer,
+    routes::{Limit, Route},
+};
 use crate::{
     domain::limits::Client,
     pages::message::{self, Message},
@@ -16,25 +23,25 @@ use crate::{
 
 pub async fn layer(
     State(site): State<Site>,
-    route: MatchedPath,
+    Extension(route): Extension<Arc<Route>>,
     request: Request,
     next: Next,
 ) -> Response {
     let client = request.extensions().get().copied();
     let client = client.unwrap_or(Client::Unknown);
     // Another site can make a browser ask for anything by GET: that must not take from its allowance.
-    let allowed = match route.as_str() {
+    let allowed = match route.limit {
         _ if request.method() != Method::POST => Ok(()),
         // One person tries many things, and there is nobody to protect.
         _ if site.app.config.dev && is_here(&request) => Ok(()),
-        "/api/ask_link" => {
+        Limit::Ask => {
             if client == Client::Unknown {
                 tell_operator(&site, &request);
             }
             site.app.clients.may_ask(client)
         }
-        "/api/enter_code" | "/api/confirm_link" => site.app.clients.may_try(client),
-        _ => Ok(()),
+        Limit::Try => site.app.clients.may_try(client),
+        Limit::None => Ok(()),
     };
     match allowed {
         Err(seconds) => {

@@ -35,6 +35,7 @@ use super::Site;
 use crate::{
     domain::{
         App, billing,
+        caller::Caller,
         changes::Change,
         session::{self, ACCESS_LIFETIME, Watched},
     },
@@ -49,10 +50,13 @@ const COME_BACK_AFTER: Duration = Duration::from_secs(30);
 
 pub async fn stream(
     State(site): State<Site>,
-    Extension(principal): Extension<Principal>,
+    Extension(caller): Extension<Caller>,
     Extension(generation): Extension<Generation>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
+    let Caller::Visitor(principal) = caller else {
+        return signed_out();
+    };
     let back = asked.ok().and_then(|Query(asked)| asked.back);
     let place = Place::take(site.clone(), principal.session());
     let (stop, gives_way) = (site.stop.clone(), place.gives_way.clone());

@@ -1,5 +1,5 @@
-//! The HTTP surface: which routes there are and which layers a request passes on its way. What a route
-//! does is in `api`, `pages` and the files here.
+//! The HTTP surface: the table of routes is in `routes`, and the layers that a request passes on its way are put together
+//! here. What a route does is in `api`, `pages` and the files here.
 
 pub mod accept;
 pub mod apart;
@@ -14,43 +14,48 @@ pub mod headers;
 pub mod limit;
 pub mod link;
 pub mod live;
+pub mod machines;
 pub mod patience;
 pub mod places;
+pub mod problem;
 pub mod pulse;
 pub mod ready;
+pub mod routes;
 pub mod same_site;
 pub mod scheme;
+pub mod version;
 pub mod webhook;
 
 use std::{ops::Deref, sync::Arc};
 
 use axum::{
     Router,
-    extract::FromRef,
+    body::Body,
+    extract::Request,
     middleware::{from_fn, from_fn_with_state},
+    response::Response,
     routing::{get, post},
 };
 use leptos::prelude::*;
-use leptos_axum::{LeptosRoutes, generate_route_list};
 use ready::Readiness;
+use routes::{Audience, Handler, Route};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower_http::{
-    CompressionLevel, catch_panic::CatchPanicLayer, compression::CompressionLayer,
+    CompressionLevel,
+    catch_panic::{CatchPanicLayer, ResponseForPanic},
+    compression::CompressionLayer,
     limit::RequestBodyLimitLayer,
 };
 
 use crate::{
+    answer,
     app::shell,
     clock,
     domain::{App, proxies},
-    model::LIVE,
-    pages::message::{self, Message},
+    pages::message::Message,
     seldom::Seldom,
 };
-
-/// No form of ours is near this many bytes.
-const LARGEST_FORM: usize = 16 * 1024;
 
 /// Log lines a minute about requests that failed for a fault of ours: anybody can repeat them while it lasts.
 const MOST_FAULTS: u64 = 20;
@@ -74,11 +79,19 @@ pub struct Parts {
     pub proxies: proxies::Unknown,
     /// Where forms may lead besides our own pages, as a Content-Security-Policy lists it.
     pub portal_origins: String,
+    pub routes: Vec<Arc<Route>>,
 }
 
 impl Site {
-    pub fn new(app: App, leptos: LeptosOptions, stop: CancellationToken) -> Site {
+    /// With every route of the table, and `extra` ones: those of `billhook dev`.
+    pub fn new(
+        app: App,
+        leptos: LeptosOptions,
+        stop: CancellationToken,
+        extra: Vec<Route>,
+    ) -> Site {
         let portal_origins = app.stripe.portal_origins().join(" ");
+        let routes = routes::all().iter().cloned().chain(extra).map(Arc::new);
         Site(Arc::new(Parts {
             app,
             leptos,
@@ -90,6 +103,7 @@ impl Site {
             faults: Seldom::few(MOST_FAULTS, 60),
             proxies: proxies::Unknown::default(),
             portal_origins,
+            routes: routes.collect(),
         }))
     }
 }
@@ -102,35 +116,57 @@ impl Deref for Site {
     }
 }
 
-impl FromRef<Site> for LeptosOptions {
-    fn from_ref(site: &Site) -> LeptosOptions {
-        site.leptos.clone()
+/// Every route, each behind the layers of its audience. Where several layers stand in a row, the first is the outermost.
+pub fn router(site: Site) -> Router {
+    // Server functions and pages spawn through it. An error says that it was set before.
+    let _ = any_spawner::Executor::init_tokio();
+    Router::new()
+        .merge(for_programs(&site))
+        .merge(for_machines(&site))
+        .merge(for_browsers(&site))
+        .with_state(site)
+}
+
+/// The table's rows for one audience.
+fn rows(site: &Site, audience: Audience) -> Router<Site> {
+    let rows = site.routes.iter().filter(|row| row.audience == audience);
+    rows.fold(Router::new(), |router, row| {
+        let handler = match &row.handler {
+            Handler::Page(view) => {
+                let (options, view) = (site.leptos.clone(), *view);
+                get(leptos_axum::render_app_async_with_context(
+                    context(site),
+                    move || shell(options.clone(), view),
+                ))
+            }
+            Handler::Function => {
+                let context = context(site);
+                post(move |request: Request<Body>| async move {
+                    leptos_axum::handle_server_fns_with_context(context, request).await
+                })
+            }
+            Handler::Other(handler) => handler.clone(),
+        };
+        router.route(
+            row.path,
+            handler.layer(RequestBodyLimitLayer::new(row.body_limit)),
+        )
+    })
+}
+
+/// What pages and server functions find in Leptos' context.
+fn context(site: &Site) -> impl Fn() + Clone + Send + Sync + 'static {
+    let site = site.clone();
+    let places = answer::Places::new(routes::pages(&site.routes));
+    move || {
+        provide_context(site.app.clone());
+        provide_context(places.clone());
+        headers::provide_nonce();
     }
 }
 
-/// Every route of the program, and `extra` ones behind the same layers.
-pub fn router(site: Site, extra: Router<Site>) -> Router {
-    let context = {
-        let app = site.app.clone();
-        move || {
-            provide_context(app.clone());
-            headers::provide_nonce();
-        }
-    };
-    let options = site.leptos.clone();
-    let pages = Router::<Site>::new()
-        .leptos_routes_with_context(
-            &site,
-            generate_route_list({
-                let options = options.clone();
-                move || shell(options.clone())
-            }),
-            context,
-            move || shell(options.clone()),
-        )
-        .route("/sign-in/link", get(link::open))
-        .route(LIVE, get(live::stream))
-        .merge(extra)
+fn for_browsers(site: &Site) -> Router<Site> {
+    let pages = rows(site, Audience::Browser)
         // Only routes that exist are guarded; all else is a public file or a 404.
         .route_layer(from_fn_with_state(site.clone(), guard::layer))
         .route_layer(from_fn_with_state(site.clone(), limit::layer))
@@ -140,39 +176,60 @@ pub fn router(site: Site, extra: Router<Site>) -> Router {
         .layer(from_fn_with_state(site.clone(), client::layer))
         .layer(from_fn_with_state(site.clone(), form_answers::layer))
         .layer(from_fn_with_state(site.clone(), same_site::layer))
-        .layer(RequestBodyLimitLayer::new(LARGEST_FORM))
         .layer(CompressionLayer::new().quality(CompressionLevel::Default));
-
-    let broken = site.clone();
-    let catch_panic = CatchPanicLayer::custom(move |_| {
-        let id = clock::new_id("err");
-        if let Some(count) = broken.faults.count(broken.app.clock.now()) {
-            tracing::error!(id, count, "a handler broke; the visitor was told this id");
-        }
-        message::response(&broken.app.config, Message::Broken(id))
-    });
-    // The first is the outermost. One layer for axum, which boxes each for every request.
-    let pages = pages.layer(
+    // One layer for axum, which boxes each for every request.
+    pages.layer(
         ServiceBuilder::new()
+            .map_request(marking(site))
             .layer(from_fn_with_state(site.clone(), headers::layer))
             .layer(from_fn_with_state(site.clone(), door::layer))
             .layer(from_fn_with_state(site.clone(), scheme::layer))
             .layer(from_fn_with_state(site.clone(), bodies::of_pages))
-            .layer(catch_panic.clone()),
-    );
-    // Probes ask by address, and a signature proves more than a name that proxies may rewrite: these are
-    // of any host.
+            .layer(catch_panic(site, Audience::Browser)),
+    )
+}
+
+/// Probes ask by address, and a signature proves more than a name that proxies may rewrite: these are of any host.
+fn for_machines(site: &Site) -> Router<Site> {
+    behind_machine_layers(rows(site, Audience::Machine), site, Audience::Machine)
+}
+
+/// The seller's programs send no cookies, so no other site can make them ask for anything.
+fn for_programs(site: &Site) -> Router<Site> {
+    let programs = rows(site, Audience::Program);
+    behind_machine_layers(programs, site, Audience::Program)
+}
+
+fn behind_machine_layers(router: Router<Site>, site: &Site, audience: Audience) -> Router<Site> {
     let is_https = site.app.config.is_https();
-    Router::new()
-        .route("/up", get(|| async { "up" }))
-        .route("/ready", get(ready::ready))
-        .route("/webhooks/stripe", post(webhook::receive))
+    router
+        .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(
             ServiceBuilder::new()
+                .map_request(marking(site))
                 .map_response(move |response| headers::for_machines(response, is_https))
                 .layer(from_fn_with_state(site.clone(), bodies::of_machines))
-                .layer(catch_panic),
+                .layer(catch_panic(site, audience))
+                .layer(from_fn_with_state(site.clone(), deadline::layer))
+                .layer(from_fn(machines::layer)),
         )
-        .merge(pages)
-        .with_state(site)
+}
+
+fn marking(site: &Site) -> impl Fn(Request) -> Request + Clone + use<> {
+    let site = site.clone();
+    move |request| routes::mark(&site.routes, request)
+}
+
+fn catch_panic(
+    site: &Site,
+    audience: Audience,
+) -> CatchPanicLayer<impl ResponseForPanic<ResponseBody = Body> + Clone + use<>> {
+    let site = site.clone();
+    CatchPanicLayer::custom(move |_| -> Response {
+        let id = clock::new_id("err");
+        if let Some(count) = site.faults.count(site.app.clock.now()) {
+            tracing::error!(id, count, "a handler broke; the caller was told this id");
+        }
+        problem::answer(&site.app.config, audience, Message::Broken(id))
+    })
 }

@@ -9,9 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{extract::State, http::StatusCode, response::IntoResponse};
+use axum::extract::State;
 
-use super::Site;
+use super::{Site, problem::Problem};
 use crate::store::examine;
 
 /// The database has this long to be read, and to be written.
@@ -77,29 +77,23 @@ impl Readiness {
     }
 }
 
-pub async fn ready(State(site): State<Site>) -> impl IntoResponse {
+pub async fn ready(State(site): State<Site>) -> Result<&'static str, Problem> {
     let readiness = &site.readiness;
     *readiness
         .asked_at
         .lock()
         .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     if readiness.is_ending.load(Ordering::Relaxed) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "ending\n");
+        return Err(Problem::unavailable("the server is ending"));
     }
     if !matches!(
         tokio::time::timeout(PATIENCE, site.app.store.answers()).await,
         Ok(Ok(()))
     ) {
-        return (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the database does not answer\n",
-        );
+        return Err(Problem::unavailable("the database does not answer"));
     }
     if !readiness.can_write(&site).await {
-        return (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the database cannot be written\n",
-        );
+        return Err(Problem::unavailable("the database cannot be written"));
     }
-    (StatusCode::OK, "ready\n")
+    Ok("ready\n")
 }

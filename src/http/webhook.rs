@@ -1,16 +1,16 @@
 //! `POST /webhooks/stripe`. A 200 says that the event is on disk; anything else makes Stripe send
 //! it again. Nothing is written for a body whose signature is not good.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     body::{Body, HttpBody, to_bytes},
     extract::State,
     http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
 };
 
-use super::Site;
+use super::{Site, problem::Problem, routes::Route};
 use crate::{
     domain::sync::Outcome,
     seldom::Seldom,
@@ -20,57 +20,49 @@ use crate::{
     },
 };
 
-/// Bytes. Most events are of some kB. What Stripe lets a seller write (50 values of metadata of 500
-/// characters, on an object and on each that it holds) makes bodies of about 1 MB where the text is not
-/// ASCII, as each character is then up to 12 bytes of escapes.
-const LARGEST_BODY: usize = 2 * 1024 * 1024;
 /// A sender that drips its body is cut off.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// The database has this long to make the event durable, before we say 503.
 const STORE_TIMEOUT: Duration = Duration::from_millis(4_500);
 
-pub async fn receive(State(site): State<Site>, headers: HeaderMap, body: Body) -> Response {
-    match accept(&site, &headers, body).await {
-        Ok(outcome) => (StatusCode::OK, words(outcome)).into_response(),
-        Err((status, message)) => (status, message).into_response(),
-    }
-}
-
-type Refusal = (StatusCode, &'static str);
-
-const TOO_LARGE: Refusal = (
-    StatusCode::PAYLOAD_TOO_LARGE,
-    "the body is over 2 MB or broke off\n",
-);
-
-async fn accept(site: &Site, headers: &HeaderMap, body: Body) -> Result<Outcome, Refusal> {
+pub async fn receive(
+    State(site): State<Site>,
+    Extension(route): Extension<Arc<Route>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<&'static str, Problem> {
+    let most = route.body_limit;
     let encoding = headers.get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| encoding.as_bytes() != b"identity") {
-        return Err((
+        return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "compressed bodies are not read\n",
+            "compressed bodies are not read",
         ));
     }
     let app = &site.app;
     let refuse = |refusal| {
         log_sometimes(app.clock.now(), refusal);
-        (StatusCode::BAD_REQUEST, "the signature is not good\n")
+        Problem::new(StatusCode::BAD_REQUEST, "the signature is not good")
     };
     // Before the body: anybody can send one, and it costs us memory.
-    let claim = claim(headers, app.clock.now()).map_err(refuse)?;
-    if body.size_hint().lower() > LARGEST_BODY as u64 {
-        return Err(TOO_LARGE);
+    let claim = claim(&headers, app.clock.now()).map_err(refuse)?;
+    let too_large = || {
+        let words = format!("the body is over {most} bytes or broke off");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, words)
+    };
+    if body.size_hint().lower() > most as u64 {
+        return Err(too_large());
     }
-    let body = tokio::time::timeout(READ_TIMEOUT, to_bytes(body, LARGEST_BODY))
+    let body = tokio::time::timeout(READ_TIMEOUT, to_bytes(body, most))
         .await
-        .map_err(|_| (StatusCode::REQUEST_TIMEOUT, "the body took too long\n"))?
-        .map_err(|_| TOO_LARGE)?;
+        .map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body took too long"))?
+        .map_err(|_| too_large())?;
     claim
         .verify(&body, &app.config.stripe_webhook_secrets)
         .map_err(refuse)?;
     let event = Event::parse(&body).map_err(|error| {
         tracing::error!(%error, bytes = body.len(), "a well-signed body is no event");
-        (StatusCode::BAD_REQUEST, "the body is not an event\n")
+        Problem::new(StatusCode::BAD_REQUEST, "the body is not an event")
     })?;
     let (id, r#type) = (event.id.clone(), event.r#type.clone());
     let (livemode, account) = (event.livemode, event.account.clone());
@@ -79,17 +71,9 @@ async fn accept(site: &Site, headers: &HeaderMap, body: Body) -> Result<Outcome,
         .await
         .map_err(|_| {
             tracing::error!(event = id, "an event was not stored in time");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "not stored in time, send it again\n",
-            )
+            Problem::unavailable("not stored in time, send it again")
         })?
-        .map_err(|_| {
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "not stored, send it again\n",
-            )
-        })?;
+        .map_err(|_| Problem::unavailable("not stored, send it again"))?;
     if let (Outcome::Ignored, Some(context)) = (outcome, &context) {
         static SISTERS: Seldom = Seldom::new(60);
         if let Some(count) = SISTERS.count(app.clock.now()) {
@@ -111,7 +95,7 @@ async fn accept(site: &Site, headers: &HeaderMap, body: Body) -> Result<Outcome,
     } else {
         tracing::debug!(event = id, r#type, ?outcome, "event received");
     }
-    Ok(outcome)
+    Ok(words(outcome))
 }
 
 /// Exactly one header line counts: with two, sender and receiver could mean different ones.

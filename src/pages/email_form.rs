@@ -15,6 +15,10 @@ use crate::{
 
 #[component]
 pub fn EmailForm() -> impl IntoView {
+    if answer::principal().is_ok() {
+        answer::see_other("/billing");
+        return ().into_any();
+    }
     let app_name = answer::app()
         .map(|app| app.config.app_name.clone())
         .unwrap_or_default();
@@ -72,6 +76,7 @@ pub fn EmailForm() -> impl IntoView {
             </form>
         </Frame>
     }
+    .into_any()
 }
 
 /// What was typed a moment ago and is no address.

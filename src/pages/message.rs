@@ -67,6 +67,17 @@ pub fn page(title: &str, body: &str) -> String {
 }
 
 impl Message {
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Message::NotFound => StatusCode::NOT_FOUND,
+            Message::BadForm => StatusCode::BAD_REQUEST,
+            Message::WrongHost => StatusCode::MISDIRECTED_REQUEST,
+            Message::Fault => StatusCode::SERVICE_UNAVAILABLE,
+            Message::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Message::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
     fn title(&self) -> &'static str {
         match self {
             Message::NotFound => "No such page",
@@ -139,14 +150,7 @@ pub fn response(config: &Config, message: Message) -> Response {
 
 /// The same, with the header of somebody who is signed in with that address.
 pub fn response_for(config: &Config, message: Message, address: Option<String>) -> Response {
-    let status = match message {
-        Message::NotFound => StatusCode::NOT_FOUND,
-        Message::BadForm => StatusCode::BAD_REQUEST,
-        Message::WrongHost => StatusCode::MISDIRECTED_REQUEST,
-        Message::Fault => StatusCode::SERVICE_UNAVAILABLE,
-        Message::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        Message::TooMany => StatusCode::TOO_MANY_REQUESTS,
-    };
+    let status = message.status();
     let mut response = (status, Html(document(config, message, address))).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {
         let seconds = HeaderValue::from(RETRY_AFTER);

@@ -1,19 +1,7 @@
-//! The page for addresses that lead nowhere, and for things that are somebody else's.
+//! What is said of addresses that lead nowhere, and of things that are somebody else's.
 
 use leptos::prelude::*;
 
-use super::frame::Frame;
-
-#[component]
-pub fn NotFound() -> impl IntoView {
-    view! {
-        <Frame title="No such page">
-            <NothingHere/>
-        </Frame>
-    }
-}
-
-/// The text alone.
 #[component]
 pub fn NothingHere() -> impl IntoView {
     view! {

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use billhook::{app::shell, http::guard::PUBLIC};
-use leptos::prelude::LeptosOptions;
+use billhook::http::routes::{self, Access, Handler};
 use reqwest::header;
 
 use crate::{
@@ -20,30 +19,18 @@ on_both_engines!(
     checklist_11_after_the_sign_in_there_is_one_way_to_go,
 );
 
-/// Routes that no list knows: they are added by hand in `http::router`.
-const BY_HAND: &[&str] = &[
-    "/sign-in/link",
-    "/billing/live",
-    "/up",
-    "/ready",
-    "/webhooks/stripe",
-];
-
 async fn checklist_25_every_route_answers_as_its_row_says(engine: Engine) {
-    let options = LeptosOptions::builder().output_name("billhook").build();
-    let pages = leptos_axum::generate_route_list(move || shell(options.clone()));
-    let pages = pages.iter().map(|page| page.path().to_owned());
-    let functions = leptos::server_fn::axum::server_fn_paths().map(|(path, _)| path.to_owned());
-    let by_hand = BY_HAND.iter().map(|path| (*path).to_owned());
-    let real: BTreeSet<_> = pages.chain(functions).chain(by_hand).collect();
-    let rows: BTreeSet<_> = MATRIX.iter().map(|row| row.1.to_owned()).collect();
+    let real: BTreeSet<_> = routes::all().iter().map(|route| route.path).collect();
+    let rows: BTreeSet<_> = MATRIX.iter().map(|row| row.1).collect();
     assert_eq!(real, rows, "every route has a row, and every row a route");
-    let source = include_str!("../../src/http/mod.rs");
-    assert_eq!(
-        source.matches(".route(").count(),
-        BY_HAND.len(),
-        "a route was added by hand"
-    );
+    let functions: BTreeSet<_> = leptos::server_fn::axum::server_fn_paths()
+        .map(|(path, _)| path)
+        .collect();
+    let in_table = routes::all()
+        .iter()
+        .filter(|route| matches!(route.handler, Handler::Function));
+    let in_table: BTreeSet<_> = in_table.map(|route| route.path).collect();
+    assert_eq!(functions, in_table, "server functions");
 
     for path in &rows {
         let word = path.trim_start_matches("/api/").trim_start_matches('/');
@@ -54,8 +41,9 @@ async fn checklist_25_every_route_answers_as_its_row_says(engine: Engine) {
     let app = spawn_app(engine).await;
     let things = Things::make(&app).await;
     for (method, path, form, [stranger, ada, bob]) in MATRIX {
+        let mut of_path = routes::all().iter().filter(|route| route.path == *path);
         let is_public =
-            PUBLIC.contains(path) || ["/up", "/ready", "/webhooks/stripe"].contains(path);
+            !of_path.any(|route| matches!(route.access, Access::Session | Access::Watch));
         assert_eq!(
             *stranger != START || *path == "/api/sign_out",
             is_public,

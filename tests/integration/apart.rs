@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Router, http::StatusCode, routing::get};
-use billhook::{http::Site, store::Store};
+use axum::{http::StatusCode, routing::get};
+use billhook::{
+    http::routes::{Access, Route, browser},
+    store::Store,
+};
 use leptos::prelude::{Owner, provide_context, use_context};
 use leptos_axum::ResponseOptions;
 use reqwest::header;
@@ -18,7 +21,7 @@ use crate::{
 
 /// Does what Leptos does for a page that takes its time: it leaves the page's context in the thread.
 /// The first to be told is that it began. Beside it is a path that says whether it finds such a context.
-fn slow_page(began: &Arc<Notify>, may_end: &Arc<Notify>) -> Router<Site> {
+fn slow_page(began: &Arc<Notify>, may_end: &Arc<Notify>) -> Vec<Route> {
     let (began, may_end) = (began.clone(), may_end.clone());
     let page = || async move {
         let owner = Owner::new_root(None);
@@ -32,10 +35,14 @@ fn slow_page(began: &Arc<Notify>, may_end: &Arc<Notify>) -> Router<Site> {
         "done"
     };
     let find = || Owner::new().with(|| use_context::<ResponseOptions>().is_some());
-    Router::new().route("/dev/mail", get(page)).route(
-        "/dev/mail/{number}",
-        get(move || async move { find().to_string() }),
-    )
+    vec![
+        browser("/dev/mail", Access::Public, get(page)),
+        browser(
+            "/dev/mail/{number}",
+            Access::Public,
+            get(move || async move { find().to_string() }),
+        ),
+    ]
 }
 
 /// On one thread, where the two meet for certain.

@@ -11,8 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, extract::RawQuery, routing::get};
-use billhook::http::{Site, accept::Limits};
+use axum::{extract::RawQuery, routing::get};
+use billhook::http::{
+    accept::Limits,
+    routes::{Access, Route, browser},
+};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use tokio::{
@@ -33,13 +36,13 @@ static BEGUN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 /// A route that never answers.
-fn hanging() -> Router<Site> {
+fn hanging() -> Vec<Route> {
     let hang = |RawQuery(query): RawQuery| async {
         BEGUN.lock().unwrap().extend(query);
         pending::<()>().await;
         "never"
     };
-    Router::new().route("/dev/mail", get(hang))
+    vec![browser("/dev/mail", Access::Public, get(hang))]
 }
 
 async fn door(app: &TestApp, change: impl FnOnce(&mut Limits)) -> Beside {

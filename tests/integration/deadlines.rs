@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use axum::{Router, routing::get};
-use billhook::{http::Site, serve};
+use axum::routing::get;
+use billhook::{
+    http::routes::{Access, browser},
+    serve,
+};
 use reqwest::{Response, header};
 use serde_json::json;
 use sqlx::{Connection, Executor, SqliteConnection};
@@ -105,9 +108,14 @@ async fn checklist_42_who_is_slow_is_told_apart() {
         std::future::pending::<()>().await;
         "never"
     };
-    let stalled = Router::<Site>::new().route("/dev/mail", get(stalled).post(stalled));
+    let stalled = browser("/dev/mail", Access::Public, get(stalled).post(stalled));
     let stop = CancellationToken::new();
-    tokio::spawn(serve::run(app.app.clone(), listener, stalled, stop.clone()));
+    tokio::spawn(serve::run(
+        app.app.clone(),
+        listener,
+        vec![stalled],
+        stop.clone(),
+    ));
     let began = Instant::now();
     let ask = |line: &str, body: &str| {
         let host = app.url.trim_start_matches("http://");

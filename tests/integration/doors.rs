@@ -6,8 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, response::IntoResponse, routing::get};
-use billhook::{http::Site, serve, store::Store};
+use axum::{response::IntoResponse, routing::get};
+use billhook::{
+    http::routes::{Access, browser},
+    serve,
+    store::Store,
+};
 use futures::{StreamExt, future::join_all};
 use reqwest::header;
 use tokio::{
@@ -115,20 +119,23 @@ async fn checklist_10_links_come_from_the_settings_alone() {
 async fn with_broken_routes(app: &TestApp, stop: &CancellationToken) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let broken = Router::<Site>::new()
-        .route(
+    let broken = vec![
+        browser(
             "/dev/mail",
+            Access::Public,
             get(|| async { std::hint::black_box(None::<&str>).expect("whsec_canary") }),
-        )
-        .route(
+        ),
+        browser(
             "/dev/mail/{number}",
+            Access::Public,
             get(|| async {
                 let pieces = futures::stream::iter([1, 0]).map(|by| {
                     Ok::<_, std::convert::Infallible>(format!("{}", 1 / std::hint::black_box(by)))
                 });
                 axum::body::Body::from_stream(pieces).into_response()
             }),
-        );
+        ),
+    ];
     tokio::spawn(serve::run(app.app.clone(), listener, broken, stop.clone()));
     url
 }
@@ -337,13 +344,14 @@ async fn checklist_61_ready_says_503_before_connections_are_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
-    let slow = Router::<Site>::new().route(
+    let slow = vec![browser(
         "/dev/mail",
+        Access::Public,
         get(|| async {
             tokio::time::sleep(Duration::from_secs(3)).await;
             "done"
         }),
-    );
+    )];
     let server = tokio::spawn(serve::run(app.app.clone(), listener, slow, stop.clone()));
     let ask = |path: &str| {
         let request = format!(

@@ -104,12 +104,7 @@ pub async fn spawn_app_set(
         stop.clone().cancelled_owned(),
     );
     tokio::spawn(sandbox);
-    tokio::spawn(serve::run(
-        app.clone(),
-        listener,
-        axum::Router::new(),
-        stop.clone(),
-    ));
+    tokio::spawn(serve::run(app.clone(), listener, Vec::new(), stop.clone()));
     let http = reqwest::Client::builder()
         .default_headers(header::HeaderMap::from_iter([(
             header::HeaderName::from_static("x-forwarded-for"),

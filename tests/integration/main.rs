@@ -32,6 +32,7 @@ mod doctor;
 mod doors;
 mod dotenv;
 mod drills;
+mod edge;
 mod engines;
 mod entitlements;
 mod erase;

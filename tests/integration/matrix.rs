@@ -127,6 +127,8 @@ pub const MATRIX: &[(&str, &str, Form, [&str; 3])] = &[
     ("GET", "/up", &[], ["200", "200", "200"]),
     ("GET", "/ready", &[], ["200", "200", "200"]),
     ("POST", "/webhooks/stripe", &[], ["400", "400", "400"]),
+    ("GET", "/api/v1/version", &[], ["200", "200", "200"]),
+    ("GET", "/api/v1/{*rest}", &[], ["404", "404", "404"]),
 ];
 
 type Form = &'static [(&'static str, &'static str)];

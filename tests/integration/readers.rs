@@ -11,7 +11,6 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::Body,
     middleware::map_response,
     response::{
@@ -22,7 +21,10 @@ use axum::{
 };
 use billhook::{
     clock,
-    http::{self, Site, accept},
+    http::{
+        self, Site, accept,
+        routes::{Access, Route, browser},
+    },
 };
 use futures::StreamExt;
 use leptos::prelude::LeptosOptions;
@@ -49,7 +51,7 @@ pub struct Beside {
 
 const PATIENCE: Duration = Duration::from_secs(1);
 
-pub async fn beside(app: &TestApp, files: &str, extra: Router<Site>) -> Beside {
+pub async fn beside(app: &TestApp, files: &str, extra: Vec<Route>) -> Beside {
     let limits = accept::Limits {
         patience: PATIENCE,
         ..accept::Limits::default()
@@ -60,7 +62,7 @@ pub async fn beside(app: &TestApp, files: &str, extra: Router<Site>) -> Beside {
 pub async fn beside_with(
     app: &TestApp,
     files: &str,
-    extra: Router<Site>,
+    extra: Vec<Route>,
     limits: accept::Limits,
 ) -> Beside {
     let stop = CancellationToken::new();
@@ -68,10 +70,10 @@ pub async fn beside_with(
         .output_name("billhook")
         .site_root(files)
         .build();
-    let site = Site::new(app.app.clone(), options, stop.clone());
+    let site = Site::new(app.app.clone(), options, stop.clone(), extra);
     let open = Arc::new(AtomicUsize::new(0));
     let counter = open.clone();
-    let router = http::router(site.clone(), extra).layer(map_response(move |answer: Response| {
+    let router = http::router(site.clone()).layer(map_response(move |answer: Response| {
         let counted = Counted::new(&counter);
         async move {
             answer.map(|body| {
@@ -130,15 +132,16 @@ fn large_files() -> PathBuf {
     folder
 }
 
-fn endless() -> Router<Site> {
-    Router::new().route(
+fn endless() -> Vec<Route> {
+    vec![browser(
         "/dev/mail",
+        Access::Public,
         get(|| async {
             let event = || Event::default().data("x".repeat(100_000));
             let events = futures::stream::repeat_with(move || Ok::<_, Infallible>(event()));
             Sse::new(events)
         }),
-    )
+    )]
 }
 
 /// Asks for the path, perhaps with little room for the answer.
@@ -224,7 +227,7 @@ impl Listening {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn checklist_61_a_session_has_eight_streams_and_the_oldest_gives_way() {
     let app = spawn_app(Engine::Sqlite).await;
-    let beside = beside(&app, "target/no-site", Router::new()).await;
+    let beside = beside(&app, "target/no-site", Vec::new()).await;
     let ada = app.signed_in("ada@example.com").await;
     let elsewhere = app.signed_in("ada@example.com").await;
     let mut others = vec![Listening::begin(&app, &beside, &elsewhere).await];
