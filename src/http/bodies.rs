@@ -12,7 +12,7 @@ use axum::{
     body::{Body, Bytes, HttpBody},
     extract::{Request, State},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,13 +20,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{
     Site,
     client::{self, Peer},
-    problem::Problem,
+    problem,
+    routes::{self, Audience},
 };
-use crate::{
-    domain::limits::Client,
-    pages::message::{self, Message},
-    seldom::Seldom,
-};
+use crate::{domain::limits::Client, pages::message::Message, seldom::Seldom};
 
 /// Bytes of webhooks. Sixteen of the largest, or thousands of the usual ones.
 const MOST_OF_MACHINES: usize = 32 * 1024 * 1024;
@@ -95,23 +92,45 @@ impl Budget {
 }
 
 pub async fn of_pages(State(site): State<Site>, request: Request, next: Next) -> Response {
-    match counted(&site, &site.bodies.pages, request, next).await {
-        Some(response) => response,
-        None => message::response(&site.app.config, Message::Fault),
-    }
+    counted(&site, &site.bodies.pages, Audience::Browser, request, next).await
 }
 
 pub async fn of_machines(State(site): State<Site>, request: Request, next: Next) -> Response {
-    if let Some(response) = counted(&site, &site.bodies.machines, request, next).await {
-        return response;
-    }
-    Problem::unavailable("too many bodies at a time, send it again").into_response()
+    counted(
+        &site,
+        &site.bodies.machines,
+        Audience::Machine,
+        request,
+        next,
+    )
+    .await
 }
 
-/// The answer, or nothing when there was no room for the body.
-async fn counted(site: &Site, budget: &Budget, request: Request, next: Next) -> Option<Response> {
-    if request.body().is_end_stream() {
-        return Some(next.run(request).await);
+/// Why a body is read no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// It is larger than its route allows.
+    TooLarge,
+    /// All bodies together take the memory that there is for them.
+    Full,
+}
+
+/// The answer of the handler, or 413 or 503 when the body was refused.
+async fn counted(
+    site: &Site,
+    budget: &Budget,
+    audience: Audience,
+    request: Request,
+    next: Next,
+) -> Response {
+    // What is no route reads no body.
+    let limit = routes::of(&request).map(|route| route.body_limit);
+    let (Some(limit), false) = (limit, request.body().is_end_stream()) else {
+        return next.run(request).await;
+    };
+    let too_large = || problem::too_large(&site.app.config, audience, limit);
+    if request.body().size_hint().lower() > limit as u64 {
+        return too_large();
     }
     let trusted = &site.app.config.trusted_proxies;
     let peer = request.extensions().get::<Peer>().copied();
@@ -120,6 +139,7 @@ async fn counted(site: &Site, budget: &Budget, request: Request, next: Next) -> 
     let share = Arc::new(Share {
         budget: budget.clone(),
         peer: peer.map(|Peer(address)| client::key(address.to_canonical())),
+        limit,
         held: Mutex::default(),
     });
     let request = request.map(|body| {
@@ -129,17 +149,20 @@ async fn counted(site: &Site, budget: &Budget, request: Request, next: Next) -> 
         })
     });
     let response = next.run(request).await;
-    if !share.is_refused() {
-        return Some(response);
+    match share.refusal() {
+        None => response,
+        Some(Refusal::TooLarge) => too_large(),
+        Some(Refusal::Full) => {
+            static FULL: Seldom = Seldom::new(SAY_EVERY);
+            if let Some(count) = FULL.count(site.app.clock.now()) {
+                tracing::warn!(
+                    count,
+                    "requests were refused with 503, since the bodies that are under way take all the memory for them"
+                );
+            }
+            problem::answer(&site.app.config, audience, Message::Fault)
+        }
     }
-    static FULL: Seldom = Seldom::new(SAY_EVERY);
-    if let Some(count) = FULL.count(site.app.clock.now()) {
-        tracing::warn!(
-            count,
-            "requests were refused with 503, since the bodies that are under way take all the memory for them"
-        );
-    }
-    None
 }
 
 #[derive(Debug)]
@@ -147,15 +170,16 @@ struct Share {
     budget: Budget,
     /// Nobody where a proxy of ours sends what many say.
     peer: Option<Client>,
+    /// Bytes of this body.
+    limit: usize,
     held: Mutex<Held>,
 }
 
 #[derive(Debug, Default)]
 struct Held {
     permit: Option<OwnedSemaphorePermit>,
-    /// Of the peer's part.
     bytes: usize,
-    is_refused: bool,
+    refusal: Option<Refusal>,
 }
 
 impl Drop for Share {
@@ -169,33 +193,41 @@ impl Share {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_refused(&self) -> bool {
-        self.lock().is_refused
+    fn refusal(&self) -> Option<Refusal> {
+        self.lock().refusal
     }
 
-    /// Whether there is room for so many bytes more.
+    /// Whether there is room for so many bytes more. Once there is none, all that was held is given back.
     fn take(&self, bytes: usize) -> bool {
-        let is_free = self.peer.is_none_or(|peer| self.budget.take(peer, bytes));
-        let more = u32::try_from(bytes)
-            .ok()
-            .filter(|_| is_free)
-            .and_then(|bytes| self.budget.left.clone().try_acquire_many_owned(bytes).ok());
+        let refusal = match self.hold(bytes) {
+            Ok(()) => return true,
+            Err(refusal) => refusal,
+        };
         let mut held = self.lock();
-        if is_free {
-            held.bytes += bytes;
+        held.refusal = Some(refusal);
+        held.permit = None;
+        drop(held);
+        self.give_back();
+        false
+    }
+
+    fn hold(&self, bytes: usize) -> Result<(), Refusal> {
+        if self.lock().bytes.saturating_add(bytes) > self.limit {
+            return Err(Refusal::TooLarge);
         }
-        match (more, &mut held.permit) {
-            (Some(more), Some(permit)) => permit.merge(more),
-            (Some(more), none) => *none = Some(more),
-            (None, _) => {
-                held.is_refused = true;
-                held.permit = None;
-                drop(held);
-                self.give_back();
-                return false;
-            }
+        if !self.peer.is_none_or(|peer| self.budget.take(peer, bytes)) {
+            return Err(Refusal::Full);
         }
-        true
+        let mut held = self.lock();
+        held.bytes += bytes;
+        let amount = u32::try_from(bytes).map_err(|_| Refusal::Full)?;
+        let more = self.budget.left.clone().try_acquire_many_owned(amount);
+        let more = more.map_err(|_| Refusal::Full)?;
+        match &mut held.permit {
+            Some(permit) => permit.merge(more),
+            none => *none = Some(more),
+        }
+        Ok(())
     }
 
     /// Gives the peer's part back.
@@ -267,12 +299,28 @@ mod tests {
         let share = || Share {
             budget: budget.clone(),
             peer: None,
+            limit: 1000,
             held: Mutex::default(),
         };
         let (first, second) = (share(), share());
-        assert!(first.take(300) && !second.take(101) && second.is_refused());
+        assert!(first.take(300) && !second.take(101) && second.refusal() == Some(Refusal::Full));
         assert!(share().take(100));
         drop(first);
         assert!(share().take(400));
+    }
+
+    #[test]
+    fn no_body_is_larger_than_its_route_allows() {
+        let budget = Budget::new(10_000);
+        let share = Share {
+            budget: budget.clone(),
+            peer: Some(Client::V4([192, 0, 2, 1].into())),
+            limit: 100,
+            held: Mutex::default(),
+        };
+        assert!(share.take(60) && share.take(40) && !share.take(1));
+        assert_eq!(share.refusal(), Some(Refusal::TooLarge));
+        assert!(budget.peers.lock().unwrap().is_empty(), "nothing is kept");
+        assert_eq!(budget.left.available_permits(), 10_000);
     }
 }

@@ -45,7 +45,6 @@ use tower_http::{
     CompressionLevel,
     catch_panic::{CatchPanicLayer, ResponseForPanic},
     compression::CompressionLayer,
-    limit::RequestBodyLimitLayer,
 };
 
 use crate::{
@@ -147,10 +146,7 @@ fn rows(site: &Site, audience: Audience) -> Router<Site> {
             }
             Handler::Other(handler) => handler.clone(),
         };
-        router.route(
-            row.path,
-            handler.layer(RequestBodyLimitLayer::new(row.body_limit)),
-        )
+        router.route(row.path, handler)
     })
 }
 

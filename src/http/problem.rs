@@ -86,6 +86,17 @@ pub fn answer(config: &Config, audience: Audience, message: Message) -> Response
     .into_response()
 }
 
+/// 413, for a body of over `limit` bytes.
+pub fn too_large(config: &Config, audience: Audience, limit: usize) -> Response {
+    let status = StatusCode::PAYLOAD_TOO_LARGE;
+    if audience == Audience::Browser {
+        let mut page = message::response(config, Message::BadForm);
+        *page.status_mut() = status;
+        return page;
+    }
+    Problem::new(status, format!("the body is over {limit} bytes")).into_response()
+}
+
 pub async fn not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "there is no such path")
 }
