@@ -42,8 +42,6 @@ pub mod operator;
 #[cfg(feature = "ssr")]
 pub mod pages;
 #[cfg(feature = "ssr")]
-pub mod sandbox;
-#[cfg(feature = "ssr")]
 mod seldom;
 #[cfg(feature = "ssr")]
 pub mod serve;

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use billhook::{config, dev, log, mask::masked, operator, sandbox, say, serve};
+use billhook::{config, dev, log, mask::masked, operator, say, serve};
 use clap::{Parser, Subcommand};
 
 /// The self-hosted front door to Stripe's billing portal.
@@ -150,7 +150,7 @@ async fn run_sandbox(
         "sandbox: listening on http://{}",
         listener.local_addr()?
     ));
-    let options = sandbox::Options {
+    let options = billhook_sandbox::Options {
         seed: args.seed,
         state_file: args.state,
         webhooks: args
@@ -159,9 +159,9 @@ async fn run_sandbox(
             .zip(args.webhook_secret)
             .collect(),
         delay: Duration::from_millis(args.delay_ms),
-        ..sandbox::Options::default()
+        ..billhook_sandbox::Options::default()
     };
-    Ok(sandbox::serve(listener, options, stop.cancelled_owned()).await?)
+    Ok(billhook_sandbox::serve(listener, options, stop.cancelled_owned()).await?)
 }
 
 /// The settings, or what is wrong with them. What only looks like a mistake is logged.

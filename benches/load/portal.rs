@@ -11,7 +11,7 @@ use billhook::{
     clock::Clock,
     config::{self, Config},
     mail::{KeptMail, Mailer},
-    sandbox, say, serve,
+    say, serve,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -98,11 +98,11 @@ impl Running {
             .await
             .expect("it starts");
         let stop = CancellationToken::new();
-        let options = sandbox::Options {
+        let options = billhook_sandbox::Options {
             delay: stripe_delay,
-            ..sandbox::Options::default()
+            ..billhook_sandbox::Options::default()
         };
-        tokio::spawn(sandbox::serve(
+        tokio::spawn(billhook_sandbox::serve(
             stand_in,
             options,
             stop.clone().cancelled_owned(),

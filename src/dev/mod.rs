@@ -22,7 +22,7 @@ use crate::{
     config::{self, Config, NOBODY},
     http::routes::{self, Access, Route},
     mail::{KeptMail, Mailer},
-    sandbox, say,
+    say,
     serve::{self, Error},
 };
 
@@ -121,15 +121,15 @@ pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
     };
     let _lock = serve::lock(&config).await?;
     let app = serve::build(config, clock, mailer).await?;
-    let options = sandbox::Options {
+    let options = billhook_sandbox::Options {
         seed: true,
         state_file: Some(folder.join("sandbox.json")),
         webhooks: vec![(format!("http://{address}/webhooks/stripe"), secrets.webhook)],
         business_name: app_name,
         shop_url: Some(format!("http://{address}")),
-        ..sandbox::Options::default()
+        ..billhook_sandbox::Options::default()
     };
-    let sandbox = tokio::spawn(sandbox::serve(
+    let sandbox = tokio::spawn(billhook_sandbox::serve(
         stand_in,
         options,
         stop.clone().cancelled_owned(),

@@ -12,7 +12,6 @@ use std::{
 use billhook::{
     clock::{self, Clock},
     config::SETTINGS,
-    sandbox,
     store::Store,
 };
 use reqwest::{Response, header};
@@ -120,8 +119,8 @@ async fn stand_in() -> (String, DropGuard) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
-    let options = sandbox::Options::default();
-    tokio::spawn(sandbox::serve(
+    let options = billhook_sandbox::Options::default();
+    tokio::spawn(billhook_sandbox::serve(
         listener,
         options,
         stop.clone().cancelled_owned(),

@@ -15,7 +15,7 @@ use billhook::{
     config,
     domain::{App, email::normalise},
     mail::{KeptMail, Mailer},
-    sandbox, serve, store,
+    serve, store,
 };
 use futures::FutureExt;
 use hmac::{Hmac, KeyInit, Mac};
@@ -98,9 +98,9 @@ pub async fn spawn_app_set(
     };
     let mut app = serve::build(config, clock.clone(), mailer).await.unwrap();
     change(&mut app);
-    let sandbox = sandbox::serve(
+    let sandbox = billhook_sandbox::serve(
         stand_in,
-        sandbox::Options::default(),
+        billhook_sandbox::Options::default(),
         stop.clone().cancelled_owned(),
     );
     tokio::spawn(sandbox);

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use billhook::sandbox::Options;
+use billhook_sandbox::Options;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

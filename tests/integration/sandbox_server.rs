@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use billhook::sandbox::{self, Options};
+use billhook_sandbox::Options;
 use reqwest::Response;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -25,7 +25,7 @@ impl Sandbox {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        tokio::spawn(sandbox::serve(
+        tokio::spawn(billhook_sandbox::serve(
             listener,
             options,
             stop.clone().cancelled_owned(),

@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use billhook::{clock, sandbox::Options};
+use billhook::clock;
+use billhook_sandbox::Options;
 use reqwest::{Response, header};
 use serde_json::{Value, json};
 

@@ -1,5 +1,4 @@
-//! A stand-in for Stripe, for development and tests: a separate HTTP server that shares no code
-//! with the rest of the program. It keeps its state in memory, speaks Stripe's form encoding and
+//! A stand-in for Stripe, for development and tests: an HTTP server that shares no code with Billhook. It keeps its state in memory, speaks Stripe's form encoding and
 //! error bodies, shows a hosted portal page, and delivers signed webhooks. It listens on loopback
 //! only and refuses live keys.
 
