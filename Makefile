@@ -29,7 +29,7 @@ watch:
 	@scripts/with.sh watch cargo leptos watch -- dev
 
 fmt:
-	@scripts/with.sh lint cargo fmt
+	@scripts/with.sh lint cargo fmt --all
 
 lint:
 	@scripts/lint.sh

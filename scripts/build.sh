@@ -26,8 +26,8 @@ stamp=$folder/built
 
 changed() {
     local sources=() name
-    [ -x "$folder/billhook" ] && [ -d "$folder/site" ] && [ -e "$stamp" ] || return 0
-    for name in src style public migrations build.rs .cargo Cargo.toml Cargo.lock build-tools/package-lock.json scripts/build.sh scripts/sbom.mjs build-tools/compress.mjs build-tools/hash.mjs; do
+    [ -x "$folder/billhook" ] && [ -x "$folder/billhook-sandbox" ] && [ -d "$folder/site" ] && [ -e "$stamp" ] || return 0
+    for name in src sandbox style public migrations build.rs .cargo Cargo.toml Cargo.lock build-tools/package-lock.json scripts/build.sh scripts/sbom.mjs build-tools/compress.mjs build-tools/hash.mjs; do
         [ ! -e "$root/$name" ] || sources+=("$root/$name")
     done
     [ -n "$(find "${sources[@]}" -newer "$stamp" -print -quit)" ]
@@ -63,7 +63,8 @@ make_site() {
 # Beside the program, what it is made of (CycloneDX).
 list_parts() { node "$root/scripts/sbom.mjs" "$folder/billhook.cdx.json"; }
 
-make_server() { cargo build --profile "$profile" --bin billhook --no-default-features --features ssr; }
+# With the stand-in for Stripe beside it.
+make_server() { cargo build --profile "$profile" --workspace --bins --no-default-features --features ssr; }
 
 # The old site stays whole until the new one is, for a server that may be running from it.
 place_site() {

@@ -9,8 +9,8 @@ script=lint
 "$root/scripts/setup.sh" lint
 use_toolchain
 cd "$root"
-cargo fmt --check
-cargo clippy --no-default-features --features ssr --all-targets -- -D warnings
+cargo fmt --all --check
+cargo clippy --workspace --no-default-features --features ssr --all-targets -- -D warnings
 cargo clippy --no-default-features --features hydrate --lib --target wasm32-unknown-unknown -- -D warnings
 if have cargo-deny; then
     # The advisories are a repository at GitHub.

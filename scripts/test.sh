@@ -50,7 +50,7 @@ start_postgres() {
     export TEST_POSTGRES_URL
 }
 
-rust_tests() { cargo test --profile quick --no-default-features --features ssr; }
+rust_tests() { cargo test --profile quick --workspace --no-default-features --features ssr; }
 
 # Delays, with nothing else about.
 timing_tests() {

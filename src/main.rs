@@ -1,8 +1,8 @@
 //! The command line: parses, reports, exits. What the commands do is in the library.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
-use billhook::{config, dev, log, mask::masked, operator, say, serve};
+use billhook::{config, dev, log, mask::masked, operator, serve};
 use clap::{Parser, Subcommand};
 
 /// The self-hosted front door to Stripe's billing portal.
@@ -30,8 +30,6 @@ enum Command {
         #[arg(long)]
         reset: bool,
     },
-    /// Run the stand-in for Stripe alone, for tests
-    Sandbox(SandboxArgs),
     /// Print every setting in force and where it comes from, without secrets
     Config(operator::Settings),
     /// Look at settings, database, clock, mail server, Stripe key, customer portal and webhook
@@ -48,28 +46,6 @@ enum Command {
     Restore(operator::Restore),
     #[command(flatten)]
     Operator(operator::Command),
-}
-
-#[derive(clap::Args)]
-struct SandboxArgs {
-    /// Address and port to listen on; loopback only, port 0 for any free one
-    #[arg(long, default_value = "127.0.0.1:4242")]
-    bind: std::net::SocketAddr,
-    /// Begin with a dozen sample customers
-    #[arg(long)]
-    seed: bool,
-    /// Keep the state in this file, so that it survives a restart
-    #[arg(long, value_name = "FILE")]
-    state: Option<PathBuf>,
-    /// Deliver events to this address
-    #[arg(long, value_name = "URL", requires = "webhook_secret")]
-    webhook_url: Option<String>,
-    /// Sign them with this secret
-    #[arg(long, value_name = "WHSEC", requires = "webhook_url")]
-    webhook_secret: Option<String>,
-    /// Answer every call of the API this much later
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
-    delay_ms: u64,
 }
 
 fn main() -> ExitCode {
@@ -121,7 +97,6 @@ async fn run(command: Command) -> Result<(), Vec<String>> {
                 .map_err(|error| told(&error))
         }
         Command::Dev { reset } => dev::run(reset, stop).await.map_err(|error| told(&error)),
-        Command::Sandbox(args) => run_sandbox(args, stop).await.map_err(|error| told(&error)),
         Command::Config(settings) => settings.run(),
         Command::Doctor(form) => tokio::select! {
             () = stop.cancelled() => Err(vec!["billhook: stopped".to_owned()]),
@@ -139,29 +114,6 @@ async fn run(command: Command) -> Result<(), Vec<String>> {
             operator::run(command, config, stop).await
         }
     }
-}
-
-async fn run_sandbox(
-    args: SandboxArgs,
-    stop: tokio_util::sync::CancellationToken,
-) -> Result<(), serve::Error> {
-    let listener = serve::listen(args.bind).await?;
-    say(&format!(
-        "sandbox: listening on http://{}",
-        listener.local_addr()?
-    ));
-    let options = billhook_sandbox::Options {
-        seed: args.seed,
-        state_file: args.state,
-        webhooks: args
-            .webhook_url
-            .into_iter()
-            .zip(args.webhook_secret)
-            .collect(),
-        delay: Duration::from_millis(args.delay_ms),
-        ..billhook_sandbox::Options::default()
-    };
-    Ok(billhook_sandbox::serve(listener, options, stop.cancelled_owned()).await?)
 }
 
 /// The settings, or what is wrong with them. What only looks like a mistake is logged.

@@ -45,12 +45,12 @@ impl Program {
         program
     }
 
-    /// `billhook sandbox`, the stand-in for Stripe.
+    /// `billhook-sandbox`, the stand-in for Stripe, which lies beside the program.
     pub fn stand_in() -> Program {
         let address = free_address();
-        let mut command = Command::new(binary());
+        let mut command = Command::new(format!("{}-sandbox", binary()));
         command
-            .args(["sandbox", "--bind", &address.to_string()])
+            .args(["--listen", &address.to_string()])
             .stderr(Stdio::null());
         Program::printing(command, |_| Some(address))
     }

@@ -140,10 +140,10 @@ export function startBillhook({ folder, logs, prefix }: Place, made: Stack, sett
 export function startSandbox({ folder, logs, prefix }: Place, made: Stack): Promise<Child> {
   return startChild({
     name: `${prefix}sandbox`,
-    program: billhook,
+    program: `${billhook}-sandbox`,
     args: [
-      ...['sandbox', '--bind', new URL(made.sandbox).host, '--seed'],
-      ...['--webhook-url', `${made.direct}/webhooks/stripe`, '--webhook-secret', made.webhookSecrets[0]],
+      ...['--listen', new URL(made.sandbox).host, '--seed'],
+      ...['--webhook', `${made.direct}/webhooks/stripe`, '--secret', made.webhookSecrets[0]],
     ],
     cwd: folder,
     logs,

@@ -42,7 +42,10 @@ fn checklist_73_every_crate_is_of_the_registry_and_has_a_checksum() {
     assert!(packages.len() > 100, "{}", packages.len());
     for package in packages {
         // Our own.
-        if matches!(value(&package, "name"), Some("billhook" | "billhook-sandbox")) {
+        if matches!(
+            value(&package, "name"),
+            Some("billhook" | "billhook-sandbox")
+        ) {
             continue;
         }
         assert_eq!(value(&package, "source"), Some(REGISTRY), "{package}");
@@ -122,7 +125,10 @@ fn checklist_73_unsafe_is_forbidden_in_our_code() {
     let lints = "\n[workspace.lints.rust]\nunsafe_code = \"forbid\"\n";
     assert!(read("Cargo.toml").contains(lints));
     for package in ["Cargo.toml", "sandbox/Cargo.toml"] {
-        assert!(read(package).contains("\n[lints]\nworkspace = true\n"), "{package}");
+        assert!(
+            read(package).contains("\n[lints]\nworkspace = true\n"),
+            "{package}"
+        );
     }
 }
 

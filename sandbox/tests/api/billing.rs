@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::sandbox_server::{Sandbox, id};
+use crate::client::{Sandbox, id};
 
 #[tokio::test]
 async fn a_subscription_is_billed_and_paid_from_draft_on() {

@@ -1,11 +1,17 @@
 //! The stand-in for Stripe alone on a free port, a small client of it, and a receiver of webhooks.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use billhook_sandbox::Options;
 use reqwest::Response;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 pub struct Sandbox {
@@ -204,4 +210,19 @@ pub async fn with_receiver() -> (Sandbox, Receiver) {
     let target = json!({ "url": url, "secret": "whsec_test" });
     sandbox.order("webhooks", target).await;
     (sandbox, receiver)
+}
+
+/// Asks again until there is an answer, for at most ten seconds.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(mut ask: impl FnMut() -> F) -> T {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "it did not happen within 10 seconds"
+        );
+        sleep(Duration::from_millis(20)).await;
+    }
 }

@@ -6,10 +6,7 @@ use billhook_sandbox::Options;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::{
-    helpers::eventually,
-    sandbox_server::{Sandbox, with_receiver},
-};
+use crate::client::{Sandbox, eventually, with_receiver};
 
 #[tokio::test]
 async fn a_truncated_answer_ends_before_its_announced_length() {

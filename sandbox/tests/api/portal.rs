@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::sandbox_server::{Sandbox, id};
+use crate::client::{Sandbox, id};
 
 struct Portal {
     stripe: Sandbox,
