@@ -182,16 +182,6 @@ pub async fn by_token(tx: &mut Tx, token_hash: &str) -> Result<Option<SignIn>> {
     on!(tx, connection => sqlx::query_as(SQL).bind(token_hash).fetch_optional(connection).await)
 }
 
-/// The newest sign-in that a browser asked for and that has not expired, used or not.
-pub async fn newest_of_browser(
-    tx: &mut Tx,
-    browser_hash: &str,
-    now: i64,
-) -> Result<Option<SignIn>> {
-    let rows = of_browser(tx, browser_hash, now).await?;
-    Ok(rows.into_iter().next_back())
-}
-
 /// The sign-ins that a browser asked for and that have not expired, used or not, oldest first.
 pub async fn of_browser(tx: &mut Tx, browser_hash: &str, now: i64) -> Result<Vec<SignIn>> {
     const SQL: &str = "SELECT * FROM sign_in WHERE browser_hash = $1 AND expires_at > $2

@@ -1133,18 +1133,14 @@ async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
         assert_eq!(addresses, expected, "{browser} {now}");
     }
     run!(&store, tx => sign_in::rebind(tx, "browser", "renamed", 100));
-    let newest = run!(&store, tx => sign_in::newest_of_browser(tx, "renamed", 50));
-    assert_eq!(newest, None, "all have expired by then");
+    let renamed = run!(&store, tx => sign_in::of_browser(tx, "renamed", 50));
+    assert_eq!(renamed, [], "all have expired by then");
     run!(&store, tx => sign_in::rebind(tx, "browser", "renamed", 50));
-    let newest = run!(&store, tx => sign_in::newest_of_browser(tx, "renamed", 50));
-    assert_eq!(newest.unwrap().id, "sgn_2");
+    let renamed = run!(&store, tx => sign_in::of_browser(tx, "renamed", 50));
+    assert_eq!(renamed.last().unwrap().id, "sgn_2");
     run!(&store, tx => sign_in::rebind(tx, "renamed", "browser", 50));
-    let newest = run!(&store, tx => sign_in::newest_of_browser(tx, "browser", 50));
-    assert_eq!(newest, Some(second));
-    assert_eq!(
-        run!(&store, tx => sign_in::newest_of_browser(tx, "browser", 100)),
-        None
-    );
+    let back = run!(&store, tx => sign_in::of_browser(tx, "browser", 50));
+    assert_eq!(back.last(), Some(&second));
 
     let all = run!(&store, tx => sign_in::of_browser(tx, "browser", 99));
     let ids: Vec<_> = all.iter().map(|row| row.id.as_str()).collect();
