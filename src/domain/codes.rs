@@ -1,12 +1,15 @@
 //! Codes that are guessed. A code counts only when its mail was handed over to the mail server, and wrong ones
-//! have one budget, whatever addresses they are tried at. Links, which nobody can guess, go on working
-//! when it is spent.
+//! have one budget, whatever addresses they are tried at. One client can spend a fifth of it. Links, which
+//! nobody can guess, go on working when it is spent.
+//!
+//! Codes that a known device asked for are apart from it: how many mails the devices of an address get is
+//! limited, each mail has five tries, and who has no such device cannot use them up.
 
 use std::time::Duration;
 
 use futures::FutureExt;
 
-use super::App;
+use super::{App, keys::Purpose};
 use crate::store::{self, Tx, allowance::Rate};
 
 /// Wrong codes in all: a hundred in an hour. Who guesses at all of that for a year comes upon one of 8
@@ -15,7 +18,12 @@ const WRONG: Rate = Rate {
     burst: 100,
     pause: 36 * 1000,
 };
-/// The name of the allowance.
+/// Those of one client: a fifth of all.
+const OF_CLIENT: Rate = Rate {
+    burst: 20,
+    pause: 180 * 1000,
+};
+/// The name of the allowance of all.
 const NAME: &str = "codes";
 /// Where it is kept when it was last spent.
 const SPENT: &str = "wrong codes";
@@ -25,36 +33,90 @@ const DAY: i64 = 24 * 60 * 60;
 const LOOKS: u32 = 20;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Takes a wrong code from the budget; whether there was one.
-pub async fn take(tx: &mut Tx, time: i64) -> store::Result<bool> {
-    if store::allowance::take(tx, NAME, time * 1000, WRONG).await? {
-        return Ok(true);
-    }
-    store::progress::set(tx, SPENT, "", time).await?;
-    Ok(false)
+/// Which budget is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    Client,
+    All,
 }
 
-/// Takes as many again: a code that is compared with several sign-ins is wrong several times.
-pub async fn take_more(tx: &mut Tx, time: i64, count: usize) -> store::Result<()> {
-    for _ in 0..count {
-        store::allowance::take(tx, NAME, time * 1000, WRONG).await?;
-    }
-    Ok(())
-}
+/// The budget of a client. The database knows it by a hash alone. In `billhook dev` clients have none of their own.
+#[derive(Debug)]
+pub struct Share(Option<String>);
 
-/// Gives it back: the code was right, or there was none to compare it with.
-pub async fn give_back(tx: &mut Tx) -> store::Result<()> {
-    store::allowance::give_back(tx, NAME, WRONG).await
+impl Share {
+    /// `client` is an address or a network, or empty where it is not known: those have one share together.
+    pub fn of(app: &App, client: &str) -> Share {
+        let mac = || {
+            hex::encode(
+                app.keys
+                    .mac(Purpose::Allowance, &format!("client {client}")),
+            )
+        };
+        Share((!app.config.dev).then(|| format!("codes:{}", mac())))
+    }
+
+    /// Takes a wrong code from the client's budget and from that of all, or says which is spent.
+    pub async fn take(&self, tx: &mut Tx, time: i64) -> store::Result<Result<(), Spent>> {
+        let millis = time * 1000;
+        if let Some(name) = &self.0
+            && !store::allowance::take(tx, name, millis, OF_CLIENT).await?
+        {
+            return Ok(Err(Spent::Client));
+        }
+        if store::allowance::take(tx, NAME, millis, WRONG).await? {
+            return Ok(Ok(()));
+        }
+        if let Some(name) = &self.0 {
+            store::allowance::give_back(tx, name, OF_CLIENT).await?;
+        }
+        store::progress::set(tx, SPENT, "", time).await?;
+        Ok(Err(Spent::All))
+    }
+
+    /// Takes as many again: a code that is compared with several sign-ins is wrong several times.
+    pub async fn take_more(&self, tx: &mut Tx, time: i64, count: usize) -> store::Result<()> {
+        for _ in 0..count {
+            if let Some(name) = &self.0 {
+                store::allowance::take(tx, name, time * 1000, OF_CLIENT).await?;
+            }
+            store::allowance::take(tx, NAME, time * 1000, WRONG).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives it back: the code was right.
+    pub async fn give_back(&self, tx: &mut Tx) -> store::Result<()> {
+        if let Some(name) = &self.0 {
+            store::allowance::give_back(tx, name, OF_CLIENT).await?;
+        }
+        store::allowance::give_back(tx, NAME, WRONG).await
+    }
 }
 
 /// Says in the log, now and then, that codes are refused.
-pub fn tell(app: &App) {
-    if let Some(count) = app.clients.count_refused_codes(app.clock.now()) {
-        tracing::warn!(
-            count,
-            limit = WRONG.burst,
-            "more wrong codes in an hour than are allowed in all: somebody is guessing. No code is taken until there are fewer; links work"
-        );
+pub fn tell(app: &App, spent: Spent, client: &str) {
+    let now = app.clock.now();
+    match spent {
+        Spent::All => {
+            if let Some(count) = app.clients.count_refused_codes(now) {
+                tracing::warn!(
+                    count,
+                    limit = WRONG.burst,
+                    "more wrong codes in an hour than are allowed in all: somebody is guessing. No code is taken until there are fewer, but from browsers that signed in with the address before; links work"
+                );
+            }
+        }
+        Spent::Client => {
+            if let Some(count) = app.clients.count_codes_of_client(now) {
+                tracing::warn!(
+                    count,
+                    client,
+                    limit = OF_CLIENT.burst,
+                    "more wrong codes in an hour than one client may type: none of its codes is taken until there are fewer; links work"
+                );
+            }
+        }
     }
 }
 

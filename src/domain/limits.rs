@@ -145,8 +145,9 @@ struct Limiters {
     trying: Budget<Client>,
     /// Questions of those who cannot be told apart, for a line in the log.
     unknown: Seldom,
-    /// Codes that were refused unread.
+    /// Codes that were refused unread, for what all clients typed and for what one did.
     refused_codes: Seldom,
+    codes_of_client: Seldom,
 }
 
 /// Seconds between two lines about the same.
@@ -165,6 +166,7 @@ impl Clients {
             trying: Budget::new(Quota::per_minute(THIRTY), clock.clone()),
             unknown: Seldom::new(TELL_EVERY),
             refused_codes: Seldom::new(TELL_EVERY),
+            codes_of_client: Seldom::new(TELL_EVERY),
         }))
     }
 
@@ -187,6 +189,11 @@ impl Clients {
     /// The same of codes that were refused because too many were wrong.
     pub fn count_refused_codes(&self, now: i64) -> Option<u64> {
         self.0.refused_codes.count(now)
+    }
+
+    /// The same where one client's were wrong.
+    pub fn count_codes_of_client(&self, now: i64) -> Option<u64> {
+        self.0.codes_of_client.count(now)
     }
 
     /// Whether the client may try a code or a link now, or how many seconds it has to wait.

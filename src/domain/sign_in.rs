@@ -303,7 +303,7 @@ pub async fn enter_code(
         return Ok(Err(Refusal::WrongCode));
     }
     let (keys, client) = (app.keys.clone(), visitor.client.clone());
-    let clock = app.clock.clone();
+    let (clock, share) = (app.clock.clone(), codes::Share::of(app, &visitor.client));
     // A transaction of its own: the try is counted, and a wrong one written down, before anybody is
     // told how it went.
     let of = app.clone();
@@ -316,29 +316,49 @@ pub async fn enter_code(
                 if let Some(entry) = again::by_code(tx, &of, &hash, &code, time).await? {
                     return Ok(Tried::Again(entry));
                 }
-                if !codes::take(tx, time).await? {
-                    return Ok(Tried::Paused);
-                }
-                let open = store::sign_in::count_try(tx, &hash, time, MOST_TRIES).await?;
-                let hit = open.iter().position(|row| is_code_of(&keys, row, &code));
-                if hit.is_some() || open.is_empty() {
-                    codes::give_back(tx).await?;
+                let live = store::sign_in::of_browser(tx, &hash, time).await?;
+                let is_open = |row: &&SignIn| row.used_at.is_none() && row.attempts < MOST_TRIES;
+                let open = live.iter().filter(is_open);
+                let strangers = open.filter(|row| row.device.is_none()).count();
+                let taken = match strangers {
+                    0 => Ok(()),
+                    _ => share.take(tx, time).await?,
+                };
+                let spent = taken.err();
+                // Where the budget is spent, what a known device asked for is looked at all the same.
+                let tried = match spent {
+                    None => store::sign_in::count_try(tx, &hash, time, MOST_TRIES).await?,
+                    Some(_) => {
+                        store::sign_in::count_try_of_devices(tx, &hash, time, MOST_TRIES).await?
+                    }
+                };
+                let hit = tried.iter().position(|row| is_code_of(&keys, row, &code));
+                let has_taken = strangers > 0 && spent.is_none();
+                if let Some(row) = hit.and_then(|place| tried.get(place)) {
+                    if has_taken {
+                        share.give_back(tx).await?;
+                    }
                 } else {
-                    codes::take_more(tx, time, open.len() - 1).await?;
-                    for row in &open {
+                    if has_taken {
+                        share.take_more(tx, time, strangers - 1).await?;
+                    }
+                    for row in &tried {
                         let entry = audit::entry(&keys, now, What::CodeFailed, &row.email)
                             .with_client(&client);
                         store::audit::insert(tx, &entry.about(&row.id)).await?;
                     }
                 }
-                Ok(Tried::Counted(open, hit))
+                Ok(match (hit, spent) {
+                    (None, Some(spent)) => Tried::Paused(spent),
+                    _ => Tried::Counted(tried, hit),
+                })
             }
             .boxed()
         })
         .await?;
     let (open, hit) = match tried {
-        Tried::Paused => {
-            codes::tell(app);
+        Tried::Paused(spent) => {
+            codes::tell(app, spent, &visitor.client);
             return Ok(Err(Refusal::Paused));
         }
         Tried::Again(entry) => return Ok(Ok(entry)),
@@ -357,8 +377,8 @@ pub async fn enter_code(
 
 /// What became of a code.
 enum Tried {
-    /// Too many wrong codes were typed by all visitors together.
-    Paused,
+    /// Too many wrong codes were typed.
+    Paused(codes::Spent),
     /// It is the one that signed in here a moment ago.
     Again(Entry),
     /// The sign-ins that it was tried against, and which of them it is of.

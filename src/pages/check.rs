@@ -23,7 +23,7 @@ fn problem() -> Option<&'static str> {
             Some("That code has been used, has expired or was tried too often. Ask for a new one.")
         }
         "paused" => Some(
-            "Too many wrong codes were typed here by all visitors together, so no code is taken for a while. \
+            "Too many wrong codes were typed lately, here or by others, so no code is taken for a while. \
              Open the link in the mail in this browser: links work.",
         ),
         _ => None,

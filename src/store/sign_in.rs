@@ -223,6 +223,25 @@ pub async fn count_try(
         .await)
 }
 
+/// The same against those alone that a known device asked for.
+pub async fn count_try_of_devices(
+    tx: &mut Tx,
+    browser_hash: &str,
+    now: i64,
+    most_tries: i64,
+) -> Result<Vec<SignIn>> {
+    const SQL: &str = "UPDATE sign_in SET attempts = attempts + 1
+        WHERE browser_hash = $1 AND expires_at > $2 AND used_at IS NULL AND attempts < $3
+          AND device IS NOT NULL
+        RETURNING *";
+    on!(tx, connection => sqlx::query_as(SQL)
+        .bind(browser_hash)
+        .bind(now)
+        .bind(most_tries)
+        .fetch_all(connection)
+        .await)
+}
+
 /// Notes that the mail of a sign-in was handed over to the mail server.
 pub async fn hand_over(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
     const SQL: &str = "UPDATE sign_in SET handed_at = $2 WHERE id = $1";

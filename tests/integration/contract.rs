@@ -1165,6 +1165,20 @@ async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
         );
     }
     assert!(run!(&store, tx => sign_in::count_try(tx, "browser", 50, 2)).is_empty());
+    let stranger = SignIn {
+        device: None,
+        ..row("sgn_4", 4)
+    };
+    run!(&store, tx => sign_in::insert(tx, &stranger));
+    for tried in [vec![(3, "sgn_1"), (3, "sgn_2")], vec![]] {
+        let rows = run!(&store, tx => sign_in::count_try_of_devices(tx, "browser", 50, 3));
+        let mut rows: Vec<_> = rows
+            .iter()
+            .map(|row| (row.attempts, row.id.as_str()))
+            .collect();
+        rows.sort_unstable();
+        assert_eq!(rows, tried);
+    }
 
     let consume = |id: &'static str, browser: &'static str, now| {
         let store = store.clone();

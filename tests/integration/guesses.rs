@@ -17,6 +17,8 @@ on_both_engines!(
     a_code_counts_when_its_mail_was_handed_over,
     the_code_of_a_mail_that_nobody_gets_never_counts,
     wrong_codes_have_one_budget_and_links_work_beyond_it,
+    one_client_cannot_spend_the_budget_of_all,
+    a_known_device_signs_in_beyond_the_budget,
 );
 
 async fn enter(browser: &mut Browser<'_>, code: &str) -> Response {
@@ -146,6 +148,96 @@ async fn wrong_codes_have_one_budget_and_links_work_beyond_it(engine: Engine) {
     let answer = enter(&mut later, other_than(&code)).await;
     assert_redirect(&answer, "/sign-in/check?problem=code");
     assert_redirect(&enter(&mut later, &code).await, "/billing");
+}
+
+/// Types wrong codes, each time from the next of these clients, until none is taken. How many were.
+async fn guess_from(app: &TestApp, clients: &[&str], most: usize) -> usize {
+    let mut next = clients.iter().cycle();
+    let mut taken = 0;
+    for number in 0.. {
+        let mut browser = app.browser();
+        let address = format!("nobody{number}.{}@example.com", clients.len());
+        let ask = [("email", address.as_str())];
+        assert_redirect(&browser.post("/api/ask_link", &ask).await, "/sign-in/check");
+        let wrong = other_than(&code_of(app, &address).await);
+        for _ in 0..5 {
+            browser.client = (*next.next().unwrap()).to_owned();
+            let answer = enter(&mut browser, wrong).await;
+            if answer.headers()["location"] == "/sign-in/check?problem=paused" {
+                return taken;
+            }
+            taken += 1;
+            assert!(taken < most, "nothing caps them");
+        }
+    }
+    taken
+}
+
+async fn one_client_cannot_spend_the_budget_of_all(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let mut ada = app.browser();
+    app.ask(&mut ada, "ada@example.com").await;
+    let code = app.code("ada@example.com").await;
+    // A household has the whole network.
+    let networks = ["2001:db8:0:7::1", "2001:db8:0:7::2", "2001:db8:0:7:8::3"];
+    for clients in [&["192.0.2.7"] as &[&str], &networks] {
+        let taken = guess_from(&app, clients, 40).await;
+        assert!((15..=25).contains(&taken), "{clients:?}: {taken}");
+    }
+    is_well(&examine(&app).await, "sign-in");
+    let answer = enter(&mut ada, other_than(&code)).await;
+    assert_redirect(&answer, "/sign-in/check?problem=code");
+    assert_redirect(&enter(&mut ada, &code).await, "/billing");
+    // No address of a client is kept.
+    let kept = dump(&app.app.store, "allowance").await;
+    assert!(
+        !kept.contains("192.0.2") && !kept.contains("2001:"),
+        "{kept}"
+    );
+    // It comes back evenly, and is not more than it was.
+    app.clock.advance(24 * 60 * 60);
+    let taken = guess_from(&app, &["192.0.2.7", "192.0.2.7"], 40).await;
+    assert!((15..=25).contains(&taken), "{taken}");
+}
+
+async fn a_known_device_signs_in_beyond_the_budget(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let ada = app.signed_in("ada@example.com").await;
+    let device = ada.cookies["billhook_device"].clone();
+    app.clock.advance(24 * 60 * 60);
+    let mut stranger = app.browser();
+    app.ask(&mut stranger, "ada@example.com").await;
+    let of_stranger = app.code("ada@example.com").await;
+    let mut known = app.browser();
+    known.cookies.insert("billhook_device".to_owned(), device);
+    app.ask(&mut known, "ada@example.com").await;
+    let code = app.code("ada@example.com").await;
+    // Another address is a stranger's there too.
+    app.ask(&mut known, "bob@example.com").await;
+    let of_bob = app.code("bob@example.com").await;
+    guess(&app, "nobody", 150).await;
+    for (browser, code) in [(&mut stranger, &of_stranger), (&mut known, &of_bob)] {
+        let answer = enter(browser, code).await;
+        assert_redirect(&answer, "/sign-in/check?problem=paused");
+    }
+    assert_redirect(&enter(&mut known, &code).await, "/billing");
+    // Nor do its wrong codes go on for ever.
+    app.clock.advance(60 * 60 * 24);
+    let mut again = app.browser();
+    let device = known.cookies["billhook_device"].clone();
+    again.cookies.insert("billhook_device".to_owned(), device);
+    app.ask(&mut again, "ada@example.com").await;
+    let code = app.code("ada@example.com").await;
+    guess(&app, "none", 150).await;
+    for tried in 1..=5 {
+        let answer = enter(&mut again, other_than(&code)).await;
+        let problem = if tried < 5 { "code" } else { "spent" };
+        assert_redirect(&answer, &format!("/sign-in/check?problem={problem}"));
+    }
+    assert_redirect(
+        &enter(&mut again, &code).await,
+        "/sign-in/check?problem=spent",
+    );
 }
 
 /// On one thread, so that all that the program logs can be heard.
