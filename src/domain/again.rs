@@ -84,3 +84,17 @@ pub async fn by_code(
         }
     }
 }
+
+/// The sign-in whose code this browser typed a moment ago and types again before it has an answer. That one was
+/// counted, perhaps as the last that is permitted.
+pub async fn under_way(
+    tx: &mut Tx,
+    app: &App,
+    browser_hash: &str,
+    code: &str,
+    time: i64,
+) -> store::Result<Option<SignIn>> {
+    let rows = store::sign_in::right_lately(tx, browser_hash, time - FOR, time).await?;
+    let mut rows = rows.into_iter();
+    Ok(rows.find(|row| sign_in::is_code_of(&app.keys, row, code)))
+}

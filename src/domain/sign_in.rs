@@ -316,6 +316,9 @@ pub async fn enter_code(
                 if let Some(entry) = again::by_code(tx, &of, &hash, &code, time).await? {
                     return Ok(Tried::Again(entry));
                 }
+                if let Some(row) = again::under_way(tx, &of, &hash, &code, time).await? {
+                    return Ok(Tried::Counted(vec![row], Some(0)));
+                }
                 let live = store::sign_in::of_browser(tx, &hash, time).await?;
                 let is_open = |row: &&SignIn| row.used_at.is_none() && row.attempts < MOST_TRIES;
                 let open = live.iter().filter(is_open);
@@ -335,6 +338,7 @@ pub async fn enter_code(
                 let hit = tried.iter().position(|row| is_code_of(&keys, row, &code));
                 let has_taken = strangers > 0 && spent.is_none();
                 if let Some(row) = hit.and_then(|place| tried.get(place)) {
+                    store::sign_in::was_right(tx, &row.id, time).await?;
                     if has_taken {
                         share.give_back(tx).await?;
                     }

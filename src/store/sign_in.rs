@@ -242,6 +242,29 @@ pub async fn count_try_of_devices(
         .await)
 }
 
+/// Notes that the code of a sign-in was typed.
+pub async fn was_right(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
+    const SQL: &str = "UPDATE sign_in SET right_at = $2 WHERE id = $1";
+    on!(tx, connection => sqlx::query(SQL).bind(id).bind(now).execute(connection).await.map(drop))
+}
+
+/// The sign-ins of a browser that can still be used and whose codes were typed after that second.
+pub async fn right_lately(
+    tx: &mut Tx,
+    browser_hash: &str,
+    after: i64,
+    now: i64,
+) -> Result<Vec<SignIn>> {
+    const SQL: &str = "SELECT * FROM sign_in
+        WHERE browser_hash = $1 AND right_at > $2 AND used_at IS NULL AND expires_at > $3";
+    on!(tx, connection => sqlx::query_as(SQL)
+        .bind(browser_hash)
+        .bind(after)
+        .bind(now)
+        .fetch_all(connection)
+        .await)
+}
+
 /// Notes that the mail of a sign-in was handed over to the mail server.
 pub async fn hand_over(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
     const SQL: &str = "UPDATE sign_in SET handed_at = $2 WHERE id = $1";

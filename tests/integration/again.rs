@@ -12,6 +12,7 @@ use crate::{
 
 on_both_engines!(
     a_second_press_ends_in_the_same_session,
+    the_last_try_can_be_pressed_twice,
     a_lost_answer_is_given_again_for_a_minute,
     another_browser_gets_nothing_again,
     a_session_that_has_ended_is_not_given_again,
@@ -84,6 +85,35 @@ async fn a_second_press_ends_in_the_same_session(engine: Engine) {
         assert_eq!(rows(&app, "audit", "signed-in").await, round);
         assert_eq!(rows(&app, "audit", "failed").await, 0);
     }
+}
+
+async fn the_last_try_can_be_pressed_twice(engine: Engine) {
+    let app = shop(engine).await;
+    for _ in 0..4 {
+        let (browser, code) = ready(&app).await;
+        let wrong = if code == "00000000" { "1" } else { "0" }.repeat(8);
+        for _ in 0..4 {
+            let answer = press(&mut copy(&app, &browser), Way::Code, &wrong).await;
+            assert_redirect(&answer, "/sign-in/check?problem=code");
+        }
+        let mut tabs: Vec<_> = (0..5).map(|_| copy(&app, &browser)).collect();
+        let presses = tabs.iter_mut().map(|tab| press(tab, Way::Code, &code));
+        let answers = join_all(presses).await;
+        for answer in &answers {
+            assert_redirect(answer, "/billing");
+        }
+        let mut given: Vec<_> = answers.iter().map(refresh).collect();
+        given.dedup();
+        assert!(given.len() == 1 && given[0].is_some(), "{given:?}");
+    }
+    // Beside wrong ones it is one try of five as before.
+    let (browser, code) = ready(&app).await;
+    let wrong = if code == "00000000" { "1" } else { "0" }.repeat(8);
+    for _ in 0..5 {
+        press(&mut copy(&app, &browser), Way::Code, &wrong).await;
+    }
+    let answer = press(&mut copy(&app, &browser), Way::Code, &code).await;
+    assert_redirect(&answer, "/sign-in/check?problem=spent");
 }
 
 async fn a_lost_answer_is_given_again_for_a_minute(engine: Engine) {

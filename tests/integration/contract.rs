@@ -1179,6 +1179,16 @@ async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
         rows.sort_unstable();
         assert_eq!(rows, tried);
     }
+    run!(&store, tx => sign_in::was_right(tx, "sgn_4", 40));
+    for (browser, after, now, found) in [
+        ("browser", 39, 50, 1),
+        ("browser", 40, 50, 0),
+        ("browser", 39, 100, 0),
+        ("another", 39, 50, 0),
+    ] {
+        let rows = run!(&store, tx => sign_in::right_lately(tx, browser, after, now));
+        assert_eq!(rows.len(), found, "{browser} {after} {now}");
+    }
 
     let consume = |id: &'static str, browser: &'static str, now| {
         let store = store.clone();
