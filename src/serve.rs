@@ -42,8 +42,10 @@ use crate::{
 /// Requests in flight have this long to finish once connections are no longer taken. With the notice
 /// before it ([`http::ready`]) the server ends within 15 seconds.
 const GRACE: Duration = Duration::from_secs(8);
-/// And then the database, which may not answer any more.
+/// And then what goes on beside them, mails above all: a mail server may be slow.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// And then the database, which may not answer any more.
+const LAST_COMMIT: Duration = Duration::from_secs(2);
 
 /// Why the program did not start, or ended. The message is for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -176,7 +178,11 @@ pub async fn run(
     extra: Vec<Route>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let outbox = background::keep("outbox", &app, &stop, outbox::run);
+    let cut = CancellationToken::new();
+    let mails = (app.clone(), cut.clone());
+    let outbox = background::keep("outbox", &mails, &stop, |(app, cut), stop| {
+        outbox::run(app, stop, cut)
+    });
     let worker = background::keep("worker", &app, &stop, worker::run);
     let sweep = background::keep("sweep", &app, &stop, sweep::run);
     let purge = background::keep("purge", &app, &stop, purge::run);
@@ -202,11 +208,18 @@ pub async fn run(
         tracing::warn!("some requests did not finish in time and were cut off");
     }
     // They end by the same token.
-    let end = async {
+    let mut loops = std::pin::pin!(async {
         let _ = tokio::join!(outbox, worker, sweep, purge, expiry, room);
+    });
+    let is_over = tokio::time::timeout(LAST_WORDS, &mut loops).await.is_ok();
+    cut.cancel();
+    let end = async {
+        if !is_over {
+            loops.await;
+        }
         store.close().await;
     };
-    if tokio::time::timeout(LAST_WORDS, end).await.is_err() {
+    if tokio::time::timeout(LAST_COMMIT, end).await.is_err() {
         tracing::warn!("the database did not let go in time");
     }
     Ok(())

@@ -36,8 +36,9 @@ const REUSE_LIFETIME: i64 = 24 * 60 * 60;
 /// Nobody tells us of mails that other processes queue, so we look this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Sends what is due until `stop`, and ends when what has been begun is done.
-pub async fn run(app: App, stop: CancellationToken) {
+/// Sends what is due until `stop`, and ends when what has been begun is done, or at `cut` at the latest. What is
+/// cut off is tried again when its lease is over, be it a mail or a decoy.
+pub async fn run(app: App, stop: CancellationToken, cut: CancellationToken) {
     let places = Arc::new(Semaphore::new(PLACES));
     let mut begun = JoinSet::new();
     while !stop.is_cancelled() {
@@ -68,8 +69,18 @@ pub async fn run(app: App, stop: CancellationToken) {
             }
         }
     }
-    while let Some(done) = begun.join_next().await {
-        told(done);
+    let rest = async {
+        while let Some(done) = begun.join_next().await {
+            told(done);
+        }
+    };
+    if cut.run_until_cancelled(rest).await.is_none() {
+        let count = begun.len();
+        begun.shutdown().await;
+        tracing::warn!(
+            count,
+            "mails were under way when the server ended; they are tried again in a minute"
+        );
     }
 }
 

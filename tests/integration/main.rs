@@ -79,6 +79,7 @@ mod silence;
 mod slow_office;
 mod smtp;
 mod starts;
+mod stops;
 mod strangers;
 mod streams;
 mod supply;
