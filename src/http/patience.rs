@@ -153,6 +153,7 @@ impl AsyncWrite for Impatient {
             None => ready!(Pin::new(&mut self.stream).poll_shutdown(context)),
         };
         if shut.is_ok() && self.pulse.is_unread() {
+            self.pulse.lingers();
             ready!(self.throw_away(context));
         }
         Poll::Ready(shut)

@@ -76,7 +76,7 @@ impl Places {
             let taken = self.lock();
             let of_peer = taken
                 .values()
-                .filter(|place| place.client == Some(client) && !place.pulse.is_leaving());
+                .filter(|place| place.client == Some(client) && !place.pulse.is_going());
             of_peer.count()
         };
         count < self.of_peer || self.make_way(Some(client))
@@ -102,7 +102,7 @@ impl Places {
         let first = taken
             .iter()
             .filter(|(_, place)| client.is_none() || place.client == client)
-            .filter(|(_, place)| !place.pulse.is_leaving())
+            .filter(|(_, place)| !place.pulse.is_going())
             .filter_map(|(number, place)| Some((place.pulse.rank(YOUNG)?, *number)))
             .min();
         let Some((_, number)) = first else {
@@ -157,5 +157,71 @@ impl Places {
         for place in taken.values() {
             place.pulse.leave();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use axum::body::Body;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::http::pulse::Answer;
+
+    /// As of a connection whose request was answered.
+    fn answered() -> Arc<Pulse> {
+        let pulse = Arc::new(Pulse::default());
+        pulse.works();
+        drop(Answer::new(Body::empty(), pulse.clone()));
+        pulse.flushed();
+        pulse
+    }
+
+    /// So many connections of one peer, none of which ends by itself; those that were let in.
+    fn connect(places: &Places, pulse: impl Fn() -> Arc<Pulse>) -> Vec<JoinHandle<()>> {
+        let peer = "192.0.2.1".parse().unwrap();
+        let mut all = Vec::new();
+        for number in 0..60 {
+            if places.admits(peer) {
+                let task = tokio::spawn(pending());
+                let handle = task.abort_handle();
+                places.put(number, peer, pulse(), || handle);
+                all.push(task);
+            }
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn who_still_sends_what_was_refused_has_a_place() {
+        let places = Places::new(64, &[]);
+        let all = connect(&places, || {
+            let pulse = answered();
+            pulse.lingers();
+            pulse
+        });
+        assert_eq!(places.lock().len(), 16);
+        let mut cut_off = 0;
+        for task in all.iter().take(all.len() - 16) {
+            while !task.is_finished() {
+                tokio::task::yield_now().await;
+            }
+            cut_off += 1;
+        }
+        assert_eq!(cut_off, 44, "the oldest give way to new ones");
+    }
+
+    #[tokio::test]
+    async fn who_is_to_leave_and_asks_again_has_a_place() {
+        let places = Places::new(64, &[]);
+        let busy = || {
+            let pulse = answered();
+            pulse.leave();
+            pulse.works();
+            pulse
+        };
+        assert_eq!(connect(&places, busy).len(), 16);
     }
 }

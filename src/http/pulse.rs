@@ -45,6 +45,8 @@ struct State {
     is_answered: bool,
     /// The peer sends a body that nobody reads.
     is_unread: bool,
+    /// All is said, and that body is being thrown away.
+    is_lingering: bool,
     leaving_since: Option<Instant>,
     /// The stream is to look closed as soon as there is nothing to read.
     is_ending: bool,
@@ -63,6 +65,7 @@ impl Default for Pulse {
             has_spoken: false,
             is_answered: false,
             is_unread: false,
+            is_lingering: false,
             leaving_since: None,
             is_ending: false,
             waker: None,
@@ -127,6 +130,11 @@ impl Pulse {
         self.lock().is_unread
     }
 
+    /// From now on what comes is thrown away.
+    pub fn lingers(&self) {
+        self.lock().is_lingering = true;
+    }
+
     /// All that was written has left.
     pub fn flushed(&self) {
         let mut state = self.lock();
@@ -150,13 +158,20 @@ impl Pulse {
         self.lock().leaving_since.is_some()
     }
 
+    /// Whether it ends at once, so that its place is as good as free. One whose peer still sends what was
+    /// refused stays for a while, and so does one that asks again.
+    pub fn is_going(&self) -> bool {
+        let state = self.lock();
+        state.leaving_since.is_some() && state.is_idle()
+    }
+
     pub fn is_ending(&self) -> bool {
         self.lock().is_ending
     }
 
     /// Whether it is idle, which is ended by [`Pulse::leave`] without a loss.
     pub fn is_idle(&self) -> bool {
-        self.lock().doing == Doing::Idle
+        self.lock().is_idle()
     }
 
     /// Its place among those that give way; `None` when something is being done for it.
@@ -201,6 +216,10 @@ impl Pulse {
 }
 
 impl State {
+    fn is_idle(&self) -> bool {
+        self.doing == Doing::Idle && !self.is_lingering
+    }
+
     fn begin(&mut self, doing: Doing) {
         self.doing = doing;
         self.since = Instant::now();
