@@ -44,6 +44,7 @@ export default defineConfig({
     { name: 'oracles', testDir: 'oracles', dependencies: ['start'] },
     ...browserProjects(),
     { name: 'afternoon', testDir: 'afternoon', dependencies: ['start'] },
+    { name: 'servers', testDir: 'servers', dependencies: ['start'] },
     {
       name: 'firefox',
       testDir: 'specs',

@@ -74,12 +74,14 @@ need_basics() {
     [ -s /etc/ssl/certs/ca-certificates.crt ] || need ca-certificates
 }
 
-# Browsers of all three engines with at least one font, a screen that nobody sees for the one that needs it, and Postgres.
+# Browsers of all three engines with at least one font, a screen that nobody sees for the one that needs it, certificates
+# for the servers, and Postgres.
 need_for_tests() {
     [ -n "$(find_chromium)" ] || need chromium
     [ -n "$(find_firefox)" ] || need firefox-esr
     need_command WebKitWebDriver webkit2gtk-driver
     need_command Xvfb xvfb
+    need_command openssl openssl
     compgen -G '/usr/share/fonts/*type/*' >/dev/null || need fonts-dejavu-core
     need_postgres
 }

@@ -45,7 +45,7 @@ set_up_for_user() {
     set_paths
     install_cargo_tools
     case $wanted_for in test | bench) install_newer_node ;; esac
-    [ "$wanted_for" != test ] || install_caddy
+    [ "$wanted_for" != test ] || unpack_servers
     install_npm_packages
     write_toolchain
 }

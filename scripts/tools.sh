@@ -11,7 +11,7 @@ npm_version=10.9.4
 build_tools=$root/build-tools/node_modules/.bin
 cargo_bin=${CARGO_HOME:-$HOME/.cargo}/bin
 own_node=$state/node/node_modules/.bin
-own_caddy=$state/caddy/usr/bin
+own_servers=$state/caddy/usr/bin:$state/nginx/usr/sbin
 
 locked_wasm_bindgen() { awk '/^name = "wasm-bindgen"$/ { getline; gsub(/[^0-9.]/, ""); print; exit }' "$root/Cargo.lock"; }
 
@@ -91,19 +91,41 @@ install_newer_node() {
     node_at_least "$(node_for_tests)" || die "node $node_version does not run here"
 }
 
-# The reverse proxy of the tests. Debian's package is unpacked and not installed, for that would start a web server.
-install_caddy() {
-    have caddy || [ -x "$own_caddy/caddy" ] && return
-    have apt-get || no_apt
-    say "caddy, the reverse proxy of the tests: about 1 minute, once"
-    rm -rf "$state/caddy"
-    mkdir -p "$state/caddy"
-    fetch_caddy || { apt_update && fetch_caddy; } || fail_with_log "apt-get could not fetch caddy"
-    dpkg-deb --extract "$state"/caddy/caddy_*.deb "$state/caddy" || die "caddy's package could not be unpacked"
+# The servers of the tests: two reverse proxies and a mail server. Debian's packages are unpacked and not installed, for
+# that would start them.
+unpack_servers() {
+    have caddy || unpack_debian caddy usr/bin/caddy
+    have nginx || unpack_debian nginx usr/sbin/nginx
+    [ -x /usr/lib/postfix/sbin/master ] || unpack_debian postfix usr/lib/postfix/sbin/master
     hash -r
 }
 
-fetch_caddy() { slowly "caddy" env -C "$state/caddy" apt-get download caddy; }
+# unpack_debian PACKAGE PROGRAM: into a folder of its own, with the libraries that it wants and this machine lacks.
+unpack_debian() {
+    local package=$1 program=$2 folder=$state/$1 deb library
+    [ ! -x "$folder/$program" ] || return 0
+    have apt-get || no_apt
+    say "$package, a server of the tests: about 1 minute, once"
+    rm -rf "$folder"
+    mkdir -p "$folder/packages"
+    fetch_debian "$folder" "$package" || { apt_update && fetch_debian "$folder" "$package"; } ||
+        fail_with_log "apt-get could not fetch $package"
+    for library in $(libraries_of "$folder"/packages/"$package"_*.deb); do
+        [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$library" 2>/dev/null)" = installed ] ||
+            fetch_debian "$folder" "$library" || fail_with_log "apt-get could not fetch $library, which $package needs"
+    done
+    for deb in "$folder"/packages/*.deb; do
+        dpkg-deb --extract "$deb" "$folder" || die "$deb could not be unpacked"
+    done
+    [ -x "$folder/$program" ] || die "Debian's package $package has no $program"
+}
+
+fetch_debian() { slowly "$2" env -C "$1/packages" apt-get download "$2"; }
+
+# Libraries' packages end with the number of their interface.
+libraries_of() {
+    dpkg-deb --field "$1" Depends | tr ',' '\n' | sed -n 's/^ *\(lib[^ ]*[0-9]\)\( .*\)\?$/\1/p'
+}
 
 # npm_packages FOLDER WHAT: exactly what the lock file says, when it was not done since the lock file changed.
 npm_packages() {
@@ -130,6 +152,7 @@ write_toolchain() {
         printf 'BILLHOOK_RUST=%s\n' "$rust"
         # shellcheck disable=SC2016 # the file's reader has the PATH that counts
         printf 'PATH=%q:$PATH\nexport PATH\n' "$(IFS=: && printf '%s' "${paths[*]}")"
+        [ ! -d "$state/postfix" ] || printf 'export POSTFIX=%q\n' "$state/postfix"
         [ -z "${RUSTUP_TOOLCHAIN:-}" ] || printf 'export RUSTUP_TOOLCHAIN=%q\n' "$RUSTUP_TOOLCHAIN"
     } >"$toolchain_file.new"
     mv "$toolchain_file.new" "$toolchain_file"
@@ -137,7 +160,7 @@ write_toolchain() {
 
 # The chosen tools first, also for the rest of the set-up.
 set_paths() {
-    paths=("$build_tools" "$own_node" "$own_caddy" "$cargo_bin")
+    paths=("$build_tools" "$own_node" "$own_servers" "$cargo_bin")
     if [ "$rust" = debian ] && have rustup; then
         export RUSTUP_TOOLCHAIN=debian
     elif [ "$rust" = debian ]; then

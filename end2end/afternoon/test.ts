@@ -1,7 +1,7 @@
 // The fixtures of the afternoon: the proxied stack of this worker, a browser that finds it under its name and trusts its certificate,
 // and visitors without a browser.
 
-import { chromium } from '../harness/chromium.ts';
+import { knows } from '../harness/chromium.ts';
 import { type Proxied, startProxied } from '../harness/proxied.ts';
 import { expect, test as specs } from '../harness/test.ts';
 import { Street } from './visitor.ts';
@@ -20,13 +20,7 @@ export const test = specs.extend<{ street: Street }, { proxied: Proxied }>({
 
   browser: [
     async ({ playwright, proxied }, use) => {
-      const { executablePath, args } = chromium();
-      const { host, https, http, spki } = proxied;
-      const found = [`MAP ${host}:443 127.0.0.1:${https}`, `MAP ${host}:80 127.0.0.1:${http}`];
-      const browser = await playwright.chromium.launch({
-        executablePath,
-        args: [...args, '--disable-quic', `--host-resolver-rules=${found.join(',')}`, `--ignore-certificate-errors-spki-list=${spki}`],
-      });
+      const browser = await playwright.chromium.launch(knows(proxied));
       await use(browser);
       await browser.close();
     },

@@ -1,4 +1,4 @@
-// Strangers and customers without a browser: each at an address of their own, through Caddy by https, or past it.
+// Strangers and customers without a browser: each at an address of their own, through the proxy by https, or past it.
 
 import { randomBytes } from 'node:crypto';
 import { request as plain } from 'node:http';
@@ -8,10 +8,10 @@ import { connect as secureSocket } from 'node:tls';
 import type { Answer, Question } from '../harness/http.ts';
 import { signInMail } from '../harness/mail.ts';
 import { known } from '../harness/pages.ts';
-import type { Proxied } from '../harness/proxied.ts';
+import type { Fronted } from '../harness/proxied.ts';
 import { seen } from '../harness/seen.ts';
 
-/** An address of this machine that nobody else asks from. Caddy sees it as the visitor's. */
+/** An address of this machine that nobody else asks from. The proxy sees it as the visitor's. */
 export function newAddress(): string {
   const [a, b] = randomBytes(2) as unknown as [number, number];
   return `127.${1 + (a % 254)}.${b}.${2 + (randomBytes(1)[0] ?? 0) % 250}`;
@@ -29,7 +29,7 @@ export interface Visit extends Question {
 }
 
 export class Street {
-  constructor(readonly proxied: Proxied) {}
+  constructor(readonly proxied: Fronted) {}
 
   get(path: string, jar = '', headers: Record<string, string> = {}): Promise<Asked> {
     const cookie: Record<string, string> = jar === '' ? {} : { Cookie: jar };

@@ -9,20 +9,24 @@ import { join, resolve } from 'node:path';
 import { type Child, freePorts, startChild } from './children.ts';
 import { home, newStack, type Place, results, type Stack, startBillhook, startMail, startSandbox, useStack } from './stack.ts';
 
-export interface Proxied extends Stack {
+/** A stack behind a reverse proxy. */
+export interface Fronted extends Stack {
   host: string;
-  /** Where Caddy listens, and where it leads to https. */
+  /** Where the proxy listens. */
   https: number;
   http: number;
-  /** The root of Caddy's certificates. */
+  /** The root of its certificates. */
   ca: string;
-  /** By this Chromium knows the certificate that Caddy signs with. */
+  /** By this Chromium knows the certificate that it has, or signs with. */
   spki: string;
+}
+
+export interface Proxied extends Fronted {
   /** `kill -9` of Billhook; it is started again by what is returned. */
   crash(): Promise<() => Promise<void>>;
 }
 
-const host = 'billing.example.com';
+export const host = 'billing.example.com';
 
 /** The README's lines, for the ports of this run. */
 function caddyfile(https: number, http: number, folder: string, direct: string): string {
@@ -91,8 +95,8 @@ export async function startProxied(worker: number): Promise<{ proxied: Proxied; 
   }
 }
 
-/** True once Caddy has its certificate and reaches Billhook; it is not known yet whom to trust. */
-function serves(https: number): Promise<boolean> {
+/** True once the proxy has its certificate and reaches Billhook; it is not known yet whom to trust. */
+export function serves(https: number): Promise<boolean> {
   return new Promise((resolve) => {
     const options = { host: '127.0.0.1', port: https, servername: host, headers: { Host: host }, agent: false as const };
     const call = request({ ...options, path: '/up', rejectUnauthorized: false, timeout: 2_000 }, (response) => {

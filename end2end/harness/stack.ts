@@ -1,6 +1,7 @@
 // The whole set-up of a run: Billhook on an SQLite file of its own, the stand-in for Stripe that tells it about changes,
 // and a real SMTP server. Started once, described in a JSON file that every worker reads.
 
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -112,29 +113,56 @@ export function startMail({ folder, logs, prefix }: Place, made: Stack): Promise
   });
 }
 
+/** What Billhook is told in a stack. */
+export function settingsOf(made: Stack): Record<string, string> {
+  return {
+    BIND: new URL(made.direct).host,
+    FRONTEND_URL: made.app,
+    DATABASE_URL: `sqlite://${made.database}`,
+    STRIPE_API_KEY: made.apiKey,
+    STRIPE_API_BASE: made.sandbox,
+    STRIPE_WEBHOOK_SECRET: made.webhookSecrets.join(','),
+    SESSION_SECRET: made.sessionSecret,
+    SMTP_URL: made.smtp,
+    MAIL_FROM: 'Northwind <billing@example.com>',
+    APP_NAME: 'Northwind',
+  };
+}
+
 /** With `settings` besides those that every stack has. */
 export function startBillhook({ folder, logs, prefix }: Place, made: Stack, settings: Record<string, string>): Promise<Child> {
   return startChild({
     name: `${prefix}billhook`,
     program: billhook,
     args: ['serve'],
-    env: {
-      BIND: new URL(made.direct).host,
-      FRONTEND_URL: made.app,
-      DATABASE_URL: `sqlite://${made.database}`,
-      STRIPE_API_KEY: made.apiKey,
-      STRIPE_API_BASE: made.sandbox,
-      STRIPE_WEBHOOK_SECRET: made.webhookSecrets.join(','),
-      SESSION_SECRET: made.sessionSecret,
-      SMTP_URL: made.smtp,
-      MAIL_FROM: 'Northwind <billing@example.com>',
-      APP_NAME: 'Northwind',
-      ...settings,
-    },
+    env: { ...settingsOf(made), ...settings },
     cwd: folder,
     logs,
     ready: () => answers(`${made.direct}/up`),
   });
+}
+
+/** One of Billhook's commands, beside the server, and how it ended. */
+export function command(made: Stack, settings: Record<string, string>, ...args: string[]): Promise<{ status: number; said: string }> {
+  const env = { PATH: process.env.PATH, ...settingsOf(made), ...settings };
+  return new Promise((resolve) => {
+    execFile(billhook, args, { cwd: dirname(made.database), env, timeout: 60_000 }, (error, stdout, stderr) => {
+      const status = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
+      resolve({ status, said: `${stdout}${stderr}` });
+    });
+  });
+}
+
+export interface Finding {
+  check: string;
+  state: 'ok' | 'warning' | 'failure' | 'skipped';
+  says: string;
+  do: string | null;
+}
+
+/** All that the doctor says. */
+export async function doctor(made: Stack, settings: Record<string, string>): Promise<Finding[]> {
+  return JSON.parse((await command(made, settings, 'doctor', '--json')).said) as Finding[];
 }
 
 export function startSandbox({ folder, logs, prefix }: Place, made: Stack): Promise<Child> {
