@@ -2,6 +2,7 @@
 // also when the run is interrupted.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -77,25 +78,25 @@ export async function startChild(command: Command): Promise<Child> {
   return { name: command.name, stop, kill };
 }
 
-/** Ports that nobody listens on, all different. */
+/**
+ * Ports that nobody listens on, all different. They are below those that the system hands out by itself: of these one could be
+ * in use again, by somebody's connection, before the server that it is for has started.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(0, '127.0.0.1', resolve);
-      });
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('a TCP port has a number');
-    return address.port;
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = randomInt(11_000, 20_000);
+    if (await isFree(port)) ports.add(port);
+  }
+  return [...ports];
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 /** True when a GET of the address answers with a success. */
