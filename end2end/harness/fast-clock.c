@@ -1,4 +1,4 @@
-/* A monotonic clock that is 30 times as fast: three minutes of silence on a connection pass in six seconds. */
+/* A monotonic clock that is 10 times as fast. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <sys/epoll.h>
@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RATE = 30, SECOND = 1000000000 };
+enum { RATE = 10, SECOND = 1000000000 };
 
 static struct timespec now(clockid_t clock) {
     struct timespec time = {0, 0};

@@ -44,10 +44,11 @@ use super::{
 use crate::seldom::Seldom;
 
 /// A request's head has [`Silence::head`]. Between two requests a connection may be silent for longer than
-/// proxies keep theirs (nginx 60 seconds, Traefik 90, Caddy 120): if we closed it first, a request could be on its way.
+/// proxies keep theirs (nginx 60 seconds, Traefik 90, Caddy 120, Google's load balancers 600): if we closed it first, a
+/// request could be on its way. Idle ones give way when there is no place left.
 const SILENCE: Silence = Silence {
     head: Duration::from_secs(10),
-    idle: Duration::from_secs(180),
+    idle: Duration::from_secs(620),
     last: Duration::from_secs(1),
 };
 /// Bytes of a request's head; beyond it is a 431.
