@@ -351,6 +351,11 @@ async fn the_doctor_asks_whether_a_mail_would_be_taken() {
         ("AUTH", "535 5.7.8 wrong", "SMTP_URL"),
         ("MAIL", "553 5.7.1 not yours", "MAIL_FROM"),
         ("RCPT", "554 5.7.1 relay denied", "passes nothing on"),
+        (
+            "RCPT",
+            "553 5.7.1 Sender address rejected: not owned",
+            "MAIL_FROM",
+        ),
         ("RCPT", "451 4.3.0 later", "passes"),
     ] {
         server.now(at(place, answer));

@@ -173,11 +173,11 @@ fn refused(refusal: &Refusal) -> Finding {
             "It takes nothing from this machine. Use the server that your provider names for programs."
         }
         (_, Step::Hello) => "Set EHLO_NAME to this machine's name in DNS, or to its IP address.",
-        (_, Step::From) => {
-            "Set MAIL_FROM to an address that this user may send from, of a domain that the server knows."
-        }
         (_, Step::To) if refusal.is_about_recipient => {
             "No server can deliver to that address. See how it is written."
+        }
+        (_, Step::From | Step::To) if *step == Step::From || names_sender(answer) => {
+            "Set MAIL_FROM to an address that this user may send from, of a domain that the server knows."
         }
         (_, Step::To) => {
             "It passes nothing on for us: give it a user and password in SMTP_URL, or let it take mail from \
@@ -186,4 +186,17 @@ fn refused(refusal: &Refusal) -> Finding {
         _ => "Ask the provider what that means for you; its log has more.",
     };
     Finding::failure(CHECK, says, advice)
+}
+
+/// Postfix keeps what it has against a sender until RCPT.
+fn names_sender(answer: &str) -> bool {
+    const WORDS: [&str; 5] = [
+        "sender address",
+        "this sender",
+        "sender verif",
+        " 5.1.7 ",
+        " 5.1.8 ",
+    ];
+    let answer = answer.to_ascii_lowercase();
+    WORDS.iter().any(|words| answer.contains(words))
 }
