@@ -56,7 +56,7 @@ async fn last_delivery(app: &App, millis: u64) {
 
 async fn begin(app: &App, stop: &CancellationToken) -> JoinHandle<Result<(), serve::Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let run = serve::run(app.clone(), listener, axum::Router::new(), stop.clone());
+    let run = serve::run(app.clone(), listener, Vec::new(), stop.clone());
     tokio::spawn(run)
 }
 
