@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
-use serde_json::Value;
 
 use super::{
-    App, audit, email,
+    App, audit,
     erase::{self, Found},
+    mention,
 };
 use crate::store::{
     self,
@@ -166,24 +166,7 @@ async fn addresses(app: &App, wanted: BTreeSet<String>) -> store::Result<BTreeMa
         };
         after.clone_from(last);
         for (_, payload) in &part {
-            if let Ok(payload) = serde_json::from_str(payload) {
-                addresses_in(&payload, &mut look);
-            }
+            mention::addresses_in(payload, &mut look);
         }
-    }
-}
-
-/// Whatever looks like an address in a payload, normalised.
-fn addresses_in(value: &Value, look: &mut impl FnMut(String)) {
-    match value {
-        Value::String(text) if text.contains('@') => {
-            look(email::normalise(text));
-            let ends = |letter: char| letter.is_whitespace() || "<>()[]{},;:\"".contains(letter);
-            let words = text.split(ends).filter(|word| word.contains('@'));
-            words.for_each(|word| look(email::normalise(word)));
-        }
-        Value::Array(list) => list.iter().for_each(|value| addresses_in(value, look)),
-        Value::Object(map) => map.values().for_each(|value| addresses_in(value, look)),
-        _ => {}
     }
 }

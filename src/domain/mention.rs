@@ -29,38 +29,129 @@ impl Mention {
 
     /// Whether it is in the texts of a JSON document, alone or among other words.
     pub fn is_in(&self, payload: &str) -> bool {
-        match serde_json::from_str::<Value>(payload) {
-            Ok(value) => self.is_in_value(&value),
-            Err(_) => self.is_in_text(payload),
-        }
-    }
-
-    fn is_in_value(&self, value: &Value) -> bool {
-        match value {
-            Value::String(text) => self.is_in_text(text),
-            Value::Array(values) => values.iter().any(|value| self.is_in_value(value)),
-            Value::Object(fields) => fields
-                .iter()
-                .any(|(name, value)| self.is_in_text(name) || self.is_in_value(value)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
-        }
+        let mut is_in = false;
+        each_text(payload, &mut |text| {
+            is_in |= self.is_in_text(text);
+        });
+        is_in
     }
 
     fn is_in_text(&self, text: &str) -> bool {
-        // Shops keep JSON in metadata.
-        if text.trim_start().starts_with(['{', '['])
-            && serde_json::from_str(text).is_ok_and(|inner| self.is_in_value(&inner))
-        {
-            return true;
-        }
-        let seen: String = text.chars().filter(|it| text::is_seen(*it)).collect();
-        let lower = seen.to_lowercase();
-        lower.contains(&self.address)
-            || lower.contains(&self.in_letters)
-            || seen
-                .split(|it: char| it.is_whitespace() || "<>()[]\",;:".contains(it))
-                .any(|word| email::normalise(word.trim_matches(['.', '\''])) == self.address)
+        let lower = text.to_lowercase();
+        let mut is_in = lower.contains(&self.address) || lower.contains(&self.in_letters);
+        each_address(text, &mut |address| is_in |= address == self.address);
+        is_in
     }
+}
+
+/// Whatever may be an address in the texts of a JSON document, normalised. [`Mention::is_in`] finds the same by the
+/// same rules, for an address that is known; this is for one of which a hash is known.
+pub fn addresses_in(payload: &str, look: &mut impl FnMut(String)) {
+    each_text(payload, &mut |text| each_address(text, look));
+}
+
+/// Every text of a JSON document, also those of documents in its texts, without what cannot be seen.
+fn each_text(payload: &str, look: &mut dyn FnMut(&str)) {
+    match serde_json::from_str::<Value>(payload) {
+        Ok(value) => each_text_of(&value, look),
+        Err(_) => look(&seen(payload)),
+    }
+}
+
+fn each_text_of(value: &Value, look: &mut dyn FnMut(&str)) {
+    match value {
+        Value::String(text) => {
+            // Shops keep JSON in metadata.
+            if text.trim_start().starts_with(['{', '['])
+                && let Ok(inner) = serde_json::from_str::<Value>(text)
+            {
+                each_text_of(&inner, look);
+            }
+            look(&seen(text));
+        }
+        Value::Array(values) => values.iter().for_each(|value| each_text_of(value, look)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                look(&seen(name));
+                each_text_of(value, look);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn seen(text: &str) -> String {
+    text.chars().filter(|it| text::is_seen(*it)).collect()
+}
+
+/// What may be an address in a text: the whole, and what stands around each `@`, with and without what people and
+/// links put before and after it.
+fn each_address(text: &str, look: &mut impl FnMut(String)) {
+    if !text.contains('@') {
+        return;
+    }
+    look(email::normalise(text));
+    for (place, _) in text.match_indices('@') {
+        let (before, after) = (
+            text.get(..place).unwrap_or_default(),
+            text.get(place + 1..).unwrap_or_default(),
+        );
+        let locals = locals(before);
+        for domain in domains(after) {
+            for local in &locals {
+                look(email::normalise(&format!("{local}@{domain}")));
+            }
+        }
+    }
+}
+
+/// RFC 5322, 3.2.3, without letters and digits; and the dot.
+const SIGNS: &str = "!#$%&'*+-/=?^_`{|}~.";
+
+/// What may stand before the `@`: the longest, and each of its ends that begins after a sign, as in `to=ada`.
+fn locals(before: &str) -> Vec<&str> {
+    let is_local = |it: char| it.is_alphanumeric() || SIGNS.contains(it);
+    let longest = before.trim_end_matches(is_local).len();
+    let longest = before.get(longest..).unwrap_or_default();
+    let signs = longest.match_indices(|it: char| SIGNS.contains(it));
+    let starts = signs.map(|(place, sign)| place + sign.len());
+    [0].into_iter()
+        .chain(starts)
+        .filter_map(|start| longest.get(start..))
+        .filter(|local| !local.is_empty())
+        // An address has at most 64 letters before it.
+        .filter(|local| local.len() <= MOST_OF_LOCAL)
+        .collect()
+}
+
+/// Bytes: letters have at most four.
+const MOST_OF_LOCAL: usize = 4 * 64;
+
+/// What may stand after the `@`: as far as letters of domains go, in any script, and in ASCII alone.
+fn domains(after: &str) -> impl Iterator<Item = &str> {
+    let in_ascii = |it: char| it.is_ascii_alphanumeric() || ".-".contains(it);
+    // With the dots of East Asia, and marks that belong to the letter before them.
+    let in_letters = move |it: char| {
+        in_ascii(it)
+            || it.is_alphanumeric()
+            || "\u{3002}\u{ff0e}\u{ff61}".contains(it)
+            || is_mark(it)
+    };
+    let until = |is_in: &dyn Fn(char) -> bool| {
+        let end = after.find(|it: char| !is_in(it)).unwrap_or(after.len());
+        let domain = after.get(..end).unwrap_or_default();
+        domain.trim_end_matches(['.', '-'])
+    };
+    let (letters, ascii) = (until(&in_letters), until(&in_ascii));
+    let ascii = (ascii != letters).then_some(ascii);
+    [letters]
+        .into_iter()
+        .chain(ascii)
+        .filter(|domain| !domain.is_empty())
+}
+
+fn is_mark(letter: char) -> bool {
+    matches!(letter, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{3099}' | '\u{309a}')
 }
 
 #[cfg(test)]
@@ -95,8 +186,33 @@ mod tests {
             (letters, r#"{"a":"ada@muller.de"}"#, false),
             (ascii, r#"{"a":"{\"b\":\"ada\\u0040example.com\"}"}"#, true),
             ("a/b@example.com", r#"{"a":"a\/b@example.com"}"#, true),
+            (ascii, r#"{"a":"mailto:ada@example.com?subject=x"}"#, true),
+            (
+                ascii,
+                r#"{"a":"https://x.example/?to=ada@example.com&y"}"#,
+                true,
+            ),
+            (ascii, r#"{"a":"'Ada@example.com'|bob@example.com"}"#, true),
+            (ascii, "{\"a\":\"\u{201c}ada@example.com\u{201d}\"}", true),
+            (
+                letters,
+                "{\"a\":\"\u{201e}ada@m\u{fc}ller.de\u{201c}\"}",
+                true,
+            ),
+            (letters, "{\"a\":\"ada@m\u{fc}ller\u{3002}de\"}", true),
+            (letters, "{\"a\":\"ada@m\u{fc}ller.de/x\"}", true),
+            (
+                "o'neil+x@example.com",
+                r#"{"a":"<O'Neil+x@example.com>"}"#,
+                true,
+            ),
+            (ascii, "no JSON, but ada@EXAMPLE.com.", true),
         ] {
             assert_eq!(Mention::of(address).is_in(payload), expected, "{payload}");
+            let mut found = Vec::new();
+            addresses_in(payload, &mut |address| found.push(address));
+            let is_found = found.iter().any(|found| found == address);
+            assert_eq!(is_found, expected, "{payload}: {found:?}");
         }
     }
 }

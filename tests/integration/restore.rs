@@ -18,7 +18,10 @@ use crate::{
     worker::row as customer,
 };
 
-on_both_engines!(checklist_68_an_older_copy_does_not_undo_an_erasure);
+on_both_engines!(
+    checklist_68_an_older_copy_does_not_undo_an_erasure,
+    checklist_68_an_erasure_is_done_again_in_every_spelling,
+);
 
 const ADA: &str = "ada@example.com";
 
@@ -189,6 +192,57 @@ async fn checklist_68_what_is_no_backup_is_not_restored() {
         .collect();
     let is_left = |name: &std::ffi::OsString| name.to_string_lossy().contains("restoring");
     assert!(!left.iter().any(is_left), "{left:?}");
+}
+
+/// Notes of sellers about another customer, with the address in each spelling.
+fn mentions() -> Vec<Value> {
+    [
+        "{\"mail\":\"ada\\u0040m\\u00fcller.example\"}",
+        "mailto:ada@xn--mller-kva.example?subject=x",
+        "of \u{201c}Ada@M\u{dc}LLER.example\u{201d}",
+        "ada@mu\u{308}ller.example/x",
+        "a\u{200b}da@m\u{fc}l\u{ad}ler.example's",
+        "email=ada@m\u{fc}ller.example&x=1",
+        "'ada@m\u{fc}ller.example'|canary",
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(number, note)| {
+        let mut bob = customer_object("cus_bob", "bob@example.com", "Bob");
+        bob["metadata"] = json!({ "note": format!("{note} canary") });
+        if note.starts_with('{') {
+            bob["metadata"] = json!({ "note": note, "other": "canary" });
+        }
+        let at = 1_700_000_100 + i64::try_from(number).unwrap();
+        event("customer.created", at, bob, Value::Null)
+    })
+    .collect()
+}
+
+async fn checklist_68_an_erasure_is_done_again_in_every_spelling(engine: Engine) {
+    let folder = std::env::temp_dir().join("billhook-tests");
+    fs::create_dir_all(&folder).unwrap();
+    let list = folder.join(clock::new_id("erased"));
+    let keep = |app: &mut billhook::domain::App| {
+        let config = Config {
+            erasures_file: Some(list.clone()),
+            ..(*app.config).clone()
+        };
+        app.config = std::sync::Arc::new(config);
+    };
+    let app = spawn_app_with(&database_url(engine).await, keep).await;
+    erase::erase(&app.app, "ada@xn--mller-kva.example")
+        .await
+        .unwrap();
+    // Each alone, so that none of them finds the others.
+    for mention in mentions() {
+        let copy = spawn_app_with(&database_url(engine).await, keep).await;
+        assert_eq!(copy.deliver(&mention).await.status(), 200);
+        eventually(|| async { customer(&copy, "cus_bob").await.map(drop) }).await;
+        let done = erase_again::run(&copy.app).await.unwrap();
+        let events = dump(&copy.app.store, "event").await;
+        assert!(!events.contains("canary"), "{mention}: {done:?} {events}");
+    }
 }
 
 /// By hand, or by pg_restore: a start is enough.
