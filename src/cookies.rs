@@ -8,7 +8,7 @@ use cookie::{Cookie, SameSite, time::Duration};
 use crate::{
     config::Config,
     domain::{
-        known_device, parting,
+        known_device, parting, purge,
         session::{self, Tokens},
         sign_in,
     },
@@ -50,7 +50,9 @@ impl Name {
     fn lifetime(self, config: &Config) -> i64 {
         match self {
             Name::Access => session::ACCESS_LIFETIME,
-            Name::Refresh => config.session_hours * 60 * 60,
+            // The database alone says whether it is good. It outlives its session, so that whoever comes
+            // back after days is told why they have to sign in.
+            Name::Refresh => config.session_hours * 60 * 60 + purge::SESSIONS_FOR,
             Name::Browser | Name::Link => sign_in::LIFETIME,
             Name::Device => known_device::LIFETIME,
             Name::Typed => 60,

@@ -18,8 +18,8 @@ const DAY: i64 = 24 * 60 * 60;
 const SIGN_INS_FOR: i64 = DAY;
 /// Seconds that is kept what became of the mails of an address, after the last of them.
 const MAILS_FOR: i64 = 30 * DAY;
-/// Seconds that a session is kept after its end.
-const SESSIONS_FOR: i64 = 30 * DAY;
+/// Seconds that a session is kept after its end, so that its browser can be told why it ended.
+pub const SESSIONS_FOR: i64 = 30 * DAY;
 
 /// How much was deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -94,7 +94,8 @@ async fn renew(
     how: How,
 ) -> store::Result<Renewal> {
     tx.lock(&[id]).await?;
-    let found = session::find(tx, id, session::limits(app, now), app.config.livemode()).await?;
+    let limits = session::limits(app, now);
+    let found = session::find(tx, id, limits, app.config.livemode(), now).await?;
     let (principal, row) = match found {
         (Found::Live(principal, row), _) => (principal, row),
         (Found::Ended(ended), is_over) => {
@@ -120,6 +121,7 @@ async fn renew(
         return Ok(Renewal::Copied(Ended {
             email: row.email,
             why: Some(Why::Copied),
+            at: now,
         }));
     }
     let is_parent = generation != row.generation;

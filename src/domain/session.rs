@@ -243,7 +243,7 @@ async fn look_up(app: &App, id: &str) -> store::Result<Found> {
     let of = id.to_owned();
     let (found, is_over) = app
         .store
-        .look(move |tx| async move { find(tx, &of, limits, livemode).await }.boxed())
+        .look(move |tx| async move { find(tx, &of, limits, livemode, now).await }.boxed())
         .await?;
     if let (Found::Ended(Ended { why: Some(why), .. }), true) = (&found, is_over) {
         let (id, why) = (id.to_owned(), *why);
@@ -262,6 +262,7 @@ pub(super) async fn find(
     id: &str,
     limits: Limits,
     livemode: bool,
+    now: i64,
 ) -> store::Result<(Found, bool)> {
     let live = store::session::principal(tx, id, limits, livemode).await?;
     if let Some((principal, row)) = live {
@@ -272,20 +273,31 @@ pub(super) async fn find(
         let nobody = Ended {
             email: String::new(),
             why: None,
+            at: now,
         };
         return Ok((Found::Ended(nobody), false));
     };
-    if let Some(ended) = store::session::ended(tx, id).await? {
+    // The end may have been noticed long after the time was over.
+    let idle_at = row.active_at.saturating_add(now - limits.active_after);
+    let old_at = row.created_at.saturating_add(now - limits.began_after);
+    if let Some(mut ended) = store::session::ended(tx, id).await? {
+        ended.at = match ended.why {
+            Some(Why::Idle) => ended.at.min(idle_at),
+            Some(Why::Age) => ended.at.min(old_at),
+            // By the clock of whoever ended it, which may be another than that of this process.
+            _ => ended.at.max(row.active_at),
+        };
         return Ok((Found::Ended(ended), false));
     }
-    let why = if row.created_at <= limits.began_after {
-        Why::Age
+    let (why, at) = if row.created_at <= limits.began_after {
+        (Why::Age, old_at)
     } else {
-        Why::Idle
+        (Why::Idle, idle_at)
     };
     let ended = Ended {
         email: row.email,
         why: Some(why),
+        at,
     };
     Ok((Found::Ended(ended), true))
 }

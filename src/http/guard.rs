@@ -66,7 +66,9 @@ pub async fn layer(
             ..
         })) => (Caller::Nobody(None), None),
         Ok(Identity::Ended(ended)) => {
-            let value = parting::seal(&site.app.keys, &ended, site.app.clock.now());
+            let now = site.app.clock.now();
+            let ended = parting::told(ended, now);
+            let value = parting::seal(&site.app.keys, &ended, now);
             lines.extend(value.map(|value| cookies::set(config, Name::Ended, &value)));
             (Caller::Nobody(Some(ended)), None)
         }

@@ -114,6 +114,8 @@ pub struct Ended {
     pub email: String,
     /// Nothing where that is not known.
     pub why: Option<Why>,
+    /// When it ended, or was over.
+    pub at: i64,
 }
 
 shows!(Ended: why);
@@ -225,16 +227,18 @@ pub async fn end_for(tx: &mut Tx, id: &str, why: Why, now: i64) -> Result<()> {
         .map(drop))
 }
 
-/// Whose session it was and why it ended, if it has.
+/// Whose session it was, and why and when it ended, if it has.
 pub async fn ended(tx: &mut Tx, id: &str) -> Result<Option<Ended>> {
-    const SQL: &str = "SELECT email, ended_for FROM session WHERE id = $1 AND ended_at IS NOT NULL";
-    let found: Option<(String, Option<String>)> = on!(tx, connection => sqlx::query_as(SQL)
+    const SQL: &str =
+        "SELECT email, ended_for, ended_at FROM session WHERE id = $1 AND ended_at IS NOT NULL";
+    let found: Option<(String, Option<String>, i64)> = on!(tx, connection => sqlx::query_as(SQL)
         .bind(id)
         .fetch_optional(connection)
         .await)?;
-    Ok(found.map(|(email, why)| Ended {
+    Ok(found.map(|(email, why, at)| Ended {
         email,
         why: why.and_then(|name| Why::parse(&name)),
+        at,
     }))
 }
 

@@ -11,6 +11,7 @@ use crate::{
 
 on_both_engines!(
     whoever_is_signed_out_is_told_why,
+    an_old_token_tells_no_address,
     whoever_signs_out_leaves_nothing,
     what_is_planted_is_not_told,
     a_page_that_is_not_there_knows_who_asks,
@@ -88,6 +89,73 @@ async fn whoever_is_signed_out_is_told_why(engine: Engine) {
     let mut known = app.signed_in(ADA).await;
     said(&app, &["account", "sign-out", ADA]).await;
     assert_told(&mut known, "signed you out everywhere").await;
+}
+
+/// What the start page says to a browser with these cookies.
+async fn start_page(app: &TestApp, of: &Browser<'_>) -> String {
+    let mut browser = app.browser();
+    browser.cookies.clone_from(&of.cookies);
+    browser.get("/").await.text().await.unwrap()
+}
+
+async fn an_old_token_tells_no_address(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let (hour, day) = (60 * 60, 24 * 60 * 60);
+    let address = format!("value=\"{ADA}\"");
+    // Who comes back after days is told, with the address for a week, however the end was noticed.
+    let idle = app.signed_in(ADA).await;
+    for (later, is_shown) in [
+        (3 * day, true),
+        (3 * day, true),
+        (day, false),
+        (20 * day, false),
+    ] {
+        app.clock.advance(later);
+        let page = start_page(&app, &idle).await;
+        assert!(
+            page.contains("nothing was done here for 30 minutes"),
+            "{page}"
+        );
+        assert_eq!(page.contains(&address), is_shown, "{page}");
+    }
+    // One that somebody ended is not for whoever finds it later.
+    let words = [
+        "from another browser",
+        "signed you out everywhere",
+        "for your safety",
+    ];
+    for (way, words) in words.into_iter().enumerate() {
+        app.clock.advance(day);
+        let mut ended = app.signed_in(ADA).await;
+        match way {
+            0 => {
+                app.clock.advance(60);
+                let mut other = app.signed_in(ADA).await;
+                other.post("/api/sign_out_everywhere", &[]).await;
+            }
+            1 => drop(said(&app, &["account", "sign-out", ADA]).await),
+            _ => {
+                let mut thief = app.browser();
+                thief.cookies.clone_from(&ended.cookies);
+                app.clock.advance(6 * 60);
+                ended.get("/billing").await;
+                ended.get("/billing").await;
+                app.clock.advance(60);
+                thief.get("/billing").await;
+            }
+        }
+        let page = start_page(&app, &ended).await;
+        assert!(page.contains(words) && page.contains(&address), "{page}");
+        app.clock.advance(hour);
+        let page = start_page(&app, &ended).await;
+        assert!(page.contains(words) && !page.contains(ADA), "{page}");
+    }
+    // Of somebody who was erased nothing is left to tell.
+    app.clock.advance(day);
+    let erased = app.signed_in(ADA).await;
+    said(&app, &["account", "erase", ADA, "--yes"]).await;
+    let page = start_page(&app, &erased).await;
+    assert!(!page.contains(ADA), "{page}");
 }
 
 async fn whoever_signs_out_leaves_nothing(engine: Engine) {

@@ -423,7 +423,9 @@ async fn checklist_23_the_limits_are_settings(engine: Engine) {
     let refresh = set_cookies(&renewed)
         .into_iter()
         .find(|line| line.starts_with("billhook_refresh="));
-    assert!(refresh.unwrap().contains("Max-Age=7200"));
+    // It outlives the session, so that the start page can say why that ended.
+    let lasts = 2 * 60 * 60 + 30 * 24 * 60 * 60;
+    assert!(refresh.unwrap().contains(&format!("Max-Age={lasts}")));
     app.clock.advance(60);
     assert_redirect(&idle.get("/billing").await, "/");
     app.clock.advance(58 * 60);
