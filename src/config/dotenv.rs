@@ -11,8 +11,9 @@ pub struct Line {
 }
 
 /// Reads the whole file, or says of every line that cannot be read why. No fault repeats what stands there,
-/// which may be a secret.
-pub fn parse(bytes: &[u8]) -> Result<Vec<Line>, Vec<String>> {
+/// which may be a secret. Other programs read such files too, each in its way: of what `is_ours` does not know
+/// the name counts alone, and its value is empty here.
+pub fn parse(bytes: &[u8], is_ours: impl Fn(&str) -> bool) -> Result<Vec<Line>, Vec<String>> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(vec![
             ".env is text of 16 bits. Save it as UTF-8.".to_owned(),
@@ -20,10 +21,31 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Line>, Vec<String>> {
     }
     // Windows' editors begin a file with this mark.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let (mut lines, mut faults) = (Vec::new(), Vec::new());
-    for (index, bytes) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        let number = index + 1;
-        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    let all: Vec<_> = bytes
+        .split(|byte| *byte == b'\n')
+        .map(|bytes| bytes.strip_suffix(b"\r").unwrap_or(bytes))
+        .collect();
+    let (mut lines, mut faults, mut unclosed) = (Vec::new(), Vec::new(), Vec::new());
+    let mut index = 0;
+    while let Some(bytes) = all.get(index) {
+        index += 1;
+        let number = index;
+        if let Some(foreign) = foreign(bytes, &is_ours) {
+            lines.extend(foreign.name.map(|name| Line {
+                number,
+                name,
+                value: String::new(),
+            }));
+            match foreign.open.map(|quote| until(quote, &all, index, &is_ours)) {
+                None => {}
+                Some(Until::Line(next)) => index = next,
+                Some(Until::Never) => unclosed.push(number),
+                Some(Until::Ours(line, name)) => faults.push(format!(
+                    ".env line {number} begins a value with a quote, and {name} on line {line} stands before the quote that closes it. Close the quote where its value ends, or set {name} in the environment."
+                )),
+            }
+            continue;
+        }
         let read = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8. Save the file as UTF-8");
         match read.and_then(line) {
             Ok(None) => {}
@@ -36,14 +58,107 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Line>, Vec<String>> {
         }
     }
     if faults.is_empty() {
-        Ok(lines)
-    } else {
-        Err(faults)
+        return Ok(lines);
     }
+    // Perhaps the others are of a value that began there.
+    let unclosed = unclosed.into_iter().map(|number| {
+        format!(".env line {number} begins a value with a quote that is never closed. Close it.")
+    });
+    Err(unclosed.chain(faults).collect())
+}
+
+/// A line that sets what is not ours.
+struct Foreign {
+    name: Option<String>,
+    /// The quote that its value begins with and that it does not end with.
+    open: Option<char>,
+}
+
+fn foreign(bytes: &[u8], is_ours: &impl Fn(&str) -> bool) -> Option<Foreign> {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_matches(BLANK);
+    // Old line ends: what comes after them may be ours.
+    if text.starts_with('#') || text.contains('\r') {
+        return None;
+    }
+    let Some((name, value)) = text.split_once('=') else {
+        // A shell that reads the file passes on what is set elsewhere.
+        let mut names = exported(text)?.split(BLANK).filter(|name| !name.is_empty());
+        let is_foreign = names.all(|name| is_name(name) && !is_ours(name));
+        return is_foreign.then_some(Foreign {
+            name: None,
+            open: None,
+        });
+    };
+    let name = named(name);
+    if !is_name(name) || is_ours(name) {
+        return None;
+    }
+    let value = value.trim_start_matches(BLANK);
+    let quote = value.chars().next().filter(|it| "'\"".contains(*it));
+    let rest = value.get(1..).unwrap_or_default();
+    Some(Foreign {
+        name: Some(name.to_owned()),
+        open: quote.filter(|quote| !closes(rest, *quote)),
+    })
+}
+
+/// Where a value ends that began on an earlier line.
+enum Until {
+    /// The next line is the first after it.
+    Line(usize),
+    /// One of ours comes before, or is in it.
+    Ours(usize, String),
+    Never,
+}
+
+fn until(quote: char, all: &[&[u8]], from: usize, is_ours: &impl Fn(&str) -> bool) -> Until {
+    let mut ours = None;
+    for (index, bytes) in all.iter().enumerate().skip(from) {
+        let text = String::from_utf8_lossy(bytes);
+        if let Some((name, _)) = text.split_once('=')
+            && let name = named(name.trim_matches(BLANK))
+            && is_ours(name)
+        {
+            ours.get_or_insert_with(|| (index + 1, name.to_owned()));
+        }
+        if closes(&text, quote) {
+            return match ours {
+                Some((line, name)) => Until::Ours(line, name),
+                None => Until::Line(index + 1),
+            };
+        }
+    }
+    Until::Never
+}
+
+/// Whether the quote stands there. One between `"` may have a backslash before it.
+fn closes(text: &str, quote: char) -> bool {
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        if letter == quote {
+            return true;
+        }
+        if letter == '\\' && quote == '"' {
+            letters.next();
+        }
+    }
+    false
+}
+
+/// What stands after `export`, if that stands there.
+fn exported(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix("export")?;
+    rest.starts_with(BLANK).then_some(rest)
+}
+
+/// The name in what stands before the `=`.
+fn named(text: &str) -> &str {
+    exported(text).unwrap_or(text).trim_matches(BLANK)
 }
 
 const BLANK: [char; 2] = [' ', '\t'];
-const NO_LINE: &str = "cannot be read. It must be NAME=value";
+const NO_LINE: &str = "cannot be read. It must be NAME=value, or begin with # if it is for people alone; a value of several lines, which another program may have, stands between quotes";
 
 type Fault = &'static str;
 
@@ -59,11 +174,7 @@ fn line(text: &str) -> Result<Option<(String, String)>, Fault> {
         return Err("holds a control character. Take it out; lines end with a line feed");
     }
     let (name, value) = text.split_once('=').ok_or(NO_LINE)?;
-    let name = match name.strip_prefix("export") {
-        Some(rest) if rest.starts_with(BLANK) => rest,
-        _ => name,
-    };
-    let name = name.trim_matches(BLANK);
+    let name = named(name);
     if !is_name(name) {
         return Err(NO_LINE);
     }
@@ -163,7 +274,7 @@ mod tests {
     use super::*;
 
     fn value(text: &str) -> Result<String, Vec<String>> {
-        parse(format!("A=1\r\n{text}\n").as_bytes())
+        parse(format!("A=1\r\n{text}\n").as_bytes(), |_| true)
             .map(|lines| lines.into_iter().next_back().unwrap().value)
     }
 
@@ -200,7 +311,7 @@ mod tests {
             assert_eq!(value(line).as_deref(), Ok(wanted), "{line}");
             assert_eq!(value(&format!("{line}\r")).as_deref(), Ok(wanted), "{line}");
         }
-        let marked = parse(b"\xef\xbb\xbfA=1\n\n  # x\nB=2").unwrap();
+        let marked = parse(b"\xef\xbb\xbfA=1\n\n  # x\nB=2", |_| true).unwrap();
         let numbers: Vec<_> = marked
             .iter()
             .map(|line| (line.number, &*line.name))
@@ -239,9 +350,9 @@ mod tests {
             );
             assert!(!faults[0].contains("canary"), "{faults:?}");
         }
-        let faults = parse(b"A=\xff\nB=1\nC").unwrap_err();
+        let faults = parse(b"A=\xff\nB=1\nC", |_| true).unwrap_err();
         assert_eq!(faults.len(), 2);
         assert!(faults[0].starts_with(".env line 1 ") && faults[1].starts_with(".env line 3 "));
-        assert!(parse(b"\xff\xfeA\0=\0").unwrap_err()[0].contains("UTF-8"));
+        assert!(parse(b"\xff\xfeA\0=\0", |_| true).unwrap_err()[0].contains("UTF-8"));
     }
 }

@@ -1,6 +1,6 @@
 //! What is asked of the environment; nothing else in the program reads it.
 
-use std::{collections::HashMap, io::ErrorKind};
+use std::{collections::HashMap, io::ErrorKind, path::PathBuf};
 
 use super::{
     SETTINGS, Setting,
@@ -109,7 +109,7 @@ impl Environment {
                 "{name} in {FILE}, line {number}, has no effect. Set it in the environment of the process."
             ));
         }
-        if SETTINGS.iter().all(|setting| setting.name != name) {
+        if !is_setting(&name) {
             return;
         }
         if let Some(earlier) = self.lines.insert(name.clone(), number) {
@@ -122,18 +122,28 @@ impl Environment {
 }
 
 fn file() -> Result<Vec<Line>, Vec<String>> {
+    let path = std::path::absolute(FILE).unwrap_or_else(|_| FILE.into());
+    let path = path.display();
     match std::fs::read(FILE) {
-        Ok(bytes) => dotenv::parse(&bytes),
+        Ok(bytes) => dotenv::parse(&bytes, is_setting).map_err(|faults| {
+            // In which folder a service starts, not everybody knows.
+            let whole = |fault| format!("{fault} The file is {path}.");
+            faults.into_iter().map(whole).collect()
+        }),
         Err(error) => match error.kind() {
             ErrorKind::NotFound => Ok(Vec::new()),
             ErrorKind::PermissionDenied => Err(vec![format!(
-                "{FILE} may not be read by the user that this runs as. Give it to that user: chown USER {FILE}"
+                "{path} may not be read by the user that this runs as. Give it to that user: chown USER {path}"
             )]),
             _ => Err(vec![format!(
-                "{FILE} cannot be read: {error}. It must be a file of lines NAME=value."
+                "{path} cannot be read: {error}. It must be a file of lines NAME=value."
             )]),
         },
     }
+}
+
+fn is_setting(name: &str) -> bool {
+    SETTINGS.iter().any(|setting| setting.name == name)
 }
 
 /// The folder with the pages' files: `LEPTOS_SITE_ROOT`, else `site` beside the program, else
@@ -150,12 +160,12 @@ pub fn site_root() -> String {
             .map(|folder| folder.join("site"))
             .find(|site| site.join("pkg").is_dir())
     };
-    std::env::var("LEPTOS_SITE_ROOT").unwrap_or_else(|_| {
-        beside().map_or_else(
-            || "target/site".to_owned(),
-            |path| path.display().to_string(),
-        )
-    })
+    let root = std::env::var("LEPTOS_SITE_ROOT").map_or_else(
+        |_| beside().unwrap_or_else(|| "target/site".into()),
+        PathBuf::from,
+    );
+    let root = std::path::absolute(&root).unwrap_or(root);
+    root.display().to_string()
 }
 
 /// What is logged: `RUST_LOG`, else what the command's user wants to read.

@@ -162,3 +162,79 @@ MAIL_FROM=billing@example.com
     );
     assert!(said.contains("STRIPE_API_KEY cannot be used"), "{said}");
 }
+
+#[test]
+fn checklist_70_lines_of_other_programs_do_not_matter() {
+    let file = b"POSTGRES_PASSWORD=pa\\$x\\ y
+TLS_KEY=\"-----BEGIN PRIVATE KEY-----
+MIIB+/x=
+canary canary \\\"so\\\" # 'it
+-----END PRIVATE KEY-----\"  # until here
+RULES='{
+  \"a\": 1
+}'
+GREETING='it'\\''s'
+COLOR=#fff
+QUOTES=\xe2\x80\x9cso\xe2\x80\x9d
+CITY=Z\xfcrich
+export PATH
+export PATH HOME
+APP_NAME='North wind'
+OPEN='tis
+MAIL_FROM=a@example.com
+";
+    let folder = folder_with(file);
+    let found = config(&folder, &[]);
+    let from = |line: usize| format!(".env line {line}");
+    assert_eq!(found["APP_NAME"], ("North wind".into(), from(15)));
+    assert_eq!(found["MAIL_FROM"], ("a@example.com".into(), from(17)));
+    // Near misses are told, whatever their values are.
+    let folder = folder_with(b"SMPT_URL=\"a\nb\"\nSTRIPE_KEY=a\\$b\n");
+    let (said, errors, _) = run(&folder, &[], &["config"]);
+    let all = (said + &errors)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    for told in ["SMPT_URL in .env, line 1", "STRIPE_KEY in .env, line 3"] {
+        assert!(all.contains(told), "{told}: {all}");
+    }
+}
+
+#[test]
+fn checklist_70_what_is_unreadable_names_file_and_line() {
+    for (file, wanted) in [
+        // Whether the second line is a setting, nobody can tell.
+        (
+            "KEY=\"canary\nAPP_NAME=\"North\n",
+            &["line 1", "line 2", "APP_NAME"] as &[&str],
+        ),
+        (
+            "KEY='canary\nexport APP_NAME=canary\nX='\n",
+            &["line 1", "line 2", "APP_NAME"],
+        ),
+        ("APP_NAME=\"canary\ncanary\"\n", &["line 1"]),
+        ("X=1\ncanary canary\n", &["line 2", "#"]),
+        ("X=\"canary\ncanary\n", &["line 1", "line 2"]),
+    ] {
+        let folder = folder_with(file.as_bytes());
+        let (said, errors, is_good) = run(&folder, &[], &["serve"]);
+        let all = said + &errors;
+        assert!(!is_good && !all.contains("canary"), "{file}: {all}");
+        let path = folder.join(".env").display().to_string();
+        assert!(all.contains(&path), "{file}: {all}");
+        for words in wanted {
+            assert!(all.contains(words), "{file}: {words}: {all}");
+        }
+    }
+    // One that is no file.
+    let folder = folder_with(b"");
+    let file = folder.join(".env");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let (said, errors, is_good) = run(&folder, &[], &["serve"]);
+    let all = said + &errors;
+    assert!(
+        !is_good && all.contains(&file.display().to_string()),
+        "{all}"
+    );
+}
