@@ -52,8 +52,6 @@ const LAST_COMMIT: Duration = Duration::from_secs(2);
 pub enum Error {
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
-    #[error("the database cannot be used: {0}")]
-    Store(#[from] store::Error),
     #[error("the database {0} cannot be used: {1}")]
     Database(String, store::Error),
     #[error(
@@ -74,23 +72,24 @@ pub enum Error {
     )]
     Site(PathBuf),
     #[error(
-        "the database at DATABASE_URL holds data of {database} mode, and STRIPE_API_KEY is of {key} mode. \
+        "the database {place} holds data of {database} mode, and STRIPE_API_KEY is of {key} mode. \
          Use a key of {database} mode, or another database: the two are never mixed"
     )]
     Mode {
+        place: String,
         key: &'static str,
         database: &'static str,
     },
     #[error(
-        "the file of DATABASE_URL is on a network file system, where SQLite loses data. Use a disk of \
-         this machine, or Postgres"
+        "the file {} of DATABASE_URL is on a network file system, where SQLite loses data. Use a disk of \
+         this machine, or Postgres", .0.display()
     )]
-    Remote,
+    Remote(PathBuf),
     #[error(
-        "what was erased could not be compared with the database: {0}. A copy from before an erasure must not be \
+        "what was erased could not be compared with the database {0}: {1}. A copy from before an erasure must not be \
          used as it is"
     )]
-    Erasures(store::Error),
+    Erasures(String, store::Error),
     #[error("the folder {} of DATABASE_URL cannot be made: {}", .0.display(), .1)]
     Folder(PathBuf, io::Error),
     #[error("{0}")]
@@ -105,7 +104,10 @@ pub enum Error {
 /// erased, whichever copy it is.
 pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, Error> {
     let app = assemble(config, clock, mailer).await?;
-    let done = erase_again::run(&app).await.map_err(Error::Erasures)?;
+    let place = || file::place(app.config.database_url.expose());
+    let done = erase_again::run(&app)
+        .await
+        .map_err(|error| Error::Erasures(place(), error))?;
     if done.again > 0 {
         let (erasures, customers) = (done.again, done.customers);
         tracing::warn!(
@@ -130,18 +132,25 @@ pub async fn assemble(config: Config, clock: Clock, mailer: Mailer) -> Result<Ap
     if let Some(file) = &file {
         make_folder(file)?;
     }
+    let place = file::place(config.database_url.expose());
+    let unusable = |error| Error::Database(place.clone(), error);
     let store = Store::connect(config.database_url.expose())
         .await
-        .map_err(|error| Error::Database(file::place(config.database_url.expose()), error))?;
-    let database = mode::settle(&store, config.livemode(), clock.now()).await?;
+        .map_err(unusable)?;
+    let database = mode::settle(&store, config.livemode(), clock.now())
+        .await
+        .map_err(unusable)?;
     if database != config.livemode() {
         store.close().await;
         return Err(Error::Mode {
+            place,
             key: mode::word(config.livemode()),
             database: mode::word(database),
         });
     }
-    renormalise::run(&store, clock.now()).await?;
+    renormalise::run(&store, clock.now())
+        .await
+        .map_err(unusable)?;
     let stripe = stripe::Client::new(
         config.stripe_api_base.clone(),
         config.stripe_api_key.clone(),
@@ -257,7 +266,7 @@ async fn is_fit(app: &App) -> Result<(), Error> {
 fn make_folder(file: &Path) -> Result<(), Error> {
     // Locks of another machine's hold nobody back.
     if file::nearest(file).is_some_and(file::is_remote) {
-        return Err(Error::Remote);
+        return Err(Error::Remote(file.to_owned()));
     }
     match file.parent() {
         Some(folder) => {

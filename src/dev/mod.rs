@@ -95,7 +95,7 @@ fn examples() -> String {
 /// Runs until `stop`. With `reset`, what earlier trials changed is deleted first.
 pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
     let folder = PathBuf::from(FOLDER);
-    fs::create_dir_all(&folder)?;
+    fs::create_dir_all(&folder).map_err(|error| named(&folder, &error))?;
     let listener = serve::listen(bind()?).await.map_err(|error| {
         io::Error::other(format!(
             "{error}. Take another port: BIND=127.0.0.1:8080 billhook dev"
@@ -244,10 +244,10 @@ impl Secrets {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let text = made();
-                fs::write(&path, &text)?;
+                fs::write(&path, &text).map_err(|error| named(&path, &error))?;
                 text
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(named(&path, &error)),
         };
         let mut lines = text.lines().map(str::to_owned);
         let (session, webhook) = (lines.next(), lines.next());
@@ -268,10 +268,17 @@ fn forget(folder: &Path) -> io::Result<()> {
         "sandbox.json",
         "dev-secrets",
     ] {
-        match fs::remove_file(folder.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        let file = folder.join(name);
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(named(&file, &error));
+            }
             _ => {}
         }
     }
     Ok(())
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

@@ -34,7 +34,8 @@ shows!(Erasure: id, at, livemode);
 /// The file of a configuration: the one that it names, or one beside SQLite's database.
 pub fn path(config: &Config) -> Option<PathBuf> {
     let beside = || Some(file::beside(&database(config)?, "-erased"));
-    config.erasures_file.clone().or_else(beside)
+    let file = config.erasures_file.clone().or_else(beside)?;
+    Some(std::path::absolute(&file).unwrap_or(file))
 }
 
 fn database(config: &Config) -> Option<PathBuf> {
@@ -67,7 +68,7 @@ pub fn append(config: &Config, erasure: &Erasure) -> io::Result<()> {
     let mut file = options.open(&path).map_err(|error| named(&path, &error))?;
     let mut line = serde_json::to_string(erasure)?;
     // A line that a power cut tore must not take this one with it.
-    if is_torn(&mut file)? {
+    if is_torn(&mut file).map_err(|error| named(&path, &error))? {
         line.insert(0, '\n');
     }
     line.push('\n');
@@ -77,7 +78,9 @@ pub fn append(config: &Config, erasure: &Erasure) -> io::Result<()> {
     if is_new {
         give_to_owner(config, &path);
         if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
+            File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(|error| named(folder, &error))?;
         }
     }
     Ok(())

@@ -22,7 +22,11 @@ pub fn of_url(url: &str) -> Option<PathBuf> {
     let options = options.filter(|_| url.starts_with("sqlite:"))?;
     // One in memory has a name like this, and no file.
     let file = options.get_filename();
-    (!file.to_string_lossy().starts_with("file:")).then(|| file.to_owned())
+    if file.to_string_lossy().starts_with("file:") {
+        return None;
+    }
+    // People read of it, and not all know in which folder a service starts.
+    Some(std::path::absolute(file).unwrap_or_else(|_| file.to_owned()))
 }
 
 /// The file that a path leads to in the end, beside which SQLite keeps its others.

@@ -178,6 +178,53 @@ async fn checklist_60_a_server_needs_its_site() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checklist_60_what_is_said_of_a_file_names_its_path() {
+    let url = database_url(Engine::Sqlite).await;
+    let file = file_of(&url);
+    let folder = file.parent().unwrap();
+    drop(crash::start(&url));
+    let beside = |name: &str| folder.join(name);
+    fs::write(beside("noise"), "this is no database".repeat(300)).unwrap();
+    fs::write(beside("plain"), "").unwrap();
+    fs::create_dir(beside("folder")).unwrap();
+    let says = |database: &str, more: &[(&str, &str)]| {
+        let mut command = crash::serve(database);
+        // Where a service starts is often another place than people think.
+        command.current_dir(folder).envs(more.iter().copied());
+        refused(command)
+    };
+    let noise = says("sqlite://noise", &[]);
+    let in_plain = says("sqlite://plain/billhook.db", &[]);
+    let is_folder = says("sqlite://folder", &[]);
+    let of_mode = says(
+        "sqlite://billhook.db",
+        &[
+            ("STRIPE_API_KEY", "rk_live_billhook"),
+            ("FRONTEND_URL", "https://billing.example.com"),
+            ("SMTP_URL", "smtps://u:p@mail.example.com"),
+            (
+                "STRIPE_WEBHOOK_SECRET",
+                "whsec_9f8a7c6b5d4e3f2a1b0c4d5e6f7a8b9c",
+            ),
+            ("SESSION_SECRET", "9e2b7c51d80f4a36b1c4e7f02d5a8893"),
+        ],
+    );
+    let no_list = says("sqlite://billhook.db", &[("ERASURES_FILE", "folder")]);
+    let no_site = says("sqlite://billhook.db", &[("LEPTOS_SITE_ROOT", "plain")]);
+    for (says, path) in [
+        (noise, "noise"),
+        (in_plain, "plain"),
+        (is_folder, "folder"),
+        (of_mode, "billhook.db"),
+        (no_list, "folder"),
+        (no_site, "plain"),
+    ] {
+        let path = beside(path).display().to_string();
+        assert!(says.contains(&path), "{path}: {says}");
+    }
+}
+
 /// The same database, where nothing can be written.
 fn read_only(url: &str) -> String {
     let joint = if url.contains('?') { '&' } else { '?' };
