@@ -57,18 +57,10 @@ impl Restore {
         if file::resolved(from) == file::resolved(&database) {
             return Err(told(&"that is the database itself; nothing was done"));
         }
-        let fresh = file::beside(&database, "-restoring");
-        remove(&fresh).map_err(|error| told(&format!("{}: {error}", fresh.display())))?;
-        let done = make(from, &fresh, config).await;
-        let placed = done.and_then(|done| {
-            let old = place(&fresh, &database).map_err(|error| told(&error))?;
-            Ok((done, old))
-        });
-        if placed.is_err() {
-            // What went wrong before is what counts.
-            let _ = remove(&fresh);
-        }
-        let (done, old) = placed?;
+        let fresh = Fresh::new(file::beside(&database, "-restoring"))?;
+        let done = make(from, &fresh.0, config).await?;
+        let old = place(&fresh.0, &database)
+            .map_err(|error| told(&format!("{}: {error}", database.display())))?;
         self.report(&done, Some((database.as_path(), old)));
         Ok(())
     }
@@ -108,6 +100,27 @@ impl Restore {
                 old.display()
             ));
         }
+    }
+}
+
+/// The copy while it is made. What is left of it goes with this, also when the command is stopped.
+struct Fresh(PathBuf);
+
+impl Fresh {
+    fn new(path: PathBuf) -> Result<Fresh, Vec<String>> {
+        if file::all(&path).iter().any(|file| file.exists()) {
+            let path = path.display();
+            tracing::warn!("{path} is left from a restore that was killed; it is replaced");
+        }
+        remove(&path).map_err(|error| told(&format!("{}: {error}", path.display())))?;
+        Ok(Fresh(path))
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        // What went wrong before is what counts.
+        let _ = remove(&self.0);
     }
 }
 

@@ -6,6 +6,7 @@ use billhook::{
     clock,
     config::Config,
     domain::{erase, erase_again},
+    operator,
     store::{Store, lock},
 };
 use serde_json::{Value, json};
@@ -192,6 +193,72 @@ async fn checklist_68_what_is_no_backup_is_not_restored() {
         .collect();
     let is_left = |name: &std::ffi::OsString| name.to_string_lossy().contains("restoring");
     assert!(!left.iter().any(is_left), "{left:?}");
+}
+
+/// The command, as its line says.
+#[derive(clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    restore: operator::Restore,
+}
+
+fn left_of_a_restore(folder: &std::path::Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap();
+    let names = names.map(|file| file.unwrap().file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.contains("-restoring")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_is_stopped_leaves_nothing() {
+    let app = spawn_app(Engine::Sqlite).await;
+    people(&app).await;
+    let file = file_of(app.app.config.database_url.expose());
+    let copy = file.with_extension("copy");
+    said(&app, &["backup", copy.to_str().unwrap()]).await;
+    let before = everything(&app.app.store).await;
+    let line = <Line as clap::Parser>::parse_from(["restore", copy.to_str().unwrap()]);
+    let config = (*app.app.config).clone();
+    let fresh = PathBuf::from(format!("{}-restoring", file.display()));
+    tokio::select! {
+        biased;
+        _ = line.restore.run(config) => panic!("it was not stopped"),
+        () = eventually(|| async { fresh.exists().then_some(()) }) => {}
+    }
+    let folder = file.parent().unwrap();
+    eventually(|| async { left_of_a_restore(folder).is_empty().then_some(()) }).await;
+    assert_eq!(everything(&app.app.store).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_restore_left_is_replaced_and_told() {
+    let app = spawn_app(Engine::Sqlite).await;
+    people(&app).await;
+    let file = file_of(app.app.config.database_url.expose());
+    let copy = file.with_extension("copy");
+    said(&app, &["backup", copy.to_str().unwrap()]).await;
+    let settings = environment(&app);
+    app.app.store.close().await;
+    drop(app);
+    for end in ["", "-wal", "-shm"] {
+        fs::write(format!("{}-restoring{end}", file.display()), "half").unwrap();
+    }
+    for (json, is_told) in [(true, true), (false, false)] {
+        let mut arguments = vec!["restore", copy.to_str().unwrap()];
+        arguments.extend(json.then_some("--json"));
+        let output = run_with(&settings, &arguments).await;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        let name = format!("{}-restoring", file.display());
+        assert_eq!(errors.contains(&name), is_told, "{errors}");
+        assert_eq!(left_of_a_restore(file.parent().unwrap()), [""; 0]);
+        // Two of one second would be in each other's way.
+        for beside in fs::read_dir(file.parent().unwrap()).unwrap() {
+            let beside = beside.unwrap().path();
+            if beside.to_string_lossy().contains("-before-") {
+                fs::remove_file(beside).unwrap();
+            }
+        }
+    }
 }
 
 /// Notes of sellers about another customer, with the address in each spelling.
