@@ -1,49 +1,22 @@
-//! A stand-in for Stripe, for development and tests: an HTTP server that shares no code with Billhook. It keeps its state in memory, speaks Stripe's form encoding and
-//! error bodies, shows a hosted portal page, and delivers signed webhooks. It listens on loopback
-//! only and refuses live keys.
+//! A stand-in for Stripe, for development and tests: an HTTP server that shares no code with
+//! Billhook. It keeps its state in memory, speaks Stripe's form encoding and error bodies, shows
+//! hosted pages, and delivers signed webhooks. It listens on loopback only and refuses live keys.
+//!
+//! Modules use those to the right of them, never the other way round: `router` → `pages`, `routes` →
+//! `objects` → `state` → `shapes` → `wire`. Within `objects`, what pays and begins builds on what is
+//! stored: `purchase` → `checkout` → `subscription_start`, `renewal` → `invoices` → `billing` →
+//! `subscriptions`, `customers` → `events` → `deliveries`.
 
-mod auth;
-mod checkout;
-mod clock;
-mod control;
-mod coupons;
-mod crowd;
-mod customers;
 mod delivery;
-mod discounts;
-mod entitlements;
-mod error;
-mod events;
-mod faults;
-mod gate;
-mod idempotency;
-mod ids;
-mod invoice_payments;
-mod invoices;
-mod keys;
-mod listing;
-mod money;
 mod objects;
 mod pages;
-mod params;
-mod payment_intents;
-mod payment_methods;
-mod portal;
-mod portal_sessions;
-mod portal_settings;
-mod prices;
-mod products;
-mod rate;
-mod request_log;
 mod router;
+mod routes;
 mod seed;
-mod setup_intents;
-mod start_page;
+mod shapes;
 mod state;
 mod storage;
-mod subscriptions;
-mod table;
-mod webhook_endpoints;
+mod wire;
 
 use std::{
     future::{Future, IntoFuture},
@@ -130,14 +103,14 @@ pub async fn serve(
     state.base_url = format!("http://{address}");
     state.resume();
     if fresh && options.seed {
-        seed::fill(&mut state, clock::now());
+        seed::fill(&mut state, wire::clock::now());
     }
     let (stopping, stopped) = watch::channel(false);
     let app: Shared = Arc::new(App::new(
         state,
         options.business_name,
         options.shop_url,
-        client()?,
+        delivery::client()?,
         stopped,
     ));
 
@@ -177,17 +150,4 @@ pub async fn serve(
         saver.await.map_err(io::Error::other)??;
     }
     Ok(())
-}
-
-/// For webhooks. They go over plain HTTP: no certificate is trusted, so none has to be found on the
-/// machine. The library wants to know its cryptography all the same.
-fn client() -> io::Result<reqwest::Client> {
-    // An error means that the program has chosen before.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .tls_certs_only([])
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()
-        .map_err(io::Error::other)
 }

@@ -8,19 +8,16 @@ use axum::{
     routing::{delete, get, post},
 };
 
-use super::{
-    checkout, control, coupons,
-    customers::{self, sources},
-    entitlements,
-    error::ApiError,
-    events, gate, invoice_payments,
-    invoices::{self, items},
-    money, pages, payment_intents, payment_methods, portal, portal_sessions, portal_settings,
-    prices::{self, plans},
-    products::{self, features},
-    setup_intents, start_page,
+use crate::{
+    pages,
+    routes::{
+        checkout, control, coupons, customers, empty, entitlements, events, features, gate,
+        invoice_items, invoice_payments, invoices, payment_intents, payment_methods, plans,
+        portal_sessions, portal_settings, prices, products, setup_intents, sources, subscriptions,
+        webhook_endpoints,
+    },
     state::Shared,
-    subscriptions, webhook_endpoints,
+    wire::error::ApiError,
 };
 
 pub fn router(app: Shared) -> Router {
@@ -30,11 +27,11 @@ pub fn router(app: Shared) -> Router {
         .merge(billing())
         .merge(payments())
         .merge(notices())
-        .merge(portal::router())
-        .merge(checkout::router())
+        .merge(pages::portal::router())
+        .merge(pages::checkout::router())
         .merge(pages::invoice::router())
         .merge(control::router())
-        .merge(start_page::router())
+        .merge(pages::start::router())
         .fallback(|method: Method, uri: Uri| unknown(StatusCode::NOT_FOUND, method, uri))
         .method_not_allowed_fallback(|method: Method, uri: Uri| {
             unknown(StatusCode::METHOD_NOT_ALLOWED, method, uri)
@@ -130,7 +127,7 @@ fn billing() -> Router<Shared> {
     Router::new()
         .route(
             "/v1/subscriptions",
-            get(subscriptions::all).post(subscriptions::create),
+            get(subscriptions::all).post(subscriptions::create::create),
         )
         .route(
             "/v1/subscriptions/{id}",
@@ -138,27 +135,33 @@ fn billing() -> Router<Shared> {
                 .post(subscriptions::update)
                 .delete(subscriptions::cancel),
         )
-        .route("/v1/subscription_items", get(subscriptions::list_items))
+        .route("/v1/subscription_items", get(subscriptions::items::all))
         .route("/v1/invoices", get(invoices::all).post(invoices::create))
         .route(
             "/v1/invoices/{id}",
             get(invoices::retrieve)
                 .post(invoices::update)
-                .delete(invoices::delete),
+                .delete(invoices::actions::delete),
         )
         .route("/v1/invoices/{id}/lines", get(invoices::lines))
-        .route("/v1/invoices/{id}/finalize", post(invoices::finalize))
-        .route("/v1/invoices/{id}/pay", post(invoices::pay))
-        .route("/v1/invoices/{id}/send", post(invoices::send))
-        .route("/v1/invoices/{id}/void", post(invoices::void))
+        .route(
+            "/v1/invoices/{id}/finalize",
+            post(invoices::actions::finalize),
+        )
+        .route("/v1/invoices/{id}/pay", post(invoices::actions::pay))
+        .route("/v1/invoices/{id}/send", post(invoices::actions::send))
+        .route("/v1/invoices/{id}/void", post(invoices::actions::void))
         .route(
             "/v1/invoices/{id}/mark_uncollectible",
-            post(invoices::mark_uncollectible),
+            post(invoices::actions::mark_uncollectible),
         )
-        .route("/v1/invoiceitems", get(items::all).post(items::create))
+        .route(
+            "/v1/invoiceitems",
+            get(invoice_items::all).post(invoice_items::create),
+        )
         .route(
             "/v1/invoiceitems/{id}",
-            get(items::retrieve).delete(items::delete),
+            get(invoice_items::retrieve).delete(invoice_items::delete),
         )
         .route("/v1/invoice_payments", get(invoice_payments::all))
         .route("/v1/invoice_payments/{id}", get(invoice_payments::retrieve))
@@ -219,9 +222,9 @@ fn payments() -> Router<Shared> {
         )
         .route("/v1/checkout/sessions/{id}/expire", post(checkout::expire))
         .route("/v1/payment_pages/{id}", get(checkout::payment_page))
-        .route("/v1/refunds", get(money::none))
-        .route("/v1/charges", get(money::none))
-        .route("/v1/payouts", get(money::none))
+        .route("/v1/refunds", get(empty::none))
+        .route("/v1/charges", get(empty::none))
+        .route("/v1/payouts", get(empty::none))
         .route(
             "/v1/payment_pages/{id}/confirm",
             post(checkout::confirm_payment_page),

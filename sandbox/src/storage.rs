@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::state::{Shared, State};
+use crate::state::{Shared, State};
 
 /// Changes come in bursts; one writing covers those that came during the pause.
 const PAUSE: Duration = Duration::from_millis(300);

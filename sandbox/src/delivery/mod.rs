@@ -2,16 +2,15 @@
 //! growing pauses. They leave in order, but several are under way at a time, so that they may
 //! overtake each other, as Stripe's do.
 
-mod orders;
-mod signature;
+pub mod signature;
 
 use std::{
     collections::{HashMap, VecDeque},
+    io,
     sync::Arc,
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::{
     sync::{
@@ -22,11 +21,10 @@ use tokio::{
     time::sleep,
 };
 
-pub use self::orders::Orders;
-use self::signature::signature;
-use super::{
-    clock,
-    state::{Shared, State, Target},
+use crate::{
+    delivery::signature::signature,
+    state::{Shared, deliveries::Delivery},
+    wire::clock,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,77 +35,17 @@ const TRIES: u32 = 40;
 /// To one target.
 const IN_FLIGHT: usize = 32;
 
-/// One event on its way to one target: the id of a webhook endpoint, or the URL of a target given
-/// at the start.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Delivery {
-    pub event: String,
-    pub target: String,
-}
-
-impl State {
-    /// Names of the targets that want events of this kind.
-    pub fn targets_for(&self, kind: &str) -> Vec<String> {
-        let endpoints = self.webhook_endpoints.iter().filter(|endpoint| {
-            let wanted = endpoint["enabled_events"]
-                .as_array()
-                .is_some_and(|events| events.iter().any(|event| event == "*" || event == kind));
-            wanted && endpoint["status"] == "enabled"
-        });
-        let endpoints = endpoints.filter_map(|endpoint| endpoint["id"].as_str().map(str::to_owned));
-        self.targets
-            .iter()
-            .map(|target| target.url.clone())
-            .chain(endpoints)
-            .collect()
-    }
-
-    /// Address and secret of a target, unless it was removed or disabled since.
-    fn target(&self, name: &str) -> Option<Target> {
-        if let Some(target) = self.targets.iter().find(|target| target.url == name) {
-            return Some(target.clone());
-        }
-        let endpoint = self
-            .webhook_endpoints
-            .get(name)
-            .filter(|endpoint| endpoint["status"] == "enabled")?;
-        Some(Target {
-            url: endpoint["url"].as_str()?.to_owned(),
-            secret: endpoint["secret"].as_str()?.to_owned(),
-        })
-    }
-
-    pub fn send(&mut self, delivery: Delivery) {
-        self.undelivered.insert(delivery.clone());
-        if let Some(outgoing) = &self.outgoing {
-            // The receiver only goes when the server stops; then the state file keeps what is
-            // undelivered.
-            let _ = outgoing.send(delivery);
-        }
-    }
-
-    /// What was under way when the process ended the last time.
-    pub fn resume(&mut self) {
-        let mut left: Vec<Delivery> = std::mem::take(&mut self.undelivered).into_iter().collect();
-        left.sort_by_key(|delivery| self.events.place(&delivery.event));
-        for delivery in left {
-            if self.target(&delivery.target).is_some() {
-                self.send(delivery);
-            }
-        }
-    }
-
-    fn settle(&mut self, delivery: &Delivery, arrived: bool) {
-        // A second copy of it finds it gone, and changes nothing.
-        let first = self.undelivered.remove(delivery);
-        if first
-            && arrived
-            && let Some(event) = self.events.get_mut(&delivery.event)
-        {
-            let pending = event["pending_webhooks"].as_u64().unwrap_or_default();
-            event["pending_webhooks"] = Value::from(pending.saturating_sub(1));
-        }
-    }
+/// They go over plain HTTP: no certificate is trusted, so none has to be found on the
+/// machine. The library wants to know its cryptography all the same.
+pub fn client() -> io::Result<reqwest::Client> {
+    // An error means that the program has chosen before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .tls_certs_only([])
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .map_err(io::Error::other)
 }
 
 /// Sorts deliveries into one queue per target, so that a slow target holds up no other. Dropping
@@ -247,27 +185,4 @@ async fn attempt(app: &Shared, delivery: &Delivery) -> Outcome {
         }
     }
     Outcome::Failed
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn an_endpoint_gets_what_it_asked_for() {
-        let mut state = State::default();
-        state.webhook_endpoints.put(
-            json!({ "id": "we_1", "enabled_events": ["customer.created"], "status": "enabled" }),
-        );
-        state
-            .webhook_endpoints
-            .put(json!({ "id": "we_2", "enabled_events": ["*"], "status": "enabled" }));
-        state
-            .webhook_endpoints
-            .put(json!({ "id": "we_3", "enabled_events": ["*"], "status": "disabled" }));
-        assert_eq!(state.targets_for("customer.created"), ["we_2", "we_1"]);
-        assert_eq!(state.targets_for("price.created"), ["we_2"]);
-    }
 }

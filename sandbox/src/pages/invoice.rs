@@ -11,16 +11,15 @@ use axum::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{
-    super::{
-        clock,
-        events::Cause,
-        invoices,
-        payment_methods::{self, Charge},
-        prices::money,
-        state::{Shared, State},
+use crate::{
+    objects::{billing, events::Cause, payment_methods},
+    pages::{card_choices, document, escape, nothing_here, pdf, respond, section},
+    shapes::{
+        cards::{self, Charge},
+        price_words::money,
     },
-    card_choices, document, escape, nothing_here, pdf, respond, section,
+    state::{Shared, State},
+    wire::clock,
 };
 
 pub fn router() -> Router<Shared> {
@@ -123,13 +122,13 @@ fn charge(state: &mut State, invoice: &str, card: &str) -> bool {
     let Ok(method) = payment_methods::resolve(state, card) else {
         return false;
     };
-    let outcome = match payment_methods::charge(&method) {
+    let outcome = match cards::charge(&method) {
         // Whom the bank wants to see is on the page already.
         Charge::NeedsOwner => Charge::Succeeds,
         outcome => outcome,
     };
     state.payment_methods.put(method.clone());
-    invoices::collect(state, &Cause::portal(), invoice, &method, outcome);
+    billing::collect(state, &Cause::portal(), invoice, &method, outcome);
     matches!(outcome, Charge::Succeeds | Charge::Pends)
 }
 
@@ -224,10 +223,9 @@ mod tests {
     use serde_json::json;
     use tokio::sync::watch;
 
-    use super::{
-        super::super::{client, seed, state::App},
-        *,
-    };
+    use crate::{delivery, seed, state::App};
+
+    use super::*;
 
     async fn pay_with(app: &Shared, id: &str, card: &str) -> String {
         let card = card.to_owned();
@@ -250,7 +248,7 @@ mod tests {
             state,
             String::new(),
             None,
-            client().unwrap(),
+            delivery::client().unwrap(),
             stopped,
         ));
 

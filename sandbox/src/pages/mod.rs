@@ -1,8 +1,11 @@
 //! What the pages of the stand-in have in common: plain HTML with its style inside, no script.
 //! Every text that comes from outside passes `escape`.
 
+pub mod checkout;
 pub mod invoice;
-mod pdf;
+pub mod pdf;
+pub mod portal;
+pub mod start;
 pub mod words;
 
 use axum::{
@@ -10,7 +13,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
-use super::payment_methods::offered;
+use crate::shapes::cards::offered;
 
 const STYLE: &str = include_str!("style.css");
 

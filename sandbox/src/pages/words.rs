@@ -2,10 +2,7 @@
 
 use serde_json::Value;
 
-use super::{
-    super::{clock, prices, table::Table},
-    escape,
-};
+use crate::{pages::escape, shapes::price_words, state::table::Table, wire::clock};
 
 pub fn customer_name(customer: &Value) -> &str {
     ["name", "description", "email", "id"]
@@ -24,7 +21,7 @@ pub fn product_name<'a>(products: &'a Table, price: &Value) -> &'a str {
 
 pub fn price(subscription: &Value) -> String {
     let item = &subscription["items"]["data"][0];
-    prices::in_words(&item["price"], item["quantity"].as_i64().unwrap_or(1))
+    price_words::in_words(&item["price"], item["quantity"].as_i64().unwrap_or(1))
 }
 
 /// The state in words, and how loud to say it.

@@ -1,12 +1,20 @@
 //! Who the example customers are.
 
+pub fn product_id(name: &str) -> String {
+    format!("prod_Seed{name}")
+}
+
+pub fn price_id(key: &str) -> String {
+    format!("price_1Seed{key}")
+}
+
 pub(super) const DELETED: &str = "SeedCharles001";
 
 /// Half off, for good.
-pub(super) const COUPON: &str = "SeedHalf";
+pub const COUPON: &str = "SeedHalf";
 
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Plan {
+pub enum Plan {
     None,
     Active,
     /// With the coupon.
@@ -29,7 +37,7 @@ impl Plan {
     }
 }
 
-pub(super) struct Example {
+pub struct Example {
     pub(super) key: &'static str,
     pub(super) name: Option<&'static str>,
     pub(super) description: Option<&'static str>,
@@ -40,14 +48,14 @@ pub(super) struct Example {
     pub(super) plan: Plan,
 }
 
-pub(super) const PRODUCTS: [(&str, &str); 3] = [
+pub const PRODUCTS: [(&str, &str); 3] = [
     ("Starter", "One shop, one till"),
     ("Pro", "Everything for a growing shop"),
     ("Team", "Several tills, several people"),
 ];
 
 /// Key, product, amount in the smallest coin, currency, interval.
-pub(super) const PRICES: [(&str, &str, i64, &str, &str); 7] = [
+pub const PRICES: [(&str, &str, i64, &str, &str); 7] = [
     ("StarterMonth", "Starter", 500, "eur", "month"),
     ("ProMonth", "Pro", 1_200, "eur", "month"),
     ("ProYear", "Pro", 12_000, "eur", "year"),
@@ -58,7 +66,7 @@ pub(super) const PRICES: [(&str, &str, i64, &str, &str); 7] = [
 ];
 
 /// Key, name, and the products that have it.
-pub(super) const FEATURES: [(&str, &str, &[&str]); 3] = [
+pub const FEATURES: [(&str, &str, &[&str]); 3] = [
     (
         "receipts",
         "Receipts by e-mail",
@@ -89,7 +97,7 @@ const fn example(
     }
 }
 
-pub(super) const EXAMPLES: [Example; 20] = [
+pub const EXAMPLES: [Example; 20] = [
     example(
         "SeedAda0000001",
         "Ada Lovelace",

@@ -3,21 +3,19 @@
 //! ending, ended, deleted, without a name, without an address, in several currencies, with a
 //! discount, with an invoice instead of a card, for a fixed term.
 
-mod examples;
-mod past;
+pub mod examples;
+pub mod past;
 
 use serde_json::{Value, json};
 
-use self::examples::{COUPON, DELETED, EXAMPLES, Example, FEATURES, PRICES, PRODUCTS, Plan};
-use super::{
-    clock, coupons,
-    customers::blank,
-    discounts,
-    events::Cause,
-    payment_methods, prices,
-    products::{self, features},
+use crate::{
+    objects::{events::Cause, subscriptions},
+    seed::examples::{
+        COUPON, DELETED, EXAMPLES, Example, FEATURES, PRICES, PRODUCTS, Plan, price_id, product_id,
+    },
+    shapes::{cards, coupons, customers::blank, discounts, features, prices, products},
     state::State,
-    subscriptions,
+    wire::clock,
 };
 
 /// 1 November 2026. Creation dates count back from here, so that they do not move from start to
@@ -114,7 +112,7 @@ fn card(customer: &mut Value, example: &Example, created: i64) -> Option<Value> 
         _ => "pm_card_visa",
     };
     let id = format!("pm_1{}", example.key);
-    let mut card = payment_methods::build(&id, payment_methods::find(token)?, created);
+    let mut card = cards::build(&id, cards::find(token)?, created);
     card["customer"] = customer["id"].clone();
     card["billing_details"]["email"] = customer["email"].clone();
     card["billing_details"]["name"] = customer["name"].clone();
@@ -122,16 +120,10 @@ fn card(customer: &mut Value, example: &Example, created: i64) -> Option<Value> 
     Some(card)
 }
 
-fn product_id(name: &str) -> String {
-    format!("prod_Seed{name}")
-}
-
-fn price_id(key: &str) -> String {
-    format!("price_1Seed{key}")
-}
-
 #[cfg(test)]
 mod tests {
+    use crate::objects::discounts;
+
     use super::*;
 
     #[test]

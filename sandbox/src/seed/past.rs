@@ -2,18 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    super::{
-        clock::{self, DAY},
-        discounts,
-        events::Cause,
-        invoices, payment_intents,
-        payment_methods::Charge,
-        state::State,
+use crate::{
+    objects::{billing, events::Cause, invoices},
+    seed::examples::{COUPON, Example, Plan, price_id},
+    shapes::{
+        cards::Charge,
+        discounts, payment_intents,
         subscriptions::{self, Draft, Item},
     },
-    examples::{COUPON, Example, Plan},
-    price_id,
+    state::State,
+    wire::clock::{self, DAY},
 };
 
 const INVOICES_EACH: usize = 3;
@@ -224,16 +222,16 @@ fn bill(
         .unwrap_or_default();
     let mut invoice =
         invoices::for_subscription(state, customer, subscription, discounts, id, at, since);
-    invoices::number(&mut invoice, customer);
-    invoices::open(&mut invoice, &state.base_url, at);
+    billing::number(&mut invoice, customer);
+    billing::open(&mut invoice, &state.base_url, at);
     if invoice["amount_due"] == 0 {
-        invoices::settle(&mut invoice, at);
+        billing::settle(&mut invoice, at);
         return Bill {
             invoice,
             payment: None,
         };
     }
-    let (mut intent, mut payment) = invoices::ask(&invoice, at);
+    let (mut intent, mut payment) = billing::ask(&invoice, at);
     let tail = id.strip_prefix("in_").unwrap_or(id);
     intent["id"] = json!(format!("pi_{tail}"));
     payment["id"] = json!(format!("inpay_{tail}"));
@@ -247,13 +245,13 @@ fn bill(
             if let Some(error) = intent["last_payment_error"].as_object_mut() {
                 error.remove("payment_method");
             }
-            invoices::fail(&mut invoice, at);
+            billing::fail(&mut invoice, at);
         }
         Fate::Paid => {
             payment_intents::attempt(&mut intent, &card, Charge::Succeeds);
-            invoices::settle_payment(&mut payment, at);
-            invoices::count_attempt(&mut invoice);
-            invoices::settle(&mut invoice, at);
+            billing::settle_payment(&mut payment, at);
+            billing::count_attempt(&mut invoice);
+            billing::settle(&mut invoice, at);
         }
         Fate::Sent => {}
     }

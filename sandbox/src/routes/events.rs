@@ -1,0 +1,61 @@
+//! Events: retrieve, list.
+
+use axum::{
+    Json,
+    extract::{Path, State as Shelf},
+};
+
+use crate::{
+    state::Shared,
+    wire::{
+        error::{Answer, ApiError},
+        listing::{Page, list},
+        params::Params,
+    },
+};
+
+pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
+    let page = Page::dated(&mut params)?;
+    let kind = params.text("type")?;
+    let kinds = params.list("types")?;
+    let delivered = params.flag("delivery_success")?;
+    params.finish()?;
+    if kind.is_some() && kinds.is_some() {
+        return Err(ApiError::invalid(
+            "type",
+            "You may only specify one of these parameters: type, types.",
+        ));
+    }
+    if kinds.as_ref().is_some_and(|kinds| kinds.len() > 20) {
+        return Err(ApiError::invalid(
+            "types",
+            "You may specify up to 20 event types.",
+        ));
+    }
+    let (data, more) = app.read().events.page(&page, "event", |event| {
+        let is = event["type"].as_str().unwrap_or_default();
+        let arrived = event["pending_webhooks"] == 0;
+        kind.as_ref().is_none_or(|kind| matches_kind(kind, is))
+            && kinds
+                .as_ref()
+                .is_none_or(|kinds| kinds.iter().any(|kind| matches_kind(kind, is)))
+            && delivered.is_none_or(|delivered| delivered == arrived)
+    })?;
+    Ok(Json(list("/v1/events", data, more)))
+}
+
+pub async fn one(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
+    params.finish()?;
+    let event = app.read().events.get(&id).cloned();
+    event
+        .map(Json)
+        .ok_or_else(|| ApiError::no_such("event", &id))
+}
+
+/// `customer.*` stands for all that begins so.
+fn matches_kind(pattern: &str, kind: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => kind.starts_with(beginning),
+        None => pattern == kind,
+    }
+}

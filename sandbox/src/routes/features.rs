@@ -1,0 +1,131 @@
+//! What a product gives to those who subscribe to it: features, and which product has which.
+
+use axum::{
+    Json,
+    extract::{Path, State as Shelf},
+};
+use serde_json::json;
+
+use crate::{
+    shapes::features::{build, of_product, shown},
+    state::Shared,
+    wire::{
+        error::{Answer, ApiError},
+        ids,
+        listing::{Fields, Page, list},
+        params::Params,
+    },
+};
+
+pub async fn create(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
+    let lookup_key = params.required("lookup_key")?;
+    let mut feature = build(&ids::long("feat_"), &lookup_key, &params.required("name")?);
+    params.metadata(&mut feature["metadata"])?;
+    params.finish()?;
+    let mut state = app.write();
+    if state
+        .features
+        .iter()
+        .any(|other| other["lookup_key"] == *lookup_key)
+    {
+        return Err(ApiError::invalid(
+            "lookup_key",
+            format!("A feature with the lookup key `{lookup_key}` already exists."),
+        )
+        .code("resource_already_exists"));
+    }
+    state.features.put(feature.clone());
+    Ok(Json(feature))
+}
+
+pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
+    params.finish()?;
+    Ok(Json(app.read().features.find("feature", &id)?.clone()))
+}
+
+pub async fn update(
+    Shelf(app): Shelf<Shared>,
+    Path(id): Path<String>,
+    mut params: Params,
+) -> Answer {
+    let mut state = app.write();
+    let mut feature = state.features.find("feature", &id)?.clone();
+    if let Some(active) = params.flag("active")? {
+        feature["active"] = json!(active);
+    }
+    if let Some(name) = params.text("name")? {
+        feature["name"] = json!(name);
+    }
+    params.metadata(&mut feature["metadata"])?;
+    params.finish()?;
+    state.features.put(feature.clone());
+    Ok(Json(feature))
+}
+
+pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
+    let page = Page::from(&mut params)?;
+    let fields = Fields::from(&mut params, &[("lookup_key", "/lookup_key")])?;
+    let archived = params.flag("archived")?.unwrap_or(false);
+    params.finish()?;
+    let (data, more) = app.read().features.page(&page, "feature", |feature| {
+        feature["active"] != archived && fields.hold(feature)
+    })?;
+    Ok(Json(list("/v1/entitlements/features", data, more)))
+}
+
+/// `POST /v1/products/{id}/features`
+pub async fn attach(
+    Shelf(app): Shelf<Shared>,
+    Path(product): Path<String>,
+    mut params: Params,
+) -> Answer {
+    let feature = params.required("entitlement_feature")?;
+    params.finish()?;
+    let mut state = app.write();
+    state.products.find("product", &product)?;
+    let feature = state
+        .features
+        .named("entitlement_feature", "feature", &feature)?;
+    let attached = of_product(&ids::long("prodft_"), &product, feature);
+    state.product_features.put(attached.clone());
+    Ok(Json(shown(attached)))
+}
+
+/// `GET /v1/products/{id}/features`
+pub async fn attached(
+    Shelf(app): Shelf<Shared>,
+    Path(product): Path<String>,
+    mut params: Params,
+) -> Answer {
+    let page = Page::from(&mut params)?;
+    params.finish()?;
+    let state = app.read();
+    state.products.find("product", &product)?;
+    let (data, more) = state
+        .product_features
+        .page(&page, "product feature", |row| row["product"] == *product)?;
+    let data = data.into_iter().map(shown).collect();
+    Ok(Json(list(
+        &format!("/v1/products/{product}/features"),
+        data,
+        more,
+    )))
+}
+
+/// `DELETE /v1/products/{id}/features/{id}`
+pub async fn detach(
+    Shelf(app): Shelf<Shared>,
+    Path((product, id)): Path<(String, String)>,
+    params: Params,
+) -> Answer {
+    params.finish()?;
+    let mut state = app.write();
+    let row = state.product_features.find("product feature", &id)?;
+    if row["product"] != *product {
+        return Err(ApiError::no_such("product feature", &id));
+    }
+    state.product_features.remove(&id);
+    Ok(Json(
+        json!({ "id": id, "object": "product_feature", "deleted": true }),
+    ))
+}
