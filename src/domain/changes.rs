@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 
 use super::{
     email,
-    mirror::{Mirrored, Shown},
+    mirror::{Noun, Shown},
 };
 use crate::{
     mask::shows,
@@ -58,7 +58,7 @@ shows!(Gathered: changes, customers);
 
 impl Gathered {
     /// Adds whoever is shown this row or was shown what it was before.
-    pub fn note_change<M: Mirrored>(&mut self, before: Option<&M>, row: &M) {
+    pub fn note_change<M: Noun>(&mut self, before: Option<&M>, row: &M) {
         self.note(row);
         let Some(before) = before else {
             return;
@@ -78,7 +78,7 @@ impl Gathered {
     }
 
     /// Adds whoever is shown this row.
-    fn note<M: Mirrored>(&mut self, row: &M) {
+    fn note<M: Noun>(&mut self, row: &M) {
         match row.shown() {
             Shown::ToAddress(address) => {
                 self.changes.insert(Change::Of(address.to_owned()));

@@ -19,7 +19,7 @@ use super::{
     keys::Keys,
     known_device, limits,
     mention::Mention,
-    mirror::{Mirrored, Shown, SubscriptionState},
+    mirror::{Noun, Shown},
     unknown,
 };
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
         erasures::{self, Erasure},
         mirror::{
             CheckoutSession, Discount, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
-            PaymentMethod, Subscription,
+            PaymentMethod, Subscription, SubscriptionState,
         },
         row::{self, Row},
     },
@@ -325,7 +325,7 @@ struct Theirs<'a> {
 }
 
 impl Theirs<'_> {
-    async fn find<R: Row, M: Mirrored>(&mut self, tx: &mut Tx) -> store::Result<BTreeSet<String>> {
+    async fn find<R: Row, M: Noun>(&mut self, tx: &mut Tx) -> store::Result<BTreeSet<String>> {
         let found = store::erased::rows_of::<R>(tx, &refs(self.customers)).await?;
         let mut found: BTreeSet<_> = found.into_iter().collect();
         for row in M::load(tx, &refs(&self.candidates)).await? {
@@ -418,13 +418,13 @@ struct Burial<'t> {
 }
 
 impl Burial<'_> {
-    async fn of<M: Mirrored>(&mut self, ids: &BTreeSet<String>) -> store::Result<()> {
+    async fn of<M: Noun>(&mut self, ids: &BTreeSet<String>) -> store::Result<()> {
         let rows = M::load(self.tx, &refs(ids)).await?;
         let stones: Vec<_> = rows
             .iter()
             .map(|row| {
                 let at = row.deleted_at().unwrap_or(self.now);
-                M::tombstone(row.id(), self.livemode.into(), at)
+                M::gone(row.id(), self.livemode.into(), at)
             })
             .collect();
         M::save(self.tx, &stones.iter().collect::<Vec<_>>()).await

@@ -10,7 +10,7 @@
 use std::cmp::Ordering;
 
 use super::{
-    mirror::{self, Kind, Mirrored, state},
+    mirror::{self, Kind, Noun, state},
     tie::{self, Last},
 };
 use crate::{
@@ -32,7 +32,7 @@ pub enum Decision<M> {
 }
 
 /// What the event would leave. `None` when its object cannot be read.
-pub fn snapshot<M: Mirrored>(event: &Event) -> Option<M> {
+pub fn snapshot<M: Noun>(event: &Event) -> Option<M> {
     let livemode = event.livemode.into();
     let whole = || state::<M>(event).map(|state| state.stamped(livemode, event.created));
     if !mirror::is_deletion(event) {
@@ -42,11 +42,11 @@ pub fn snapshot<M: Mirrored>(event: &Event) -> Option<M> {
         return whole().map(|state| state.with_deleted_at(Some(event.created)));
     }
     let id = event.object.get("id")?.as_str()?;
-    Some(M::tombstone(id, livemode, event.created))
+    Some(M::gone(id, livemode, event.created))
 }
 
 /// What `next`, the snapshot of `event`, does to the present row.
-pub async fn decide<M: Mirrored>(
+pub async fn decide<M: Noun>(
     tx: &mut Tx,
     present: Option<&M>,
     event: &Event,
@@ -79,7 +79,7 @@ pub async fn decide<M: Mirrored>(
 }
 
 /// The same for a noun whose tombstones keep the last known fields.
-async fn decide_kept<M: Mirrored>(
+async fn decide_kept<M: Noun>(
     tx: &mut Tx,
     present: Option<&M>,
     event: &Event,
@@ -112,7 +112,7 @@ fn is_bare(event: &Event) -> bool {
 }
 
 /// What the last event of that second says, of all known events of the object of `event`.
-async fn last_of_second<M: Mirrored>(
+async fn last_of_second<M: Noun>(
     tx: &mut Tx,
     event: &Event,
     second: i64,

@@ -10,7 +10,7 @@ use super::{
     App,
     changes::Gathered,
     devices, erase,
-    mirror::{Kind, Mirrored, Noun as _, Sightings, in_sightings, with_noun},
+    mirror::{Kind, Noun, Sightings, in_sightings, with_noun},
 };
 use crate::{
     mask::shows,
@@ -176,17 +176,17 @@ pub async fn write(
     Ok(written)
 }
 
-fn read<M: Mirrored>(object: &Value, as_of: i64, livemode: bool) -> Option<M> {
+fn read<M: Noun>(object: &Value, as_of: i64, livemode: bool) -> Option<M> {
     if json::flag(object, "deleted") {
         let id = json::text(object, "id")?;
-        return Some(M::tombstone(&id, livemode.into(), as_of));
+        return Some(M::gone(&id, livemode.into(), as_of));
     }
     let row = std::panic::catch_unwind(|| M::read(object)).unwrap_or_default()?;
     Some(row.stamped(livemode.into(), as_of))
 }
 
 /// Writes those of the rows that are newer than what is there, and returns them, each with what it was.
-async fn write_news<M: Mirrored>(tx: &mut Tx, rows: Vec<M>) -> store::Result<Vec<(Option<M>, M)>> {
+async fn write_news<M: Noun>(tx: &mut Tx, rows: Vec<M>) -> store::Result<Vec<(Option<M>, M)>> {
     let rows: BTreeMap<String, M> = rows
         .into_iter()
         .map(|row| (row.id().to_owned(), row))
@@ -210,7 +210,7 @@ async fn write_news<M: Mirrored>(tx: &mut Tx, rows: Vec<M>) -> store::Result<Vec
 }
 
 /// What becomes of a row by what was read of its object; `None` where that is nothing new.
-fn merged<M: Mirrored>(known: &M, read: M) -> Option<M> {
+fn merged<M: Noun>(known: &M, read: M) -> Option<M> {
     let is_gone = known.deleted_at().is_some();
     let is_newer = known.seen_at().is_some() || known.stripe_at() < read.stripe_at();
     if M::KEEPS {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     changes::Gathered,
     devices, erase,
-    mirror::{self, Kind, Mirrored, Noun, Sightings, in_sightings, with_noun},
+    mirror::{self, Kind, Noun, Sightings, in_sightings, with_noun},
     order::{self, Decision},
     unknown,
 };
@@ -321,7 +321,7 @@ struct Work {
 
 impl Work {
     /// Applies events of one noun; each comes with its place among the outcomes.
-    async fn apply<M: Mirrored>(
+    async fn apply<M: Noun>(
         &mut self,
         tx: &mut Tx,
         events: &[(usize, &Event)],
@@ -384,7 +384,7 @@ impl Work {
 }
 
 /// Whether a row is what the event of that snapshot left.
-fn says<M: Mirrored>(row: &M, snapshot: &M) -> bool {
+fn says<M: Noun>(row: &M, snapshot: &M) -> bool {
     let is_its_deletion =
         snapshot.deleted_at().is_some() && row.deleted_at() == snapshot.deleted_at();
     let with_its_fields = || snapshot.clone().with_deleted_at(row.deleted_at()) == *row;

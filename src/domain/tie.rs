@@ -10,7 +10,7 @@
 
 use serde_json::Value;
 
-use super::mirror::{Mirrored, state};
+use super::mirror::{Noun, state};
 use crate::stripe::Event;
 
 /// Orders of more events than this are not searched.
@@ -28,7 +28,7 @@ pub struct Last {
 type Step<M> = (Option<M>, Option<M>);
 
 /// The last of `events`, all of one second, after `earlier`, the last event of the seconds before.
-pub fn last<M: Mirrored>(earlier: Option<Event>, mut events: Vec<Event>) -> Option<Last> {
+pub fn last<M: Noun>(earlier: Option<Event>, mut events: Vec<Event>) -> Option<Last> {
     if events.len() < 2 {
         let event = events.pop().or(earlier)?;
         return Some(Last {
@@ -88,7 +88,7 @@ pub fn last<M: Mirrored>(earlier: Option<Event>, mut events: Vec<Event>) -> Opti
 
 /// The updates that can be the last: of the orders that begin at `start`, else of all orders in
 /// which each begins where the one before ended, else any.
-fn ends<M: Mirrored>(start: Option<&M>, steps: &[Step<M>]) -> Vec<usize> {
+fn ends<M: Noun>(start: Option<&M>, steps: &[Step<M>]) -> Vec<usize> {
     let mut ends = Vec::new();
     if steps.len() <= MOST_SEARCHED {
         search(start, steps, &mut Vec::new(), &mut ends);
@@ -104,7 +104,7 @@ fn ends<M: Mirrored>(start: Option<&M>, steps: &[Step<M>]) -> Vec<usize> {
     ends
 }
 
-fn search<M: Mirrored>(
+fn search<M: Noun>(
     at: Option<&M>,
     steps: &[Step<M>],
     taken: &mut Vec<usize>,
@@ -125,7 +125,7 @@ fn search<M: Mirrored>(
 }
 
 /// The object as it was before an update: with the previous values put back.
-fn before<M: Mirrored>(event: &Event) -> Option<M> {
+fn before<M: Noun>(event: &Event) -> Option<M> {
     let mut event = event.clone();
     let previous = std::mem::take(&mut event.previous);
     put_back(&mut event.object, &previous);

@@ -8,7 +8,7 @@ use futures::FutureExt;
 
 use super::{
     App,
-    mirror::{Kind, Mirrored, Noun, Sightings, SubscriptionState},
+    mirror::{Kind, Noun, Sightings},
     refetch,
     worker::{self, MOST_ATTEMPTS},
 };
@@ -17,8 +17,8 @@ use crate::{
     store::{
         self, Tx,
         customer::Customer,
-        mirror::{Coupon, Discount, PaymentMethod, Price, Product},
-        row,
+        mirror::{Coupon, Discount, PaymentMethod, Price, Product, SubscriptionState},
+        row::{self, Row},
         unknown::Unknown,
     },
     stripe::{Event, client},

@@ -11,21 +11,13 @@ use super::{
     many::{self, Cell, Table},
 };
 
-/// A row of a mirrored table. All have these four columns, besides their own.
-pub trait Row:
-    for<'r> FromRow<'r, SqliteRow>
-    + for<'r> FromRow<'r, PgRow>
-    + Clone
-    + std::fmt::Debug
-    + Default
-    + PartialEq
-    + Send
-    + Sync
-    + Unpin
-    + 'static
-{
+/// What is mirrored under one id: a row of a table, with all that is replaced together with it. All rows have
+/// four columns besides their own.
+pub trait Row: Clone + std::fmt::Debug + PartialEq + Send + Sync + Sized + 'static {
     const TABLE: &'static str;
-    const COLUMNS: &'static [&'static str];
+
+    /// The row by itself.
+    type Plain: PlainRow;
 
     fn id(&self) -> &str;
     /// The Stripe second that last wrote this row.
@@ -38,11 +30,23 @@ pub trait Row:
     fn with_deleted_at(self, at: Option<i64>) -> Self;
     /// As the given mode and second left it.
     fn stamped(self, livemode: i64, at: i64) -> Self;
+    /// Those of these ids, tombstones or not, whoever owns them, in no order.
+    fn load(tx: &mut Tx, ids: &[&str]) -> impl Future<Output = Result<Vec<Self>>> + Send;
+    /// Writes them as they are given. No id may come twice.
+    fn save(tx: &mut Tx, all: &[&Self]) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// A row that is all there is of it.
+pub trait PlainRow:
+    Row + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Default + Unpin
+{
+    const COLUMNS: &'static [&'static str];
+
     /// In the order of the columns.
     fn cells(&self) -> Vec<Cell<'_>>;
 }
 
-/// Makes the struct of a mirrored table and its [`Row`].
+/// Makes the struct of a mirrored table and its [`PlainRow`].
 macro_rules! rows {
     ($(
         $(#[$about:meta])*
@@ -66,13 +70,8 @@ macro_rules! rows {
 
         impl $crate::store::row::Row for $name {
             const TABLE: &'static str = $table;
-            const COLUMNS: &'static [&'static str] = &[
-                "id",
-                $($crate::store::row::column(stringify!($field)),)*
-                "livemode",
-                "stripe_at",
-                "deleted_at",
-            ];
+
+            type Plain = Self;
 
             fn id(&self) -> &str {
                 &self.id
@@ -104,6 +103,30 @@ macro_rules! rows {
                 Self { livemode, stripe_at: at, ..self }
             }
 
+            async fn load(
+                tx: &mut $crate::store::Tx,
+                ids: &[&str],
+            ) -> $crate::store::Result<Vec<Self>> {
+                $crate::store::row::select(tx, ids).await
+            }
+
+            async fn save(
+                tx: &mut $crate::store::Tx,
+                all: &[&Self],
+            ) -> $crate::store::Result<()> {
+                $crate::store::row::upsert(tx, all).await
+            }
+        }
+
+        impl $crate::store::row::PlainRow for $name {
+            const COLUMNS: &'static [&'static str] = &[
+                "id",
+                $($crate::store::row::column(stringify!($field)),)*
+                "livemode",
+                "stripe_at",
+                "deleted_at",
+            ];
+
             fn cells(&self) -> Vec<$crate::store::many::Cell<'_>> {
                 vec![
                     (&self.id).into(),
@@ -128,6 +151,11 @@ pub const fn column(field: &'static str) -> &'static str {
 
 /// The rows of these ids, tombstones or not, whoever owns them, in no order.
 pub async fn find_all<R: Row>(tx: &mut Tx, ids: &[&str]) -> Result<Vec<R>> {
+    R::load(tx, ids).await
+}
+
+/// [`Row::load`] of a plain row.
+pub async fn select<R: PlainRow>(tx: &mut Tx, ids: &[&str]) -> Result<Vec<R>> {
     let columns = R::COLUMNS.join(", ");
     many::select(tx, ids, |among| {
         format!("SELECT {columns} FROM {} WHERE id {among}", R::TABLE)
@@ -176,6 +204,11 @@ async fn without<R: Row>(
 
 /// Writes the rows as they are given. No id may come twice.
 pub async fn put_all<R: Row>(tx: &mut Tx, rows: &[&R]) -> Result<()> {
+    R::save(tx, rows).await
+}
+
+/// [`Row::save`] of a plain row.
+pub async fn upsert<R: PlainRow>(tx: &mut Tx, rows: &[&R]) -> Result<()> {
     let set = R::COLUMNS
         .iter()
         .skip(1)

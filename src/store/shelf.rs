@@ -10,7 +10,7 @@ use super::{
     Error, Principal, Result, Tx,
     customer::Customer,
     mirror::{Discount, Invoice, PaymentMethod, Price, Product, Subscription, SubscriptionItem},
-    row::Row,
+    row::PlainRow,
 };
 
 /// Rows as they are in the tables, in no order. Of prices and products with tombstones.

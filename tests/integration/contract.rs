@@ -20,7 +20,7 @@ use billhook::store::{
     outbox,
     outbox::Mail,
     progress,
-    row::{self, Row},
+    row::{self, PlainRow},
     session,
     session::{Session, Why},
     shelf, sign_in,
@@ -170,7 +170,7 @@ async fn customers_are_read_as_they_were_written(engine: Engine) {
 
 /// A value of its own in each column, then nothing wherever that may be.
 async fn every_column_of_the_mirror_is_written_and_read(engine: Engine) {
-    async fn check<R: Row>(store: &Store) {
+    async fn check<R: PlainRow>(store: &Store) {
         let texts: Vec<_> = (0..R::COLUMNS.len())
             .map(|place| match place {
                 0 => "id_1".to_owned(),

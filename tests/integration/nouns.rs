@@ -19,7 +19,7 @@ use billhook::{
             self, CheckoutSession, Coupon, Discount, EntitlementSummary, Invoice, InvoicePayment,
             PaymentIntent, PaymentMethod, Price, Product, Subscription, SubscriptionItem,
         },
-        row::{self, Row},
+        row::{self, PlainRow, Row},
     },
     stripe::Event,
 };
@@ -661,7 +661,7 @@ async fn compare(tx: &mut Tx, shop: &Shop) -> store::Result<Vec<(String, String)
 
 /// The row, and how it should be, without the second that it is of: a page may have told of a
 /// deletion before its event did.
-async fn pair<R: Row>(tx: &mut Tx, row: R, is_gone: bool) -> store::Result<(String, String)> {
+async fn pair<R: PlainRow>(tx: &mut Tx, row: R, is_gone: bool) -> store::Result<(String, String)> {
     let found: Option<R> = row::find(tx, row.id()).await?;
     let deleted_at = found.as_ref().and_then(Row::deleted_at);
     let keeps = ["product", "price", "coupon"].contains(&R::TABLE);
@@ -680,7 +680,7 @@ async fn pair<R: Row>(tx: &mut Tx, row: R, is_gone: bool) -> store::Result<(Stri
 }
 
 /// A row in words, which its `Debug` does not give.
-fn spelled<R: Row>(row: R) -> String {
+fn spelled<R: PlainRow>(row: R) -> String {
     let cells = R::COLUMNS.iter().zip(row.cells());
     let cells = cells.map(|(column, cell)| match cell {
         Cell::Text(text) => format!("{column}={text:?}"),

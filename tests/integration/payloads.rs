@@ -14,7 +14,7 @@ use billhook::{
             self, CheckoutSession, Coupon, Discount, EntitlementSummary, Invoice, InvoicePayment,
             PaymentIntent, PaymentMethod, Price, Product, Subscription,
         },
-        row::{self, Row},
+        row::{self, PlainRow},
     },
     stripe::Event,
 };
@@ -101,7 +101,7 @@ async fn rows_after(store: &Store, event: Event) -> String {
 }
 
 /// All rows of a table, a line each, without what is nothing.
-async fn show<R: Row>(tx: &mut Tx, shown: &mut String) {
+async fn show<R: PlainRow>(tx: &mut Tx, shown: &mut String) {
     let sql = sqlx::AssertSqlSafe(format!("SELECT id FROM {} ORDER BY id", R::TABLE));
     let ids: Vec<String> = match tx {
         Tx::Sqlite(tx) => sqlx::query_scalar(sql).fetch_all(&mut **tx).await.unwrap(),

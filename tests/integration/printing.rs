@@ -10,7 +10,7 @@ use billhook::{
         email::Email,
         keys::Keys,
         limits,
-        mirror::{Mirrored, Noun, Shown},
+        mirror::{Noun, Shown},
         refetch::{Fetched, Written},
         session::{self, Identity},
         sign_in::{Asking, Entry},
@@ -229,7 +229,7 @@ fn news(printed: &mut Printed) {
     });
     let row = <store::customer::Customer as Noun>::read(&object).unwrap();
     printed.look(&row);
-    printed.look(&Mirrored::shown(&row));
+    printed.look(&row.shown());
     printed.look(&Shown::ToAddress(CANARY));
     let change = Change::Of(canary());
     printed.look(&change);

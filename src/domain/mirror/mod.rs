@@ -18,23 +18,17 @@ mod product;
 mod sightings;
 mod subscription;
 
-use std::fmt::Debug;
-
 use serde_json::Value;
 
 use super::email;
 use crate::{
-    store::{
-        self, Tx,
-        row::{self, Row},
-    },
+    store::row::Row,
     stripe::{Event, json},
 };
 
 pub use events::EVENTS;
 pub use sightings::Sightings;
 pub(crate) use sightings::in_sightings;
-pub use subscription::SubscriptionState;
 
 /// The nouns that are mirrored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,7 +73,7 @@ impl Kind {
 macro_rules! with_noun {
     ($kind:expr, $noun:ident => $code:expr) => {{
         use $crate::{
-            domain::mirror::{Kind, SubscriptionState},
+            domain::mirror::Kind,
             store::{customer::Customer, mirror as rows},
         };
         macro_rules! run {
@@ -90,7 +84,7 @@ macro_rules! with_noun {
         }
         match $kind {
             Kind::Customer => run!(Customer),
-            Kind::Subscription => run!(SubscriptionState),
+            Kind::Subscription => run!(rows::SubscriptionState),
             Kind::Product => run!(rows::Product),
             Kind::Price => run!(rows::Price),
             Kind::Invoice => run!(rows::Invoice),
@@ -135,7 +129,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// A mirrored noun as one row.
+/// A mirrored noun: what its objects say, and what becomes of its rows.
 pub trait Noun: Row {
     /// Whether a tombstone keeps the last known fields, since what was deleted at Stripe may still be in
     /// use: the subscribers of a deleted price go on paying it.
@@ -175,6 +169,12 @@ pub trait Noun: Row {
     fn seen(self, _at: Option<i64>) -> Self {
         self
     }
+
+    /// The tombstone of one that is deleted. Of a noun that keeps its fields none are known: whatever tells
+    /// them counts more.
+    fn gone(id: &str, livemode: i64, at: i64) -> Self {
+        Self::tombstone(id, livemode, at).seen(Self::KEEPS.then_some(0))
+    }
 }
 
 /// What a noun says of itself that has a column `seen_at`.
@@ -190,88 +190,6 @@ macro_rules! has_seen_at {
     };
 }
 use has_seen_at;
-
-/// A mirrored noun with all that is replaced together with its row.
-pub trait Mirrored: Clone + Debug + PartialEq + Send + Sync + Sized + 'static {
-    const KEEPS: bool;
-
-    fn read(object: &Value) -> Option<Self>;
-    fn id(&self) -> &str;
-    fn stripe_at(&self) -> i64;
-    fn deleted_at(&self) -> Option<i64>;
-    fn shown(&self) -> Shown<'_>;
-    fn completed(self, known: &Self) -> Self;
-    fn lacks_something(&self, known: Option<&Self>) -> bool;
-    fn progress(&self) -> u8;
-    fn seen_at(&self) -> Option<i64>;
-    fn tombstone(id: &str, livemode: i64, at: i64) -> Self;
-    fn with_deleted_at(self, at: Option<i64>) -> Self;
-    fn stamped(self, livemode: i64, at: i64) -> Self;
-    fn load(tx: &mut Tx, ids: &[&str]) -> impl Future<Output = store::Result<Vec<Self>>> + Send;
-    fn save(tx: &mut Tx, all: &[&Self]) -> impl Future<Output = store::Result<()>> + Send;
-}
-
-impl<N: Noun> Mirrored for N {
-    const KEEPS: bool = <N as Noun>::KEEPS;
-
-    fn read(object: &Value) -> Option<Self> {
-        Noun::read(object)
-    }
-
-    fn id(&self) -> &str {
-        Row::id(self)
-    }
-
-    fn stripe_at(&self) -> i64 {
-        Row::stripe_at(self)
-    }
-
-    fn deleted_at(&self) -> Option<i64> {
-        Row::deleted_at(self)
-    }
-
-    fn shown(&self) -> Shown<'_> {
-        Noun::shown(self)
-    }
-
-    fn completed(self, known: &Self) -> Self {
-        Noun::completed(self, known)
-    }
-
-    fn lacks_something(&self, known: Option<&Self>) -> bool {
-        Noun::lacks_something(self, known)
-    }
-
-    fn progress(&self) -> u8 {
-        Noun::progress(self)
-    }
-
-    fn seen_at(&self) -> Option<i64> {
-        Noun::seen_at(self)
-    }
-
-    fn tombstone(id: &str, livemode: i64, at: i64) -> Self {
-        let stone: Self = Row::tombstone(id, livemode, at);
-        // Of one that keeps its fields, none are known: whatever tells them counts more.
-        stone.seen(<N as Noun>::KEEPS.then_some(0))
-    }
-
-    fn with_deleted_at(self, at: Option<i64>) -> Self {
-        Row::with_deleted_at(self, at)
-    }
-
-    fn stamped(self, livemode: i64, at: i64) -> Self {
-        Row::stamped(self, livemode, at)
-    }
-
-    async fn load(tx: &mut Tx, ids: &[&str]) -> store::Result<Vec<Self>> {
-        row::find_all(tx, ids).await
-    }
-
-    async fn save(tx: &mut Tx, all: &[&Self]) -> store::Result<()> {
-        row::put_all(tx, all).await
-    }
-}
 
 /// The lists that are mirrored.
 const CUT: [&str; 2] = ["items", "entitlements"];
@@ -314,7 +232,7 @@ fn is_a(object: &Value, noun: &str) -> bool {
 }
 
 /// What the object of an event says.
-pub fn state<M: Mirrored>(event: &Event) -> Option<M> {
+pub fn state<M: Noun>(event: &Event) -> Option<M> {
     // Not all versions take the customer out of the object.
     if event.r#type == "payment_method.detached" {
         let mut object = event.object.clone();

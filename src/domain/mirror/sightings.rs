@@ -10,7 +10,7 @@ use crate::{
     store::{
         self, Tx,
         mirror::{Coupon, Discount, PaymentMethod, Price, Product},
-        row::{self, Row},
+        row::{self, PlainRow, Row},
     },
     stripe::json,
 };
@@ -142,7 +142,7 @@ impl Sightings {
 }
 
 /// Adds an object, and returns its id.
-fn add<N: Noun>(
+fn add<N: Noun + PlainRow>(
     rows: &mut BTreeMap<String, N>,
     object: &Value,
     around: Around<'_>,
@@ -160,7 +160,7 @@ fn add<N: Noun>(
 }
 
 /// Of two sightings the one that counts more, with what the other says besides.
-fn newest<N: Noun>(one: N, other: N) -> N {
+fn newest<N: Noun + PlainRow>(one: N, other: N) -> N {
     if counts_more(&one, &other) {
         one.completed(&other)
     } else {
@@ -170,17 +170,17 @@ fn newest<N: Noun>(one: N, other: N) -> N {
 
 /// Whether one sighting counts more than another of the same object: the later one, and of one second
 /// either, but always the same.
-fn counts_more<N: Noun>(row: &N, other: &N) -> bool {
+fn counts_more<N: Noun + PlainRow>(row: &N, other: &N) -> bool {
     (row.seen_at(), row.cells()) > (other.seen_at(), other.cells())
 }
 
-fn filled<N: Noun>(known: &N, by: &N) -> Option<N> {
+fn filled<N: Noun + PlainRow>(known: &N, by: &N) -> Option<N> {
     let is_empty = known.deleted_at().is_some() && !N::KEEPS;
     let filled = known.clone().completed(by);
     (!is_empty && filled != *known).then_some(filled)
 }
 
-async fn put<N: Noun>(tx: &mut Tx, rows: BTreeMap<String, N>) -> store::Result<()> {
+async fn put<N: Noun + PlainRow>(tx: &mut Tx, rows: BTreeMap<String, N>) -> store::Result<()> {
     let ids: Vec<_> = rows.keys().map(String::as_str).collect();
     let known: BTreeMap<_, _> = row::find_all::<N>(tx, &ids)
         .await?

@@ -3,26 +3,13 @@
 
 use serde_json::Value;
 
-use super::{Mirrored, Shown, discount, is_a};
+use super::{Noun, Shown, discount, is_a};
 use crate::{
-    store::{
-        self, Tx,
-        mirror::{self, Subscription, SubscriptionItem},
-        row::{self, Row},
-    },
+    store::mirror::{Subscription, SubscriptionItem, SubscriptionState},
     stripe::json::{elements, flag, id, is_cut, kept, maybe, maybe_at, number, text, text_at},
 };
 
-/// A subscription with its items.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SubscriptionState {
-    pub row: Subscription,
-    pub items: Vec<SubscriptionItem>,
-}
-
-impl Mirrored for SubscriptionState {
-    const KEEPS: bool = false;
-
+impl Noun for SubscriptionState {
     fn read(object: &Value) -> Option<SubscriptionState> {
         if !is_a(object, "subscription") {
             return None;
@@ -66,28 +53,8 @@ impl Mirrored for SubscriptionState {
         Some(SubscriptionState { row, items })
     }
 
-    fn id(&self) -> &str {
-        &self.row.id
-    }
-
-    fn stripe_at(&self) -> i64 {
-        self.row.stripe_at
-    }
-
-    fn deleted_at(&self) -> Option<i64> {
-        self.row.deleted_at
-    }
-
     fn shown(&self) -> Shown<'_> {
         Shown::to_customer(self.row.customer_id.as_deref())
-    }
-
-    fn completed(self, _known: &Self) -> Self {
-        self
-    }
-
-    fn lacks_something(&self, _known: Option<&Self>) -> bool {
-        false
     }
 
     fn progress(&self) -> u8 {
@@ -96,53 +63,6 @@ impl Mirrored for SubscriptionState {
             Some("canceled" | "incomplete_expired") => 2,
             _ => 1,
         }
-    }
-
-    fn seen_at(&self) -> Option<i64> {
-        None
-    }
-
-    fn with_deleted_at(self, at: Option<i64>) -> SubscriptionState {
-        SubscriptionState {
-            row: self.row.with_deleted_at(at),
-            ..self
-        }
-    }
-
-    fn tombstone(id: &str, livemode: i64, at: i64) -> SubscriptionState {
-        SubscriptionState {
-            row: Row::tombstone(id, livemode, at),
-            items: Vec::new(),
-        }
-    }
-
-    fn stamped(self, livemode: i64, at: i64) -> SubscriptionState {
-        SubscriptionState {
-            row: self.row.stamped(livemode, at),
-            ..self
-        }
-    }
-
-    async fn load(tx: &mut Tx, ids: &[&str]) -> store::Result<Vec<SubscriptionState>> {
-        let rows: Vec<Subscription> = row::find_all(tx, ids).await?;
-        let mut items = mirror::items_of(tx, ids).await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| SubscriptionState {
-                items: items
-                    .extract_if(.., |item| item.subscription_id == row.id)
-                    .collect(),
-                row,
-            })
-            .collect())
-    }
-
-    async fn save(tx: &mut Tx, all: &[&SubscriptionState]) -> store::Result<()> {
-        let rows: Vec<_> = all.iter().map(|state| &state.row).collect();
-        row::put_all(tx, &rows).await?;
-        let ids: Vec<_> = all.iter().map(|state| state.row.id.as_str()).collect();
-        let items: Vec<_> = all.iter().flat_map(|state| &state.items).collect();
-        mirror::replace_items(tx, &ids, &items).await
     }
 }
 

@@ -1,0 +1,22 @@
+use crate::store::row::rows;
+
+rows! {
+    /// `coupon.*`
+    Coupon in "coupon" {
+        name: Option<String>,
+        /// A decimal number: `12.5`.
+        percent_off: Option<String>,
+        amount_off: Option<i64>,
+        currency: Option<String>,
+        /// Stripe's map from currencies to amounts, as JSON.
+        currency_options: Option<String>,
+        /// `once`, `repeating` or `forever`
+        duration: Option<String>,
+        duration_in_months: Option<i64>,
+        /// The ids of the products that it is restricted to, as a JSON list: empty for all. `None` where
+        /// Stripe has not been asked, since no event says it.
+        applies_to: Option<String>,
+        created: i64,
+        seen_at: Option<i64>,
+    }
+}

@@ -1,0 +1,77 @@
+//! The mirrored tables besides `customer`, one file for each row. Fields are named as in Stripe's API; ids of
+//! other objects end in `_id` where Stripe's name does not say that it is one. Times are unix seconds, amounts
+//! minor units. Rows are written by `domain::sync` alone, which holds the ordering rule.
+
+mod checkout_session;
+mod coupon;
+mod discount;
+mod entitlement_summary;
+mod invoice;
+mod invoice_payment;
+mod payment_intent;
+mod payment_method;
+mod price;
+mod product;
+mod subscription;
+
+use super::{Result, Tx, many, on};
+
+pub use checkout_session::CheckoutSession;
+pub use coupon::Coupon;
+pub use discount::Discount;
+pub use entitlement_summary::EntitlementSummary;
+pub use invoice::Invoice;
+pub use invoice_payment::InvoicePayment;
+pub use payment_intent::PaymentIntent;
+pub use payment_method::PaymentMethod;
+pub use price::Price;
+pub use product::Product;
+pub use subscription::{
+    Subscription, SubscriptionItem, SubscriptionState, items_of, replace_items,
+};
+
+/// Those of these ids of payment methods and deleted discounts that are known. A customer does not see the rows of
+/// what was detached or taken away, and is told by this that it is not unknown.
+pub async fn known_of(tx: &mut Tx, ids: &[&str]) -> Result<Vec<String>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    if let Tx::Postgres(tx) = tx {
+        const SQL: &str = "SELECT known_of($1)";
+        return sqlx::query_scalar(SQL).bind(ids).fetch_all(&mut **tx).await;
+    }
+    let mut known: Vec<(String,)> = many::select(tx, ids, |among| {
+        format!("SELECT id FROM payment_method WHERE id {among}")
+    })
+    .await?;
+    let discounts = many::select(tx, ids, |among| {
+        format!("SELECT id FROM discount WHERE id {among} AND deleted_at IS NOT NULL")
+    });
+    known.extend(discounts.await?);
+    Ok(known.into_iter().map(|(id,)| id).collect())
+}
+
+/// Whether an invoice of this customer was told to be paid after that Stripe second.
+pub async fn has_paid_since(tx: &mut Tx, customer: &str, second: i64) -> Result<bool> {
+    const SQL: &str = "SELECT id FROM invoice WHERE customer_id = $1 AND stripe_at > $2
+        AND status = 'paid' AND amount_paid > 0 AND deleted_at IS NULL LIMIT 1";
+    let found: Option<String> = on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(customer)
+        .bind(second)
+        .fetch_optional(connection)
+        .await)?;
+    Ok(found.is_some())
+}
+
+/// The newest Stripe second of the rows of a customer that a card is made of; 0 where there are none.
+pub async fn newest(tx: &mut Tx, customer: &str) -> Result<i64> {
+    const SQL: &str = "SELECT CAST(COALESCE(MAX(stripe_at), 0) AS BIGINT) FROM (
+        SELECT stripe_at FROM customer WHERE id = $1
+        UNION ALL SELECT stripe_at FROM subscription WHERE customer_id = $1
+        UNION ALL SELECT stripe_at FROM payment_method WHERE customer_id = $1
+        UNION ALL SELECT stripe_at FROM invoice WHERE customer_id = $1) AS of_customer";
+    on!(tx, connection => sqlx::query_scalar(SQL)
+        .bind(customer)
+        .fetch_one(connection)
+        .await)
+}
