@@ -37,7 +37,7 @@ enum Command {
     ///
     /// Asks the mail server whether it would take a mail. Changes nothing, sends no mail and prints no secret; works with settings that keep the server from
     /// starting, and beside one that runs. Exits with 1 when something is wrong. Warnings alone do not count.
-    Doctor(operator::Form),
+    Doctor(operator::doctor::Doctor),
     /// Put a copy of SQLite's database in its place, and erase again who was erased since
     ///
     /// The server must not run. The copy is read through first, and what is there is kept beside it under another
@@ -98,9 +98,9 @@ async fn run(command: Command) -> Result<(), Vec<String>> {
         }
         Command::Dev { reset } => dev::run(reset, stop).await.map_err(|error| told(&error)),
         Command::Config(settings) => settings.run(),
-        Command::Doctor(form) => tokio::select! {
+        Command::Doctor(doctor) => tokio::select! {
             () = stop.cancelled() => Err(vec!["billhook: stopped".to_owned()]),
-            result = operator::doctor::run(form) => result,
+            result = operator::doctor::run(doctor) => result,
         },
         Command::Restore(restore) => {
             let config = settings()?;

@@ -6,7 +6,7 @@
 //! again, from an import, or as news. A customer that is made later under the same address has another
 //! id, and is one like any other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 use serde_json::Value;
@@ -19,7 +19,7 @@ use super::{
     keys::Keys,
     known_device, limits,
     mention::Mention,
-    mirror::{Noun, Shown},
+    mirror::{Kind, Noun, OWNER_FIELDS, Owner, Shown, with_noun},
     unknown,
 };
 use crate::{
@@ -29,11 +29,7 @@ use crate::{
         customer::Customer,
         erased::{Ids, Own, Trace},
         erasures::{self, Erasure},
-        mirror::{
-            CheckoutSession, Discount, EntitlementSummary, Invoice, InvoicePayment, PaymentIntent,
-            PaymentMethod, Subscription, SubscriptionState,
-        },
-        row::{self, Row},
+        row,
     },
     stripe::{
         Event, event,
@@ -45,6 +41,23 @@ use crate::{
 const AT_ONCE: i64 = 2_000;
 /// And whose payloads are read at once.
 const AT_ONCE_WHOLE: usize = 16;
+
+/// The field by which most objects name their customer.
+const CUSTOMER: &str = "customer";
+
+/// The column that holds a field of [`Owner::Fields`].
+fn column(field: &str) -> String {
+    format!("{field}_id")
+}
+
+/// The tables of what customers have.
+pub(super) fn tables() -> Vec<&'static str> {
+    let abouts = Kind::ALL.into_iter().map(Kind::about);
+    abouts
+        .filter(|about| matches!(about.owner, Owner::Fields(_)))
+        .map(|about| about.table)
+        .collect()
+}
 
 /// What is kept about an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -200,13 +213,8 @@ async fn mentioned_in(app: &App, address: &str, ids: Vec<String>) -> store::Resu
 #[derive(Debug, Default)]
 pub(super) struct Person {
     pub(super) found: Found,
-    subscriptions: BTreeSet<String>,
-    invoices: BTreeSet<String>,
-    invoice_payments: BTreeSet<String>,
-    payment_intents: BTreeSet<String>,
-    payment_methods: BTreeSet<String>,
-    checkout_sessions: BTreeSet<String>,
-    discounts: BTreeSet<String>,
+    /// What is theirs in the mirror.
+    records: BTreeMap<Kind, BTreeSet<String>>,
     /// Objects that are not mirrored: charges and the like.
     others: BTreeSet<String>,
     events: BTreeSet<String>,
@@ -243,19 +251,30 @@ pub(super) async fn gather(
         foreign: BTreeSet::new(),
         customers: &customers,
     };
-    let mut person = Person {
-        subscriptions: theirs.find::<Subscription, SubscriptionState>(tx).await?,
-        invoices: theirs.find::<Invoice, Invoice>(tx).await?,
-        payment_intents: theirs.find::<PaymentIntent, PaymentIntent>(tx).await?,
-        payment_methods: theirs.find::<PaymentMethod, PaymentMethod>(tx).await?,
-        checkout_sessions: theirs.find::<CheckoutSession, CheckoutSession>(tx).await?,
-        discounts: theirs.find::<Discount, Discount>(tx).await?,
-        ..Person::default()
-    };
+    let mut person = Person::default();
+    for kind in Kind::ALL {
+        let about = kind.about();
+        if about.owner.fields().contains(&CUSTOMER) {
+            let found = with_noun!(kind, N => theirs.find::<N>(tx).await?);
+            person.records.insert(kind, found);
+        }
+    }
     person.others = named.difference(&theirs.foreign).cloned().collect();
-    let invoices = refs(&person.invoices);
-    let payments = store::erased::payments_of(tx, &invoices).await?;
-    person.invoice_payments = payments.into_iter().collect();
+    // What names no customer names something of theirs.
+    for kind in Kind::ALL {
+        let about = kind.about();
+        for field in about
+            .owner
+            .fields()
+            .iter()
+            .filter(|name| **name != CUSTOMER)
+        {
+            let theirs: BTreeSet<_> = person.records().chain(&person.others).collect();
+            let column = column(field);
+            let found = store::erased::rows_by(tx, about.table, &column, &refs(theirs)).await?;
+            person.records.entry(kind).or_default().extend(found);
+        }
+    }
     person.found.customers = customers.into_iter().collect();
     person.found.records = person.records().count();
     if let Some(address) = address {
@@ -325,8 +344,9 @@ struct Theirs<'a> {
 }
 
 impl Theirs<'_> {
-    async fn find<R: Row, M: Noun>(&mut self, tx: &mut Tx) -> store::Result<BTreeSet<String>> {
-        let found = store::erased::rows_of::<R>(tx, &refs(self.customers)).await?;
+    async fn find<M: Noun>(&mut self, tx: &mut Tx) -> store::Result<BTreeSet<String>> {
+        let (column, customers) = (column(CUSTOMER), refs(self.customers));
+        let found = store::erased::rows_by(tx, M::TABLE, &column, &customers).await?;
         let mut found: BTreeSet<_> = found.into_iter().collect();
         for row in M::load(tx, &refs(&self.candidates)).await? {
             match row.shown() {
@@ -345,14 +365,7 @@ impl Theirs<'_> {
 impl Person {
     /// The ids of what is theirs in the mirror.
     fn records(&self) -> impl Iterator<Item = &String> {
-        self.subscriptions
-            .iter()
-            .chain(&self.invoices)
-            .chain(&self.invoice_payments)
-            .chain(&self.payment_intents)
-            .chain(&self.payment_methods)
-            .chain(&self.checkout_sessions)
-            .chain(&self.discounts)
+        self.records.values().flatten()
     }
 
     /// The ids by which is known what must not come back.
@@ -395,17 +408,16 @@ impl Person {
         store::erased::blank(tx, &refs(&self.events), now).await?;
         let customers: BTreeSet<_> = self.found.customers.iter().cloned().collect();
         let mut burial = Burial { tx, now, livemode };
-        burial.of::<Customer>(&customers).await?;
-        burial.of::<EntitlementSummary>(&customers).await?;
-        burial.of::<SubscriptionState>(&self.subscriptions).await?;
-        burial.of::<Invoice>(&self.invoices).await?;
-        burial.of::<InvoicePayment>(&self.invoice_payments).await?;
-        burial.of::<PaymentIntent>(&self.payment_intents).await?;
-        burial.of::<PaymentMethod>(&self.payment_methods).await?;
-        burial
-            .of::<CheckoutSession>(&self.checkout_sessions)
-            .await?;
-        burial.of::<Discount>(&self.discounts).await?;
+        for kind in Kind::ALL {
+            let ids = match kind.about().owner {
+                Owner::Itself => Some(&customers),
+                Owner::Fields(_) => self.records.get(&kind),
+                Owner::Nobody => None,
+            };
+            if let Some(ids) = ids {
+                with_noun!(kind, N => burial.of::<N>(ids).await?);
+            }
+        }
         unknown::forget(burial.tx, &refs(&self.found.customers)).await
     }
 }
@@ -456,9 +468,9 @@ fn ids_in_event(event: &Event) -> impl Iterator<Item = String> {
     event.customer_id().into_iter().chain(ids_in(&event.object))
 }
 
-/// What an object is about: itself, its customer, its invoice.
+/// What an object is about: itself, its customer, its invoice and the like.
 fn ids_in(object: &Value) -> impl Iterator<Item = String> {
     let own = event::object_id(object);
-    let of = ["customer", "invoice"].into_iter();
-    own.into_iter().chain(of.filter_map(|key| id(object, key)))
+    let of = OWNER_FIELDS.iter().filter_map(|field| id(object, field));
+    own.into_iter().chain(of)
 }

@@ -67,7 +67,7 @@ pub async fn run(app: &App) -> store::Result<Done> {
     let addresses = addresses(app, wanted).await?;
     let ids = app
         .store
-        .read(|tx| store::erased::all_ids(tx).boxed())
+        .read(|tx| async move { store::erased::all_ids(tx, &erase::tables()).await }.boxed())
         .await?;
     let customers = by_hash(ids.customers);
     let objects = by_hash(ids.objects);

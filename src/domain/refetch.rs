@@ -10,7 +10,7 @@ use super::{
     App,
     changes::Gathered,
     devices, erase,
-    mirror::{Kind, Noun, Sightings, in_sightings, with_noun},
+    mirror::{Kind, Noun, Sightings, Source, in_sightings, with_noun},
 };
 use crate::{
     mask::shows,
@@ -31,23 +31,22 @@ shows!(Fetched: kind, as_of);
 
 /// Reads one object, with the lists in it complete. `id` is the event's `object_id`.
 pub async fn fetch(stripe: &Client, kind: Kind, id: &str) -> Result<Fetched, client::Error> {
-    if kind == Kind::EntitlementSummary {
-        let customer = id.strip_suffix("/entitlements").unwrap_or(id);
-        return entitlements(stripe, customer).await;
+    let about = kind.about();
+    match about.source {
+        Source::OfCustomer(_) => {
+            let customer = id.strip_suffix("/entitlements").unwrap_or(id);
+            return entitlements(stripe, customer).await;
+        }
+        Source::Inside | Source::Closed(_) => return Err(client::Error::NoPath),
+        Source::List(_) | Source::ById(_) => {}
     }
-    let expand: &[_] = match kind {
-        Kind::Customer => &[("expand[]", "discount.source.coupon")],
-        Kind::Subscription => &[
-            ("expand[]", "discounts.source.coupon"),
-            ("expand[]", "items.data.discounts"),
-        ],
-        Kind::Price => &[("expand[]", "tiers")],
-        Kind::Coupon => &[("expand[]", "applies_to")],
-        Kind::Discount => return Err(client::Error::NoPath),
-        _ => &[],
-    };
+    let expand: Vec<_> = about
+        .expand
+        .iter()
+        .map(|field| ("expand[]", *field))
+        .collect();
     let path = path::object(list_of(kind), id)?;
-    let answer = stripe.read(&path, expand).await?;
+    let answer = stripe.read(&path, &expand).await?;
     let mut fetched = Fetched {
         kind,
         object: answer.body,
@@ -97,22 +96,8 @@ async fn entitlements(stripe: &Client, customer: &str) -> Result<Fetched, client
 }
 
 /// The path of Stripe's list of a noun.
-pub fn list_of(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Customer => "customers",
-        Kind::Subscription => "subscriptions",
-        Kind::Product => "products",
-        Kind::Price => "prices",
-        Kind::Invoice => "invoices",
-        Kind::PaymentIntent => "payment_intents",
-        Kind::InvoicePayment => "invoice_payments",
-        Kind::PaymentMethod => "payment_methods",
-        Kind::CheckoutSession => "checkout/sessions",
-        Kind::EntitlementSummary => "entitlements/active_entitlements",
-        Kind::Coupon => "coupons",
-        // Stripe has no such list: discounts are read in what they are on.
-        Kind::Discount => "discounts",
-    }
+pub const fn list_of(kind: Kind) -> &'static str {
+    kind.about().list
 }
 
 /// What was written of some objects.

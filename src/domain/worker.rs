@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     App, devices,
-    mirror::{self, Kind},
+    mirror::{self, Kind, Source},
     refetch::{self, Fetched},
     sync::{self, Doubt, Ours, Outcome},
     unknown,
@@ -57,7 +57,8 @@ pub struct Permissions(Arc<Mutex<BTreeMap<Kind, i64>>>);
 
 impl Permissions {
     pub(super) fn may_read(&self, kind: Kind, now: i64) -> bool {
-        self.lock().get(&kind).is_none_or(|again| *again <= now)
+        let is_closed = matches!(kind.about().source, Source::Closed(_));
+        !is_closed && self.lock().get(&kind).is_none_or(|again| *again <= now)
     }
 
     pub(super) fn refuse(&self, kind: Kind, now: i64) {

@@ -16,7 +16,7 @@ use crate::{
     domain::{
         App,
         import::{
-            self, NOUNS, Progress, Report,
+            self, Progress, Report,
             lock::{LOST, Lock},
         },
         mirror::Kind,
@@ -34,9 +34,7 @@ const FINE: u64 = 1000;
 
 #[derive(Args, Debug)]
 pub struct Import {
-    /// Only these, separated by commas: products, prices, customers, subscriptions, invoices,
-    /// payment_intents, invoice_payments, checkout_sessions, entitlements
-    #[arg(long, value_name = "NOUNS", value_delimiter = ',', value_parser = noun)]
+    #[arg(long, value_name = "NOUNS", value_delimiter = ',', value_parser = noun, help = only())]
     only: Vec<Kind>,
     /// Requests a second at most, besides those of the server. Stripe allows 100 in live mode and 25 in a
     /// sandbox, for all your programs together
@@ -46,27 +44,35 @@ pub struct Import {
     form: Form,
 }
 
+fn only() -> String {
+    format!("Only these, separated by commas: {}", names())
+}
+
+fn names() -> String {
+    let names: Vec<_> = import::nouns().into_iter().map(name_of).collect();
+    names.join(", ")
+}
+
 fn noun(name: &str) -> Result<Kind, String> {
-    let names = NOUNS.map(name_of);
-    NOUNS
+    import::nouns()
         .into_iter()
         .find(|kind| name_of(*kind) == name)
-        .ok_or_else(|| format!("one of {} is wanted", names.join(", ")))
+        .ok_or_else(|| format!("one of {} is wanted", names()))
 }
 
 fn name_of(kind: Kind) -> String {
-    match kind {
-        Kind::EntitlementSummary => "entitlements".to_owned(),
-        _ => refetch::list_of(kind).replace('/', "_"),
+    match refetch::list_of(kind) {
+        "entitlements/active_entitlements" => "entitlements".to_owned(),
+        list => list.replace('/', "_"),
     }
 }
 
 impl Import {
     pub async fn run(self, app: &App, stop: CancellationToken) -> Result<(), Vec<String>> {
         let nouns = if self.only.is_empty() {
-            NOUNS.to_vec()
+            import::nouns()
         } else {
-            NOUNS
+            import::nouns()
                 .into_iter()
                 .filter(|kind| self.only.contains(kind))
                 .collect()

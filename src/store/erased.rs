@@ -10,12 +10,7 @@ use super::{
     erasures::hash_of_id,
     locks,
     many::{self, Table},
-    mirror::{
-        CheckoutSession, Discount, Invoice, InvoicePayment, PaymentIntent, PaymentMethod,
-        Subscription,
-    },
     on,
-    row::Row,
 };
 
 /// Keeps everybody from the mirror until this transaction ends: whoever writes there asks [`lock`] or
@@ -136,22 +131,15 @@ pub struct Ids {
     pub objects: BTreeSet<String>,
 }
 
-/// Every id that the database has and that an erasure may be about.
-pub async fn all_ids(tx: &mut Tx) -> Result<Ids> {
+/// Every id that the database has and that an erasure may be about; `tables` are those of what customers have.
+pub async fn all_ids(tx: &mut Tx, tables: &[&str]) -> Result<Ids> {
     const CUSTOMERS: &str = "SELECT id FROM customer
         UNION SELECT customer_id FROM event WHERE customer_id IS NOT NULL";
-    let tables = [
-        Subscription::TABLE,
-        Invoice::TABLE,
-        InvoicePayment::TABLE,
-        PaymentIntent::TABLE,
-        PaymentMethod::TABLE,
-        CheckoutSession::TABLE,
-        Discount::TABLE,
-    ];
-    let selects = tables
+    let selects: Vec<_> = tables
+        .iter()
         .map(|table| format!("SELECT id FROM {table}"))
-        .join(" UNION ");
+        .collect();
+    let selects = selects.join(" UNION ");
     let objects =
         format!("{selects} UNION SELECT object_id FROM event WHERE object_id IS NOT NULL");
     let customers: BTreeSet<_> = texts(tx, CUSTOMERS.to_owned()).await?.into_iter().collect();
@@ -284,17 +272,13 @@ pub async fn blank(tx: &mut Tx, ids: &[&str], now: i64) -> Result<u64> {
     .await
 }
 
-/// The ids of rows of a table that belong to these customers.
-pub async fn rows_of<R: Row>(tx: &mut Tx, customers: &[&str]) -> Result<Vec<String>> {
-    by(tx, R::TABLE, "customer_id", customers).await
-}
-
-/// The ids of the payments towards these invoices.
-pub async fn payments_of(tx: &mut Tx, invoices: &[&str]) -> Result<Vec<String>> {
-    by(tx, "invoice_payment", "invoice_id", invoices).await
-}
-
-async fn by(tx: &mut Tx, table: &str, column: &str, values: &[&str]) -> Result<Vec<String>> {
+/// The ids of the rows of a table that have one of these values in that column.
+pub async fn rows_by(
+    tx: &mut Tx,
+    table: &str,
+    column: &str,
+    values: &[&str],
+) -> Result<Vec<String>> {
     let found: Vec<(String,)> = many::select(tx, values, |among| {
         format!("SELECT id FROM {table} WHERE {column} {among}")
     })

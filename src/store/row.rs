@@ -155,7 +155,7 @@ pub async fn find_all<R: Row>(tx: &mut Tx, ids: &[&str]) -> Result<Vec<R>> {
 }
 
 /// [`Row::load`] of a plain row.
-pub async fn select<R: PlainRow>(tx: &mut Tx, ids: &[&str]) -> Result<Vec<R>> {
+pub(crate) async fn select<R: PlainRow>(tx: &mut Tx, ids: &[&str]) -> Result<Vec<R>> {
     let columns = R::COLUMNS.join(", ");
     many::select(tx, ids, |among| {
         format!("SELECT {columns} FROM {} WHERE id {among}", R::TABLE)
@@ -208,7 +208,7 @@ pub async fn put_all<R: Row>(tx: &mut Tx, rows: &[&R]) -> Result<()> {
 }
 
 /// [`Row::save`] of a plain row.
-pub async fn upsert<R: PlainRow>(tx: &mut Tx, rows: &[&R]) -> Result<()> {
+pub(crate) async fn upsert<R: PlainRow>(tx: &mut Tx, rows: &[&R]) -> Result<()> {
     let set = R::COLUMNS
         .iter()
         .skip(1)

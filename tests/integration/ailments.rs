@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     doctor::{
-        NARROW, endpoint, examine, is_well, restrict, settings, trouble, troubles, with_endpoints,
+        endpoint, examine, is_well, narrow, restrict, settings, trouble, troubles, with_endpoints,
     },
     engines::{Engine, database_url, on_both_engines},
     helpers::{TestApp, spawn_app},
@@ -126,7 +126,7 @@ async fn checklist_70_what_stripe_did_not_answer_is_not_called_well(engine: Engi
 
 async fn checklist_70_a_portal_without_settings_is_named(engine: Engine) {
     let app = spawn_app(engine).await;
-    restrict(&app, &NARROW).await;
+    restrict(&app, &narrow()).await;
     app.control("POST", "portal", json!({ "saved": false }))
         .await;
     let findings = examine(&app).await;

@@ -37,6 +37,7 @@ mod engines;
 mod entitlements;
 mod erase;
 mod even_mails;
+mod every_noun;
 mod fuzz;
 mod guesses;
 mod helpers;

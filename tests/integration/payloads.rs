@@ -2,18 +2,21 @@
 //! rows that it leaves, against `tests/payloads/rows.txt`. When the mirror learns to read more, the
 //! test says where it has written what it found now; look at each line before taking it over.
 
-use std::{fmt::Write, path::Path, sync::Arc};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use billhook::{
-    domain::sync::{self, Doubt, Outcome},
+    domain::{
+        mirror::{self, Kind, Noun, Visit},
+        sync::{self, Doubt, Outcome},
+    },
     store::{
         self, Store, Tx,
-        customer::Customer,
         many::Cell,
-        mirror::{
-            self, CheckoutSession, Coupon, Discount, EntitlementSummary, Invoice, InvoicePayment,
-            PaymentIntent, PaymentMethod, Price, Product, Subscription,
-        },
+        mirror::items_of,
         row::{self, PlainRow},
     },
     stripe::Event,
@@ -25,17 +28,29 @@ use crate::engines::{Engine, database_url, on_both_engines};
 
 on_both_engines!(every_payload_leaves_the_rows_that_it_should);
 
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/payloads")
+}
+
+/// The payloads of a folder by their names.
+pub fn events_in(folder: &str) -> Vec<(String, Event)> {
+    let files = std::fs::read_dir(root().join(folder)).unwrap();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let read = |file: PathBuf| {
+        let event = Event::parse(&std::fs::read(&file).unwrap()).unwrap();
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        (name.to_owned(), event)
+    };
+    files.into_iter().map(read).collect()
+}
+
 async fn every_payload_leaves_the_rows_that_it_should(engine: Engine) {
     let store = Store::connect(&database_url(engine).await).await.unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/payloads");
+    let root = root();
     let mut found = String::new();
     for folder in ["today", "2020-08-27", "2019-and-before"] {
-        let files = std::fs::read_dir(root.join(folder)).unwrap();
-        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-        files.sort();
-        for file in files {
-            let event = Event::parse(&std::fs::read(&file).unwrap()).unwrap();
-            let name = file.file_stem().unwrap().to_str().unwrap();
+        for (name, event) in events_in(folder) {
             writeln!(found, "{folder}/{name}").unwrap();
             found.push_str(&rows_after(&store, event).await);
         }
@@ -75,18 +90,8 @@ async fn rows_after(store: &Store, event: Event) -> String {
                     let outcome = settled.outcomes[0];
                     writeln!(shown, "  {outcome:?} where Stripe cannot be asked").unwrap();
                 }
-                show::<Customer>(tx, &mut shown).await;
-                show::<Subscription>(tx, &mut shown).await;
-                show::<Product>(tx, &mut shown).await;
-                show::<Price>(tx, &mut shown).await;
-                show::<Invoice>(tx, &mut shown).await;
-                show::<PaymentIntent>(tx, &mut shown).await;
-                show::<InvoicePayment>(tx, &mut shown).await;
-                show::<PaymentMethod>(tx, &mut shown).await;
-                show::<CheckoutSession>(tx, &mut shown).await;
-                show::<EntitlementSummary>(tx, &mut shown).await;
-                show::<Coupon>(tx, &mut shown).await;
-                show::<Discount>(tx, &mut shown).await;
+                let shown = &mut *shown;
+                mirror::visit_all(&mut Show { tx, shown }).await;
                 Err(store::Error::RowNotFound)
             }
             .boxed()
@@ -98,6 +103,17 @@ async fn rows_after(store: &Store, event: Event) -> String {
     );
     let shown = seen.lock().await;
     shown.clone()
+}
+
+struct Show<'t> {
+    tx: &'t mut Tx,
+    shown: &'t mut String,
+}
+
+impl Visit for Show<'_> {
+    async fn visit<N: Noun>(&mut self, _kind: Kind) {
+        show::<N::Plain>(self.tx, self.shown).await;
+    }
 }
 
 /// All rows of a table, a line each, without what is nothing.
@@ -118,7 +134,7 @@ async fn show<R: PlainRow>(tx: &mut Tx, shown: &mut String) {
             }
         }
         shown.push('\n');
-        for item in mirror::items_of(tx, &[&id]).await.unwrap() {
+        for item in items_of(tx, &[&id]).await.unwrap() {
             let price = item.price_id.as_deref().unwrap_or("no price");
             writeln!(
                 shown,

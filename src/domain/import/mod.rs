@@ -21,7 +21,7 @@ use ranges::{BEGINNING, Left, Range};
 
 use super::{
     App, devices,
-    mirror::Kind,
+    mirror::{Kind, Owner, Source},
     refetch::{self, Fetched, Written},
     sweep,
 };
@@ -44,20 +44,16 @@ const MOST_TIMES: usize = 20;
 /// Seconds after which what is left of an earlier run is not gone on with, and all is read anew.
 const TOO_OLD: i64 = 7 * 24 * 60 * 60;
 
-/// The nouns that are imported, in the order in which pages need them. Payment methods and discounts come
-/// with the customers and subscriptions that have them.
-pub const NOUNS: [Kind; 10] = [
-    Kind::Product,
-    Kind::Price,
-    Kind::Coupon,
-    Kind::Customer,
-    Kind::Subscription,
-    Kind::Invoice,
-    Kind::PaymentIntent,
-    Kind::InvoicePayment,
-    Kind::CheckoutSession,
-    Kind::EntitlementSummary,
-];
+/// The nouns that are imported, in the order in which pages need them: first what is for sale. What has no
+/// list comes with the customers and subscriptions that have it.
+pub fn nouns() -> Vec<Kind> {
+    let mut nouns: Vec<_> = Kind::ALL
+        .into_iter()
+        .filter(|kind| kind.about().source.is_imported())
+        .collect();
+    nouns.sort_by_key(|kind| kind.about().owner != Owner::Nobody);
+    nouns
+}
 
 /// How far a noun has come.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,8 +110,8 @@ async fn read_all(
             continue;
         }
         let import = Import { app, client, kind };
-        let result = match kind {
-            Kind::EntitlementSummary => entitlements::run(app, client, report, tell).await,
+        let result = match kind.about().source {
+            Source::OfCustomer(_) => entitlements::run(app, client, report, tell).await,
             _ => import.run(report, tell).await,
         };
         match result {
@@ -238,7 +234,7 @@ impl Import<'_> {
     /// left can be told.
     async fn span(&self) -> Result<(i64, i64), client::Error> {
         let path = format!("v1/{}", refetch::list_of(self.kind));
-        let query = all_of(self.kind).to_vec();
+        let query = self.kind.about().listed_with.to_vec();
         let (holds, as_of) = patiently(self.client, || self.client.holds(&path, &query)).await?;
         let now = match as_of {
             0 => self.app.clock.now(),
@@ -374,14 +370,6 @@ fn is_refused(error: &client::Error) -> bool {
     )
 }
 
-/// What Stripe's list is to be asked with so that it holds all: canceled subscriptions it leaves out.
-fn all_of(kind: Kind) -> &'static [(&'static str, &'static str)] {
-    match kind {
-        Kind::Subscription => &[("status", "all")],
-        _ => &[],
-    }
-}
-
 async fn page(
     client: &Client,
     kind: Kind,
@@ -390,28 +378,10 @@ async fn page(
     let (from, to) = (range.from.to_string(), range.to.to_string());
     let mut query = vec![("created[gte]", from.as_str()), ("created[lte]", &to)];
     query.extend(range.after.as_deref().map(|id| ("starting_after", id)));
-    query.extend(all_of(kind));
-    match kind {
-        Kind::Customer => {
-            query.extend([
-                ("expand[]", "data.invoice_settings.default_payment_method"),
-                ("expand[]", "data.default_source"),
-                ("expand[]", "data.discount.source.coupon"),
-            ]);
-        }
-        Kind::Subscription => {
-            query.extend([
-                ("expand[]", "data.default_payment_method"),
-                ("expand[]", "data.default_source"),
-                ("expand[]", "data.discounts.source.coupon"),
-                ("expand[]", "data.items.data.discounts"),
-            ]);
-        }
-        Kind::Coupon => query.push(("expand[]", "data.applies_to")),
-        Kind::Price => query.push(("expand[]", "data.tiers")),
-        _ => {}
-    }
-    let path = format!("v1/{}", refetch::list_of(kind));
+    let about = kind.about();
+    query.extend(about.listed_with);
+    query.extend(about.expand_listed.iter().map(|field| ("expand[]", *field)));
+    let path = format!("v1/{}", about.list);
     let Page {
         objects,
         has_more,

@@ -2,13 +2,23 @@
 
 use serde_json::Value;
 
-use super::{Noun, Shown, is_a};
+use super::{Noun, Shown, Source, is_a};
 use crate::{
     store::mirror::CheckoutSession,
     stripe::json::{id, kept, maybe, number, text},
 };
 
 impl Noun for CheckoutSession {
+    const EVENTS: &[&str] = &[
+        "checkout.session.async_payment_failed",
+        "checkout.session.async_payment_succeeded",
+        "checkout.session.completed",
+    ];
+
+    const LIST: &str = "checkout/sessions";
+
+    const SOURCE: Source = Source::List("Checkout Sessions");
+
     fn read(object: &Value) -> Option<CheckoutSession> {
         if !is_a(object, "checkout.session") {
             return None;

@@ -2,13 +2,25 @@
 
 use serde_json::Value;
 
-use super::{Noun, Shown, has_seen_at, is_a};
+use super::{Noun, Owner, Shown, Source, has_seen_at, is_a};
 use crate::{
     store::mirror::Coupon,
     stripe::json::{kept, maybe, number, text},
 };
 
 impl Noun for Coupon {
+    const EVENTS: &[&str] = &["coupon.created", "coupon.deleted", "coupon.updated"];
+
+    const LIST: &str = "coupons";
+
+    const SOURCE: Source = Source::List("Coupons");
+
+    const EXPAND: &[&str] = &["applies_to"];
+
+    const EXPAND_LISTED: &[&str] = &["data.applies_to"];
+
+    const OWNER: Owner = Owner::Nobody;
+
     /// A coupon that is deleted takes no discount back.
     const KEEPS: bool = true;
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Noun, Shown, discount, is_a};
+use super::{Noun, Owner, Shown, Source, discount, is_a};
 use crate::{
     domain::email,
     store::customer::Customer,
@@ -11,6 +11,22 @@ use crate::{
 };
 
 impl Noun for Customer {
+    const EVENTS: &[&str] = &["customer.created", "customer.deleted", "customer.updated"];
+
+    const LIST: &str = "customers";
+
+    const SOURCE: Source = Source::List("Customers");
+
+    const EXPAND: &[&str] = &["discount.source.coupon"];
+
+    const EXPAND_LISTED: &[&str] = &[
+        "data.invoice_settings.default_payment_method",
+        "data.default_source",
+        "data.discount.source.coupon",
+    ];
+
+    const OWNER: Owner = Owner::Itself;
+
     fn read(object: &Value) -> Option<Customer> {
         if !is_a(object, "customer") {
             return None;

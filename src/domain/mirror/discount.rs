@@ -3,13 +3,23 @@
 
 use serde_json::Value;
 
-use super::{Noun, Shown, has_seen_at, is_a};
+use super::{Noun, Shown, Source, has_seen_at, is_a};
 use crate::{
     store::mirror::Discount,
     stripe::json::{id, id_at, maybe, number, text},
 };
 
 impl Noun for Discount {
+    const EVENTS: &[&str] = &[
+        "customer.discount.created",
+        "customer.discount.deleted",
+        "customer.discount.updated",
+    ];
+
+    const LIST: &str = "discounts";
+
+    const SOURCE: Source = Source::Inside;
+
     fn read(object: &Value) -> Option<Discount> {
         if !is_a(object, "discount") {
             return None;

@@ -3,13 +3,21 @@
 
 use serde_json::Value;
 
-use super::{Noun, Shown, is_a};
+use super::{Noun, Owner, Shown, Source, is_a};
 use crate::{
     store::mirror::EntitlementSummary,
     stripe::json::{elements, id, text},
 };
 
 impl Noun for EntitlementSummary {
+    const EVENTS: &[&str] = &["entitlements.active_entitlement_summary.updated"];
+
+    const LIST: &str = "entitlements/active_entitlements";
+
+    const SOURCE: Source = Source::OfCustomer("Entitlements");
+
+    const OWNER: Owner = Owner::Itself;
+
     fn read(object: &Value) -> Option<EntitlementSummary> {
         if !is_a(object, "entitlements.active_entitlement_summary") {
             return None;

@@ -2,13 +2,28 @@
 
 use serde_json::Value;
 
-use super::{Noun, Shown, is_a};
+use super::{Noun, Shown, Source, is_a};
 use crate::{
     store::mirror::Invoice,
     stripe::json::{flag, id, id_at, maybe, maybe_at, number, text},
 };
 
 impl Noun for Invoice {
+    const EVENTS: &[&str] = &[
+        "invoice.created",
+        "invoice.deleted",
+        "invoice.finalized",
+        "invoice.marked_uncollectible",
+        "invoice.paid",
+        "invoice.payment_failed",
+        "invoice.updated",
+        "invoice.voided",
+    ];
+
+    const LIST: &str = "invoices";
+
+    const SOURCE: Source = Source::List("Invoices");
+
     fn read(object: &Value) -> Option<Invoice> {
         if !is_a(object, "invoice") {
             return None;

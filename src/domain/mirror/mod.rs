@@ -1,15 +1,16 @@
 //! What of Stripe is mirrored: one file for each noun, saying where its fields are in today's API
 //! and where older versions had them.
 //!
-//! To mirror another noun: its table in both migrations, its row in `store::mirror`, a file here
-//! with its [`Noun`], and its line in [`Kind`].
+//! To mirror another noun: its table in both migrations, its row in `store::mirror`, and here a file with
+//! its [`Noun`] and a line in [`nouns!`]. A payload of `tests/payloads` proves it. What goes through the nouns,
+//! the import and the doctor for instance, reads what they say of themselves: see [`About`].
 
+mod about;
 mod checkout_session;
 mod coupon;
 mod customer;
 mod discount;
 mod entitlements;
-mod events;
 mod invoice;
 mod payment;
 mod payment_method;
@@ -26,79 +27,64 @@ use crate::{
     stripe::{Event, json},
 };
 
-pub use events::EVENTS;
+pub use about::{About, EVENTS, OWNER_FIELDS, Owner, Source};
 pub use sightings::Sightings;
 pub(crate) use sightings::in_sightings;
 
-/// The nouns that are mirrored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    Customer,
-    Subscription,
-    Product,
-    Price,
-    Invoice,
-    PaymentIntent,
-    InvoicePayment,
-    PaymentMethod,
-    CheckoutSession,
-    EntitlementSummary,
-    Coupon,
-    Discount,
+/// Makes [`Kind`], and `with_noun!`, which runs code with a name as the type of a kind. The `$` is for the
+/// macro that is made.
+macro_rules! nouns {
+    ($d:tt $($kind:ident: $type:ty,)+) => {
+        /// The nouns that are mirrored.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind {
+            $($kind,)+
+        }
+
+        impl Kind {
+            pub const ALL: [Kind; [$(stringify!($kind)),+].len()] = [$(Kind::$kind),+];
+        }
+
+        macro_rules! with_noun {
+            ($d of:expr, $d noun:ident => $d code:expr) => {
+                match $d of {
+                    $($crate::domain::mirror::Kind::$kind => {
+                        type $d noun = $type;
+                        $d code
+                    })+
+                }
+            };
+        }
+    };
 }
 
-impl Kind {
-    /// What an event of that type is about, if it is mirrored.
-    pub fn of_type(r#type: &str) -> Option<Kind> {
-        let (noun, _) = r#type.rsplit_once('.')?;
-        Some(match noun {
-            "customer" => Kind::Customer,
-            "customer.subscription" => Kind::Subscription,
-            "customer.discount" => Kind::Discount,
-            "customer.source" | "payment_method" => Kind::PaymentMethod,
-            "coupon" => Kind::Coupon,
-            "product" => Kind::Product,
-            "price" => Kind::Price,
-            "invoice" => Kind::Invoice,
-            "payment_intent" => Kind::PaymentIntent,
-            "invoice_payment" => Kind::InvoicePayment,
-            "checkout.session" => Kind::CheckoutSession,
-            "entitlements.active_entitlement_summary" => Kind::EntitlementSummary,
-            _ => return None,
-        })
-    }
-}
-
-/// Runs code with `$noun` as the type of that kind.
-macro_rules! with_noun {
-    ($kind:expr, $noun:ident => $code:expr) => {{
-        use $crate::{
-            domain::mirror::Kind,
-            store::{customer::Customer, mirror as rows},
-        };
-        macro_rules! run {
-            ($type:ty) => {{
-                type $noun = $type;
-                $code
-            }};
-        }
-        match $kind {
-            Kind::Customer => run!(Customer),
-            Kind::Subscription => run!(rows::SubscriptionState),
-            Kind::Product => run!(rows::Product),
-            Kind::Price => run!(rows::Price),
-            Kind::Invoice => run!(rows::Invoice),
-            Kind::PaymentIntent => run!(rows::PaymentIntent),
-            Kind::InvoicePayment => run!(rows::InvoicePayment),
-            Kind::PaymentMethod => run!(rows::PaymentMethod),
-            Kind::CheckoutSession => run!(rows::CheckoutSession),
-            Kind::EntitlementSummary => run!(rows::EntitlementSummary),
-            Kind::Coupon => run!(rows::Coupon),
-            Kind::Discount => run!(rows::Discount),
-        }
-    }};
+nouns! { $
+    Customer: crate::store::customer::Customer,
+    Subscription: crate::store::mirror::SubscriptionState,
+    Product: crate::store::mirror::Product,
+    Price: crate::store::mirror::Price,
+    Invoice: crate::store::mirror::Invoice,
+    PaymentIntent: crate::store::mirror::PaymentIntent,
+    InvoicePayment: crate::store::mirror::InvoicePayment,
+    PaymentMethod: crate::store::mirror::PaymentMethod,
+    CheckoutSession: crate::store::mirror::CheckoutSession,
+    EntitlementSummary: crate::store::mirror::EntitlementSummary,
+    Coupon: crate::store::mirror::Coupon,
+    Discount: crate::store::mirror::Discount,
 }
 pub(super) use with_noun;
+
+/// Something that is done for each noun, by its type.
+pub trait Visit {
+    fn visit<N: Noun>(&mut self, kind: Kind) -> impl Future<Output = ()> + Send;
+}
+
+/// Does it, one noun after the other.
+pub async fn visit_all(visit: &mut (impl Visit + Send)) {
+    for kind in Kind::ALL {
+        with_noun!(kind, N => visit.visit::<N>(kind).await);
+    }
+}
 
 /// Whose page something is on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -131,6 +117,26 @@ impl<'a> Shown<'a> {
 
 /// A mirrored noun: what its objects say, and what becomes of its rows.
 pub trait Noun: Row {
+    /// The types of its events without which something would change at Stripe and not here. All events whose
+    /// types differ from one of them in their last word are about it.
+    const EVENTS: &'static [&'static str];
+
+    /// Stripe's name for the list of them: the path behind `/v1/`, or a name where there is none.
+    const LIST: &'static str;
+
+    const SOURCE: Source;
+
+    /// With what the list has to be asked for to hold all of them.
+    const LISTED_WITH: &'static [(&'static str, &'static str)] = &[];
+
+    /// What of one of them is read as a whole object, or is left out otherwise.
+    const EXPAND: &'static [&'static str] = &[];
+
+    /// The same of a list.
+    const EXPAND_LISTED: &'static [&'static str] = &[];
+
+    const OWNER: Owner = Owner::Fields(&["customer"]);
+
     /// Whether a tombstone keeps the last known fields, since what was deleted at Stripe may still be in
     /// use: the subscribers of a deleted price go on paying it.
     const KEEPS: bool = false;

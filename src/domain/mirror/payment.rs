@@ -4,13 +4,26 @@
 
 use serde_json::Value;
 
-use super::{Noun, Shown, is_a};
+use super::{Noun, Owner, Shown, Source, is_a};
 use crate::{
     store::mirror::{InvoicePayment, PaymentIntent},
     stripe::json::{flag, id, id_at, maybe, maybe_at, number, text, text_at},
 };
 
 impl Noun for PaymentIntent {
+    const EVENTS: &[&str] = &[
+        "payment_intent.canceled",
+        "payment_intent.created",
+        "payment_intent.payment_failed",
+        "payment_intent.processing",
+        "payment_intent.requires_action",
+        "payment_intent.succeeded",
+    ];
+
+    const LIST: &str = "payment_intents";
+
+    const SOURCE: Source = Source::List("PaymentIntents");
+
     fn read(object: &Value) -> Option<PaymentIntent> {
         if !is_a(object, "payment_intent") {
             return None;
@@ -46,6 +59,14 @@ impl Noun for PaymentIntent {
 }
 
 impl Noun for InvoicePayment {
+    const EVENTS: &[&str] = &["invoice_payment.paid"];
+
+    const LIST: &str = "invoice_payments";
+
+    const SOURCE: Source = Source::List("Invoices");
+
+    const OWNER: Owner = Owner::Fields(&["invoice"]);
+
     fn read(object: &Value) -> Option<InvoicePayment> {
         if !is_a(object, "invoice_payment") {
             return None;

@@ -3,13 +3,28 @@
 
 use serde_json::Value;
 
-use super::{Noun, Shown, has_seen_at, is_a};
+use super::{Noun, Shown, Source, has_seen_at, is_a};
 use crate::{
     store::mirror::PaymentMethod,
     stripe::json::{id, maybe, number, text},
 };
 
 impl Noun for PaymentMethod {
+    const EVENTS: &[&str] = &[
+        "customer.source.created",
+        "customer.source.deleted",
+        "customer.source.updated",
+        "payment_method.attached",
+        "payment_method.automatically_updated",
+        "payment_method.detached",
+        "payment_method.updated",
+    ];
+
+    const LIST: &str = "payment_methods";
+
+    /// Stripe lists those of one customer, and an import needs none but what is somebody's default.
+    const SOURCE: Source = Source::ById("Payment Methods");
+
     fn read(object: &Value) -> Option<PaymentMethod> {
         // What a payment method or source says under its type, a card says of itself.
         let (r#type, details) = if is_a(object, "payment_method") || is_a(object, "source") {

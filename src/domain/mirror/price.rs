@@ -3,13 +3,25 @@
 
 use serde_json::Value;
 
-use super::{Noun, Shown, has_seen_at, is_a};
+use super::{Noun, Owner, Shown, Source, has_seen_at, is_a};
 use crate::{
     store::mirror::Price,
     stripe::json::{flag_or_true, id, kept, maybe, number, text},
 };
 
 impl Noun for Price {
+    const EVENTS: &[&str] = &["price.created", "price.deleted", "price.updated"];
+
+    const LIST: &str = "prices";
+
+    const SOURCE: Source = Source::List("Prices");
+
+    const EXPAND: &[&str] = &["tiers"];
+
+    const EXPAND_LISTED: &[&str] = &["data.tiers"];
+
+    const OWNER: Owner = Owner::Nobody;
+
     /// A deleted price is still charged to its subscribers.
     const KEEPS: bool = true;
 

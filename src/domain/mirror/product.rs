@@ -2,13 +2,21 @@
 
 use serde_json::Value;
 
-use super::{Noun, Shown, has_seen_at, is_a};
+use super::{Noun, Owner, Shown, Source, has_seen_at, is_a};
 use crate::{
     store::mirror::Product,
     stripe::json::{flag_or_true, id, kept, number, text},
 };
 
 impl Noun for Product {
+    const EVENTS: &[&str] = &["product.created", "product.deleted", "product.updated"];
+
+    const LIST: &str = "products";
+
+    const SOURCE: Source = Source::List("Products");
+
+    const OWNER: Owner = Owner::Nobody;
+
     /// What was bought keeps its name.
     const KEEPS: bool = true;
 

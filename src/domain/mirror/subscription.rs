@@ -3,13 +3,37 @@
 
 use serde_json::Value;
 
-use super::{Noun, Shown, discount, is_a};
+use super::{Noun, Shown, Source, discount, is_a};
 use crate::{
     store::mirror::{Subscription, SubscriptionItem, SubscriptionState},
     stripe::json::{elements, flag, id, is_cut, kept, maybe, maybe_at, number, text, text_at},
 };
 
 impl Noun for SubscriptionState {
+    const EVENTS: &[&str] = &[
+        "customer.subscription.created",
+        "customer.subscription.deleted",
+        "customer.subscription.paused",
+        "customer.subscription.resumed",
+        "customer.subscription.updated",
+    ];
+
+    const LIST: &str = "subscriptions";
+
+    const SOURCE: Source = Source::List("Subscriptions");
+
+    /// Stripe leaves out canceled ones.
+    const LISTED_WITH: &[(&str, &str)] = &[("status", "all")];
+
+    const EXPAND: &[&str] = &["discounts.source.coupon", "items.data.discounts"];
+
+    const EXPAND_LISTED: &[&str] = &[
+        "data.default_payment_method",
+        "data.default_source",
+        "data.discounts.source.coupon",
+        "data.items.data.discounts",
+    ];
+
     fn read(object: &Value) -> Option<SubscriptionState> {
         if !is_a(object, "subscription") {
             return None;

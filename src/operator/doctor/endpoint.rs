@@ -56,7 +56,7 @@ pub fn examine(around: &Around, answers: &Answers, ours: Option<&Value>) -> Vec<
             CHECK,
             format!("No webhook endpoint leads to {}.", address(config)),
             "In Stripe's dashboard, Developers → Webhooks, in the same mode as the key, add it with the \
-             events of the README's step 5, and put its signing secret into STRIPE_WEBHOOK_SECRET.",
+             events that `billhook doctor --needs` prints, and put its signing secret into STRIPE_WEBHOOK_SECRET.",
         )];
     };
     let mut findings: Vec<_> = [(!is_on(ours)).then(turned_off), events(ours), version(ours)]
@@ -110,7 +110,7 @@ fn events(endpoint: &Value) -> Option<Finding> {
     Some(Finding::failure(
         CHECK,
         format!("It does not send {names}."),
-        "Choose them for the endpoint in Developers → Webhooks (README, step 5). Then run `billhook sweep`.",
+        "Choose them for the endpoint in Developers → Webhooks (`billhook doctor --needs` prints all). Then run `billhook sweep`.",
     ))
 }
 

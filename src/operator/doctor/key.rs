@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     AGAIN, Finding,
-    stripe::{Answer, Answers, PORTAL, READS, SECRETS},
+    stripe::{Answer, Answers, EVENTS, List, PORTAL, READS, SECRETS},
 };
 use crate::{config::Config, domain::mode::word};
 
@@ -20,7 +20,7 @@ const MODE: &str = "mode";
 /// Whether Stripe answers this key, and what time it is there.
 pub fn reached(answers: &Answers) -> Vec<Finding> {
     let mut findings = vec![clock(answers)];
-    let answer = answers.to(READS[0]);
+    let answer = answers.first();
     findings.push(match (answer.map(|answer| answer.status), &answers.unreachable) {
         (None, why) => Finding::failure(
             STRIPE,
@@ -70,18 +70,17 @@ fn clock(answers: &Answers) -> Finding {
 /// What the key may do.
 pub fn rights(config: &Config, answers: &Answers) -> Vec<Finding> {
     let mut findings = vec![portal(answers)];
-    let missing: Vec<_> = READS
-        .into_iter()
-        .filter(|path| answers.to(path).is_some_and(Answer::is_not_allowed))
-        .collect();
     let untried: Vec<_> = READS
-        .into_iter()
-        .filter(|path| answers.is_open(path))
+        .iter()
+        .filter(|list| answers.is_open(&list.path))
+        .collect();
+    let mut missing: Vec<_> = READS
+        .iter()
+        .filter(|list| answers.to(&list.path).is_some_and(Answer::is_not_allowed))
         .collect();
     if let Some(first) = untried.first() {
-        let titles: Vec<_> = untried.iter().copied().map(title).collect();
-        let what = format!("Whether it may read {}", titles.join(", "));
-        findings.push(not_tried(&what, &answers.instead(first)));
+        let what = format!("Whether it may read {}", titles(&untried).join(", "));
+        findings.push(not_tried(&what, &answers.instead(&first.path)));
     }
     if missing.is_empty() && untried.is_empty() {
         findings.push(Finding::ok(
@@ -89,38 +88,28 @@ pub fn rights(config: &Config, answers: &Answers) -> Vec<Finding> {
             "it may read what is imported and looked up",
         ));
     }
+    let customers = READS.first().map_or("", |list| &list.path);
     for (path, loss) in [
-        (READS[0], "customers from before cannot be imported"),
-        (READS[1], "events that never arrived cannot be found"),
+        (customers, "customers from before cannot be imported"),
+        (EVENTS, "events that never arrived cannot be found"),
     ] {
-        if missing.contains(&path) {
+        for list in missing.extract_if(.., |list| list.path == path) {
             findings.push(Finding::warning(
                 KEY,
-                format!(
-                    "It may not read {}{}: {loss}.",
-                    title(path),
-                    named(answers, path)
-                ),
-                give(title(path)),
+                format!("It may not read {}: {loss}.", named(answers, list)),
+                give(list.title),
             ));
         }
     }
-    let others: Vec<_> = missing
-        .iter()
-        .filter(|path| !READS[..2].contains(path))
-        .collect();
-    if !others.is_empty() {
-        let names = others
-            .iter()
-            .map(|path| format!("{}{}", title(path), named(answers, path)));
-        let titles: Vec<_> = others.iter().map(|path| title(path)).collect();
+    if !missing.is_empty() {
+        let names: Vec<_> = missing.iter().map(|list| named(answers, list)).collect();
         findings.push(Finding::warning(
             KEY,
             format!(
                 "It may not read {}: they are not imported, nor looked up where events leave something open.",
-                names.collect::<Vec<_>>().join(", ")
+                names.join(", ")
             ),
-            give(&titles.join(", ")),
+            give(&titles(&missing).join(", ")),
         ));
     }
     findings.push(too_much(config, answers));
@@ -161,35 +150,40 @@ fn too_much(config: &Config, answers: &Answers) -> Finding {
         );
     }
     let open: Vec<_> = SECRETS
-        .into_iter()
-        .filter(|path| answers.to(path).is_some_and(Answer::is_allowed))
-        .map(title)
+        .iter()
+        .filter(|list| answers.to(&list.path).is_some_and(Answer::is_allowed))
         .collect();
-    let untried = SECRETS.into_iter().find(|path| answers.is_open(path));
     if !open.is_empty() {
+        let titles = titles(&open).join(", ");
         return Finding::failure(
             KEY,
+            format!("It may see {titles}, which Billhook never needs."),
             format!(
-                "It may see {}, which Billhook never needs.",
-                open.join(", ")
-            ),
-            format!(
-                "In Stripe's dashboard, Developers → API keys, edit the key and set {} to None: whoever \
-                 steals it should get nothing from it.",
-                open.join(", ")
+                "In Stripe's dashboard, Developers → API keys, edit the key and set {titles} to None: whoever \
+                 steals it should get nothing from it."
             ),
         );
     }
-    if let Some(path) = untried {
+    let secrets = secrets();
+    if let Some(list) = SECRETS.iter().find(|list| answers.is_open(&list.path)) {
         return not_tried(
-            "Whether it may see refunds, charges and payouts",
-            &answers.instead(path),
+            &format!("Whether it may see {secrets}"),
+            &answers.instead(&list.path),
         );
     }
-    Finding::ok(
-        KEY,
-        "it is restricted: refunds, charges and payouts are closed to it",
-    )
+    Finding::ok(KEY, format!("it is restricted: {secrets} are closed to it"))
+}
+
+/// `refunds, charges and payouts`
+fn secrets() -> String {
+    let all: Vec<_> = SECRETS
+        .iter()
+        .map(|list| list.title.to_lowercase())
+        .collect();
+    match all.split_last() {
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 /// Key, database and webhook endpoint are all of one world.
@@ -232,31 +226,16 @@ fn give(what: &str) -> String {
     )
 }
 
-/// The permission in Stripe's own words, where it named one.
-fn named(answers: &Answers, path: &str) -> String {
-    let name = answers
-        .to(path)
-        .and_then(|answer| answer.permission.as_deref());
-    name.map_or_else(String::new, |name| format!(" (rak_{name})"))
+fn titles(lists: &[&List]) -> Vec<&'static str> {
+    lists.iter().map(|list| list.title).collect()
 }
 
-/// What Stripe's dashboard calls a resource.
-fn title(path: &'static str) -> &'static str {
-    match path {
-        "v1/customers" => "Customers",
-        "v1/events" => "Events",
-        "v1/products" => "Products",
-        "v1/prices" => "Prices",
-        "v1/coupons" => "Coupons",
-        "v1/subscriptions" => "Subscriptions",
-        "v1/invoices" => "Invoices",
-        "v1/payment_intents" => "PaymentIntents",
-        "v1/payment_methods" => "Payment Methods",
-        "v1/checkout/sessions" => "Checkout Sessions",
-        "v1/entitlements/active_entitlements" => "Entitlements",
-        "v1/refunds" => "Refunds",
-        "v1/charges" => "Charges",
-        "v1/payouts" => "Payouts",
-        other => other,
-    }
+/// A list, with the permission in Stripe's own words where it named one.
+fn named(answers: &Answers, list: &List) -> String {
+    let answer = answers.to(&list.path);
+    let permission = answer.and_then(|answer| answer.permission.as_deref());
+    permission.map_or_else(
+        || list.title.to_owned(),
+        |name| format!("{} (rak_{name})", list.title),
+    )
 }

@@ -6,6 +6,7 @@ mod database;
 mod endpoint;
 mod key;
 mod mail;
+mod needs;
 mod portal;
 mod proxies;
 mod serving;
@@ -17,6 +18,7 @@ mod waiting;
 
 use std::collections::HashMap;
 
+use clap::Args;
 use serde::Serialize;
 
 use self::waiting::Waiting;
@@ -87,8 +89,25 @@ pub fn of_mail(error: &crate::mail::Error) -> Finding {
     mail::told(error)
 }
 
+#[derive(Args, Debug)]
+pub struct Doctor {
+    /// Print the permissions that the key needs and the events that the webhook endpoint needs, and look at
+    /// nothing
+    #[arg(long)]
+    needs: bool,
+    #[command(flatten)]
+    form: Form,
+}
+
 /// Looks, and prints what it found. An error without a line says that something is wrong.
-pub async fn run(form: Form) -> Result<(), Vec<String>> {
+pub async fn run(Doctor { needs, form }: Doctor) -> Result<(), Vec<String>> {
+    if needs {
+        say(&match form.json {
+            true => needs::json(),
+            false => needs::page(),
+        });
+        return Ok(());
+    }
     let findings = match config::environment() {
         Ok(found) => {
             let notes = found.notes.iter().map(|note| settings::told_note(note));

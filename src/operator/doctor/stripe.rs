@@ -1,7 +1,7 @@
 //! The questions to Stripe, each asked once, and their answers as they came. The usual client waits,
 //! tries again and hides what it need not know; here each answer is a finding.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use reqwest::{Method, StatusCode, header};
 use serde_json::Value;
@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::{
     clock::Clock,
     config::{Around, Config},
+    domain::mirror::{Kind, Source},
     mask::shows,
     stripe::{client::API_VERSION, path},
 };
@@ -21,22 +22,57 @@ pub const PORTAL: &str = "v1/billing_portal/sessions";
 /// How portals are set up. Without one of these that is the default Stripe opens none.
 pub const CONFIGURATIONS: &str = "v1/billing_portal/configurations";
 pub const ENDPOINTS: &str = "v1/webhook_endpoints";
-/// What the key should be able to read.
-pub const READS: [&str; 11] = [
-    "v1/customers",
-    "v1/events",
-    "v1/products",
-    "v1/prices",
-    "v1/coupons",
-    "v1/subscriptions",
-    "v1/invoices",
-    "v1/payment_intents",
-    "v1/payment_methods",
-    "v1/checkout/sessions",
-    "v1/entitlements/active_entitlements",
-];
+/// A list that is asked for, to see whether the key may read it.
+#[derive(Debug)]
+pub struct List {
+    pub path: String,
+    /// What Stripe's dashboard calls the permission.
+    pub title: &'static str,
+}
+
+/// Events that never arrived are looked for in it.
+pub const EVENTS: &str = "v1/events";
+
+/// What the key should be able to read: customers, events, and what else is mirrored, one list of each
+/// permission.
+pub static READS: LazyLock<Vec<List>> = LazyLock::new(|| {
+    let mut reads = vec![list_of(Kind::Customer), list(EVENTS, "Events")];
+    for kind in Kind::ALL {
+        let title = kind.about().source.permission();
+        if title.is_some_and(|title| reads.iter().all(|list| list.title != title)) {
+            reads.push(list_of(kind));
+        }
+    }
+    reads
+});
+
 /// And what it must not be able to read.
-pub const SECRETS: [&str; 3] = ["v1/refunds", "v1/charges", "v1/payouts"];
+pub static SECRETS: LazyLock<Vec<List>> = LazyLock::new(|| {
+    let is_closed = |kind: &Kind| matches!(kind.about().source, Source::Closed(_));
+    let closed = Kind::ALL.into_iter().filter(is_closed).map(list_of);
+    let others = [
+        list("v1/refunds", "Refunds"),
+        list("v1/charges", "Charges"),
+        list("v1/payouts", "Payouts"),
+    ];
+    closed.chain(others).collect()
+});
+
+fn list(path: &str, title: &'static str) -> List {
+    List {
+        path: path.to_owned(),
+        title,
+    }
+}
+
+fn list_of(kind: Kind) -> List {
+    let about = kind.about();
+    let title = match about.source {
+        Source::Closed(title) => Some(title),
+        source => source.permission(),
+    };
+    list(&format!("v1/{}", about.list), title.unwrap_or(about.list))
+}
 
 /// One answer.
 #[derive(Clone)]
@@ -52,7 +88,7 @@ shows!(Answer: status, permission);
 /// All answers.
 #[derive(Debug, Default)]
 pub struct Answers {
-    of: BTreeMap<&'static str, Answer>,
+    of: BTreeMap<String, Answer>,
     /// About the one of `PORTAL_CONFIGURATION`.
     pub configuration: Option<Answer>,
     /// Why the first question had no answer at all.
@@ -77,9 +113,14 @@ impl Answers {
             .map_or_else(|| "nothing".to_owned(), |answer| answer.status.to_string())
     }
 
+    /// The answer to the first question, about customers.
+    pub fn first(&self) -> Option<&Answer> {
+        self.to(&READS.first()?.path)
+    }
+
     /// Whether Stripe could not be reached, or took nothing from this key.
     pub fn is_refused(&self) -> bool {
-        self.of.get(READS[0]).is_none_or(Answer::is_of_no_use)
+        self.first().is_none_or(Answer::is_of_no_use)
     }
 }
 
@@ -119,9 +160,9 @@ pub async fn ask_all(around: &Around, clock: &Clock) -> Option<Answers> {
         }
     };
     let questions = READS
-        .into_iter()
-        .chain(SECRETS)
-        .map(|path| (Method::GET, path))
+        .iter()
+        .chain(SECRETS.iter())
+        .map(|list| (Method::GET, list.path.as_str()))
         .chain([
             (Method::GET, ENDPOINTS),
             (Method::GET, CONFIGURATIONS),
@@ -130,7 +171,7 @@ pub async fn ask_all(around: &Around, clock: &Clock) -> Option<Answers> {
     for (method, path) in questions {
         match ask(&http, config, clock, method, path, &mut answers.ahead).await {
             Ok(answer) => {
-                answers.of.insert(path, answer);
+                answers.of.insert(path.to_owned(), answer);
             }
             Err(why) if answers.of.is_empty() => answers.unreachable = Some(why),
             // It did answer before. Each question more would be waited for as long.
@@ -161,9 +202,9 @@ async fn ask(
         .stripe_api_base
         .join(path)
         .map_err(|error| error.to_string())?;
-    let is_list = READS.contains(&path)
-        || SECRETS.contains(&path)
-        || [ENDPOINTS, CONFIGURATIONS].contains(&path);
+    let mut lists = READS.iter().chain(SECRETS.iter());
+    let is_list =
+        lists.any(|list| list.path == path) || [ENDPOINTS, CONFIGURATIONS].contains(&path);
     if is_list && method == Method::GET {
         let limit = if path == ENDPOINTS { "100" } else { "1" };
         url.query_pairs_mut().append_pair("limit", limit);
