@@ -51,10 +51,12 @@ impl Change {
 pub struct Gathered {
     changes: BTreeSet<Change>,
     customers: BTreeSet<String>,
+    /// Payment intents.
+    payments: BTreeSet<String>,
     left: BTreeSet<String>,
 }
 
-shows!(Gathered: changes, customers);
+shows!(Gathered: changes, customers, payments);
 
 impl Gathered {
     /// Adds whoever is shown this row or was shown what it was before.
@@ -85,6 +87,9 @@ impl Gathered {
             }
             Shown::ToCustomer(customer) => {
                 self.customers.insert(customer.to_owned());
+            }
+            Shown::ToPayer(payment) => {
+                self.payments.insert(payment.to_owned());
             }
             Shown::ToAnybody => {
                 self.changes.insert(Change::OfAnybody);
@@ -120,14 +125,18 @@ impl Changes {
     pub fn tell_committed(&self, store: &Store, gathered: Gathered) {
         self.tell_all(gathered.changes);
         let is_seen = self.0.receiver_count() > 0;
-        if gathered.customers.is_empty() || !is_seen {
+        let is_nobodys = gathered.customers.is_empty() && gathered.payments.is_empty();
+        if is_nobodys || !is_seen {
             return;
         }
         let (changes, store) = (self.clone(), store.clone());
         tokio::spawn(async move {
             let found = store.read(move |tx| {
                 async move {
-                    let customers: Vec<_> = gathered.customers.iter().map(String::as_str).collect();
+                    let payments: Vec<_> = gathered.payments.iter().map(String::as_str).collect();
+                    let payers = store::mirror::payers(tx, &payments).await?;
+                    let customers = gathered.customers.iter().chain(&payers);
+                    let customers: Vec<_> = customers.map(String::as_str).collect();
                     store::customer::addresses(tx, &customers).await
                 }
                 .boxed()

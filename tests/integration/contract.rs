@@ -121,7 +121,7 @@ fn limits(began_after: i64, active_after: i64) -> session::Limits {
     }
 }
 
-async fn principal(store: &Store, email: &str) -> store::Principal {
+pub async fn principal(store: &Store, email: &str) -> store::Principal {
     let row = Session {
         id: billhook::clock::new_id("ses"),
         email: email.to_owned(),
@@ -429,6 +429,16 @@ async fn what_belongs_to_a_customer_is_found_and_hidden_from_others(engine: Engi
     let mut known = known.await.unwrap();
     known.sort();
     assert_eq!(known, ["di_1", "pm_1"]);
+    for (id, customer) in [("pi_1", Some("cus_1")), ("pi_2", None)] {
+        let payment = PaymentIntent {
+            id: id.to_owned(),
+            customer_id: customer.map(str::to_owned),
+            ..PaymentIntent::default()
+        };
+        run!(&store, tx => row::put_all(tx, &[&payment]));
+    }
+    let payers = run!(&store, tx => mirror::payers(tx, &["pi_1", "pi_2", "pi_3"]));
+    assert_eq!(payers, ["cus_1"]);
     let looked = store.look(|tx| mirror::newest(tx, "cus_1").boxed()).await;
     assert_eq!(looked.unwrap(), 1_700_000_001);
     for (customer, newest) in [("cus_1", 1_700_000_001), ("cus_3", 0)] {

@@ -28,8 +28,9 @@ on_both_engines!(
 
 /// Tables of what is for sale.
 const FOR_SALE: [&str; 3] = ["coupon", "price", "product"];
-/// Tables that no list of Stripe's fills: these come with those who have them and with what they are on.
-const NOT_IMPORTED: [&str; 2] = ["discount", "payment_method"];
+/// Tables that no list of Stripe's fills: payment methods come with those who have them, discounts with what they are
+/// on, and the key must not read refunds.
+const NOT_IMPORTED: [&str; 3] = ["discount", "payment_method", "refund"];
 
 async fn texts(store: &Store, in_sqlite: &'static str, in_postgres: &'static str) -> Vec<String> {
     match store {

@@ -68,6 +68,7 @@ mod post_office;
 mod printing;
 mod proxies;
 mod readers;
+mod refunds;
 mod refusals;
 mod refused_reads;
 mod restore;

@@ -16,6 +16,7 @@ mod payment;
 mod payment_method;
 mod price;
 mod product;
+mod refund;
 mod sightings;
 mod subscription;
 
@@ -71,6 +72,7 @@ nouns! { $
     EntitlementSummary: crate::store::mirror::EntitlementSummary,
     Coupon: crate::store::mirror::Coupon,
     Discount: crate::store::mirror::Discount,
+    Refund: crate::store::mirror::Refund,
 }
 pub(super) use with_noun;
 
@@ -91,6 +93,8 @@ pub async fn visit_all(visit: &mut (impl Visit + Send)) {
 pub enum Shown<'a> {
     /// A customer's, by its id.
     ToCustomer(&'a str),
+    /// That of whoever made a payment, by the id of its payment intent.
+    ToPayer(&'a str),
     /// That of a normalised address.
     ToAddress(&'a str),
     /// Many.
@@ -102,6 +106,7 @@ impl std::fmt::Debug for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Shown::ToCustomer(id) => write!(f, "ToCustomer({id})"),
+            Shown::ToPayer(id) => write!(f, "ToPayer({id})"),
             Shown::ToAddress(address) => write!(f, "ToAddress({})", email::mask(address)),
             Shown::ToAnybody => f.write_str("ToAnybody"),
             Shown::ToNobody => f.write_str("ToNobody"),

@@ -50,11 +50,7 @@ pub static READS: LazyLock<Vec<List>> = LazyLock::new(|| {
 pub static SECRETS: LazyLock<Vec<List>> = LazyLock::new(|| {
     let is_closed = |kind: &Kind| matches!(kind.about().source, Source::Closed(_));
     let closed = Kind::ALL.into_iter().filter(is_closed).map(list_of);
-    let others = [
-        list("v1/refunds", "Refunds"),
-        list("v1/charges", "Charges"),
-        list("v1/payouts", "Payouts"),
-    ];
+    let others = [list("v1/charges", "Charges"), list("v1/payouts", "Payouts")];
     closed.chain(others).collect()
 });
 

@@ -12,6 +12,7 @@ mod payment_intent;
 mod payment_method;
 mod price;
 mod product;
+mod refund;
 mod subscription;
 
 use super::{Result, Tx, many, on};
@@ -26,6 +27,7 @@ pub use payment_intent::PaymentIntent;
 pub use payment_method::PaymentMethod;
 pub use price::Price;
 pub use product::Product;
+pub use refund::Refund;
 pub use subscription::{
     Subscription, SubscriptionItem, SubscriptionState, items_of, replace_items,
 };
@@ -49,6 +51,17 @@ pub async fn known_of(tx: &mut Tx, ids: &[&str]) -> Result<Vec<String>> {
     });
     known.extend(discounts.await?);
     Ok(known.into_iter().map(|(id,)| id).collect())
+}
+
+/// The customers who made these payments.
+pub async fn payers(tx: &mut Tx, payments: &[&str]) -> Result<Vec<String>> {
+    let found: Vec<(String,)> = many::select(tx, payments, |among| {
+        format!(
+            "SELECT customer_id FROM payment_intent WHERE id {among} AND customer_id IS NOT NULL"
+        )
+    })
+    .await?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
 /// Whether an invoice of this customer was told to be paid after that Stripe second.
