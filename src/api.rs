@@ -126,10 +126,11 @@ pub async fn sign_out_everywhere() -> Result<(), ApiError> {
 /// The customers of the signed-in address.
 #[server(prefix = "/api", endpoint = "customers")]
 pub async fn customers() -> Result<Vec<CustomerView>, ApiError> {
-    use crate::{answer, domain::billing};
+    use crate::{answer, domain::billing, present};
     let (app, principal) = answer::session()?;
     billing::customers(&app, &principal)
         .await
+        .map(present::customers)
         .map_err(answer::unavailable)
 }
 

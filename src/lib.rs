@@ -4,7 +4,7 @@
 //! `api` are compiled twice: for the server (`ssr`) and for the browser (`hydrate`). All else is
 //! server only, the pages too: a page without an island downloads no program.
 //!
-//! Who may use whom: `operator` → `serve`, `domain`; `http` → `pages`, `islands` → `api` → `domain` → `store`, `stripe`, `mail`,
+//! Who may use whom: `operator` → `serve`, `domain`; `http` → `pages`, `islands` → `api` → `present` → `domain` → `store`, `stripe`, `mail`,
 //! each whatever is to its right, the last three not each other. `model`, `clock`, `mask`, `seldom`, `text`
 //! and `config` lie below all. Nothing points back.
 
@@ -41,6 +41,8 @@ pub mod mail;
 pub mod operator;
 #[cfg(feature = "ssr")]
 pub mod pages;
+#[cfg(feature = "ssr")]
+pub mod present;
 #[cfg(feature = "ssr")]
 mod seldom;
 #[cfg(feature = "ssr")]

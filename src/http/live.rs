@@ -39,6 +39,7 @@ use crate::{
         changes::Change,
         session::{self, ACCESS_LIFETIME, Watched},
     },
+    present,
     store::Principal,
 };
 
@@ -203,11 +204,13 @@ async fn next(page: Option<Page>) -> Option<(Result<Event, Infallible>, Option<P
             break;
         }
     }
-    let list = billing::customers(&page.app, &page.principal).await.ok()?;
+    let cards = billing::customers(&page.app, &page.principal).await.ok()?;
+    let list = present::customers(cards);
     let news = match &page.back {
         Some(back) => billing::news(&page.app, &page.principal, back).await,
         None => None,
     };
+    let news = news.map(present::news);
     let event = Event::default()
         .event("customers")
         .json_data((list, news))

@@ -10,6 +10,7 @@ use crate::{
     domain::billing,
     islands::CustomerList,
     model::{ApiError, CustomerView, LIVE},
+    present,
     seldom::Seldom,
 };
 
@@ -63,7 +64,8 @@ fn stream() -> String {
 async fn news() -> Option<String> {
     let back = answer::query("back")?;
     let (app, principal) = (answer::app().ok()?, answer::principal().ok()?);
-    billing::news(&app, &principal, &back).await
+    let news = billing::news(&app, &principal, &back).await;
+    news.map(present::news)
 }
 
 /// What is said after a click on *Pay* for which nothing was left to pay.

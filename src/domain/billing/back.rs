@@ -2,7 +2,10 @@
 
 use futures::FutureExt;
 
-use super::super::{App, cards};
+use super::super::{
+    App,
+    cards::{self, card::News},
+};
 use crate::store::Principal;
 
 /// Where Stripe sends a person back to, who left when `was` was the newest Stripe second of the customer's
@@ -16,7 +19,7 @@ pub fn path(customer: &str, was: i64) -> String {
 
 /// What has changed of the principal's customer since they left. `back` is the value in [`path`], as the
 /// browser sends it: nothing is said of what cannot be read, or is not theirs.
-pub async fn news(app: &App, principal: &Principal, back: &str) -> Option<String> {
+pub async fn news(app: &App, principal: &Principal, back: &str) -> Option<News> {
     let (was, id) = back.split_once(' ')?;
     let was: i64 = was.parse().ok().filter(|_| super::may_be_id(id))?;
     let (whose, id, now) = (principal.clone(), id.to_owned(), app.clock.now());
@@ -24,11 +27,7 @@ pub async fn news(app: &App, principal: &Principal, back: &str) -> Option<String
         async move { cards::news(tx, &whose, &id, was, now).await }.boxed()
     });
     match read.await {
-        Ok(Some(news)) if news.is_empty() => Some(
-            "Nothing has changed so far. What you change at Stripe can take a moment to appear here."
-                .to_owned(),
-        ),
-        Ok(news) => news.map(|news| news.join(" ")),
+        Ok(news) => news,
         Err(error) => {
             tracing::error!(%error, "what changed could not be looked up");
             None

@@ -19,11 +19,11 @@ use super::{
     App,
     audit::{self, What},
     budget::Budget,
-    cards,
+    cards::{self, card::Card},
 };
 use crate::{
     clock::Clock,
-    model::{ApiError, CustomerView},
+    model::ApiError,
     seldom::Seldom,
     store::{self, Principal},
 };
@@ -49,7 +49,7 @@ const A_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 const SILENCE: i64 = 10;
 
 /// Every customer record under the principal's address. Stripe is not asked.
-pub async fn customers(app: &App, principal: &Principal) -> store::Result<Vec<CustomerView>> {
+pub async fn customers(app: &App, principal: &Principal) -> store::Result<Vec<Card>> {
     let whose = principal.clone();
     let now = app.clock.now();
     app.store

@@ -1,16 +1,14 @@
 //! The invoices on a card, and which of them should be paid now.
 
 use super::{
-    super::money,
+    super::money::Money,
     Shelf,
-    words::{day, is_attempt, is_by_invoice},
+    card::{Due, InvoiceCard, InvoiceStatus, Invoices, MoreOpen, Urgency},
+    status::{is_attempt, is_by_invoice},
 };
-use crate::{
-    model::{DueView, InvoiceView, PdfView},
-    store::{
-        customer::Customer,
-        mirror::{Invoice, Subscription},
-    },
+use crate::store::{
+    customer::Customer,
+    mirror::{Invoice, Subscription},
 };
 
 /// Open invoices that a card lists. All of them count; more than these are told by their number.
@@ -18,34 +16,24 @@ const MOST_LISTED: usize = 5;
 /// Seconds after which no payment of an invoice is on its way any more: a bank may take some days.
 const LONG: i64 = 14 * 24 * 60 * 60;
 
-/// An open invoice that should be paid now.
-pub struct Due {
-    pub view: DueView,
-    pub urgency: Urgency,
-}
-
 impl Shelf {
-    /// The open invoices, the oldest first, and then the newest of the others.
-    pub fn invoices(&self, customer: &Customer, now: i64) -> Vec<InvoiceView> {
+    pub fn invoices(&self, customer: &Customer, now: i64) -> Invoices {
         let own: Vec<_> = self.invoices_of(customer).collect();
         let open: Vec<_> = own.iter().rev().filter(|row| is_to_pay(row)).collect();
         let last = own.iter().find(|row| !is_to_pay(row));
-        let mut views: Vec<_> = open
-            .iter()
-            .take(MOST_LISTED)
-            .map(|row| self.view(row, now))
-            .collect();
-        if let (Some(rest @ 1..), Some(last_open)) =
-            (open.len().checked_sub(MOST_LISTED), open.last())
-        {
-            views.push(InvoiceView {
-                words: format!("{rest} more open invoices, the last of"),
-                day: day(last_open.created),
-                pdf: None,
-            });
+        let more_open = match (open.len().checked_sub(MOST_LISTED), open.last()) {
+            (Some(count @ 1..), Some(last_open)) => Some(MoreOpen {
+                count,
+                last_created: last_open.created,
+            }),
+            _ => None,
+        };
+        let listed = open.iter().take(MOST_LISTED);
+        Invoices {
+            open: listed.map(|row| self.invoice(row, now)).collect(),
+            more_open,
+            last: last.map(|row| self.invoice(row, now)),
         }
-        views.extend(last.map(|row| self.view(row, now)));
-        views
     }
 
     /// What to pay first: what is late, the oldest first; else an invoice that nobody charges.
@@ -56,22 +44,9 @@ impl Shelf {
             .collect();
         candidates.sort_by_key(|(urgency, row)| (*urgency, row.created));
         let (urgency, row) = candidates.into_iter().next()?;
-        let amount = remaining(row).and_then(|minor| self.amount(row, minor));
-        let of = amount.as_ref().map(|amount| format!(" of {amount}"));
-        let of = of.unwrap_or_default();
         Some(Due {
-            view: DueView {
-                invoice: row.id.clone(),
-                words: match urgency {
-                    Urgency::Failed => format!("A payment{of} failed."),
-                    Urgency::Overdue => format!("An invoice{of} is overdue."),
-                    Urgency::Open => format!("An invoice{of} is still open."),
-                },
-                button: match amount {
-                    Some(amount) => format!("Pay {amount}"),
-                    None => "Pay".to_owned(),
-                },
-            },
+            invoice: row.id.clone(),
+            amount: remaining(row).and_then(|minor| self.amount(row, minor)),
             urgency,
         })
     }
@@ -114,70 +89,41 @@ impl Shelf {
         }
     }
 
-    fn view(&self, row: &Invoice, now: i64) -> InvoiceView {
+    fn invoice(&self, row: &Invoice, now: i64) -> InvoiceCard {
         let amount = |minor: Option<i64>| minor.and_then(|minor| self.amount(row, minor));
-        let (words, at) = if is_to_pay(row) {
-            let left = remaining(row);
-            let is_part = left.is_some() && left != row.total && row.amount_paid > Some(0);
-            let whole = amount(row.total).filter(|_| is_part);
-            let whole = whole.map_or_else(String::new, |whole| format!(" of {whole}"));
-            let words = match (amount(left), self.paid_in(row)) {
-                (Some(left), _) => format!("Open invoice: {left} still to pay{whole}"),
-                (None, Some(other)) => {
-                    format!(
-                        "Open invoice: still to pay in {}",
-                        other.to_ascii_uppercase()
-                    )
-                }
-                (None, None) => "Open invoice: still to pay".to_owned(),
-            };
-            match row.due_date {
-                Some(due) if due < now => (format!("{words}, was due"), due),
-                Some(due) => (format!("{words}, due"), due),
-                None => (format!("{words},"), row.created),
-            }
-        } else {
-            let parts: Vec<_> = match row.total {
-                Some(total) if total < 0 => {
-                    let credit = amount(total.checked_neg()).map(|amount| format!(" of {amount}"));
-                    vec![format!("credit{}", credit.unwrap_or_default())]
-                }
-                total => {
-                    let state = match row.status.as_deref() {
-                        Some("paid") => "paid",
-                        Some("void") => "cancelled",
-                        Some("uncollectible") => "not paid",
-                        Some("open") => "nothing left to pay",
-                        _ => "",
-                    };
-                    amount(total)
-                        .into_iter()
-                        .chain([state.to_owned()])
-                        .collect()
-                }
-            };
-            let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-            (format!("Last invoice: {},", parts.join(", ")), row.created)
+        let left = remaining(row);
+        let status = match row.status.as_deref() {
+            _ if is_to_pay(row) => InvoiceStatus::Open {
+                remaining: amount(left),
+                is_part_paid: left.is_some() && left != row.total && row.amount_paid > Some(0),
+                paid_in: self.paid_in(row).map(str::to_owned),
+                due_at: row.due_date,
+                is_overdue: row.due_date.is_some_and(|due| due < now),
+            },
+            _ if row.total.is_some_and(|total| total < 0) => InvoiceStatus::Credit {
+                credit: amount(row.total.and_then(i64::checked_neg)),
+            },
+            Some("paid") => InvoiceStatus::Paid,
+            Some("void") => InvoiceStatus::Void,
+            Some("uncollectible") => InvoiceStatus::Uncollectible,
+            Some("open") => InvoiceStatus::Settled,
+            _ => InvoiceStatus::Unknown,
         };
-        let url = row.invoice_pdf.clone().filter(|url| is_web_address(url));
-        InvoiceView {
-            words,
-            day: day(at),
-            pdf: url.map(|url| PdfView {
-                name: match &row.number {
-                    Some(number) => format!("PDF of invoice {number}"),
-                    None => format!("PDF of the invoice of {}", day(row.created).2),
-                },
-                url,
-            }),
+        InvoiceCard {
+            id: row.id.clone(),
+            number: row.number.clone(),
+            created: row.created,
+            status,
+            total: amount(row.total),
+            pdf: row.invoice_pdf.clone().filter(|url| is_web_address(url)),
         }
     }
 
     /// `None` where the customer pays in another currency: Stripe does not say on the invoice how much.
-    fn amount(&self, row: &Invoice, minor: i64) -> Option<String> {
+    fn amount(&self, row: &Invoice, minor: i64) -> Option<Money> {
         let currency = row.currency.as_deref()?;
         let is_own = self.paid_in(row).is_none();
-        is_own.then(|| money::amount(minor, currency))
+        is_own.then(|| Money::new(minor, currency))
     }
 
     /// The currency that the customer pays in, if it is another than the invoice's.
@@ -190,14 +136,6 @@ impl Shelf {
         let id = row.subscription_id.as_ref()?;
         self.subscriptions.iter().find(|of| of.id == *id)
     }
-}
-
-/// The most urgent first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
-    Failed,
-    Overdue,
-    Open,
 }
 
 /// Whether something is left to pay on it, as far as that is known.

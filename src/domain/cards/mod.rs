@@ -1,23 +1,22 @@
 //! From rows to cards: which subscriptions, prices and invoices belong on each, and which of the
 //! portal's flows are offered.
 
+pub mod card;
 mod charge;
 mod invoices;
 mod methods;
-mod words;
+mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use invoices::Urgency;
-use methods::method_in_words;
-use words::{
-    dates, has_ended, is_attempt, is_by_invoice, is_late, next_charge, overall, state, will_end,
-};
+use card::{Card, News, SubscriptionCard, Urgency};
+use methods::{methods_of_customer, methods_of_subscription};
+use status::{dates, has_ended, is_attempt, is_late, next_charge, overall, status, will_end};
 
-pub use words::day;
+pub use methods::api_word;
 
 use crate::{
-    model::{CustomerView, Flow, SubscriptionView},
+    model::Flow,
     store::{
         self, Principal, Tx,
         customer::Customer,
@@ -33,11 +32,7 @@ use crate::{
 
 /// The cards of the principal's customers, the newest first; but before them those whose payment failed or
 /// is late, and then those where something else should be done.
-pub async fn list(
-    tx: &mut Tx,
-    principal: &Principal,
-    now: i64,
-) -> store::Result<Vec<CustomerView>> {
+pub async fn list(tx: &mut Tx, principal: &Principal, now: i64) -> store::Result<Vec<Card>> {
     let (customers, shelf) = Shelf::read(tx, principal, None).await?;
     let mut cards: Vec<_> = customers
         .iter()
@@ -71,14 +66,14 @@ pub async fn offered(
     Ok(is_offered.then_some(customer))
 }
 
-/// What has changed of the principal's customer of that id since the Stripe second `since`, in sentences.
+/// What has changed of the principal's customer of that id since the Stripe second `since`.
 pub async fn news(
     tx: &mut Tx,
     principal: &Principal,
     id: &str,
     since: i64,
     now: i64,
-) -> store::Result<Option<Vec<String>>> {
+) -> store::Result<Option<News>> {
     let (customers, shelf) = Shelf::read(tx, principal, Some(id)).await?;
     let Some(customer) = customers.first() else {
         return Ok(None);
@@ -171,17 +166,17 @@ impl Shelf {
         Ok((rows.customers, shelf))
     }
 
-    fn card(&self, customer: &Customer, now: i64) -> CustomerView {
+    fn card(&self, customer: &Customer, now: i64) -> Card {
         self.ranked(customer, now).1
     }
 
-    fn ranked(&self, customer: &Customer, now: i64) -> (Rank, CustomerView) {
+    fn ranked(&self, customer: &Customer, now: i64) -> (Rank, Card) {
         let shown = self.shown(customer);
         let mut subscriptions: Vec<_> = shown
             .iter()
             .map(|row| self.subscription(customer, row, now))
             .collect();
-        subscriptions.sort_by_key(|subscription| !subscription.state.1);
+        subscriptions.sort_by_key(|subscription| subscription.status.urgent().is_none());
         let is_running = shown.iter().any(|row| !has_ended(row));
         let email = customer.email.as_deref().unwrap_or_default();
         let email: String = email.chars().filter(|it| text::is_seen(*it)).collect();
@@ -191,23 +186,24 @@ impl Shelf {
             .flatten()
             .find(|name| text::is_visible(name));
         let due = self.due(customer, now);
-        let state = overall(customer, &subscriptions, is_running, due.as_ref());
-        let has_failed = due.as_ref().is_some_and(|due| due.urgency != Urgency::Open)
+        let urgency = due.as_ref().map(|due| due.urgency);
+        let status = overall(customer, &subscriptions, is_running, urgency);
+        let has_failed = urgency.is_some_and(|urgency| urgency != Urgency::Open)
             || customer.delinquent != 0
             || shown.iter().any(|row| is_late(row));
-        let rank = match (has_failed, state.1) {
+        let rank = match (has_failed, status.needs_attention()) {
             (true, true) => Rank::Failed,
             (false, true) => Rank::Waiting,
             (_, false) => Rank::Well,
         };
-        let card = CustomerView {
-            title: named.unwrap_or(&email).clone(),
-            created: day(customer.created),
-            state,
-            payment_method: self.payment_method(customer, &shown, now),
-            due: due.map(|due| due.view),
+        let card = Card {
+            name: named.cloned(),
+            created: customer.created,
+            status,
+            payment_methods: self.payment_methods(customer, &shown, now),
+            due,
             invoices: self.invoices(customer, now),
-            id: customer.id.clone(),
+            customer: customer.id.clone(),
             subscriptions,
             email,
         };
@@ -241,25 +237,26 @@ impl Shelf {
             .collect()
     }
 
-    fn subscription(&self, customer: &Customer, row: &Subscription, now: i64) -> SubscriptionView {
+    fn subscription(&self, customer: &Customer, row: &Subscription, now: i64) -> SubscriptionCard {
         let items = self.items_of(row);
         let has_ended = has_ended(row);
         let will_end = will_end(row, &items);
         let next = next_charge(row, &items, will_end, now);
         let charge = charge::of(self, customer, row, &items, next, now);
-        let mut dates = dates(row, &items, will_end, now);
-        if !has_ended {
-            let until = charge
-                .until
-                .map(|at| ("Discount until".to_owned(), day(at)));
-            dates.extend(until);
-        }
-        SubscriptionView {
-            title: self.title(row, &items),
-            price: charge.price,
-            discount: charge.discount,
-            state: state(row, &items, will_end, now),
-            dates,
+        let (products, has_more_products) = self.products(row, &items);
+        let description = row.description.clone();
+        SubscriptionCard {
+            products,
+            has_more_products,
+            description: description.filter(|words| text::is_visible(words)),
+            cost: charge.cost,
+            plus_tax: charge.plus_tax,
+            discount: charge.discount.map(|discount| card::Discount {
+                until: discount.until.filter(|_| !has_ended),
+                ..discount
+            }),
+            status: status(row, &items, will_end, now),
+            dates: dates(row, &items, will_end, now),
             may_change: !has_ended && will_end.is_none() && items.len() == 1,
             may_cancel: !has_ended && will_end.is_none(),
             id: row.id.clone(),
@@ -273,10 +270,9 @@ impl Shelf {
             .collect()
     }
 
-    /// The names of the products, else what the seller wrote for the customer to read. Never a price's
-    /// nickname, which Stripe hides from customers
-    /// (<https://docs.stripe.com/api/prices/object#price_object-nickname>).
-    fn title(&self, row: &Subscription, items: &[&SubscriptionItem]) -> String {
+    /// The names of the products, and whether there are others. Never a price's nickname, which Stripe hides from
+    /// customers (<https://docs.stripe.com/api/prices/object#price_object-nickname>).
+    fn products(&self, row: &Subscription, items: &[&SubscriptionItem]) -> (Vec<String>, bool) {
         let name = |item: &&SubscriptionItem| {
             let price = self.price(item);
             let product = price
@@ -291,123 +287,27 @@ impl Shelf {
         let is_whole = names.iter().all(Option::is_some) && row.is_cut == 0;
         let mut known: Vec<_> = names.into_iter().flatten().collect();
         known.dedup();
-        if known.is_empty() {
-            let description = row.description.clone();
-            return description
-                .filter(|words| text::is_visible(words))
-                .unwrap_or_else(|| "Subscription".to_owned());
-        }
-        let more = if is_whole { "" } else { " and more" };
-        format!("{}{more}", known.join(" + "))
+        (known, !is_whole)
     }
 
-    /// What the next invoices are paid with: each subscription's own, else the customer's. `shown` are
-    /// the subscriptions on the card.
-    fn payment_method(
-        &self,
-        customer: &Customer,
-        shown: &[&Subscription],
-        now: i64,
-    ) -> Option<String> {
-        let running: Vec<_> = shown
-            .iter()
-            .copied()
-            .filter(|row| !has_ended(row))
-            .collect();
-        let (by_invoice, charged): (Vec<_>, Vec<_>) =
-            running.into_iter().partition(|row| is_by_invoice(row));
-        if charged.is_empty() && !by_invoice.is_empty() {
-            return Some("Pays by invoice".to_owned());
-        }
-        let own = charged.iter().map(|row| {
-            let own = methods_of_subscription(row);
-            self.first_attached(customer, own.chain(methods_of_customer(customer)))
-        });
-        let mut methods: Vec<_> = own.collect();
-        if methods.is_empty() {
-            methods.push(self.first_attached(customer, methods_of_customer(customer)));
-        }
-        // Where one is not known, the others are not all.
-        let methods: Result<Vec<_>, NotKnown> = methods.into_iter().collect();
-        // A card may have been saved more than once.
-        let words: BTreeSet<_> = methods
-            .ok()?
-            .into_iter()
-            .flatten()
-            .map(|method| method_in_words(method, now))
-            .collect();
-        let words: Vec<_> = words.into_iter().collect();
-        let also = if by_invoice.is_empty() {
-            ""
-        } else {
-            ", and by invoice"
-        };
-        (!words.is_empty()).then(|| format!("Pays with {}{also}", words.join("; ")))
-    }
-
-    /// The first of these that is the customer's: what was detached, or deleted, pays nothing, whatever
-    /// still refers to it.
-    fn first_attached<'i>(
-        &self,
-        customer: &Customer,
-        ids: impl Iterator<Item = &'i String>,
-    ) -> Result<Option<&PaymentMethod>, NotKnown> {
-        for id in ids.filter(|id| !self.over.contains(*id)) {
-            let method = self.methods.get(id).ok_or(NotKnown)?;
-            let is_theirs = method.customer_id.as_ref() == Some(&customer.id);
-            if is_theirs && method.deleted_at.is_none() {
-                return Ok(Some(method));
-            }
-        }
-        Ok(None)
-    }
-
-    fn news(&self, customer: &Customer, since: i64, has_paid: bool, now: i64) -> Vec<String> {
+    fn news(&self, customer: &Customer, since: i64, has_paid: bool, now: i64) -> News {
         let card = self.card(customer, now);
-        let mut news = Vec::new();
         let changed = self.subscriptions.iter().filter(|row| {
             row.customer_id.as_ref() == Some(&customer.id)
                 && row.stripe_at > since
                 && !is_attempt(row)
         });
-        for row in changed {
-            let view = self.subscription(customer, row, now);
-            let dates = view
-                .dates
-                .iter()
-                .map(|(words, day)| format!("{words} {}", day.2));
-            let parts: Vec<_> = std::iter::once(view.state.0).chain(dates).collect();
-            news.push(format!("{}: {}.", view.title, parts.join(". ")));
-        }
         let is_newer = |row: &PaymentMethod| row.stripe_at > since;
         let is_other = customer.stripe_at > since || self.methods.values().any(is_newer);
-        news.extend(
-            card.payment_method
-                .filter(|_| is_other)
-                .map(|words| words + "."),
-        );
-        if has_paid {
-            news.push("Your payment has arrived.".to_owned());
+        News {
+            subscriptions: changed
+                .map(|row| self.subscription(customer, row, now))
+                .collect(),
+            payment_methods: card.payment_methods.filter(|_| is_other),
+            has_paid,
+            due: card.due,
         }
-        news.extend(card.due.map(|due| match due.button.strip_prefix("Pay ") {
-            Some(amount) => format!("{amount} is still to be paid."),
-            None => "An invoice is still to be paid.".to_owned(),
-        }));
-        news
     }
-}
-
-/// Nothing is known of a payment method that should be looked at.
-struct NotKnown;
-
-/// In Stripe's order of precedence
-/// (<https://docs.stripe.com/api/subscriptions/object#subscription_object-default_payment_method>).
-fn methods_of_subscription(row: &Subscription) -> impl Iterator<Item = &String> {
-    row.default_payment_method.iter().chain(&row.default_source)
-}
-
-fn methods_of_customer(row: &Customer) -> impl Iterator<Item = &String> {
-    row.default_payment_method.iter().chain(&row.default_source)
 }
 
 /// The ids of a JSON list.
