@@ -8,7 +8,12 @@ use super::{App, audit, keys::Keys};
 use crate::{
     mail::{self, Taken},
     seldom::Seldom,
-    store::{self, Tx, outbox::Mail, progress},
+    store::{
+        self, Tx,
+        outbox::{Kind, Mail},
+        progress,
+        words::words,
+    },
 };
 
 /// Under which name the trouble with the mail server is kept.
@@ -18,18 +23,20 @@ const MOST: usize = 10;
 /// Seconds between two lines of alarm.
 const ALARM_EVERY: i64 = 10 * 60;
 
-/// How far a mail came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// The mail server has it.
-    Sent,
-    /// It could not be sent, and is tried again.
-    Waiting,
-    /// The mail server has said no to this recipient for good.
-    Refused,
-    /// It was of no more use before it could be sent.
-    Dropped,
+words! {
+    /// How far a mail came.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum State {
+        /// The mail server has it.
+        Sent = "sent",
+        /// It could not be sent, and is tried again.
+        Waiting = "waiting",
+        /// The mail server has said no to this recipient for good.
+        Refused = "refused",
+        /// It was of no more use before it could be sent.
+        Dropped = "dropped",
+    }
 }
 
 /// What became of a mail.
@@ -37,7 +44,7 @@ pub enum State {
 pub struct Outcome {
     /// The mail's.
     pub id: String,
-    pub kind: String,
+    pub kind: Kind,
     pub state: State,
     pub at: i64,
     pub tries: i64,
@@ -164,7 +171,7 @@ async fn keep(
         0,
         Outcome {
             id: mail.id.clone(),
-            kind: mail.kind.clone(),
+            kind: mail.kind,
             state,
             at: time,
             tries: mail.attempts,
@@ -194,5 +201,20 @@ fn alarm(app: &App, error: &mail::Error) {
             count,
             "the mail server takes no mail of ours: no customer can sign in until that is put right; `billhook doctor` says how"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, State};
+
+    #[test]
+    fn states_and_kinds_of_mails_are_kept_under_their_words() {
+        for state in State::ALL {
+            assert_eq!(serde_json::json!(state), state.as_str());
+        }
+        for kind in Kind::ALL {
+            assert_eq!(serde_json::json!(kind), kind.as_str());
+        }
     }
 }

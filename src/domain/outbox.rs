@@ -21,7 +21,12 @@ use super::{
 use crate::{
     config::Secret,
     mail::{self, Letter, ReuseMail, SignInMail, Taken},
-    store::{self, Tx, outbox::Mail, session::Session, sign_in::SignIn},
+    store::{
+        self, Tx,
+        outbox::{Kind, Mail},
+        session::Session,
+        sign_in::SignIn,
+    },
 };
 
 /// So many are sent side by side, so that a slow one holds up nobody. Mail servers take more from one
@@ -137,10 +142,9 @@ async fn claim(app: &App) -> store::Result<Option<Claimed>> {
                 let Some(mail) = store::outbox::claim(tx, time, time + LEASE).await? else {
                     return Ok(None);
                 };
-                let claim = match mail.kind.as_str() {
-                    Mail::SIGN_IN => about_sign_in(&judge, tx, &mail, time).await?,
-                    Mail::REUSE => about_reuse(&judge, tx, &mail, time).await?,
-                    _ => Claim::Expired,
+                let claim = match mail.kind {
+                    Kind::SignIn => about_sign_in(&judge, tx, &mail, time).await?,
+                    Kind::Reuse => about_reuse(&judge, tx, &mail, time).await?,
                 };
                 Ok(Some(Claimed {
                     mail,

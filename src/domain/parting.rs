@@ -35,7 +35,7 @@ pub fn seal(keys: &Keys, ended: &Ended, now: i64) -> Option<String> {
     if ended.why == Some(Why::Here) {
         return None;
     }
-    let why = ended.why.map(Why::name).unwrap_or_default();
+    let why = ended.why.map(Why::as_str).unwrap_or_default();
     let body = format!("{why}.{now}.{}", keys::encode(ended.email.as_bytes()));
     let tag = keys::encode(&keys.mac(Purpose::Ended, &body));
     Some(format!("{body}.{tag}"))

@@ -12,7 +12,7 @@ use crate::{
     clock,
     store::{
         self, Principal, Tx,
-        outbox::Mail,
+        outbox::{Kind, Mail},
         session::{Ended, Session, Why},
     },
 };
@@ -136,7 +136,7 @@ async fn renew(
 fn reuse_mail(session: &str, due_at: i64) -> Mail {
     Mail {
         id: clock::new_id("mail"),
-        kind: Mail::REUSE.to_owned(),
+        kind: Kind::Reuse,
         sign_in_id: None,
         session_id: Some(session.to_owned()),
         asked_from: String::new(),

@@ -28,7 +28,7 @@ use crate::{
     store::{
         self, Tx,
         allowance::Rate,
-        outbox::Mail,
+        outbox::{Kind, Mail},
         sign_in::{SignIn, Used},
     },
     text,
@@ -131,7 +131,7 @@ pub async fn ask(
     };
     let mut mail = Mail {
         id: clock::new_id("mail"),
-        kind: Mail::SIGN_IN.to_owned(),
+        kind: Kind::SignIn,
         sign_in_id: Some(row.id.clone()),
         session_id: None,
         asked_from: visitor.sentence(),

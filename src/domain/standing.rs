@@ -13,7 +13,7 @@ use crate::store::{
     self, Tx,
     allowance::{self, Rate},
     audit::Filter,
-    outbox::Mail,
+    outbox::{Kind, Mail},
 };
 
 /// Mails that are looked at.
@@ -52,7 +52,7 @@ pub struct Standing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
     pub id: String,
-    pub kind: String,
+    pub kind: Kind,
     pub fate: Fate,
     pub at: i64,
     pub tries: i64,
@@ -75,10 +75,7 @@ pub enum Fate {
 impl Fate {
     pub fn name(self) -> &'static str {
         match self {
-            Fate::Known(State::Sent) => "sent",
-            Fate::Known(State::Waiting) => "waiting",
-            Fate::Known(State::Refused) => "refused",
-            Fate::Known(State::Dropped) => "dropped",
+            Fate::Known(state) => state.as_str(),
             Fate::Queued => "queued",
             Fate::Withheld => "not sent",
         }
@@ -171,7 +168,7 @@ async fn mails(app: &App, tx: &mut Tx, address: &str) -> store::Result<Vec<Lette
 fn of_outcome(outcome: &Outcome, row: Option<&Mail>) -> Letter {
     Letter {
         id: outcome.id.clone(),
-        kind: outcome.kind.clone(),
+        kind: outcome.kind,
         fate: Fate::Known(outcome.state),
         at: outcome.at,
         tries: outcome.tries,
@@ -185,7 +182,7 @@ fn of_outcome(outcome: &Outcome, row: Option<&Mail>) -> Letter {
 fn of_row(row: &Mail) -> Letter {
     Letter {
         id: row.id.clone(),
-        kind: row.kind.clone(),
+        kind: row.kind,
         fate: match row.sent_at {
             Some(_) => Fate::Withheld,
             None => Fate::Queued,

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::Config,
     mask::{masked, shows},
-    store::{self, Tx, row},
+    store::{self, Tx, event::State, row},
     stripe::Event,
     teeth::{self, Tooth},
 };
@@ -55,13 +55,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// The event's `state` in the database.
-    pub fn state(self) -> &'static str {
+    pub fn state(self) -> State {
         match self {
-            Outcome::Applied | Outcome::Duplicate => "applied",
-            Outcome::Stale => "stale",
-            Outcome::Ignored => "ignored",
-            Outcome::Pending => "pending",
-            Outcome::Failed => "failed",
+            Outcome::Applied | Outcome::Duplicate => State::Applied,
+            Outcome::Stale => State::Stale,
+            Outcome::Ignored => State::Ignored,
+            Outcome::Pending => State::Pending,
+            Outcome::Failed => State::Failed,
         }
     }
 }
@@ -160,7 +160,7 @@ pub async fn store_failed(
         (empty_row(event, None, now), Outcome::Ignored)
     } else {
         let row = store::event::Event {
-            state: Outcome::Failed.state().to_owned(),
+            state: State::Failed,
             error: Some(masked(error)),
             processed_at: None,
             due_at: Some(due_at),
@@ -415,8 +415,8 @@ async fn put_sightings(
 
 fn row(event: &Event, kind: Option<Kind>, now: i64) -> store::event::Event {
     let state = match kind {
-        Some(_) => Outcome::Applied.state(),
-        None => Outcome::Ignored.state(),
+        Some(_) => State::Applied,
+        None => State::Ignored,
     };
     store::event::Event {
         id: event.id.clone(),
@@ -426,7 +426,7 @@ fn row(event: &Event, kind: Option<Kind>, now: i64) -> store::event::Event {
         created: event.created,
         livemode: event.livemode.into(),
         api_version: event.api_version.clone(),
-        state: state.to_owned(),
+        state,
         attempts: 1,
         error: None,
         received_at: now,
@@ -439,10 +439,9 @@ fn row(event: &Event, kind: Option<Kind>, now: i64) -> store::event::Event {
 
 /// What is stored of an event about somebody who was erased: that it came.
 fn empty_row(event: &Event, kind: Option<Kind>, now: i64) -> store::event::Event {
-    let stale = kind.map(|_| Outcome::Stale.state().to_owned());
     let row = row(event, kind, now);
     store::event::Event {
-        state: stale.unwrap_or(row.state),
+        state: kind.map_or(row.state, |_| State::Stale),
         payload: String::new(),
         ..row
     }

@@ -1,6 +1,9 @@
 //! `billhook events`: what came, what became of it, and once more.
 
-use clap::{Args, Subcommand};
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use futures::FutureExt;
 use serde_json::{Value, json};
 
@@ -14,7 +17,7 @@ use crate::{
     say,
     store::{
         self,
-        event::{Event, Filter},
+        event::{Event, Filter, State},
     },
 };
 
@@ -64,8 +67,8 @@ enum Command {
 #[derive(Args, Debug)]
 struct List {
     /// Only in this state
-    #[arg(long, value_parser = ["applied", "stale", "ignored", "pending", "failed", "dead"])]
-    state: Option<String>,
+    #[arg(long, value_parser = states())]
+    state: Option<State>,
     /// Only of this type, or with a star of those that begin so: 'customer.*'
     #[arg(long, value_name = "TYPE")]
     r#type: Option<String>,
@@ -91,6 +94,11 @@ struct Replay {
     /// Do it, instead of showing what would be done
     #[arg(long)]
     yes: bool,
+}
+
+fn states() -> impl TypedValueParser<Value = State> {
+    let words = State::ALL.iter().map(|state| state.as_str());
+    PossibleValuesParser::new(words).try_map(State::try_from)
 }
 
 impl Events {
@@ -131,7 +139,7 @@ impl List {
         }
         let counts = counts
             .iter()
-            .map(|(state, count)| format!("{count} {state}"));
+            .map(|(state, count)| format!("{count} {}", state.as_str()));
         say(&format!(
             "\nin all: {}",
             counts.collect::<Vec<_>>().join(", ")
@@ -311,7 +319,7 @@ fn in_columns(rows: &[Event]) -> String {
             plain(&row.id),
             plain(&row.r#type),
             plain(row.object_id.as_deref().unwrap_or("-")),
-            row.state.clone(),
+            row.state.as_str().to_owned(),
             row.attempts.to_string(),
             plain(row.error.as_deref().unwrap_or_default()),
         ]
@@ -328,7 +336,7 @@ fn object(row: &Event) -> Value {
         "created": row.created,
         "livemode": row.livemode == 1,
         "api_version": row.api_version,
-        "state": row.state,
+        "state": row.state.as_str(),
         "attempts": row.attempts,
         "error": row.error,
         "received_at": row.received_at,

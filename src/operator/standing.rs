@@ -40,7 +40,7 @@ fn object(address: &str, standing: &Standing) -> Value {
     let mails = standing.mails.iter().map(|mail| {
         json!({
             "id": mail.id,
-            "kind": mail.kind,
+            "kind": mail.kind.as_str(),
             "state": mail.fate.name(),
             "at": mail.at,
             "tries": mail.tries,
@@ -139,7 +139,7 @@ fn in_columns(mails: &[Letter]) -> Vec<Vec<String>> {
     lines.extend(mails.iter().map(|mail| {
         vec![
             time(mail.at),
-            plain(&mail.kind),
+            plain(mail.kind.as_str()),
             mail.fate.name().to_owned(),
             mail.tries.to_string(),
             or_dash(mail.due_at.map(time).unwrap_or_default()),

@@ -3,11 +3,30 @@
 use sqlx::AssertSqlSafe;
 
 use super::{
-    Result, Tx,
+    Error, Result, Tx,
     many::{self, Cell, Table},
     on,
+    words::words,
 };
 use crate::mask::shows;
+
+words! {
+    /// What became of an event.
+    pub enum State {
+        /// The mirror holds what it says.
+        Applied = "applied",
+        /// Something newer was known.
+        Stale = "stale",
+        /// It is of a type that is not mirrored, or of another account.
+        Ignored = "ignored",
+        /// Stripe has to be asked first.
+        Pending = "pending",
+        /// It could not be applied, and is tried again.
+        Failed = "failed",
+        /// It failed too often, or for too long.
+        Dead = "dead",
+    }
+}
 
 /// A row of `event`. Times are unix seconds.
 #[derive(Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -21,8 +40,8 @@ pub struct Event {
     pub created: i64,
     pub livemode: i64,
     pub api_version: Option<String>,
-    /// `applied`, `stale`, `ignored`, `pending`, `failed` or `dead`.
-    pub state: String,
+    #[sqlx(try_from = "String")]
+    pub state: State,
     pub attempts: i64,
     pub error: Option<String>,
     pub received_at: i64,
@@ -69,7 +88,7 @@ impl Event {
             self.created.into(),
             self.livemode.into(),
             (&self.api_version).into(),
-            (&self.state).into(),
+            self.state.as_str().into(),
             self.attempts.into(),
             (&self.error).into(),
             self.received_at.into(),
@@ -96,8 +115,8 @@ pub async fn insert_all(tx: &mut Tx, events: &[Event]) -> Result<Vec<String>> {
 }
 
 /// Records what became of events, and when the worker takes them, if it is to.
-pub async fn set_state(tx: &mut Tx, ids: &[&str], state: &str, due_at: Option<i64>) -> Result<()> {
-    let values = [state.into(), due_at.into()];
+pub async fn set_state(tx: &mut Tx, ids: &[&str], state: State, due_at: Option<i64>) -> Result<()> {
+    let values = [state.as_str().into(), due_at.into()];
     many::change(tx, ids, values, |among, [state, due_at]| {
         format!("UPDATE event SET state = {state}, due_at = {due_at} WHERE id {among}")
     })
@@ -151,11 +170,11 @@ pub async fn hold(tx: &mut Tx, ids: &[&str], claimed: i64, until: i64) -> Result
 }
 
 /// Records what became of events that the worker took.
-pub async fn finish(tx: &mut Tx, ids: &[&str], state: &str, now: i64) -> Result<()> {
+pub async fn finish(tx: &mut Tx, ids: &[&str], state: State, now: i64) -> Result<()> {
     many::change(
         tx,
         ids,
-        [state.into(), now.into()],
+        [state.as_str().into(), now.into()],
         |among, [state, now]| {
             format!(
             "UPDATE event SET state = {state}, processed_at = {now}, error = NULL, due_at = NULL
@@ -178,10 +197,13 @@ pub async fn fail(
 ) -> Result<()> {
     const SQL: &str = "UPDATE event SET state = $2, error = $3, due_at = $4
         WHERE id = $1 AND due_at = $5";
-    let state = if due_at.is_some() { "failed" } else { "dead" };
+    let state = match due_at {
+        Some(_) => State::Failed,
+        None => State::Dead,
+    };
     on!(tx, connection => { sqlx::query(SQL)
         .bind(id)
-        .bind(state)
+        .bind(state.as_str())
         .bind(error)
         .bind(due_at)
         .bind(until)
@@ -247,7 +269,7 @@ pub async fn count(tx: &mut Tx) -> Result<i64> {
 /// Which events are listed. What is `None` does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    pub state: Option<String>,
+    pub state: Option<State>,
     /// A type, or its beginning with `*`: `customer.*`.
     pub r#type: Option<String>,
     pub customer: Option<String>,
@@ -276,7 +298,7 @@ pub async fn list(tx: &mut Tx, filter: &Filter, most: i64) -> Result<Vec<Event>>
             .replace("$4", "CAST($4 AS BIGINT)"),
     };
     on!(tx, connection => sqlx::query_as(AssertSqlSafe(sql))
-        .bind(&filter.state)
+        .bind(filter.state.map(State::as_str))
         .bind(&filter.r#type)
         .bind(&filter.customer)
         .bind(filter.since)
@@ -299,9 +321,16 @@ pub async fn failed_after(tx: &mut Tx, after: &str, most: i64) -> Result<Vec<(St
 }
 
 /// How many events are in each state.
-pub async fn counts(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
+pub async fn counts(tx: &mut Tx) -> Result<Vec<(State, i64)>> {
     const SQL: &str = "SELECT state, COUNT(*) FROM event GROUP BY state ORDER BY state";
-    on!(tx, connection => sqlx::query_as(SQL).fetch_all(connection).await)
+    let rows: Vec<(String, i64)> =
+        on!(tx, connection => sqlx::query_as(SQL).fetch_all(connection).await?);
+    rows.into_iter()
+        .map(|(word, count)| match State::try_from(word) {
+            Ok(state) => Ok((state, count)),
+            Err(error) => Err(Error::Decode(Box::new(error))),
+        })
+        .collect()
 }
 
 /// Makes events that still have their payloads due at `now`, as if they had just come. Returns how

@@ -27,6 +27,7 @@ pub mod sign_in;
 mod sqlite;
 pub mod unknown;
 mod wal;
+pub mod words;
 
 use std::{
     ops::{Deref, DerefMut},

@@ -1,14 +1,26 @@
 //! Mails to send, written in the transaction that made them necessary.
 
-use super::{Result, Tx, on};
+use super::{Result, Tx, on, words::words};
+
+words! {
+    /// What a mail is about.
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Kind {
+        /// The link and the code of a sign-in.
+        SignIn = "sign_in",
+        /// A copy of a session's tokens was used, and the session ended.
+        Reuse = "reuse",
+    }
+}
 
 /// A row of `outbox`. Times are unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Mail {
     /// Also the local part of the mail's Message-ID, so that a second try is the same mail.
     pub id: String,
-    /// [`Mail::SIGN_IN`] or [`Mail::REUSE`].
-    pub kind: String,
+    #[sqlx(try_from = "String")]
+    pub kind: Kind,
     /// What a mail of the first kind is about.
     pub sign_in_id: Option<String>,
     /// What one of the second kind is about.
@@ -21,20 +33,13 @@ pub struct Mail {
     pub sent_at: Option<i64>,
 }
 
-impl Mail {
-    /// The link and the code of a sign-in.
-    pub const SIGN_IN: &str = "sign_in";
-    /// A copy of a session's tokens was used, and the session ended.
-    pub const REUSE: &str = "reuse";
-}
-
 pub async fn insert(tx: &mut Tx, mail: &Mail) -> Result<()> {
     const SQL: &str = "INSERT INTO outbox
             (id, kind, sign_in_id, session_id, asked_from, attempts, due_at, sent_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     on!(tx, connection => sqlx::query(SQL)
         .bind(&mail.id)
-        .bind(&mail.kind)
+        .bind(mail.kind.as_str())
         .bind(&mail.sign_in_id)
         .bind(&mail.session_id)
         .bind(&mail.asked_from)

@@ -4,6 +4,7 @@ use super::{
     Result, Tx,
     many::{self, Cell},
     on,
+    words::words,
 };
 use crate::mask::shows;
 
@@ -61,50 +62,23 @@ shows!(
     ended_at, browser
 );
 
-/// Why a session ended, as its owner is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// Its own browser signed out, or in again.
-    Here,
-    /// Another browser of the address signed it out.
-    Elsewhere,
-    /// The operator did.
-    Operator,
-    /// Nobody used it for long.
-    Idle,
-    /// It was as old as a session can be.
-    Age,
-    /// A copy of its tokens was used.
-    Copied,
-    /// The address had no customer any more.
-    NoCustomer,
-}
-
-impl Why {
-    const ALL: [Why; 7] = [
-        Why::Here,
-        Why::Elsewhere,
-        Why::Operator,
-        Why::Idle,
-        Why::Age,
-        Why::Copied,
-        Why::NoCustomer,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Why::Here => "here",
-            Why::Elsewhere => "elsewhere",
-            Why::Operator => "operator",
-            Why::Idle => "idle",
-            Why::Age => "age",
-            Why::Copied => "copied",
-            Why::NoCustomer => "no-customer",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<Why> {
-        Why::ALL.into_iter().find(|why| why.name() == name)
+words! {
+    /// Why a session ended, as its owner is told.
+    pub enum Why {
+        /// Its own browser signed out, or in again.
+        Here = "here",
+        /// Another browser of the address signed it out.
+        Elsewhere = "elsewhere",
+        /// The operator did.
+        Operator = "operator",
+        /// Nobody used it for long.
+        Idle = "idle",
+        /// It was as old as a session can be.
+        Age = "age",
+        /// A copy of its tokens was used.
+        Copied = "copied",
+        /// The address had no customer any more.
+        NoCustomer = "no-customer",
     }
 }
 
@@ -221,7 +195,7 @@ pub async fn end_for(tx: &mut Tx, id: &str, why: Why, now: i64) -> Result<()> {
     on!(tx, connection => sqlx::query(SQL)
         .bind(id)
         .bind(now)
-        .bind(why.name())
+        .bind(why.as_str())
         .execute(connection)
         .await
         .map(drop))
@@ -318,7 +292,7 @@ async fn end_of_address_for(tx: &mut Tx, email: &str, why: Why, now: i64) -> Res
     Ok(on!(tx, connection => sqlx::query(SQL)
         .bind(email)
         .bind(now)
-        .bind(why.name())
+        .bind(why.as_str())
         .execute(connection)
         .await?
         .rows_affected()))

@@ -127,7 +127,9 @@ async fn states(store: &Store) -> BTreeMap<String, String> {
             .boxed()
     });
     let all = all.await.expect("the events are read");
-    all.into_iter().map(|row| (row.id, row.state)).collect()
+    all.into_iter()
+        .map(|row| (row.id, row.state.as_str().to_owned()))
+        .collect()
 }
 
 fn told<'a>(faults: &mut Vec<String>, what: &str, ids: impl Iterator<Item = &'a String>) {

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use billhook::{
-    domain::mirror::{Kind, Noun, Visit, visit_all},
+    domain::mirror::{self as nouns, Noun, Visit, visit_all},
     store::{
         self, Store, Tx, allowance,
         allowance::Rate,
         audit, customer,
         customer::Customer,
         device, erased, event,
-        event::Event,
+        event::{Event, State},
         examine::{self, Health},
         file, lock,
         many::{self, Cell},
@@ -20,7 +20,7 @@ use billhook::{
             Subscription, SubscriptionItem,
         },
         outbox,
-        outbox::Mail,
+        outbox::{Kind, Mail},
         progress,
         row::{self, PlainRow},
         session,
@@ -234,7 +234,7 @@ async fn every_column_of_the_mirror_is_written_and_read(engine: Engine) {
     }
     struct Check(Store);
     impl Visit for Check {
-        async fn visit<N: Noun>(&mut self, _kind: Kind) {
+        async fn visit<N: Noun>(&mut self, _kind: nouns::Kind) {
             check::<N::Plain>(&self.0).await;
         }
     }
@@ -458,7 +458,7 @@ async fn events_are_listed_requeued_and_purged(engine: Engine) {
         created: 10,
         livemode: 0,
         api_version: None,
-        state: state.to_owned(),
+        state: State::parse(state).unwrap(),
         attempts: 12,
         error: Some("why".to_owned()),
         received_at,
@@ -491,7 +491,7 @@ async fn events_are_listed_requeued_and_purged(engine: Engine) {
     for (filter, ids) in [
         (
             event::Filter {
-                state: of("dead"),
+                state: Some(State::Dead),
                 ..all.clone()
             },
             vec!["evt_2"],
@@ -536,11 +536,7 @@ async fn events_are_listed_requeued_and_purged(engine: Engine) {
     }
     assert_eq!(
         run!(&store, tx => event::counts(tx)),
-        [
-            ("applied".to_owned(), 2),
-            ("dead".to_owned(), 1),
-            ("failed".to_owned(), 1)
-        ]
+        [(State::Applied, 2), (State::Dead, 1), (State::Failed, 1)]
     );
     assert_eq!(run!(&store, tx => event::purgeable(tx, 1)), 0);
     assert_eq!(run!(&store, tx => event::purgeable(tx, 4)), 2);
@@ -700,7 +696,7 @@ async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
         created: 10,
         livemode: 0,
         api_version: None,
-        state: state.to_owned(),
+        state: State::parse(state).unwrap(),
         attempts: 1,
         error: None,
         received_at: 11,
@@ -762,7 +758,12 @@ async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
         let store = store.clone();
         async move {
             let row = run!(&store, tx => event::find(tx, id)).unwrap();
-            (row.state, row.error, row.due_at, row.processed_at)
+            (
+                row.state.as_str().to_owned(),
+                row.error,
+                row.due_at,
+                row.processed_at,
+            )
         }
     };
     let said = |state: &str, error: Option<&str>, due_at, processed_at| {
@@ -796,10 +797,10 @@ async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
     let mut unsettled: Vec<_> = unsettled.into_iter().map(|(id, _)| id).collect();
     unsettled.sort();
     assert_eq!(unsettled, ["evt_2", "evt_3"]);
-    run!(&store, tx => event::finish(tx, &["evt_2", "evt_3"], "applied", 50));
+    run!(&store, tx => event::finish(tx, &["evt_2", "evt_3"], State::Applied, 50));
     assert_eq!(state("evt_2").await, said("applied", None, None, Some(50)));
     assert_eq!(state("evt_1").await.0, "dead");
-    run!(&store, tx => event::finish(tx, &["evt_1", "evt_4"], "stale", 60));
+    run!(&store, tx => event::finish(tx, &["evt_1", "evt_4"], State::Stale, 60));
     assert_eq!(state("evt_1").await, said("stale", None, None, Some(60)));
     assert_eq!(claim(1000, 9).await, []);
 }
@@ -958,7 +959,7 @@ async fn events_are_stored_once(engine: Engine) {
         created: 10,
         livemode: 1,
         api_version: Some("2026-10-28.endive".to_owned()),
-        state: "applied".to_owned(),
+        state: State::Applied,
         attempts: 1,
         error: Some("none".to_owned()),
         received_at: 11,
@@ -978,14 +979,14 @@ async fn events_are_stored_once(engine: Engine) {
         run!(&store, tx => event::find(tx, "evt_1")),
         Some(written.clone())
     );
-    run!(&store, tx => event::set_state(tx, &["evt_1"], "stale", None));
+    run!(&store, tx => event::set_state(tx, &["evt_1"], State::Stale, None));
     assert_eq!(
         run!(&store, tx => event::find(tx, "evt_1")).unwrap().state,
-        "stale"
+        State::Stale
     );
     let other = Event {
         id: "evt_2".to_owned(),
-        state: "ignored".to_owned(),
+        state: State::Ignored,
         api_version: None,
         error: None,
         processed_at: None,
@@ -1034,7 +1035,7 @@ async fn many_rows_are_written_and_read_at_once(engine: Engine) {
             created: number,
             livemode: 0,
             api_version: None,
-            state: "applied".to_owned(),
+            state: State::Applied,
             attempts: 1,
             error: None,
             received_at: 1,
@@ -1051,13 +1052,13 @@ async fn many_rows_are_written_and_read_at_once(engine: Engine) {
     );
     run!(&store, tx => async {
         let ids: Vec<_> = (0..73).map(|number| format!("evt_{number:03}")).collect();
-        event::set_state(tx, &ids.iter().map(String::as_str).collect::<Vec<_>>(), "stale", None).await
+        event::set_state(tx, &ids.iter().map(String::as_str).collect::<Vec<_>>(), State::Stale, None).await
     });
     for (number, event) in events.into_iter().enumerate() {
         let id = event.id.clone();
         let state = if number < 73 { "stale" } else { "applied" };
         let expected = Event {
-            state: state.to_owned(),
+            state: State::parse(state).unwrap(),
             ..event
         };
         assert_eq!(run!(&store, tx => event::find(tx, &id)), Some(expected));
@@ -1449,7 +1450,7 @@ async fn what_has_had_its_time_is_purged(engine: Engine) {
         };
         let mail = Mail {
             id: format!("mail_{id}"),
-            kind: Mail::SIGN_IN.to_owned(),
+            kind: Kind::SignIn,
             sign_in_id: Some(of_sign_in.id.clone()),
             session_id: None,
             asked_from: String::new(),
@@ -1698,7 +1699,7 @@ async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
     run!(&store, tx => sign_in::insert(tx, &sign_in_row));
     let written = Mail {
         id: "mail_1".to_owned(),
-        kind: Mail::SIGN_IN.to_owned(),
+        kind: Kind::SignIn,
         sign_in_id: Some("sgn_1".to_owned()),
         session_id: None,
         asked_from: "Firefox".to_owned(),
@@ -1754,7 +1755,7 @@ async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
     let session_row = dated("ses_1", "ada@example.com", 1, 1);
     run!(&store, tx => session::insert(tx, &session_row));
     let about_session = Mail {
-        kind: Mail::REUSE.to_owned(),
+        kind: Kind::Reuse,
         sign_in_id: None,
         session_id: Some("ses_1".to_owned()),
         ..written.clone()
@@ -1925,7 +1926,7 @@ async fn what_is_erased_is_found_blanked_and_known(engine: Engine) {
         created: 10,
         livemode: 0,
         api_version: None,
-        state: state.to_owned(),
+        state: State::parse(state).unwrap(),
         attempts: 1,
         error: Some("an error".to_owned()),
         received_at: 11,
@@ -2119,9 +2120,9 @@ async fn what_is_an_addresss_own_is_counted_and_deleted(engine: Engine) {
             used_at: None,
             device: Some(of("known")),
         };
-        let mail = |kind: &str, sign_in_id, session_id| Mail {
-            id: of(kind),
-            kind: kind.to_owned(),
+        let mail = |kind: Kind, sign_in_id, session_id| Mail {
+            id: of(kind.as_str()),
+            kind,
             sign_in_id,
             session_id,
             asked_from: String::new(),
@@ -2130,8 +2131,8 @@ async fn what_is_an_addresss_own_is_counted_and_deleted(engine: Engine) {
             sent_at: None,
         };
         let mails = [
-            mail(Mail::SIGN_IN, Some(of("sgn")), None),
-            mail(Mail::REUSE, None, Some(of("ses"))),
+            mail(Kind::SignIn, Some(of("sgn")), None),
+            mail(Kind::Reuse, None, Some(of("ses"))),
         ];
         let names = [of("address"), format!("device:{}", of("known"))];
         run!(&store, tx => async {

@@ -138,10 +138,10 @@ async fn checklist_52_an_answer_that_is_something_else_leaves_its_event_failed(e
     assert_eq!(app.deliver(&cut).await.text().await.unwrap(), "pending\n");
     let failed = eventually(|| async {
         let row = stored(&app, &cut).await;
-        row.filter(|row| row.state != "pending")
+        row.filter(|row| row.state.as_str() != "pending")
     })
     .await;
-    assert_eq!(failed.state, "failed");
+    assert_eq!(failed.state.as_str(), "failed");
     assert!(failed.error.unwrap().contains("not what was asked for"));
     assert!(failed.due_at.is_some(), "it is tried again");
     assert_eq!(mirrored(&app).await, None);

@@ -80,7 +80,7 @@ async fn checklist_60_a_full_disk_is_503_and_nothing_is_lost() {
         assert_eq!(answer.status(), 200);
     }
     for event in early.iter().chain(&late) {
-        assert_eq!(stored(&app, event).await.unwrap().state, "applied");
+        assert_eq!(stored(&app, event).await.unwrap().state.as_str(), "applied");
         let id = event["data"]["object"]["id"].as_str().unwrap();
         assert!(worker::row(&app, id).await.is_some());
     }

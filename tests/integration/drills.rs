@@ -165,7 +165,10 @@ async fn checklist_60_a_backup_under_load_is_whole_and_catches_up() {
     std::fs::copy(&to, path(&restored)).unwrap();
     let again = spawn_app_with(&restored, |other| other.stripe = app.app.stripe.clone()).await;
     for event in before {
-        assert_eq!(stored(&again, event).await.unwrap().state, "applied");
+        assert_eq!(
+            stored(&again, event).await.unwrap().state.as_str(),
+            "applied"
+        );
     }
     // Of each event all or nothing.
     for event in during {

@@ -62,7 +62,7 @@ async fn checklist_53_what_a_dead_worker_held_is_taken_by_another(engine: Engine
     let done = eventually(|| async {
         stored(&app, &sent)
             .await
-            .filter(|row| row.state == "applied")
+            .filter(|row| row.state.as_str() == "applied")
     })
     .await;
     assert_eq!((done.attempts, done.due_at), (3, None));

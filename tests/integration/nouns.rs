@@ -15,7 +15,7 @@ use billhook::{
     store::{
         self, Store, Tx,
         customer::Customer,
-        event::Filter,
+        event::{Filter, State},
         many::Cell,
         mirror::{
             self, CheckoutSession, Coupon, Discount, EntitlementSummary, Invoice, InvoicePayment,
@@ -532,7 +532,7 @@ async fn live_through(
         return Ok(Vec::new());
     };
     let filter = Filter {
-        state: Some("pending".to_owned()),
+        state: Some(State::Pending),
         ..Filter::default()
     };
     let pending = store::event::list(tx, &filter, 10_000).await?;

@@ -141,12 +141,12 @@ async fn checklist_52_poison_dies_in_the_open_and_is_replayed_once_its_cause_is_
             seen.push(row.attempts);
         }
         let Some(due_at) = row.due_at else { break row };
-        assert_eq!(row.state, "failed");
+        assert_eq!(row.state.as_str(), "failed");
         assert!(row.attempts <= 13, "{row:?}");
         app.clock.advance((due_at - app.clock.now()).max(0));
         worker::step(&app.app).await.unwrap();
     };
-    assert_eq!(dead.state, "dead");
+    assert_eq!(dead.state.as_str(), "dead");
     assert!(dead.attempts >= 12 && seen.is_sorted(), "{seen:?}");
     assert!(dead.error.unwrap().contains("no such customer here"));
     app.clock.advance(7 * 24 * 60 * 60);

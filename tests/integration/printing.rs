@@ -126,7 +126,7 @@ fn rows(printed: &mut Printed) {
         created: 1,
         livemode: 0,
         api_version: None,
-        state: "failed".to_owned(),
+        state: store::event::State::Failed,
         attempts: 1,
         error: maybe(),
         received_at: 1,

@@ -5,7 +5,11 @@ use std::{collections::BTreeSet, sync::Arc};
 use billhook::{
     domain::{expiry, session},
     mail::KeptMail,
-    store::{self, outbox::Mail, session::Session},
+    store::{
+        self,
+        outbox::{Kind, Mail},
+        session::Session,
+    },
 };
 use futures::{FutureExt, future::join_all};
 use reqwest::Response;
@@ -206,7 +210,7 @@ async fn checklist_19_a_mail_about_a_reuse_is_dropped_after_a_day(engine: Engine
         };
         let mail = Mail {
             id: format!("mail_to_{}", &address[..3]),
-            kind: Mail::REUSE.to_owned(),
+            kind: Kind::Reuse,
             sign_in_id: None,
             session_id: Some(row.id.clone()),
             asked_from: String::new(),

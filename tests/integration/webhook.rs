@@ -41,7 +41,7 @@ async fn state(app: &TestApp, event: &Value) -> String {
         .app
         .store
         .read(move |tx| async move { store::event::find(tx, &id).await }.boxed());
-    found.await.unwrap().unwrap().state
+    found.await.unwrap().unwrap().state.as_str().to_owned()
 }
 
 async fn name_of(app: &TestApp, id: &'static str) -> Option<String> {

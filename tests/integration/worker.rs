@@ -3,7 +3,7 @@
 use billhook::{
     clock::Clock,
     domain::{import, mirror::Kind, sync::Outcome, worker},
-    store::{self, Store, customer::Customer, row},
+    store::{self, Store, customer::Customer, event::State, row},
     stripe::Event,
 };
 use futures::FutureExt;
@@ -59,7 +59,7 @@ pub async fn stored(app: &TestApp, event: &Value) -> Option<store::event::Event>
 pub async fn state(app: &TestApp, event: &Value) -> String {
     stored(app, event)
         .await
-        .map(|row| row.state)
+        .map(|row| row.state.as_str().to_owned())
         .unwrap_or_default()
 }
 
@@ -162,7 +162,7 @@ async fn checklist_52_what_fails_is_tried_again_and_dies_in_the_open(engine: Eng
     let failed = eventually(|| async {
         stored(&app, poison)
             .await
-            .filter(|row| row.state == "failed")
+            .filter(|row| row.state.as_str() == "failed")
     })
     .await;
     assert!(failed.error.unwrap().contains("400"));
@@ -190,10 +190,10 @@ async fn checklist_52_what_fails_is_tried_again_and_dies_in_the_open(engine: Eng
     assert_eq!(replay.await.unwrap(), 1);
     let failed = eventually(|| async {
         let row = stored(&app, poison).await?;
-        (row.attempts > 0 && row.state != "pending").then_some(row)
+        (row.attempts > 0 && row.state.as_str() != "pending").then_some(row)
     });
     let failed = failed.await;
-    assert_eq!(failed.state, "failed", "{failed:?}");
+    assert_eq!(failed.state.as_str(), "failed", "{failed:?}");
 }
 
 async fn checklist_50_a_page_of_an_import_never_overwrites_what_is_newer(engine: Engine) {
@@ -319,7 +319,7 @@ async fn more_events_are_replayed_than_a_transaction_takes(engine: Engine) {
             created: 1,
             livemode: 0,
             api_version: None,
-            state: "dead".to_owned(),
+            state: State::Dead,
             attempts: 12,
             error: None,
             received_at: 1,
@@ -338,7 +338,7 @@ async fn more_events_are_replayed_than_a_transaction_takes(engine: Engine) {
     let counts = store.read(|tx| async move { store::event::counts(tx).await }.boxed());
     assert_eq!(
         counts.await.unwrap(),
-        [("dead".to_owned(), 1), ("pending".to_owned(), 1099)]
+        [(State::Dead, 1), (State::Pending, 1099)]
     );
 }
 
@@ -362,7 +362,7 @@ async fn a_replayed_event_of_long_ago_has_all_its_tries_again(engine: Engine) {
         eventually(move || async move {
             stored(app, poison)
                 .await
-                .filter(|row| row.state == state && row.attempts > 0)
+                .filter(|row| row.state.as_str() == state && row.attempts > 0)
         })
     };
     ends("failed").await;
@@ -377,7 +377,7 @@ async fn a_replayed_event_of_long_ago_has_all_its_tries_again(engine: Engine) {
     app.clock.advance(71 * 60 * 60);
     eventually(|| async {
         let row = stored(&app, &poison).await.unwrap();
-        (row.attempts == 2 && row.state == "failed").then_some(())
+        (row.attempts == 2 && row.state.as_str() == "failed").then_some(())
     })
     .await;
     app.clock.advance(2 * 60 * 60);
