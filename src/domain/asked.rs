@@ -6,7 +6,10 @@ use futures::FutureExt;
 use super::{App, keys, mail_limit, sign_in};
 use crate::{
     mask::shows,
-    store::{self, sign_in::SignIn},
+    store::{
+        self,
+        sign_in::{End, SignIn},
+    },
 };
 
 /// The address that a browser last asked a link for, while that sign-in has not expired.
@@ -50,9 +53,8 @@ fn in_order(row: &SignIn) -> (i64, bool) {
     (row.created_at, was_refused(row))
 }
 
-/// One that was never to be used was ended as it was made.
 fn was_refused(row: &SignIn) -> bool {
-    row.used_at == Some(row.created_at)
+    row.ended_for == Some(End::Refused)
 }
 
 /// When the next mail is possible, if the newest question was one too many for this browser alone. That an

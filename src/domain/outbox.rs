@@ -213,7 +213,7 @@ async fn finish(app: &App, claimed: Claimed) -> store::Result<()> {
 enum Outcome {
     /// It was handed over to the mail server.
     Sent,
-    /// It is settled as if it had been sent.
+    /// It is settled at the same cost as one that was sent.
     Unsent,
     Retried,
     Dropped,
@@ -242,9 +242,8 @@ async fn settle(
                     store::sign_in::hand_over(tx, sign_in, time).await?;
                 }
                 match outcome {
-                    Outcome::Sent | Outcome::Unsent => {
-                        store::outbox::sent(tx, &mail.id, time).await
-                    }
+                    Outcome::Sent => store::outbox::sent(tx, &mail.id, time).await,
+                    Outcome::Unsent => store::outbox::withhold(tx, &mail.id, time).await,
                     Outcome::Retried => store::outbox::retry_at(tx, &mail.id, time + delay).await,
                     Outcome::Dropped => store::outbox::drop_mail(tx, &mail.id).await,
                 }
@@ -259,7 +258,7 @@ async fn about_sign_in(app: &App, tx: &mut Tx, mail: &Mail, time: i64) -> store:
         Some(id) => store::sign_in::by_id(tx, id).await?,
         None => None,
     };
-    let Some(sign_in) = sign_in.filter(|row| row.used_at.is_none()) else {
+    let Some(sign_in) = sign_in.filter(SignIn::is_unused) else {
         return Ok(Claim::Unwanted);
     };
     if sign_in.expires_at <= time {

@@ -143,5 +143,6 @@ fn reuse_mail(session: &str, due_at: i64) -> Mail {
         attempts: 0,
         due_at,
         sent_at: None,
+        withheld_at: None,
     }
 }

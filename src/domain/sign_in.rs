@@ -29,7 +29,7 @@ use crate::{
         self, Tx,
         allowance::Rate,
         outbox::{Kind, Mail},
-        sign_in::{SignIn, Used},
+        sign_in::{End, SignIn, Used},
     },
     text,
 };
@@ -126,6 +126,8 @@ pub async fn ask(
         created_at: 0,
         expires_at: 0,
         used_at: None,
+        ended_at: None,
+        ended_for: None,
         device: allowance.device,
         id,
     };
@@ -138,6 +140,7 @@ pub async fn ask(
         attempts: 0,
         due_at: 0,
         sent_at: None,
+        withheld_at: None,
     };
     let masked = email.masked();
     let (clock, unsent) = (app.clock.clone(), app.unsent.clone());
@@ -192,7 +195,8 @@ pub async fn ask(
                     refused =
                         !store::sign_in::end_oldest_of_strangers(tx, &row.email, time).await?;
                 }
-                row.used_at = refused.then_some(time);
+                row.ended_at = refused.then_some(time);
+                row.ended_for = refused.then_some(End::Refused);
                 store::sign_in::insert(tx, &row).await?;
                 store::outbox::insert(tx, &mail).await?;
                 store::audit::insert(tx, &entry).await?;
@@ -320,7 +324,7 @@ pub async fn enter_code(
                     return Ok(Tried::Counted(vec![row], Some(0)));
                 }
                 let live = store::sign_in::of_browser(tx, &hash, time).await?;
-                let is_open = |row: &&SignIn| row.used_at.is_none() && row.attempts < MOST_TRIES;
+                let is_open = |row: &&SignIn| row.is_unused() && row.attempts < MOST_TRIES;
                 let open = live.iter().filter(is_open);
                 let strangers = open.filter(|row| row.device.is_none()).count();
                 let taken = match strangers {
@@ -468,7 +472,7 @@ async fn by_token(app: &App, token: &str) -> store::Result<(Option<SignIn>, i64)
 fn usable(row: Option<SignIn>, browser: Option<&str>, time: i64) -> Result<SignIn, Unusable> {
     // Too many wrong codes end the link with them.
     let is_open =
-        |row: &SignIn| row.used_at.is_none() && row.expires_at > time && row.attempts < MOST_TRIES;
+        |row: &SignIn| row.is_unused() && row.expires_at > time && row.attempts < MOST_TRIES;
     let row = row.filter(is_open).ok_or(Unusable::Spent)?;
     match browser {
         Some(value) if keys::sha256_hex(value) == row.browser_hash => Ok(row),

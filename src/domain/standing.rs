@@ -172,9 +172,7 @@ fn of_outcome(outcome: &Outcome, row: Option<&Mail>) -> Letter {
         fate: Fate::Known(outcome.state),
         at: outcome.at,
         tries: outcome.tries,
-        due_at: row
-            .filter(|row| row.sent_at.is_none())
-            .map(|row| row.due_at),
+        due_at: row.filter(|row| row.is_waiting()).map(|row| row.due_at),
         answer: outcome.answer.clone(),
     }
 }
@@ -183,13 +181,14 @@ fn of_row(row: &Mail) -> Letter {
     Letter {
         id: row.id.clone(),
         kind: row.kind,
-        fate: match row.sent_at {
-            Some(_) => Fate::Withheld,
-            None => Fate::Queued,
+        fate: match (row.sent_at, row.withheld_at) {
+            (Some(_), _) => Fate::Known(State::Sent),
+            (None, Some(_)) => Fate::Withheld,
+            (None, None) => Fate::Queued,
         },
-        at: row.sent_at.unwrap_or(row.due_at),
+        at: row.sent_at.or(row.withheld_at).unwrap_or(row.due_at),
         tries: row.attempts,
-        due_at: row.sent_at.is_none().then_some(row.due_at),
+        due_at: row.is_waiting().then_some(row.due_at),
         answer: String::new(),
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::{
-    Error, Result, Tx,
+    Result, Tx,
     many::{self, Cell, Table},
     on,
     words::words,
@@ -40,7 +40,6 @@ pub struct Event {
     pub created: i64,
     pub livemode: i64,
     pub api_version: Option<String>,
-    #[sqlx(try_from = "String")]
     pub state: State,
     pub attempts: i64,
     pub error: Option<String>,
@@ -323,14 +322,7 @@ pub async fn failed_after(tx: &mut Tx, after: &str, most: i64) -> Result<Vec<(St
 /// How many events are in each state.
 pub async fn counts(tx: &mut Tx) -> Result<Vec<(State, i64)>> {
     const SQL: &str = "SELECT state, COUNT(*) FROM event GROUP BY state ORDER BY state";
-    let rows: Vec<(String, i64)> =
-        on!(tx, connection => sqlx::query_as(SQL).fetch_all(connection).await?);
-    rows.into_iter()
-        .map(|(word, count)| match State::try_from(word) {
-            Ok(state) => Ok((state, count)),
-            Err(error) => Err(Error::Decode(Box::new(error))),
-        })
-        .collect()
+    on!(tx, connection => sqlx::query_as(SQL).fetch_all(connection).await)
 }
 
 /// Makes events that still have their payloads due at `now`, as if they had just come. Returns how

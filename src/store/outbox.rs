@@ -19,7 +19,6 @@ words! {
 pub struct Mail {
     /// Also the local part of the mail's Message-ID, so that a second try is the same mail.
     pub id: String,
-    #[sqlx(try_from = "String")]
     pub kind: Kind,
     /// What a mail of the first kind is about.
     pub sign_in_id: Option<String>,
@@ -30,13 +29,23 @@ pub struct Mail {
     pub attempts: i64,
     /// Not to be tried before.
     pub due_at: i64,
+    /// When the mail server took it.
     pub sent_at: Option<i64>,
+    /// When it was settled that it is not to be sent: it was asked for too often, or nobody is under its address.
+    pub withheld_at: Option<i64>,
+}
+
+impl Mail {
+    /// Whether it is still to be tried.
+    pub fn is_waiting(&self) -> bool {
+        self.sent_at.is_none() && self.withheld_at.is_none()
+    }
 }
 
 pub async fn insert(tx: &mut Tx, mail: &Mail) -> Result<()> {
     const SQL: &str = "INSERT INTO outbox
-            (id, kind, sign_in_id, session_id, asked_from, attempts, due_at, sent_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+            (id, kind, sign_in_id, session_id, asked_from, attempts, due_at, sent_at, withheld_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     on!(tx, connection => sqlx::query(SQL)
         .bind(&mail.id)
         .bind(mail.kind.as_str())
@@ -46,6 +55,7 @@ pub async fn insert(tx: &mut Tx, mail: &Mail) -> Result<()> {
         .bind(mail.attempts)
         .bind(mail.due_at)
         .bind(mail.sent_at)
+        .bind(mail.withheld_at)
         .execute(connection)
         .await
         .map(drop))
@@ -57,9 +67,10 @@ pub async fn insert(tx: &mut Tx, mail: &Mail) -> Result<()> {
 /// after the lock, so one of them gets nothing.
 pub async fn claim(tx: &mut Tx, now: i64, lease_until: i64) -> Result<Option<Mail>> {
     const SQL: &str = "UPDATE outbox SET attempts = attempts + 1, due_at = $2
-        WHERE id = (SELECT id FROM outbox WHERE sent_at IS NULL AND due_at <= $1
+        WHERE id = (SELECT id FROM outbox
+                    WHERE sent_at IS NULL AND withheld_at IS NULL AND due_at <= $1
                     ORDER BY due_at, id LIMIT 1)
-          AND sent_at IS NULL AND due_at <= $1
+          AND sent_at IS NULL AND withheld_at IS NULL AND due_at <= $1
         RETURNING *";
     on!(tx, connection => sqlx::query_as(SQL)
         .bind(now)
@@ -70,6 +81,12 @@ pub async fn claim(tx: &mut Tx, now: i64, lease_until: i64) -> Result<Option<Mai
 
 pub async fn sent(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
     const SQL: &str = "UPDATE outbox SET sent_at = $2 WHERE id = $1";
+    on!(tx, connection => sqlx::query(SQL).bind(id).bind(now).execute(connection).await.map(drop))
+}
+
+/// Settles a mail that is not to be sent.
+pub async fn withhold(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
+    const SQL: &str = "UPDATE outbox SET withheld_at = $2 WHERE id = $1";
     on!(tx, connection => sqlx::query(SQL).bind(id).bind(now).execute(connection).await.map(drop))
 }
 
@@ -121,12 +138,13 @@ pub async fn of_address(tx: &mut Tx, email: &str, most: i64) -> Result<Vec<Mail>
         .await)
 }
 
-/// Deletes mails, sent or not, that were sent before that second or whose sign-in expired before it,
+/// Deletes mails, sent or not, that were settled before that second or whose sign-in expired before it,
 /// at most so many. Returns how many there were.
 pub async fn purge(tx: &mut Tx, before: i64, most: i64) -> Result<u64> {
     const SQL: &str = "DELETE FROM outbox WHERE id IN
         (SELECT outbox.id FROM outbox LEFT JOIN sign_in ON sign_in.id = outbox.sign_in_id
-         WHERE sign_in.expires_at < $1 OR outbox.sent_at < $1 LIMIT $2)";
+         WHERE sign_in.expires_at < $1 OR outbox.sent_at < $1
+            OR outbox.withheld_at < $1 LIMIT $2)";
     Ok(on!(tx, connection => sqlx::query(SQL)
         .bind(before)
         .bind(most)

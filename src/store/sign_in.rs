@@ -1,7 +1,23 @@
 //! Attempts to prove an inbox. Rows hold hashes only: nothing in a stolen database signs in.
 
-use super::{Result, Tx, on};
+mod again;
+
+use super::{Result, Tx, on, words::words};
 use crate::mask::shows;
+
+pub use again::{Used, all_used, count_try_again, gave, used};
+
+words! {
+    /// Why a sign-in ended that was not used.
+    pub enum End {
+        /// It was asked for once too often, and was never to be used.
+        Refused = "refused",
+        /// It gave way to one that a known device asked for.
+        Displaced = "displaced",
+        /// Another of its address was used.
+        Superseded = "superseded",
+    }
+}
 
 /// A row of `sign_in`. Hashes are hex, times unix seconds.
 #[derive(Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -19,13 +35,23 @@ pub struct SignIn {
     pub attempts: i64,
     pub created_at: i64,
     pub expires_at: i64,
-    /// Set once it was used, or was not to be used from the start.
+    /// When it gave a session.
     pub used_at: Option<i64>,
+    /// When it ended without that, and why.
+    pub ended_at: Option<i64>,
+    pub ended_for: Option<End>,
     /// SHA-256 of the device, where the browser that asked had signed in with this address before.
     pub device: Option<String>,
 }
 
-shows!(SignIn: id, attempts, created_at, expires_at, used_at);
+shows!(SignIn: id, attempts, created_at, expires_at, used_at, ended_at, ended_for);
+
+impl SignIn {
+    /// Whether it was neither used nor ended. It may have expired.
+    pub fn is_unused(&self) -> bool {
+        self.used_at.is_none() && self.ended_at.is_none()
+    }
+}
 
 /// How many sign-ins can still be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -36,21 +62,11 @@ pub struct Live {
     pub asked_just_now: i64,
 }
 
-/// A sign-in that gave a session.
-#[derive(Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct Used {
-    pub email: String,
-    pub session_id: String,
-    pub used_at: i64,
-}
-
-shows!(Used: session_id, used_at);
-
 pub async fn insert(tx: &mut Tx, row: &SignIn) -> Result<()> {
     const SQL: &str = "INSERT INTO sign_in
             (id, email, token_hash, code_hash, browser_hash, attempts, created_at, expires_at, used_at,
-             device)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+             ended_at, ended_for, device)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     on!(tx, connection => sqlx::query(SQL)
         .bind(&row.id)
         .bind(&row.email)
@@ -61,6 +77,8 @@ pub async fn insert(tx: &mut Tx, row: &SignIn) -> Result<()> {
         .bind(row.created_at)
         .bind(row.expires_at)
         .bind(row.used_at)
+        .bind(row.ended_at)
+        .bind(row.ended_for.map(End::as_str))
         .bind(&row.device)
         .execute(connection)
         .await
@@ -83,7 +101,7 @@ pub async fn count_live(
                 AS asked_just_now
         FROM sign_in
         WHERE (email = $1 OR browser_hash = $2)
-          AND expires_at > $3 AND used_at IS NULL AND attempts < $4";
+          AND expires_at > $3 AND used_at IS NULL AND ended_at IS NULL AND attempts < $4";
     on!(tx, connection => sqlx::query_as(SQL)
         .bind(email)
         .bind(browser_hash)
@@ -97,7 +115,8 @@ pub async fn count_live(
 /// When the sign-ins of an address expire that can still be used, the first first.
 pub async fn live_of_address(tx: &mut Tx, email: &str, now: i64) -> Result<Vec<i64>> {
     const SQL: &str = "SELECT expires_at FROM sign_in
-        WHERE email = $1 AND expires_at > $2 AND used_at IS NULL ORDER BY expires_at";
+        WHERE email = $1 AND expires_at > $2 AND used_at IS NULL AND ended_at IS NULL
+        ORDER BY expires_at";
     on!(tx, connection => sqlx::query_scalar(SQL)
         .bind(email)
         .bind(now)
@@ -139,11 +158,11 @@ pub async fn let_go(
         WHERE browser_hash = $1 AND expires_at > $2
           AND id NOT IN (SELECT id FROM sign_in
                          WHERE browser_hash = $1 AND expires_at > $2
-                           AND used_at IS NULL AND attempts < $3
+                           AND used_at IS NULL AND ended_at IS NULL AND attempts < $3
                          ORDER BY created_at DESC, id DESC LIMIT $4)
           AND id NOT IN (SELECT id FROM sign_in
                          WHERE browser_hash = $1 AND expires_at > $2
-                           AND (used_at IS NOT NULL OR attempts >= $3)
+                           AND (used_at IS NOT NULL OR ended_at IS NOT NULL OR attempts >= $3)
                          ORDER BY created_at DESC, id DESC LIMIT $5)";
     on!(tx, connection => sqlx::query(SQL)
         .bind(browser_hash)
@@ -159,9 +178,10 @@ pub async fn let_go(
 /// Ends the oldest live sign-in of an address that no known device asked for. False when there is
 /// none.
 pub async fn end_oldest_of_strangers(tx: &mut Tx, email: &str, now: i64) -> Result<bool> {
-    const SQL: &str = "UPDATE sign_in SET used_at = $2
+    const SQL: &str = "UPDATE sign_in SET ended_at = $2, ended_for = 'displaced'
         WHERE id = (SELECT id FROM sign_in
-                    WHERE email = $1 AND device IS NULL AND used_at IS NULL AND expires_at > $2
+                    WHERE email = $1 AND device IS NULL AND expires_at > $2
+                      AND used_at IS NULL AND ended_at IS NULL
                     ORDER BY created_at, id LIMIT 1)
         RETURNING id";
     let ended: Option<String> = on!(tx, connection => sqlx::query_scalar(SQL)
@@ -213,7 +233,8 @@ pub async fn count_try(
     most_tries: i64,
 ) -> Result<Vec<SignIn>> {
     const SQL: &str = "UPDATE sign_in SET attempts = attempts + 1
-        WHERE browser_hash = $1 AND expires_at > $2 AND used_at IS NULL AND attempts < $3
+        WHERE browser_hash = $1 AND expires_at > $2
+          AND used_at IS NULL AND ended_at IS NULL AND attempts < $3
         RETURNING *";
     on!(tx, connection => sqlx::query_as(SQL)
         .bind(browser_hash)
@@ -231,7 +252,8 @@ pub async fn count_try_of_devices(
     most_tries: i64,
 ) -> Result<Vec<SignIn>> {
     const SQL: &str = "UPDATE sign_in SET attempts = attempts + 1
-        WHERE browser_hash = $1 AND expires_at > $2 AND used_at IS NULL AND attempts < $3
+        WHERE browser_hash = $1 AND expires_at > $2
+          AND used_at IS NULL AND ended_at IS NULL AND attempts < $3
           AND device IS NOT NULL
         RETURNING *";
     on!(tx, connection => sqlx::query_as(SQL)
@@ -256,7 +278,8 @@ pub async fn right_lately(
     now: i64,
 ) -> Result<Vec<SignIn>> {
     const SQL: &str = "SELECT * FROM sign_in
-        WHERE browser_hash = $1 AND right_at > $2 AND used_at IS NULL AND expires_at > $3";
+        WHERE browser_hash = $1 AND right_at > $2 AND expires_at > $3
+          AND used_at IS NULL AND ended_at IS NULL";
     on!(tx, connection => sqlx::query_as(SQL)
         .bind(browser_hash)
         .bind(after)
@@ -289,7 +312,8 @@ pub async fn consume(
     now: i64,
 ) -> Result<Option<String>> {
     const SQL: &str = "UPDATE sign_in SET used_at = $3
-        WHERE id = $1 AND browser_hash = $2 AND used_at IS NULL AND expires_at > $3
+        WHERE id = $1 AND browser_hash = $2 AND expires_at > $3
+          AND used_at IS NULL AND ended_at IS NULL
         RETURNING email";
     on!(tx, connection => sqlx::query_scalar(SQL)
         .bind(id)
@@ -299,62 +323,10 @@ pub async fn consume(
         .await)
 }
 
-/// Keeps which session the sign-in gave.
-pub async fn gave(tx: &mut Tx, id: &str, session: &str) -> Result<()> {
-    const SQL: &str = "UPDATE sign_in SET session_id = $2 WHERE id = $1";
-    on!(tx, connection => sqlx::query(SQL)
-        .bind(id)
-        .bind(session)
-        .execute(connection)
-        .await
-        .map(drop))
-}
-
-/// The sign-in, if this browser got a session by it after that second.
-pub async fn used(tx: &mut Tx, id: &str, browser_hash: &str, after: i64) -> Result<Option<Used>> {
-    const SQL: &str = "SELECT email, session_id, used_at FROM sign_in
-        WHERE id = $1 AND browser_hash = $2 AND used_at > $3 AND session_id IS NOT NULL";
-    on!(tx, connection => sqlx::query_as(SQL)
-        .bind(id)
-        .bind(browser_hash)
-        .bind(after)
-        .fetch_optional(connection)
-        .await)
-}
-
-/// The sign-ins by which a browser got a session after that second, and of which fewer codes were tried.
-pub async fn all_used(
-    tx: &mut Tx,
-    browser_hash: &str,
-    after: i64,
-    most_tries: i64,
-) -> Result<Vec<SignIn>> {
-    const SQL: &str = "SELECT * FROM sign_in
-        WHERE browser_hash = $1 AND used_at > $2 AND session_id IS NOT NULL AND attempts < $3";
-    on!(tx, connection => sqlx::query_as(SQL)
-        .bind(browser_hash)
-        .bind(after)
-        .bind(most_tries)
-        .fetch_all(connection)
-        .await)
-}
-
-/// Counts one try against each of those.
-pub async fn count_try_again(tx: &mut Tx, browser_hash: &str, after: i64) -> Result<()> {
-    const SQL: &str = "UPDATE sign_in SET attempts = attempts + 1
-        WHERE browser_hash = $1 AND used_at > $2 AND session_id IS NOT NULL";
-    on!(tx, connection => sqlx::query(SQL)
-        .bind(browser_hash)
-        .bind(after)
-        .execute(connection)
-        .await
-        .map(drop))
-}
-
 /// Ends every live sign-in of an address: once one has worked, the other mails are waste paper.
 pub async fn end_all(tx: &mut Tx, email: &str, now: i64) -> Result<()> {
-    const SQL: &str = "UPDATE sign_in SET used_at = $2
-        WHERE email = $1 AND used_at IS NULL AND expires_at > $2";
+    const SQL: &str = "UPDATE sign_in SET ended_at = $2, ended_for = 'superseded'
+        WHERE email = $1 AND used_at IS NULL AND ended_at IS NULL AND expires_at > $2";
     on!(tx, connection => sqlx::query(SQL).bind(email).bind(now).execute(connection).await.map(drop))
 }
 

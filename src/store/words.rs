@@ -27,6 +27,31 @@ macro_rules! words {
             }
         }
 
+        impl<DB: sqlx::Database> sqlx::Type<DB> for $name
+        where
+            str: sqlx::Type<DB>,
+        {
+            fn type_info() -> DB::TypeInfo {
+                <str as sqlx::Type<DB>>::type_info()
+            }
+
+            fn compatible(of: &DB::TypeInfo) -> bool {
+                <str as sqlx::Type<DB>>::compatible(of)
+            }
+        }
+
+        impl<'r, DB: sqlx::Database> sqlx::Decode<'r, DB> for $name
+        where
+            &'r str: sqlx::Decode<'r, DB>,
+        {
+            fn decode(
+                value: DB::ValueRef<'r>,
+            ) -> std::result::Result<$name, sqlx::error::BoxDynError> {
+                let word = <&str as sqlx::Decode<'r, DB>>::decode(value)?;
+                Ok($name::try_from(word.to_owned())?)
+            }
+        }
+
         impl TryFrom<String> for $name {
             type Error = $crate::store::words::UnknownWord;
 
@@ -41,7 +66,7 @@ pub(crate) use words;
 
 #[cfg(test)]
 mod tests {
-    use crate::store::{event, outbox, session};
+    use crate::store::{event, outbox, session, sign_in};
 
     /// The quoted words in lines that name the column.
     fn words_of<'t>(text: &'t str, column: &str) -> Vec<&'t str> {
@@ -61,10 +86,12 @@ mod tests {
         type IsKnown = fn(&str) -> bool;
         let is_state: IsKnown = |word| event::State::parse(word).is_some();
         let is_why: IsKnown = |word| session::Why::parse(word).is_some();
+        let is_end: IsKnown = |word| sign_in::End::parse(word).is_some();
         for (text, column, is_known, least) in [
             (include_str!("event.rs"), "state", is_state, 9),
             (include_str!("erased.rs"), "state", is_state, 5),
             (include_str!("session.rs"), "ended_for", is_why, 5),
+            (include_str!("sign_in.rs"), "ended_for", is_end, 2),
         ] {
             let words = words_of(text, column);
             assert!(words.len() >= least, "{words:?}");
@@ -84,6 +111,9 @@ mod tests {
         }
         for why in session::Why::ALL {
             assert_eq!(session::Why::parse(why.as_str()), Some(*why));
+        }
+        for end in sign_in::End::ALL {
+            assert_eq!(sign_in::End::parse(end.as_str()), Some(*end));
         }
         let error = event::State::try_from("lost".to_owned()).unwrap_err();
         assert_eq!(

@@ -26,7 +26,7 @@ use billhook::{
         session,
         session::{Session, Why},
         shelf, sign_in,
-        sign_in::SignIn,
+        sign_in::{End, SignIn},
         unknown,
     },
 };
@@ -1077,6 +1077,8 @@ async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
         created_at,
         expires_at: 100,
         used_at: None,
+        ended_at: None,
+        ended_for: None,
         device: Some("device".to_owned()),
     };
     let (first, second) = (row("sgn_1", 1), row("sgn_2", 2));
@@ -1215,6 +1217,11 @@ async fn sign_ins_are_read_counted_and_used_once(engine: Engine) {
         None,
         "ended with the others"
     );
+    let ended = run!(&store, tx => sign_in::by_id(tx, "sgn_2")).unwrap();
+    assert_eq!(
+        (ended.used_at, ended.ended_at, ended.ended_for),
+        (None, Some(60), Some(End::Superseded))
+    );
     assert_eq!(
         run!(&store, tx => sign_in::by_id(tx, "sgn_1"))
             .unwrap()
@@ -1305,6 +1312,8 @@ async fn the_oldest_sign_in_of_strangers_is_ended(engine: Engine) {
             created_at,
             expires_at: 100,
             used_at: None,
+            ended_at: None,
+            ended_for: None,
             device,
         };
         run!(&store, tx => sign_in::insert(tx, &row));
@@ -1315,10 +1324,13 @@ async fn the_oldest_sign_in_of_strangers_is_ended(engine: Engine) {
     };
     assert!(!end("bob@example.com", 50).await);
     assert!(!end("ada@example.com", 100).await, "expired");
-    for (id, used_at) in [("sgn_3", 50), ("sgn_2", 51)] {
-        assert!(end("ada@example.com", used_at).await);
-        let row = run!(&store, tx => sign_in::by_id(tx, id));
-        assert_eq!(row.unwrap().used_at, Some(used_at));
+    for (id, ended_at) in [("sgn_3", 50), ("sgn_2", 51)] {
+        assert!(end("ada@example.com", ended_at).await);
+        let row = run!(&store, tx => sign_in::by_id(tx, id)).unwrap();
+        assert_eq!(
+            (row.used_at, row.ended_at, row.ended_for),
+            (None, Some(ended_at), Some(End::Displaced))
+        );
     }
     assert!(
         !end("ada@example.com", 52).await,
@@ -1446,6 +1458,8 @@ async fn what_has_had_its_time_is_purged(engine: Engine) {
             created_at: 1,
             expires_at,
             used_at: None,
+            ended_at: None,
+            ended_for: None,
             device: None,
         };
         let mail = Mail {
@@ -1457,6 +1471,7 @@ async fn what_has_had_its_time_is_purged(engine: Engine) {
             attempts: 0,
             due_at: 10,
             sent_at: None,
+            withheld_at: None,
         };
         let of_session = Session {
             ended_at,
@@ -1478,7 +1493,7 @@ async fn what_has_had_its_time_is_purged(engine: Engine) {
     assert_eq!(run!(&store, tx => sign_in::purge(tx, 100, 1)), 1);
     assert_eq!(run!(&store, tx => sign_in::purge(tx, 100, 9)), 1);
     assert!(run!(&store, tx => sign_in::by_id(tx, "sgn_2")).is_some());
-    run!(&store, tx => outbox::sent(tx, "mail_2", 50));
+    run!(&store, tx => outbox::withhold(tx, "mail_2", 50));
     assert_eq!(run!(&store, tx => outbox::purge(tx, 50, 9)), 0);
     assert_eq!(
         run!(&store, tx => outbox::purge(tx, 51, 9)),
@@ -1694,6 +1709,8 @@ async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
         created_at: 1,
         expires_at: 100,
         used_at: None,
+        ended_at: None,
+        ended_for: None,
         device: None,
     };
     run!(&store, tx => sign_in::insert(tx, &sign_in_row));
@@ -1706,6 +1723,7 @@ async fn mails_are_claimed_by_one_and_retried(engine: Engine) {
         attempts: 0,
         due_at: 10,
         sent_at: None,
+        withheld_at: None,
     };
     let row = written.clone();
     run!(&store, tx => outbox::insert(tx, &row));
@@ -2118,6 +2136,8 @@ async fn what_is_an_addresss_own_is_counted_and_deleted(engine: Engine) {
             created_at: 1,
             expires_at: 2,
             used_at: None,
+            ended_at: None,
+            ended_for: None,
             device: Some(of("known")),
         };
         let mail = |kind: Kind, sign_in_id, session_id| Mail {
@@ -2129,6 +2149,7 @@ async fn what_is_an_addresss_own_is_counted_and_deleted(engine: Engine) {
             attempts: 0,
             due_at: 1,
             sent_at: None,
+            withheld_at: None,
         };
         let mails = [
             mail(Kind::SignIn, Some(of("sgn")), None),
@@ -2433,7 +2454,9 @@ async fn a_browser_keeps_a_few_sign_ins_and_what_they_gave(engine: Engine) {
             attempts: if number == 2 { 5 } else { 0 },
             created_at: number,
             expires_at: 100,
-            used_at: (number % 2 == 0 && number != 2).then_some(20),
+            used_at: (number % 4 == 0).then_some(20),
+            ended_at: (number == 6).then_some(20),
+            ended_for: (number == 6).then_some(End::Superseded),
             device: None,
         };
         run!(&store, tx => sign_in::insert(tx, &row));

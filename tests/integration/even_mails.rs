@@ -45,7 +45,7 @@ async fn with_limit(engine: Engine, limit: i64) -> TestApp {
 
 /// How many mails have not been settled.
 async fn open(app: &App) -> i64 {
-    const SQL: &str = "SELECT COUNT(*) FROM outbox WHERE sent_at IS NULL";
+    const SQL: &str = "SELECT COUNT(*) FROM outbox WHERE sent_at IS NULL AND withheld_at IS NULL";
     match &app.store {
         Store::Sqlite { readers, .. } => sqlx::query_scalar(SQL).fetch_one(readers).await,
         Store::Postgres(pool) => sqlx::query_scalar(SQL).fetch_one(pool).await,

@@ -182,7 +182,7 @@ async fn checklist_13_mails_in_all_are_limited(engine: Engine) {
 
 /// When the mails are due that have not been sent.
 async fn due(app: &TestApp) -> Vec<i64> {
-    const SQL: &str = "SELECT due_at FROM outbox WHERE sent_at IS NULL";
+    const SQL: &str = "SELECT due_at FROM outbox WHERE sent_at IS NULL AND withheld_at IS NULL";
     match &app.app.store {
         Store::Sqlite { readers, .. } => sqlx::query_scalar(SQL).fetch_all(readers).await,
         Store::Postgres(pool) => sqlx::query_scalar(SQL).fetch_all(pool).await,

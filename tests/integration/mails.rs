@@ -9,7 +9,14 @@ use std::{
 };
 
 use billhook::{
-    domain::{App, browser::Visitor, email::Email, outbox, sign_in},
+    domain::{
+        App,
+        browser::Visitor,
+        delivery::State,
+        email::Email,
+        outbox, sign_in,
+        standing::{self, Fate},
+    },
     mail::Mailer,
     store::{Store, row},
 };
@@ -28,11 +35,12 @@ use crate::{
 on_both_engines!(
     checklist_72_mails_wait_for_the_mail_server_but_not_beyond_their_link,
     checklist_72_a_slow_mail_server_gets_no_mail_after_its_link_has_expired,
+    what_is_refused_or_withheld_is_not_recorded_as_used_or_sent,
 );
 
 /// Waits until every mail of the outbox is sent or settled.
 pub async fn settled(app: &TestApp) {
-    const SQL: &str = "SELECT COUNT(*) FROM outbox WHERE sent_at IS NULL";
+    const SQL: &str = "SELECT COUNT(*) FROM outbox WHERE sent_at IS NULL AND withheld_at IS NULL";
     eventually(|| async {
         let open: i64 = match &app.app.store {
             Store::Sqlite { readers, .. } => sqlx::query_scalar(SQL).fetch_one(readers).await,
@@ -143,4 +151,44 @@ async fn checklist_72_mails_wait_for_the_mail_server_but_not_beyond_their_link(e
         "and never sent"
     );
     assert_eq!(crate::contract::dump(&app.store, "outbox").await, "");
+}
+
+async fn what_is_refused_or_withheld_is_not_recorded_as_used_or_sent(engine: Engine) {
+    let app = spawn_app(engine).await;
+    make_known(&app.app, "ada@example.com").await;
+    let mut browser: Option<String> = None;
+    for address in ["ada@example.com", "ada@example.com", "nobody@example.com"] {
+        let asking = sign_in::Asking {
+            browser: browser.as_deref(),
+            ..sign_in::Asking::default()
+        };
+        let email = Email::parse(address).unwrap();
+        let asked = sign_in::ask(&app.app, &email, asking, &Visitor::default()).await;
+        browser = Some(asked.unwrap());
+    }
+    settled(&app).await;
+    // Per sign-in: whose, why it ended, and whether it was used, its mail sent, and its mail withheld.
+    const SQL: &str = "SELECT sign_in.email, sign_in.ended_for,
+            sign_in.used_at IS NOT NULL, sent_at IS NOT NULL, withheld_at IS NOT NULL
+        FROM sign_in JOIN outbox ON outbox.sign_in_id = sign_in.id
+        ORDER BY sign_in.email, COALESCE(sign_in.ended_for, '')";
+    let rows: Vec<(String, Option<String>, bool, bool, bool)> = match &app.app.store {
+        Store::Sqlite { readers, .. } => sqlx::query_as(SQL).fetch_all(readers).await,
+        Store::Postgres(pool) => sqlx::query_as(SQL).fetch_all(pool).await,
+    }
+    .unwrap();
+    let row = |email: &str, ended_for: Option<&str>, is_sent| {
+        let ended_for = ended_for.map(str::to_owned);
+        (email.to_owned(), ended_for, false, is_sent, !is_sent)
+    };
+    let expected = [
+        row("ada@example.com", None, true),
+        row("ada@example.com", Some("refused"), false),
+        row("nobody@example.com", None, false),
+    ];
+    assert_eq!(rows, expected);
+    let standing = standing::look(&app.app, "ada@example.com").await.unwrap();
+    let fates: Vec<_> = standing.mails.iter().map(|mail| mail.fate).collect();
+    assert_eq!(fates.len(), 2);
+    assert!(fates.contains(&Fate::Known(State::Sent)) && fates.contains(&Fate::Withheld));
 }

@@ -145,6 +145,8 @@ fn rows(printed: &mut Printed) {
         created_at: 1,
         expires_at: 2,
         used_at: None,
+        ended_at: None,
+        ended_for: None,
         device: maybe(),
     });
     printed.look(&session::new(canary(), "Firefox on Linux", 1));

@@ -217,6 +217,7 @@ async fn checklist_19_a_mail_about_a_reuse_is_dropped_after_a_day(engine: Engine
             attempts: 0,
             due_at: now,
             sent_at: None,
+            withheld_at: None,
         };
         let written = app.app.store.write(move |tx| {
             async move {

@@ -62,7 +62,7 @@ async fn begin(app: &App, stop: &CancellationToken) -> JoinHandle<Result<(), ser
 
 /// How often each mail was tried, and whether it is settled.
 async fn mails(store: &Store) -> Vec<(i64, bool)> {
-    const SQL: &str = "SELECT attempts, sent_at FROM outbox";
+    const SQL: &str = "SELECT attempts, COALESCE(sent_at, withheld_at) FROM outbox";
     let rows: Vec<(i64, Option<i64>)> = match store {
         Store::Sqlite { readers, .. } => sqlx::query_as(SQL).fetch_all(readers).await,
         Store::Postgres(pool) => sqlx::query_as(SQL).fetch_all(pool).await,

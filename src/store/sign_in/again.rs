@@ -1,0 +1,69 @@
+//! Sign-ins that gave a session: their browser gets the same one for a moment.
+
+use super::{
+    super::{Result, Tx, on},
+    SignIn,
+};
+use crate::mask::shows;
+
+/// A sign-in that gave a session.
+#[derive(Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Used {
+    pub email: String,
+    pub session_id: String,
+    pub used_at: i64,
+}
+
+shows!(Used: session_id, used_at);
+
+/// Keeps which session the sign-in gave.
+pub async fn gave(tx: &mut Tx, id: &str, session: &str) -> Result<()> {
+    const SQL: &str = "UPDATE sign_in SET session_id = $2 WHERE id = $1";
+    on!(tx, connection => sqlx::query(SQL)
+        .bind(id)
+        .bind(session)
+        .execute(connection)
+        .await
+        .map(drop))
+}
+
+/// The sign-in, if this browser got a session by it after that second.
+pub async fn used(tx: &mut Tx, id: &str, browser_hash: &str, after: i64) -> Result<Option<Used>> {
+    const SQL: &str = "SELECT email, session_id, used_at FROM sign_in
+        WHERE id = $1 AND browser_hash = $2 AND used_at > $3 AND session_id IS NOT NULL";
+    on!(tx, connection => sqlx::query_as(SQL)
+        .bind(id)
+        .bind(browser_hash)
+        .bind(after)
+        .fetch_optional(connection)
+        .await)
+}
+
+/// The sign-ins by which a browser got a session after that second, and of which fewer codes were tried.
+pub async fn all_used(
+    tx: &mut Tx,
+    browser_hash: &str,
+    after: i64,
+    most_tries: i64,
+) -> Result<Vec<SignIn>> {
+    const SQL: &str = "SELECT * FROM sign_in
+        WHERE browser_hash = $1 AND used_at > $2 AND session_id IS NOT NULL AND attempts < $3";
+    on!(tx, connection => sqlx::query_as(SQL)
+        .bind(browser_hash)
+        .bind(after)
+        .bind(most_tries)
+        .fetch_all(connection)
+        .await)
+}
+
+/// Counts one try against each of those.
+pub async fn count_try_again(tx: &mut Tx, browser_hash: &str, after: i64) -> Result<()> {
+    const SQL: &str = "UPDATE sign_in SET attempts = attempts + 1
+        WHERE browser_hash = $1 AND used_at > $2 AND session_id IS NOT NULL";
+    on!(tx, connection => sqlx::query(SQL)
+        .bind(browser_hash)
+        .bind(after)
+        .execute(connection)
+        .await
+        .map(drop))
+}
