@@ -177,7 +177,7 @@ async fn what_is_refused_or_withheld_is_not_recorded_as_used_or_sent(engine: Eng
         Store::Postgres(pool) => sqlx::query_as(SQL).fetch_all(pool).await,
     }
     .unwrap();
-    let row = |email: &str, ended_for: Option<&str>, is_sent| {
+    let row = |email: &str, ended_for: Option<&str>, is_sent: bool| {
         let ended_for = ended_for.map(str::to_owned);
         (email.to_owned(), ended_for, false, is_sent, !is_sent)
     };
