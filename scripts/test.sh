@@ -58,9 +58,6 @@ timing_tests() {
         --ignored --test-threads=1 timing::
 }
 
-# The table of SECURITY.md against what the logs say.
-security_table() { node scripts/security.mjs; }
-
 browser_tests() { npm --prefix end2end test; }
 
 # count WORD: how many tests the logs say passed or failed: cargo in "test result:" lines, the others in lines such as
@@ -100,6 +97,5 @@ if part build target/build.log scripts/build.sh --quick --if-changed; then
     tests rust rust_tests || true
     tests timing timing_tests || true
     tests end2end browser_tests || true
-    part security "scripts/security.mjs --write makes the table" security_table || true
 fi
 finish

@@ -1,5 +1,5 @@
 //! The program through its own doors, on both engines. One binary; a module for each subject.
-//! Names that begin with `checklist_` prove the demand of that number.
+//! Names that begin with `checklist_` prove the promise of that number in `docs/promises.md`.
 
 #![expect(
     clippy::unwrap_used,
@@ -66,6 +66,7 @@ mod portal_faults;
 mod portal_reads;
 mod post_office;
 mod printing;
+mod promises;
 mod proxies;
 mod readers;
 mod refunds;
