@@ -1,5 +1,4 @@
-//! Every setting there is: the operator's manual. The README's table and `.env.example` are compared
-//! with it by a test.
+//! Every setting there is. The table of `docs/settings.md` and `.env.example` are compared with it by a test.
 
 use url::Url;
 
@@ -31,31 +30,31 @@ pub const SETTINGS: &[Setting] = &[
         name: "FRONTEND_URL",
         default: "",
         shown: Shown::Address,
-        about: "The public address, such as `https://billing.example.com`. Links in mails and the way back from the portal are made from it alone. It must be https, except on a loopback address.",
+        about: "The public address, such as `https://billing.example.com`. Links in mails and the return from the portal use this address only. It must be https, except on a loopback address.",
     },
     Setting {
         name: "STRIPE_API_KEY",
         default: "",
         shown: Shown::Secret,
-        about: "A restricted key (`rk_…`) with *Customer portal: Write*. What it may read besides, it can import and look up.",
+        about: "A restricted key (`rk_…`) with *Customer portal: Write*. What else it may read, Billhook can import and look up.",
     },
     Setting {
         name: "STRIPE_WEBHOOK_SECRET",
         default: "",
         shown: Shown::Secret,
-        about: "The signing secret of the webhook endpoint (`whsec_…`). Several, separated by commas, while one is being replaced.",
+        about: "The signing secret of the webhook endpoint (`whsec_…`). While you replace it, several, separated by commas.",
     },
     Setting {
         name: "SESSION_SECRET",
         default: "",
         shown: Shown::Secret,
-        about: "At least 32 random bytes, for instance from `openssl rand -hex 32`. Changing it signs everybody out, unless the old one is kept in `SESSION_SECRET_PREVIOUS`.",
+        about: "At least 32 random bytes, for instance from `openssl rand -hex 32`. Changing it signs everybody out, unless `SESSION_SECRET_PREVIOUS` has the old one.",
     },
     Setting {
         name: "SMTP_URL",
         default: "",
         shown: Shown::Address,
-        about: "Where mail is handed in: `smtps://user:password@host` (TLS), `smtp://user:password@host:587?tls=required` (STARTTLS) or, for a server on the same machine alone, `smtp://localhost` (neither). In user and password a `%` begins a percent-encoded letter, and a `:` in the user is written `%3A`; others may stand as they are.",
+        about: "The mail server: `smtps://user:password@host` (TLS), `smtp://user:password@host:587?tls=required` (STARTTLS) or, only for a server on the same machine, `smtp://localhost` (neither). In user and password, `%` begins a percent-encoded character, so write `%25` for a `%`, and `%3A` for a `:` in the user; all other characters may stand as they are.",
     },
     Setting {
         name: "MAIL_FROM",
@@ -67,7 +66,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "EHLO_NAME",
         default: "none",
         shown: Shown::Whole,
-        about: "How Billhook introduces itself to the mail server: this machine's name in DNS, or its IP address. Without it the host of `FRONTEND_URL`.",
+        about: "The name that Billhook gives to the mail server in EHLO: this machine's name in DNS, or its IP address. Without it, the host of `FRONTEND_URL`.",
     },
     Setting {
         name: "APP_NAME",
@@ -85,73 +84,73 @@ pub const SETTINGS: &[Setting] = &[
         name: "DATABASE_URL",
         default: "sqlite://data/billhook.db",
         shown: Shown::Address,
-        about: "`sqlite://` and a file, or `postgres://user:password@host/database`.",
+        about: "The database: `sqlite://` and a file, or `postgres://user:password@host/database`.",
     },
     Setting {
         name: "ERASURES_FILE",
         default: "none",
         shown: Shown::Whole,
-        about: "The file that erasures are kept in, as hashes, so that a restored copy of the database does not undo them. With SQLite it is beside the database if not set (`billhook.db-erased`); with Postgres, set it.",
+        about: "The file that keeps erasures, as hashes, so that a restored backup does not undo them. With SQLite it is beside the database by default (`billhook.db-erased`); with Postgres, set it.",
     },
     Setting {
         name: "STRIPE_API_BASE",
         default: "https://api.stripe.com",
         shown: Shown::Address,
-        about: "Where Stripe's API is. Another address is for tests.",
+        about: "The address of Stripe's API. Others are for tests.",
     },
     Setting {
         name: "EVENT_RETENTION_DAYS",
         default: "30",
         shown: Shown::Whole,
-        about: "How many days the payloads of events are kept, 1 to 3650. Their ids are kept for ever.",
+        about: "How many days to keep the payloads of events, 1 to 3650. Their ids are kept for ever.",
     },
     Setting {
         name: "SESSION_SECRET_PREVIOUS",
         default: "none",
         shown: Shown::Secret,
-        about: "Earlier values of `SESSION_SECRET`, separated by commas: sessions, links and codes made with them still work. Take them out after as many hours as `SESSION_HOURS` says; what is made with them counts for nothing from then on.",
+        about: "Earlier values of `SESSION_SECRET`, separated by commas. Sessions, links and codes made with them still work while they are here. Remove them after as many hours as `SESSION_HOURS` says.",
     },
     Setting {
         name: "SESSION_IDLE_MINUTES",
         default: "30",
         shown: Shown::Whole,
-        about: "How many minutes without a request end a session, 5 to 1440. A page that is open and not touched counts as none.",
+        about: "After how many minutes without a request a session ends, 5 to 1440. An open page that nobody uses makes no request.",
     },
     Setting {
         name: "SESSION_HOURS",
         default: "24",
         shown: Shown::Whole,
-        about: "After how many hours everybody signs in again, however busy, 1 to 720.",
+        about: "After how many hours a session ends even if it is in use, 1 to 720.",
     },
     Setting {
         name: "TRUSTED_PROXIES",
         default: "127.0.0.0/8,::1/128",
         shown: Shown::Whole,
-        about: "The reverse proxies in front, as addresses or networks separated by commas: what they say in `X-Forwarded-For` about a client's address is believed, and nobody else's word is. `none` when browsers connect directly.",
+        about: "The reverse proxies in front of Billhook, as addresses or networks separated by commas. `X-Forwarded-For` is trusted from these only. `none` if browsers connect directly.",
     },
     Setting {
         name: "MAILS_PER_HOUR",
         default: "auto",
         shown: Shown::Whole,
-        about: "How many sign-in mails may leave, refilled evenly over an hour. `auto` is two for every customer and at least 60, so that after a newsletter everybody can ask, and ask again; a number fixes it, for instance at what your mail provider takes. Addresses that nobody is under count as well, or the delay would tell who is a customer. What a browser asks for with an address that it signed in with before does not count.",
+        about: "How many sign-in mails may leave in an hour, refilled evenly. `auto` is two per customer and at least 60, so that after a newsletter everybody can ask twice. A number fixes the limit, for instance to that of your mail provider. Addresses without a customer count as well: otherwise the delay would tell who is a customer. Requests from a browser that signed in with the address before do not count.",
     },
     Setting {
         name: "PORTAL_HOSTS",
         default: "none",
         shown: Shown::Whole,
-        about: "Hosts that links to the portal and to invoices may lead to besides `billing.stripe.com` and `invoice.stripe.com`, separated by commas: your own domain, if you set one up at Stripe.",
+        about: "Hosts that links to the portal and to invoices may lead to, besides `billing.stripe.com` and `invoice.stripe.com`, separated by commas: your custom domain, if you set one up at Stripe.",
     },
     Setting {
         name: "PORTAL_CONFIGURATION",
         default: "none",
         shown: Shown::Whole,
-        about: "The portal configuration that customers are shown (`bpc_…`), if not Stripe's default one.",
+        about: "The portal configuration that customers see (`bpc_…`), if not Stripe's default.",
     },
     Setting {
         name: "STRIPE_ACCOUNT",
         default: "none",
         shown: Shown::Whole,
-        about: "The account of the key (`acct_…`). Needed only where an organization's event destination sends events: those that name another account in `context` are ignored, and so are all that name one while this is not set.",
+        about: "The account of the key (`acct_…`). Needed only if an organization's event destination sends the events: those that name another account in `context` are ignored, and while this is not set, all that name one.",
     },
 ];
 
@@ -226,18 +225,18 @@ fn without_password(text: &str) -> String {
     }
 }
 
-/// The table of all settings in Markdown, as it stands in the README.
+/// The table of all settings in Markdown, as it stands in `docs/settings.md`.
 pub fn table() -> String {
     let rows = SETTINGS.iter().map(|setting| {
         let default = match setting.default {
-            "" => "needed".to_owned(),
+            "" => "required".to_owned(),
             "none" => "none".to_owned(),
             value => format!("`{value}`"),
         };
         format!("| `{}` | {default} | {} |\n", setting.name, setting.about)
     });
     format!(
-        "| setting | default | what it is |\n|---|---|---|\n{}",
+        "| setting | default | meaning |\n|---|---|---|\n{}",
         rows.collect::<String>()
     )
 }
@@ -247,11 +246,12 @@ mod tests {
     use super::{super::dotenv, *};
 
     #[test]
-    fn the_readme_holds_the_table_and_the_example_every_name() {
-        let readme = include_str!("../../README.md");
+    fn the_manual_holds_the_table_and_the_example_every_name() {
+        let manual = include_str!("../../docs/settings.md");
+        let (_, found) = manual.split_once("\n\n| setting |").unwrap_or_default();
         assert!(
-            readme.contains(&table()),
-            "put the output of `billhook config --table` into README.md"
+            format!("| setting |{found}") == table(),
+            "put the output of `billhook config --table` at the end of docs/settings.md"
         );
         let example = dotenv::parse(include_bytes!("../../.env.example"), |_| true)
             .expect("every line can be read");
