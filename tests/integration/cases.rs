@@ -1,6 +1,6 @@
 //! `tests/cases/*.json`, played through the program's own doors: webhooks in, a sign-in, the page, clicks.
-//! Each forward and reversed, since Stripe promises no order. A new case is a new file; the README
-//! beside them says what is in one.
+//! Each forward and reversed, since Stripe promises no order. A new case is a new file; CONTRIBUTING.md
+//! says how to add one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

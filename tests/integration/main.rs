@@ -29,6 +29,7 @@ mod deadlines;
 mod devices;
 mod disk;
 mod doctor;
+mod documents;
 mod doors;
 mod dotenv;
 mod drills;
