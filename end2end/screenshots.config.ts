@@ -1,7 +1,8 @@
 // Pictures of every state of every screen, at two widths in two colour schemes, for a person to look at.
 
 import { defineConfig } from '@playwright/test';
-import base, { viewports } from './playwright.config.ts';
+import { viewports } from './harness/looks.ts';
+import base from './playwright.config.ts';
 
 export default defineConfig({
   ...base,

@@ -15,10 +15,8 @@ export default class Closing implements Reporter {
     const failed = count('unexpected');
     // A run may fail outside of any test, in the set-up or the tear-down; that must not read as success.
     const outside = result.status !== 'passed' && failed === 0 ? 1 : 0;
-    const again = (this.suite?.allTests() ?? []).filter((test) => test.outcome() === 'flaky');
-    for (const test of again) process.stdout.write(`end2end: needed a second try: ${test.titlePath().join(' › ')}\n`);
     process.stdout.write(
-      `end2end: ${count('expected', 'flaky')} passed, ${failed + outside} failed, ${count('skipped')} skipped\n`,
+      `end2end: ${count('expected')} passed, ${failed + outside} failed, ${count('skipped')} skipped\n`,
     );
   }
 

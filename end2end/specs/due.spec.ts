@@ -3,10 +3,10 @@
 import type { Page } from '@playwright/test';
 import type Stripe from 'stripe';
 import { arrived, renew, sell, subscribe, withCard } from '../harness/billing.ts';
-import { forgetAllowances } from '../harness/database.ts';
+import { atEachWidth } from '../harness/looks.ts';
 import { card, holdForms, list, manage, onPortal, pay, signIn, styled, subscription, texts, title } from '../harness/pages.ts';
 import { goBack, openInvoice } from '../harness/portal.ts';
-import { callsAbout, sessionsOf, stripe } from '../harness/sandbox.ts';
+import { sessionsOf, stripe } from '../harness/sandbox.ts';
 import { stack } from '../harness/stack.ts';
 import { expect, type Shop, test } from '../harness/test.ts';
 import { until } from '../harness/until.ts';
@@ -103,6 +103,8 @@ test('after the portal the list says that the invoice is still open, and then th
 
   await nextSecond();
   await stripe().invoices.pay(invoice);
+  // Else the subscription may still be overdue when the payment is told.
+  await arrived();
   await told(page, 'Your payment has arrived.');
   await expect(page.getByText('is still to be paid')).toHaveCount(0);
   await expect(pay(page, 'Home')).toHaveCount(0);
@@ -127,23 +129,6 @@ test('after the portal the list says what changed there', async ({ page, shop })
   await told(page, 'Nothing has changed so far.');
 });
 
-test('checklist 27: the invoice of another customer is answered like an unknown one', async ({ page, shop }) => {
-  const [foreign, invoice] = await late(shop, 'Foreign', `bob.${shop.mark}@example.com`);
-  const mine = await shop.customer({ name: 'Mine' });
-  await arrived();
-  await signIn(page, shop.address);
-  for (const [customer, wanted] of [
-    [foreign.id, invoice],
-    [mine.id, invoice],
-    [mine.id, `in_${shop.mark}NOTHING`],
-  ] as const) {
-    const answer = await openInvoice(page, customer, wanted);
-    expect(answer.status()).toBe(404);
-    expect(await answer.text()).toContain(texts.missing);
-  }
-  expect(await callsAbout(mine.id)).toEqual([]);
-});
-
 test('@js the pressed button says that the invoice is opened, and no other can be pressed meanwhile', async ({ page, shop }) => {
   await late(shop, 'Home');
   await arrived();
@@ -151,17 +136,21 @@ test('@js the pressed button says that the invoice is opened, and no other can b
   await expect(page.getByRole('button', { name: /^Copy customer ID/ })).toBeVisible();
   await holdForms(page);
   await styled(page);
-  const width = async (name: string) => (await card(page, 'Home').getByRole('button', { name }).boundingBox())?.width;
-  const before = await width('Pay €12.00');
+  const widths = async (name: string) => {
+    const found: (number | undefined)[] = [];
+    const button = card(page, 'Home').getByRole('button', { name });
+    await atEachWidth(page, async () => void found.push((await button.boundingBox())?.width));
+    return found;
+  };
+  const before = await widths('Pay €12.00');
   await pay(page, 'Home').click();
   await expect(card(page, 'Home').getByRole('button', { name: texts.openingInvoice })).toBeVisible();
-  expect(await width(texts.openingInvoice)).toBe(before);
+  expect(await widths(texts.openingInvoice)).toEqual(before);
   await expect(card(page, 'Home').getByRole('button', { name: 'Manage billing' })).toHaveAttribute('aria-disabled', 'true');
 });
 
-test('the failed payment of the example data can be paid', async ({ page }, info) => {
-  test.skip(info.project.name !== 'js-375-light', 'a sign-in ends those of others as the same person');
-  if (info.retry > 0) forgetAllowances();
+// In one project: a sign-in ends those of others as the same person.
+test('@js the failed payment of the example data can be paid', async ({ page }) => {
   await signIn(page, 'ada@example.com');
   await expect(page.getByRole('article').first()).toHaveAccessibleName('Analytical Engines Ltd');
   await pay(page, 'Analytical Engines Ltd').click();

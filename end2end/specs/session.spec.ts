@@ -44,18 +44,6 @@ test('checklist 15: cookies are out of reach of scripts and of other sites, and 
   expect(secrets.filter((secret) => html.includes(secret))).toEqual([]);
 });
 
-test('a page that needs a session sends the stranger to the start', async ({ page, baseURL }) => {
-  await page.goto('/billing');
-  await expect(page).toHaveURL(`${baseURL}/`);
-});
-
-test('whoever is signed in is led past the form', async ({ page, shop, baseURL }) => {
-  await shop.customer({ name: 'Home' });
-  await signIn(page, shop.address);
-  await page.goto('/');
-  await expect(page).toHaveURL(`${baseURL}/billing`);
-});
-
 test('checklist 16: sign-in replaces whatever cookies were there before', async ({ page, context, shop, baseURL }) => {
   await shop.customer({ name: 'Home' });
   await signIn(page, shop.address);

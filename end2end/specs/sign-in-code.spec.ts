@@ -33,7 +33,7 @@ for (const [what, write] of [
   ['a space', (code: string) => `${code.slice(0, 4)} ${code.slice(4)}`],
   ['a dash and spaces around it', (code: string) => ` ${code.slice(0, 4)}-${code.slice(4)} `],
 ] as const) {
-  test(`a code written with ${what} is understood`, async ({ page, shop, baseURL }) => {
+  test(`a code written with ${what} is understood @chromium`, async ({ page, shop, baseURL }) => {
     await ask(page, shop.address);
     const { code } = await signInMail(shop.address);
     await enterCode(page, write(code));
@@ -41,7 +41,7 @@ for (const [what, write] of [
   });
 }
 
-test('a wrong code says so, in words, with the focus where it helps; the right one still works', async ({
+test('a wrong code says so, in words, with the focus where it helps; the right one still works @chromium', async ({
   page,
   shop,
   baseURL,
@@ -57,7 +57,7 @@ test('a wrong code says so, in words, with the focus where it helps; the right o
   await expect(page).toHaveURL(`${baseURL}/billing`);
 });
 
-test('checklist 9: five wrong codes end the attempt, for the right code and for the link', async ({
+test('checklist 9: five wrong codes end the attempt, for the right code and for the link @chromium', async ({
   page,
   shop,
   baseURL,
