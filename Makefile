@@ -9,7 +9,7 @@ help:
 	@echo 'make build        target/release/billhook, with its site beside it'
 	@echo 'make watch        builds again at every change, and reloads the page'
 	@echo 'make fmt          formats the Rust'
-	@echo 'make lint         format and linters, changing nothing'
+	@echo 'make lint         the part of it that needs no build: format, linters, licences, types'
 	@echo 'make bench        the figures'
 	@echo 'make crash        kills the program under load and counts what is lost; crash-full: for five minutes and more'
 	@echo 'make teeth        breaks one promise at a time and shows that the crash run finds out'
@@ -29,7 +29,7 @@ watch:
 	@scripts/with.sh watch cargo leptos watch -- dev
 
 fmt:
-	@scripts/with.sh lint cargo fmt --all
+	@scripts/with.sh fmt cargo fmt --all
 
 lint:
 	@scripts/lint.sh
@@ -52,4 +52,3 @@ screenshots:
 
 setup:
 	@scripts/setup.sh test
-	@scripts/setup.sh lint

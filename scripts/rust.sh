@@ -170,8 +170,8 @@ build_wasm_library() {
     rm -rf "$work"
 }
 
-# Formatter and linter, which `make fmt` and `make lint` alone want.
-need_lint_tools() {
+# Formatter and linter, which no build wants.
+need_rust_lints() {
     if [ "$rust" = debian ]; then
         [ -x /usr/bin/cargo-fmt ] || need rustfmt-web
         [ -x /usr/bin/cargo-clippy ] || need rust-web-clippy

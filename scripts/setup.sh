@@ -2,8 +2,8 @@
 # Brings in what is missing on this machine to run, test, build or lint Billhook, and nothing else. It asks nothing,
 # says what it installs and how long that takes, and is done in a moment when nothing is missing.
 #
-#   scripts/setup.sh run|build|test|bench|lint|watch
-#   scripts/setup.sh system run|build|test|bench|lint|watch debian|rustup    the part that needs root, for an administrator
+#   scripts/setup.sh run|build|test|bench|lint|fmt|watch
+#   scripts/setup.sh system run|build|test|bench|lint|fmt|watch debian|rustup    the part that needs root, for an administrator
 #
 # BILLHOOK_TOOLCHAIN=auto|rustup|debian chooses the Rust (auto: rustup's where it can fetch the wasm32 target).
 set -euo pipefail
@@ -23,12 +23,13 @@ fi
 # shellcheck source=scripts/tools.sh
 . "$here/tools.sh"
 
-usage() { die "usage: scripts/setup.sh run|build|test|bench|lint|watch"; }
+usage() { die "usage: scripts/setup.sh run|build|test|bench|lint|fmt|watch"; }
 
 install_system_parts() {
     need_basics
     need_debian_rust
-    [ "$wanted_for" != lint ] || need_lint_tools
+    case $wanted_for in lint | fmt | test) need_rust_lints ;; esac
+    case $wanted_for in lint | test) need_command shellcheck shellcheck ;; esac
     need_node
     [ "$wanted_for" != test ] || need_for_tests
     [ "$wanted_for" != bench ] || need_postgres
@@ -44,14 +45,14 @@ set_up_for_user() {
     install_system_parts
     set_paths
     install_cargo_tools
-    case $wanted_for in test | bench) install_newer_node ;; esac
+    case $wanted_for in lint | test | bench) install_newer_node ;; esac
     [ "$wanted_for" != test ] || unpack_servers
     install_npm_packages
     write_toolchain
 }
 
 case $purpose in
-    run | build | test | bench | lint | watch)
+    run | build | test | bench | lint | fmt | watch)
         wanted_for=$purpose
         set_up_for_user
         ;;
@@ -59,7 +60,7 @@ case $purpose in
         wanted_for=${2:-}
         rust=${3:-}
         case $wanted_for:$rust in
-            run:* | build:* | test:* | bench:* | lint:* | watch:*) ;;
+            run:* | build:* | test:* | bench:* | lint:* | fmt:* | watch:*) ;;
             *) usage ;;
         esac
         case $rust in

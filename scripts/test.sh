@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# The whole proof: sets up what is missing, builds, runs the tests in Rust on both engines and then the
-# tests that drive the finished program with browsers, a mail server and Stripe's own clients. What it starts it stops,
+# The whole proof: sets up what is missing, checks what needs no build, builds, runs the tests in Rust on both engines and then
+# the tests that drive the finished program with browsers, a mail server and Stripe's own clients. What it starts it stops,
 # however it ends. The last line counts the tests; the exit status is 0 only when every part passed.
 set -euo pipefail
 
 script="test"
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=scripts/parts.sh
+. "$(dirname "$0")/parts.sh"
+# shellcheck source=scripts/checks.sh
+. "$(dirname "$0")/checks.sh"
 
 logs=$root/target/test-logs
 postgres=
-summary=()
-failures=0
 
 clean_up() {
     [ -z "$postgres" ] || "$root/scripts/postgres.sh" stop "$postgres"
@@ -20,22 +22,6 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-
-# part NAME LOG COMMAND...: runs one part, and notes how it went and how long it took.
-part() {
-    local name=$1 part_log=$2 began status=0
-    shift 2
-    began=$(date +%s)
-    printf '\n== %s\n' "$name"
-    "$@" || status=$?
-    if [ "$status" -eq 0 ]; then
-        summary+=("ok      $(minutes_since "$began")  $name")
-    else
-        summary+=("FAILED  $(minutes_since "$began")  $name ($part_log)")
-        failures=$((failures + 1))
-    fi
-    return "$status"
-}
 
 # tests NAME COMMAND...: a part in sight of the person that also keeps what it printed, to be counted at the end.
 tests() { part "$1" "target/test-logs/$1.log" keep "$@"; }
@@ -77,8 +63,7 @@ finish() {
     local failed
     failed=$(count failed)
     [ "$failed" -ge "$failures" ] || failed=$failures
-    printf '\n'
-    printf '%s\n' "${summary[@]}"
+    print_summary
     printf '%s passed, %s failed\n' "$(count passed)" "$failed"
     [ "$failures" -eq 0 ]
 }
@@ -89,7 +74,9 @@ use_toolchain
 rm -rf "$logs"
 mkdir -p "$logs"
 [ ! -t 1 ] || export CARGO_TERM_COLOR=always FORCE_COLOR=1
-if part build target/build.log scripts/build.sh --quick --if-changed; then
+if ! run_checks; then
+    summary+=("not run         build and tests: the checks that failed are quicker to mend")
+elif part build target/build.log scripts/build.sh --quick --if-changed; then
     CHROMIUM=$(find_chromium)
     FIREFOX=$(find_firefox)
     export BILLHOOK_BIN=$root/target/quick/billhook CHROMIUM FIREFOX PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1

@@ -4,6 +4,8 @@
 
 # 0.3.11 wants a newer Rust than the one that Billhook asks for.
 leptos_version=0.3.10
+deny_version=0.20.2
+machete_version=0.9.2
 # Comes from npm, for machines whose own node is older than the tests need.
 node_version=22.23.3
 npm_version=10.9.4
@@ -43,12 +45,32 @@ install_cargo_tools() {
         slowly "wasm-bindgen" quick_release cargo install wasm-bindgen-cli --version "$bindgen" --locked --force ||
             fail_with_log "wasm-bindgen did not build"
     fi
+    case $wanted_for in lint | test) install_lint_tools ;; esac
     [ "$wanted_for" = watch ] || return 0
     if ! leptos_fits && ! { by_binstall cargo-leptos "$leptos_version" && leptos_fits; }; then
         say "cargo-leptos $leptos_version: 12 minutes and more, once"
         slowly "cargo-leptos" quick_release cargo install cargo-leptos --version "$leptos_version" --locked --force \
             --features no_downloads || fail_with_log "cargo-leptos did not build"
     fi
+}
+
+# at_version VERSION TOOL: whether the tool is there, in this version or a newer one. One says its name first.
+at_version() {
+    local version
+    version=$("$2" --version 2>/dev/null) && at_least "${version##* }" "$1"
+}
+
+# What looks at the licences and sources of all dependencies, and for those that nothing uses.
+install_lint_tools() {
+    install_lint_tool cargo-deny "$deny_version" "about 2 minutes"
+    install_lint_tool cargo-machete "$machete_version" "about 1 minute"
+}
+
+install_lint_tool() {
+    ! at_version "$2" "$1" || return 0
+    ! by_binstall "$1" "$2" || ! at_version "$2" "$1" || return 0
+    say "$1 $2: $3, once"
+    slowly "$1" quick_release cargo install "$1" --version "$2" --locked --force || fail_with_log "$1 did not build"
 }
 
 # The number in end2end's `"node": ">=20"`.
@@ -139,7 +161,7 @@ npm_packages() {
 install_npm_packages() {
     npm_packages "$root/build-tools" "wasm-opt and esbuild from npm"
     case $wanted_for in
-        test) npm_packages "$root/end2end" "npm packages of the tests" ;;
+        lint | test) npm_packages "$root/end2end" "npm packages of the tests" ;;
         bench) npm_packages "$root/benches/peer" "npm packages of the bench" ;;
     esac
 }

@@ -1,5 +1,5 @@
 //! What the program is made of: where it comes from, under which licences, and that none of it can
-//! change unseen. `deny.toml` says the same to cargo-deny, which not everybody has.
+//! change unseen. `deny.toml` says the same to cargo-deny, which `make lint` runs.
 
 use std::{collections::BTreeSet, process::Command};
 
