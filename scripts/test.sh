@@ -36,7 +36,10 @@ start_postgres() {
     export TEST_POSTGRES_URL
 }
 
-rust_tests() { cargo test --profile quick --workspace --no-default-features --features ssr; }
+# More at once than there are cores: a good part of them waits, for a timeout that they are about.
+rust_tests() {
+    RUST_TEST_THREADS=$(($(nproc) * 2)) cargo test --profile quick --workspace --no-default-features --features ssr
+}
 
 # Delays, with nothing else about.
 timing_tests() {
