@@ -14,6 +14,7 @@ use billhook::{
     config::SETTINGS,
     store::Store,
 };
+use futures::future::join_all;
 use reqwest::{Response, header};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -688,9 +689,13 @@ async fn checklist_66_no_broken_setting_is_repeated(engine: Engine) {
     // What cannot be read.
     let mut all = usual.clone();
     for setting in SETTINGS.iter().filter(|setting| setting.name != "APP_NAME") {
-        for value in ["canary0", "canary0\nx, ", "https://u:canary0@example.com/x"] {
-            printed.push(refused(&folder, &with(&[(setting.name, value)])).await);
-        }
+        let values = ["canary0", "canary0\nx, ", "https://u:canary0@example.com/x"];
+        let runs = values.map(|value| {
+            let settings = with(&[(setting.name, value)]);
+            let folder = &folder;
+            async move { refused(folder, &settings).await }
+        });
+        printed.extend(join_all(runs).await);
         all.insert(setting.name.to_owned(), "canary0".to_owned());
     }
     printed.push(both(&run_with(&all, &["doctor"]).await));
@@ -726,7 +731,8 @@ async fn checklist_66_no_broken_setting_is_repeated(engine: Engine) {
     };
     let smtp = mail_server::start(&["AUTH PLAIN"]).await;
     let wrong_password = format!("smtp://ada:{SMTP_PASSWORD}@{smtp}");
-    for changes in [
+    // Side by side: most of them wait for a database that is not there.
+    let changes = [
         &[("DATABASE_URL", odd.as_str())][..],
         &[("DATABASE_URL", no_mode.as_str())],
         &[("DATABASE_URL", odd_junk.as_str())],
@@ -741,10 +747,17 @@ async fn checklist_66_no_broken_setting_is_repeated(engine: Engine) {
         )],
         &[("DATABASE_URL", "sqlite:///proc/canary.db?mode=canary0")],
         &[("SMTP_URL", "smtp://ada:canary0@[canary0]:x")],
-    ] {
-        printed.push(refused(&folder, &with(changes)).await);
-        printed.push(both(&run_with(&with(changes), &["doctor"]).await));
-    }
+    ];
+    let runs = changes.map(|changes| {
+        let settings = with(changes);
+        let folder = &folder;
+        async move {
+            let (serve, doctor) =
+                tokio::join!(refused(folder, &settings), run_with(&settings, &["doctor"]));
+            [serve, both(&doctor)]
+        }
+    });
+    printed.extend(join_all(runs).await.into_iter().flatten());
     let words = json!({ "error": { "message": format!("Invalid API Key provided: {KEY}") } });
     let fault = json!({ "path": "/v1", "status": 401, "body": words.to_string() });
     let faults = format!("{stripe_url}/_sandbox/faults");

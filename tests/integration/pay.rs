@@ -90,6 +90,11 @@ async fn an_invoice_elsewhere_or_of_another_is_refused(engine: Engine) {
     for customer in [mine.as_str(), &of_bob, "cus_none", ""] {
         assert_eq!(pay(&mut bob, customer).await.status(), 404, "{customer}");
     }
+    let unknown = [("customer", of_bob.as_str()), ("invoice", "in_none")];
+    let answer = bob.post("/api/pay_invoice", &unknown).await;
+    assert_eq!(answer.status(), 404);
+    let page = answer.text().await.unwrap();
+    assert!(page.contains("There is no such page"), "{page}");
     assert_eq!(app.stripe_calls().await, Vec::<String>::new());
     let mut ada = app.signed_in("ada@example.com").await;
     let mut elsewhere = invoice(&mine, "open", 4900);

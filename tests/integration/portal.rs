@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     engines::{Engine, on_both_engines},
-    helpers::{assert_redirect, customer_object, event, spawn_app},
+    helpers::{Browser, assert_redirect, customer_object, event, spawn_app},
 };
 
 on_both_engines!(
@@ -119,6 +119,11 @@ async fn checklist_34_portal_sessions_are_made_on_click_only(engine: Engine) {
             .await;
     }
     browser.post("/api/customers", &[]).await;
+    // A browser that fetches ahead of a click.
+    let ahead = app.http.get(format!("{}/billing", app.url));
+    let ahead = ahead.header("Sec-Purpose", "prefetch;prerender");
+    let ahead = ahead.header("Cookie", cookies(&browser)).send().await;
+    assert_eq!(ahead.unwrap().status(), 200);
     assert_eq!(app.stripe_calls().await, Vec::<String>::new());
     let answer = browser
         .post("/api/open_portal", &[("customer", &mine), ("flow", "home")])
@@ -298,6 +303,7 @@ async fn deep_links_carry_their_flow(engine: Engine) {
 async fn a_card_shows_its_subscriptions_and_offers_what_stripe_allows(engine: Engine) {
     let app = spawn_app(engine).await;
     let mine = app.customer_at_stripe("ada@example.com").await;
+    let mine_too = app.customer_at_stripe("ada@example.com").await;
     let other = app.customer_at_stripe("bob@example.com").await;
     let price = |id: &str| {
         json!({
@@ -334,6 +340,15 @@ async fn a_card_shows_its_subscriptions_and_offers_what_stripe_allows(engine: En
             "customer.subscription.created",
             subscription("sub_bob", &other, 1, Value::Null),
         ),
+        (
+            "customer.subscription.created",
+            subscription("sub_too", &mine_too, 1, Value::Null),
+        ),
+        ("customer.subscription.deleted", {
+            let mut ended = subscription("sub_ended", &mine, 1, Value::Null);
+            ended["status"] = json!("canceled");
+            ended
+        }),
     ]
     .into_iter()
     .enumerate()
@@ -361,8 +376,14 @@ async fn a_card_shows_its_subscriptions_and_offers_what_stripe_allows(engine: En
         ("cancel", "sub_two", true),
         ("change_plan", "sub_ending", false),
         ("cancel", "sub_ending", false),
+        ("change_plan", "sub_ended", false),
+        ("cancel", "sub_ended", false),
         ("cancel", "sub_bob", false),
+        ("change_plan", "sub_too", false),
+        ("cancel", "sub_too", false),
         ("cancel", "sub_none", false),
+        ("cancel", &mine, false),
+        ("cancel", "../v1/customers", false),
     ] {
         app.control("DELETE", "requests", Value::Null).await;
         let form = [
@@ -389,9 +410,17 @@ async fn a_card_shows_its_subscriptions_and_offers_what_stripe_allows(engine: En
             assert_eq!(call["form"][field.as_str()], *subscription);
         } else {
             assert_eq!(answer.status(), 404, "{flow} {subscription}");
+            assert!(!answer.headers().contains_key("location"));
         }
     }
-    for (flow, subscription) in [("cancel", ""), ("home", "sub_one"), ("refund", "sub_one")] {
+    for (flow, subscription) in [
+        ("cancel", ""),
+        ("change_plan", ""),
+        ("home", "sub_one"),
+        ("payment_method", "sub_one"),
+        ("subscription_cancel", "sub_one"),
+        ("refund", "sub_one"),
+    ] {
         let form = [
             ("customer", mine.as_str()),
             ("flow", flow),
@@ -444,6 +473,15 @@ async fn an_open_page_gets_its_list_at_once_and_at_each_change(engine: Engine) {
     );
     let end = tokio::time::timeout(std::time::Duration::from_secs(10), stream.chunk()).await;
     assert!(end.unwrap().unwrap().is_none(), "nothing comes after it");
+}
+
+/// The cookies of a browser as it would send them.
+fn cookies(browser: &Browser<'_>) -> String {
+    let pairs = browser.cookies.iter();
+    let pairs: Vec<_> = pairs
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    pairs.join("; ")
 }
 
 /// The titles of the list in the next event.
