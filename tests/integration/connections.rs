@@ -45,13 +45,13 @@ fn hanging() -> Vec<Route> {
     vec![browser("/dev/mail", Access::Public, get(hang))]
 }
 
-async fn door(app: &TestApp, change: impl FnOnce(&mut Limits)) -> Beside {
+pub async fn door(app: &TestApp, change: impl FnOnce(&mut Limits)) -> Beside {
     let mut limits = Limits::default();
     change(&mut limits);
     beside_with(app, "target/no-site", hanging(), limits).await
 }
 
-async fn connect(beside: &Beside, from: &str) -> TcpStream {
+pub async fn connect(beside: &Beside, from: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
     let address = beside.url.trim_start_matches("http://").parse().unwrap();
@@ -59,14 +59,14 @@ async fn connect(beside: &Beside, from: &str) -> TcpStream {
 }
 
 /// Whether this is a whole answer of `/up`.
-fn is_up(answer: &str) -> bool {
+pub fn is_up(answer: &str) -> bool {
     // With a length or in chunks.
     let is_whole = answer.ends_with("\r\n\r\nup") || answer.ends_with("\r\nup\r\n0\r\n\r\n");
     answer.starts_with("HTTP/1.1 200") && is_whole
 }
 
 /// What comes until a whole answer of `/up`, or the end.
-async fn answer(stream: &mut TcpStream) -> String {
+pub async fn answer(stream: &mut TcpStream) -> String {
     let mut answer = String::new();
     let read = async {
         let mut some = [0; 4096];
@@ -81,7 +81,7 @@ async fn answer(stream: &mut TcpStream) -> String {
     answer
 }
 
-async fn asks(beside: &Beside, from: &str) -> (TcpStream, String) {
+pub async fn asks(beside: &Beside, from: &str) -> (TcpStream, String) {
     let mut stream = connect(beside, from).await;
     // It may be refused before.
     let _ = stream.write_all(UP).await;
@@ -101,7 +101,7 @@ async fn works(app: &TestApp, beside: &Beside, from: &str) -> TcpStream {
     stream
 }
 
-fn is_open(stream: &TcpStream) -> bool {
+pub fn is_open(stream: &TcpStream) -> bool {
     stream
         .try_read(&mut [0; 16])
         .is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)

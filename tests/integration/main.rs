@@ -15,6 +15,7 @@ mod ailments;
 mod apart;
 mod at_once;
 mod audit;
+mod bodies;
 mod browsers;
 mod canary;
 mod cases;
