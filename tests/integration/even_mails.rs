@@ -25,6 +25,8 @@ on_both_engines!(
     a_mail_that_nobody_gets_waits_and_is_dropped_like_others,
     a_mail_that_nobody_gets_takes_the_time_of_others,
     a_mail_that_nobody_gets_fails_like_others,
+    a_mail_that_nobody_gets_forgets_an_outage,
+    a_mail_that_is_tried_again_takes_from_the_limit_once,
     slow_mails_hold_up_no_others,
 );
 
@@ -87,6 +89,9 @@ async fn a_mail_that_nobody_gets_waits_and_is_dropped_like_others(engine: Engine
     // One of them has its turn, and the other's would come too late.
     settled(&app).await;
     assert_eq!(dump(&app.app.store, "outbox").await.lines().count(), 13);
+    // What becomes of such mails is written down for no address.
+    let kept = dump(&app.app.store, "progress").await;
+    assert!(!kept.contains("mails:"), "{kept}");
 }
 
 /// A program that sends only when it is told to, by that mailer.
@@ -97,7 +102,7 @@ async fn still(engine: Engine, running: &TestApp, mailer: Mailer) -> App {
     app
 }
 
-async fn ask_of(app: &App, address: &str) {
+pub async fn ask_of(app: &App, address: &str) {
     let email = Email::parse(address).unwrap();
     let asking = sign_in::Asking::default();
     sign_in::ask(app, &email, asking, &Visitor::default())
@@ -162,6 +167,44 @@ async fn a_mail_that_nobody_gets_fails_like_others(engine: Engine) {
         "",
         "nor beyond their links"
     );
+}
+
+async fn a_mail_that_nobody_gets_forgets_an_outage(engine: Engine) {
+    let running = spawn_app(engine).await;
+    let from = running.app.config.mail_from.clone();
+    let nowhere = Mailer::smtp("smtp://127.0.0.1:1", from, "Northwind").unwrap();
+    let app = still(engine, &running, nowhere).await;
+    crate::mails::make_known(&app, "ada@example.com").await;
+    ask_of(&app, "ada@example.com").await;
+    step(&app).await;
+    // Nothing was sent since. The link has expired, and its mail goes.
+    app.clock.advance(10 * 60 + 1);
+    step(&app).await;
+    for number in 0..3 {
+        ask_of(&app, &format!("nobody{number}@example.com")).await;
+        step(&app).await;
+        assert_eq!(open(&app).await, 0, "it is settled, and not tried again");
+    }
+}
+
+async fn a_mail_that_is_tried_again_takes_from_the_limit_once(engine: Engine) {
+    let running = spawn_app(engine).await;
+    let from = running.app.config.mail_from.clone();
+    let nowhere = Mailer::smtp("smtp://127.0.0.1:1", from, "Northwind").unwrap();
+    let mut app = still(engine, &running, nowhere).await;
+    Arc::make_mut(&mut app.config).mails_per_hour = Some(2);
+    crate::mails::make_known(&app, "ada@example.com").await;
+    ask_of(&app, "ada@example.com").await;
+    for _ in 0..3 {
+        step(&app).await;
+        app.clock.advance(20);
+    }
+    let office = SlowOffice::default();
+    app.mailer = office.mailer(&running.app).await;
+    // What tries took would be whole again only after half an hour.
+    ask_of(&app, "ada@example.com").await;
+    while outbox::step(&app).await.unwrap() {}
+    assert_eq!(office.taken.lock().unwrap().len(), 2);
 }
 
 async fn slow_mails_hold_up_no_others(engine: Engine) {

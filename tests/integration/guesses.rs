@@ -19,6 +19,8 @@ on_both_engines!(
     wrong_codes_have_one_budget_and_links_work_beyond_it,
     one_client_cannot_spend_the_budget_of_all,
     a_known_device_signs_in_beyond_the_budget,
+    a_wrong_code_counts_for_each_sign_in_that_it_is_tried_at,
+    a_code_is_given_again_where_no_other_is_taken,
 );
 
 async fn enter(browser: &mut Browser<'_>, code: &str) -> Response {
@@ -238,6 +240,41 @@ async fn a_known_device_signs_in_beyond_the_budget(engine: Engine) {
         &enter(&mut again, &code).await,
         "/sign-in/check?problem=spent",
     );
+}
+
+async fn a_wrong_code_counts_for_each_sign_in_that_it_is_tried_at(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let mut taken = 0;
+    for number in 0.. {
+        let mut browser = app.browser();
+        for which in 0..3 {
+            let address = format!("nobody{number}-{which}@example.com");
+            let ask = [("email", address.as_str())];
+            assert_redirect(&browser.post("/api/ask_link", &ask).await, "/sign-in/check");
+        }
+        for _ in 0..5 {
+            let answer = enter(&mut browser, "00000000").await;
+            if answer.headers()["location"] == "/sign-in/check?problem=paused" {
+                assert!((30..=40).contains(&taken), "{taken} of three each");
+                return;
+            }
+            taken += 1;
+            assert!(taken < 50, "they count as one");
+        }
+    }
+}
+
+async fn a_code_is_given_again_where_no_other_is_taken(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let mut browser = app.browser();
+    app.ask(&mut browser, "ada@example.com").await;
+    let code = app.code("ada@example.com").await;
+    let mut retry = app.browser();
+    retry.cookies.clone_from(&browser.cookies);
+    assert_redirect(&enter(&mut browser, &code).await, "/billing");
+    guess(&app, "nobody", 150).await;
+    // Its answer was lost, or the button pressed twice.
+    assert_redirect(&enter(&mut retry, &code).await, "/billing");
 }
 
 /// On one thread, so that all that the program logs can be heard.

@@ -1,10 +1,16 @@
 //! The cookie of a browser that signed in before: it ends, and all of an address share one allowance.
 
-use billhook::domain::keys::{Purpose, encode};
+use billhook::domain::{
+    email::Email,
+    keys::{Purpose, encode},
+    known_device,
+};
 
 use crate::{
-    engines::{Engine, on_both_engines},
-    helpers::{Browser, TestApp, assert_redirect, set_cookies, spawn_app},
+    engines::{Engine, database_url, on_both_engines},
+    helpers::{
+        Browser, TestApp, assert_redirect, set_cookies, spawn_app, spawn_app_set, spawn_app_with,
+    },
     mails::settled,
     operator::said,
 };
@@ -13,6 +19,8 @@ on_both_engines!(
     checklist_13_devices_of_an_address_share_one_allowance,
     checklist_13_a_device_ends_by_itself,
     checklist_13_devices_end_with_sign_out_everywhere,
+    checklist_13_devices_end_with_an_erasure,
+    checklist_13_devices_that_were_ended_stay_so_under_another_secret,
 );
 
 const ADA: &str = "ada@example.com";
@@ -134,5 +142,52 @@ async fn checklist_13_devices_end_with_sign_out_everywhere(engine: Engine) {
         assert!(is_known(&app, &mut device(&app, &value)).await, "{round}");
         let mut of_bob = device(&app, &bob.cookies["billhook_device"]);
         app.ask(&mut of_bob, "bob@example.com").await;
+    }
+}
+
+async fn checklist_13_devices_end_with_an_erasure(engine: Engine) {
+    let app = spawn_app(engine).await;
+    let day = 24 * 60 * 60;
+    let first = app.signed_in(ADA).await.cookies["billhook_device"].clone();
+    app.clock.advance(day);
+    let mut ada = app.signed_in(ADA).await;
+    ada.post("/api/sign_out_everywhere", &[]).await;
+    app.clock.advance(day);
+    let second = app.signed_in(ADA).await.cookies["billhook_device"].clone();
+    app.clock.advance(day);
+    said(&app, &["account", "erase", ADA, "--yes"]).await;
+    // Somebody comes to be under the address again.
+    app.known(ADA).await;
+    for (value, when) in [(&first, "ended before"), (&second, "with the erasure")] {
+        assert!(!is_known(&app, &mut device(&app, value)).await, "{when}");
+        app.clock.advance(day);
+    }
+    let third = app.signed_in(ADA).await.cookies["billhook_device"].clone();
+    app.clock.advance(day);
+    assert!(is_known(&app, &mut device(&app, &third)).await);
+}
+
+async fn checklist_13_devices_that_were_ended_stay_so_under_another_secret(engine: Engine) {
+    let url = database_url(engine).await;
+    let app = spawn_app_with(&url, |_| {}).await;
+    let mut ada = app.signed_in(ADA).await;
+    let ended = ada.cookies["billhook_device"].clone();
+    ada.post("/api/sign_out_everywhere", &[]).await;
+    let again = app.signed_in(ADA).await.cookies["billhook_device"].clone();
+    let secrets = [
+        (
+            "SESSION_SECRET",
+            "another test secret of more than 32 bytes",
+        ),
+        (
+            "SESSION_SECRET_PREVIOUS",
+            "a test secret of more than 32 bytes",
+        ),
+    ];
+    let later = spawn_app_set(&url, &secrets, |_| {}).await;
+    let email = Email::parse(ADA).unwrap();
+    for (value, is_known) in [(&ended, false), (&again, true)] {
+        let known = known_device::of(&later.app, &email, Some(value)).await;
+        assert_eq!(known.unwrap().is_some(), is_known);
     }
 }
