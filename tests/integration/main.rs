@@ -38,6 +38,8 @@ mod edge;
 mod engines;
 mod entitlements;
 mod erase;
+mod erase_mails;
+mod erased_again;
 mod even_mails;
 mod every_noun;
 mod fuzz;

@@ -30,7 +30,7 @@ fn file_of(url: &str) -> PathBuf {
     url.strip_prefix("sqlite://").unwrap().into()
 }
 
-async fn everything(store: &Store) -> String {
+pub async fn everything(store: &Store) -> String {
     let mut all = String::new();
     for table in [
         "customer", "event", "invoice", "sign_in", "session", "outbox",
@@ -41,7 +41,7 @@ async fn everything(store: &Store) -> String {
 }
 
 /// Ada with an invoice, a guest's checkout that names her, and Bob.
-async fn people(app: &TestApp) -> Vec<Value> {
+pub async fn people(app: &TestApp) -> Vec<Value> {
     let mut ada = customer_object("cus_ada", ADA, "Ada Lovelace");
     ada["metadata"] = json!({ "note": "canary" });
     let invoice = json!({
@@ -81,7 +81,7 @@ fn late() -> Value {
     event("customer.created", 1_700_000_010, late, Value::Null)
 }
 
-async fn assert_gone(app: &TestApp) {
+pub async fn assert_gone(app: &TestApp) {
     let all = everything(&app.app.store).await;
     for text in [ADA, "lovelace", "canary"] {
         assert!(!all.contains(text), "{text}: {all}");
@@ -310,6 +310,103 @@ async fn checklist_68_an_erasure_is_done_again_in_every_spelling(engine: Engine)
         let events = dump(&copy.app.store, "event").await;
         assert!(!events.contains("canary"), "{mention}: {done:?} {events}");
     }
+}
+
+/// A database that is not in use, and a copy of it.
+async fn database_and_copy() -> (std::collections::HashMap<String, String>, PathBuf, PathBuf) {
+    let app = spawn_app(Engine::Sqlite).await;
+    people(&app).await;
+    let file = file_of(app.app.config.database_url.expose());
+    let copy = file.with_extension("copy");
+    said(&app, &["backup", copy.to_str().unwrap()]).await;
+    app.customer("late@example.com", "Late").await;
+    let settings = environment(&app);
+    app.app.store.close().await;
+    (settings, file, copy)
+}
+
+fn with_ending(file: &std::path::Path, ending: &str) -> PathBuf {
+    PathBuf::from(format!("{}{ending}", file.display()))
+}
+
+async fn has_late(settings: &std::collections::HashMap<String, String>) -> bool {
+    let store = Store::open(&settings["DATABASE_URL"]).await.unwrap();
+    let all = everything(&store).await;
+    store.close().await;
+    assert!(all.contains("bob@example.com"), "{all}");
+    all.contains("late@example.com")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checklist_68_a_restored_database_is_the_servers_to_open() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    let (settings, file, copy) = database_and_copy().await;
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o644)).unwrap();
+    // Only an administrator can give files away, and only then it is needed.
+    let _ = chown(&file, Some(65_534), Some(65_534));
+    let before = fs::metadata(&file).unwrap();
+    // What SQLite had not moved into the old database yet.
+    let log = with_ending(&file, "-wal");
+    fs::write(&log, "the old one's log").unwrap();
+    let arguments = ["restore", copy.to_str().unwrap(), "--json"];
+    let output = run_with(&settings, &arguments).await;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let after = fs::metadata(&file).unwrap();
+    assert_eq!(after.permissions().mode() & 0o777, 0o600);
+    assert_eq!((after.uid(), after.gid()), (before.uid(), before.gid()));
+    let done: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let old = PathBuf::from(done["before"].as_str().unwrap());
+    assert_eq!(fs::metadata(&old).unwrap().ino(), before.ino());
+    let old_log = fs::read_to_string(with_ending(&old, "-wal")).unwrap();
+    assert_eq!(old_log, "the old one's log");
+    assert!(!log.exists(), "SQLite would take it for the new one's");
+    let left = fs::read_dir(file.parent().unwrap()).unwrap();
+    let left: Vec<_> = left.map(|file| file.unwrap().file_name()).collect();
+    let is_left = |name: &std::ffi::OsString| name.to_string_lossy().contains("restoring");
+    assert!(!left.iter().any(is_left), "{left:?}");
+    assert!(!has_late(&settings).await, "it is the copy");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checklist_68_where_a_restore_fails_the_database_keeps_its_log() {
+    let (settings, file, copy) = database_and_copy().await;
+    let (log, shared) = (with_ending(&file, "-wal"), with_ending(&file, "-shm"));
+    fs::write(&log, "").unwrap();
+    // What cannot be removed comes after the log was moved.
+    let _ = fs::remove_file(&shared);
+    fs::create_dir(&shared).unwrap();
+    let refused = run_with(&settings, &["restore", copy.to_str().unwrap()]).await;
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && !errors.is_empty(), "{errors}");
+    assert!(log.exists(), "the log is back");
+    fs::remove_dir(&shared).unwrap();
+    assert!(has_late(&settings).await, "it is as it was");
+    let restoring = with_ending(&file, "-restoring");
+    assert!(!restoring.exists());
+}
+
+/// By a tool that copies files: what was written last may be in the log alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checklist_68_a_copy_with_its_log_is_restored_whole() {
+    let (settings, file, _) = database_and_copy().await;
+    let store = Store::open(&settings["DATABASE_URL"]).await.unwrap();
+    let row = crate::contract::full_customer("cus_in_log", "inlog@example.com");
+    let written = store.write(move |tx| {
+        futures::FutureExt::boxed(async move { billhook::store::row::put_all(tx, &[&row]).await })
+    });
+    written.await.unwrap();
+    let copy = file.with_extension("files");
+    for ending in ["", "-wal"] {
+        fs::copy(with_ending(&file, ending), with_ending(&copy, ending)).unwrap();
+    }
+    store.close().await;
+    let output = run_with(&settings, &["restore", copy.to_str().unwrap()]).await;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let store = Store::open(&settings["DATABASE_URL"]).await.unwrap();
+    assert!(everything(&store).await.contains("inlog@example.com"));
+    store.close().await;
 }
 
 /// By hand, or by pg_restore: a start is enough.
