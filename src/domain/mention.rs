@@ -183,6 +183,8 @@ mod tests {
             (letters, "{\"a\":\"ada@mu\u{308}ller.de\"}", true),
             (letters, "{\"a\":\"to ada@m\u{fc}ller.de.\"}", true),
             (letters, r#"{"a":"ada@xn\u002d-mller-kva.de"}"#, true),
+            // In the middle of other text.
+            (letters, "{\"a\":\"?to=ada@m\u{fc}ller.de&x=1\"}", true),
             (letters, r#"{"a":"ada@muller.de"}"#, false),
             (ascii, r#"{"a":"{\"b\":\"ada\\u0040example.com\"}"}"#, true),
             ("a/b@example.com", r#"{"a":"a\/b@example.com"}"#, true),

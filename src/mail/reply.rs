@@ -169,6 +169,8 @@ mod tests {
             "556 5.1.10 Recipient address has null MX",
             "550 <relay@spam.example>: no mailbox here",
             "550 5.2.1 disabled",
+            "550 5.4.1 Recipient address rejected: Access denied. AS(201806281)",
+            "550 5.1.0 Address rejected, no such user",
         ] {
             assert!(
                 reply(about_recipient).is_about_recipient(Step::To),
@@ -191,6 +193,8 @@ mod tests {
             "554 transaction failed",
             "550 5.3.4 too big",
             "550 SPF check failed",
+            "550 5.1.0 <billing@example.com> sender rejected",
+            "550 5.4.1 relay access denied",
             "451 4.1.1 later",
         ] {
             assert!(!reply(about_us).is_about_recipient(Step::To), "{about_us}");
@@ -198,5 +202,11 @@ mod tests {
         assert!(!reply("554 5.7.1 this is spam").is_about_recipient(Step::End));
         assert!(!reply("550 no").is_about_recipient(Step::End));
         assert!(reply("550 5.1.1 nobody").is_about_recipient(Step::End));
+        for said_too_late in [
+            "550 5.4.1 Recipient address rejected: Access denied",
+            "550 5.1.0 rejected",
+        ] {
+            assert!(!reply(said_too_late).is_about_recipient(Step::End));
+        }
     }
 }

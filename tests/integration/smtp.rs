@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use billhook::{
     clock, config,
-    mail::{Error, Letter, Mailer, SignInMail, Step, Taken},
+    mail::{Error, Letter, Mailer, Post, Server, SignInMail, Step, Taken},
 };
 
 use crate::{
@@ -150,8 +150,20 @@ async fn a_mail_has_twenty_seconds_in_all() {
             false => Answer::Usual,
         })
         .await;
-        let result = send(&server.url(), "ada@example.com").await;
-        assert!(matches!(result, Err(Error::TooLate)), "{at}: {result:?}");
+        let post = Post::new(Server::read(&server.url()).unwrap(), "x".to_owned());
+        let rehearsed = async {
+            match at {
+                "DATA" | "." => Err(Error::TooLate),
+                _ => post.rehearse(Some("ada@example.com")).await,
+            }
+        };
+        let url = server.url();
+        let (sent, rehearsed) = tokio::join!(send(&url, "ada@example.com"), rehearsed);
+        assert!(matches!(sent, Err(Error::TooLate)), "{at}: {sent:?}");
+        assert!(
+            matches!(rehearsed, Err(Error::TooLate)),
+            "{at}: {rehearsed:?}"
+        );
     });
     futures::future::join_all(silent).await;
     let took = began.elapsed();
@@ -167,6 +179,14 @@ async fn only_a_no_to_the_recipient_is_final() {
         ("RCPT", "550 5.1.1 unknown", true, false),
         ("RCPT", "550 no such user", true, false),
         ("RCPT", "552 5.2.2 full", true, false),
+        (
+            "RCPT",
+            "550 5.4.1 Recipient address rejected: Access denied",
+            true,
+            false,
+        ),
+        ("RCPT", "550 5.4.1 no route", false, true),
+        ("RCPT", "550 5.1.0 sender rejected", false, true),
         ("RCPT", "451 4.7.1 greylisted", false, false),
         ("RCPT", "550 5.7.1 relaying denied", false, true),
         ("RCPT", "554 5.7.1 Relay access denied", false, true),
