@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// What comes back for these bytes until the connection is closed.
-async fn raw(url: &str, request: &str) -> String {
+pub async fn raw(url: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://"))
         .await
         .unwrap();
@@ -116,7 +116,7 @@ async fn checklist_10_links_come_from_the_settings_alone() {
 }
 
 /// Another server for the same program with routes that break, by the host of the first.
-async fn with_broken_routes(app: &TestApp, stop: &CancellationToken) -> String {
+pub async fn with_broken_routes(app: &TestApp, stop: &CancellationToken) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let broken = vec![

@@ -51,6 +51,7 @@ mod kills;
 mod known_devices;
 mod leases;
 mod limits;
+mod lines;
 mod mail_faults;
 mod mail_server;
 mod mails;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use billhook::store::Store;
+use billhook::{operator::doctor, store::Store};
 
 use crate::{
-    doctor::{examine, is_well, trouble},
+    doctor::{examine, is_well, settings, trouble},
     engines::{Engine, database_url, on_both_engines},
     helpers::{Browser, TestApp, assert_redirect, spawn_app, spawn_app_with, without_nonces},
     mails::settled,
@@ -71,6 +71,10 @@ async fn a_mail_that_was_dropped_for_the_limit_is_a_failure_in_the_doctor(engine
         assert!(said.starts_with(&format!("Failure: {words}")), "{said}");
         assert!(said.contains("MAILS_PER_HOUR"), "{said}");
     }
+    // That was yesterday.
+    app.clock.advance(24 * 60 * 60 + 60);
+    let later = doctor::examine(&settings(&app), &app.clock).await;
+    is_well(&later, "sign-in");
 }
 
 /// The value of a field that is not shown.
