@@ -238,3 +238,15 @@ fn checklist_70_what_is_unreadable_names_file_and_line() {
         "{all}"
     );
 }
+
+#[test]
+fn checklist_70_a_name_that_stands_twice_is_told() {
+    let folder = folder_with(b"APP_NAME=North\nMAIL_FROM=a@example.com\nAPP_NAME=Wind\n");
+    assert_eq!(config(&folder, &[])["APP_NAME"].0, "Wind");
+    let (said, errors, _) = run(&folder, &[], &["config"]);
+    let all = format!("{said}{errors}");
+    assert!(
+        all.contains("APP_NAME stands twice in .env, in lines 1 and 3"),
+        "{all}"
+    );
+}

@@ -86,6 +86,7 @@ mod sign_in;
 mod silence;
 mod slow_office;
 mod smtp;
+mod standing;
 mod starts;
 mod stops;
 mod strangers;

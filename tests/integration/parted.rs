@@ -173,12 +173,13 @@ async fn whoever_signs_out_leaves_nothing(engine: Engine) {
         "{page}"
     );
 
-    let mut copy = app.browser();
+    let (mut copy, mut tab) = (app.browser(), app.browser());
     let mut ada = app.signed_in(ADA).await;
     copy.cookies.clone_from(&ada.cookies);
+    tab.cookies.clone_from(&ada.cookies);
     ada.post("/api/sign_out", &[]).await;
     copy.get("/billing").await;
-    for browser in [&mut ada, &mut copy] {
+    for browser in [&mut ada, &mut copy, &mut tab] {
         let page = browser.get("/").await.text().await.unwrap();
         assert!(
             !page.contains("signed out") && !page.contains(ADA),

@@ -97,8 +97,9 @@ async fn checklist_15_who_comes_by_http_is_led_to_https_once(engine: Engine) {
             .strip_prefix("https://billing.example.com")
             .unwrap();
         assert_eq!(led, wanted);
-        // A proxy that calls https http leads nobody around in a circle.
+        // A proxy that calls https http leads nobody around in a circle, however it writes that down.
         assert_eq!(by_http(&app, led, &[]).await.status(), 200);
+        assert_eq!(by_http(&app, &format!("{led}="), &[]).await.status(), 200);
     }
     // Browsers show that they see https.
     for shown in [

@@ -154,6 +154,23 @@ async fn checklist_60_commands_work_beside_a_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checklist_70_the_doctor_tries_to_listen() {
+    let app = spawn_app(Engine::Sqlite).await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut with = settings(&app);
+    for (bind, is_taken) in [
+        (taken.local_addr().unwrap().to_string(), true),
+        ("127.0.0.1:0".to_owned(), false),
+    ] {
+        with.insert("BIND".to_owned(), bind.clone());
+        let findings = doctor::examine(&with, &Clock::default()).await;
+        let said = troubles(&findings, "server").join("\n");
+        let words = format!("cannot listen on BIND, {bind}");
+        assert_eq!(said.contains(&words), is_taken, "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn checklist_60_a_server_needs_its_site() {
     let url = database_url(Engine::Sqlite).await;
     let nowhere = file_of(&url).with_extension("site");

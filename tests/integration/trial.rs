@@ -167,6 +167,28 @@ async fn a_trial_limits_no_client() {
     }
 }
 
+/// Whoever tries it signs in with the same address again and again.
+#[tokio::test]
+async fn a_trial_limits_no_address() {
+    let mut trial = Trial::start().await;
+    for number in 1..=6 {
+        trial.cookies.clear();
+        trial.ask("grace@example.com").await;
+        let mail = format!("{}/dev/mail/{number}", trial.url);
+        let http = trial.http.clone();
+        let code = eventually(|| async {
+            let page = http.get(&mail).send().await.unwrap().text().await.unwrap();
+            let page = page.replace("<!>", "");
+            let digits = page.lines().map(|line| line.trim().replace(' ', ""));
+            let mut codes = digits.filter(|line| line.parse::<u32>().is_ok() && line.len() == 8);
+            codes.next()
+        })
+        .await;
+        let answer = trial.post("/api/enter_code", &[("code", &code)]).await;
+        assert_redirect(&answer, "/billing");
+    }
+}
+
 #[tokio::test]
 async fn a_trial_shows_a_mail_as_it_is_sent() {
     let mut trial = Trial::start().await;
