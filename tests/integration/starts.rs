@@ -227,7 +227,8 @@ async fn checklist_60_what_is_said_of_a_file_names_its_path() {
             ("SESSION_SECRET", "9e2b7c51d80f4a36b1c4e7f02d5a8893"),
         ],
     );
-    let no_list = says("sqlite://billhook.db", &[("ERASURES_FILE", "folder")]);
+    let list = beside("folder").display().to_string();
+    let no_list = says("sqlite://billhook.db", &[("ERASURES_FILE", &list)]);
     let no_site = says("sqlite://billhook.db", &[("LEPTOS_SITE_ROOT", "plain")]);
     for (says, path) in [
         (noise, "noise"),
