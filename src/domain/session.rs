@@ -289,7 +289,8 @@ pub(super) async fn find(
         };
         return Ok((Found::Ended(ended), false));
     }
-    let (why, at) = if row.created_at <= limits.began_after {
+    // Whichever was first.
+    let (why, at) = if old_at <= idle_at {
         (Why::Age, old_at)
     } else {
         (Why::Idle, idle_at)

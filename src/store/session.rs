@@ -230,10 +230,10 @@ pub async fn purge(tx: &mut Tx, before: i64, lifetime: i64, most: i64) -> Result
         .rows_affected()))
 }
 
-/// Ends every session that is beyond its limits, and returns whose they were.
+/// Ends every session that is beyond its limits, for the one that was first, and returns whose they were.
 pub async fn expire(tx: &mut Tx, limits: Limits, now: i64) -> Result<Vec<String>> {
     const SQL: &str = "UPDATE session SET ended_at = $3,
-            ended_for = CASE WHEN created_at <= $1 THEN 'age' ELSE 'idle' END
+            ended_for = CASE WHEN created_at - $1 <= active_at - $2 THEN 'age' ELSE 'idle' END
         WHERE ended_at IS NULL AND (created_at <= $1 OR active_at <= $2)
         RETURNING email";
     on!(tx, connection => sqlx::query_scalar(SQL)

@@ -1601,6 +1601,8 @@ async fn sessions_beyond_their_limits_end(engine: Engine) {
     for row in [
         dated("ses_old", "old@example.com", 10, 99),
         dated("ses_idle", "idle@example.com", 50, 20),
+        // Beyond both when somebody looks, and idle first.
+        dated("ses_both", "both@example.com", 5, 5),
         dated("ses_live", "live@example.com", 11, 21),
         Session {
             ended_at: Some(5),
@@ -1611,7 +1613,18 @@ async fn sessions_beyond_their_limits_end(engine: Engine) {
     }
     let mut ended = run!(&store, tx => session::expire(tx, limits(10, 20), 100));
     ended.sort();
-    assert_eq!(ended, ["idle@example.com", "old@example.com"]);
+    assert_eq!(
+        ended,
+        ["both@example.com", "idle@example.com", "old@example.com"]
+    );
+    for (id, why) in [
+        ("ses_old", session::Why::Age),
+        ("ses_idle", session::Why::Idle),
+        ("ses_both", session::Why::Idle),
+    ] {
+        let ended = run!(&store, tx => session::ended(tx, id)).unwrap();
+        assert_eq!((ended.why, ended.at), (Some(why), 100), "{id}");
+    }
     let ends = ["ses_old", "ses_idle", "ses_live", "ses_ended"].map(|id| {
         let store = store.clone();
         async move { run!(&store, tx => session::find(tx, id)).unwrap().ended_at }
