@@ -223,6 +223,7 @@ fn payments() -> Router<Shared> {
         .route("/v1/checkout/sessions/{id}/expire", post(checkout::expire))
         .route("/v1/payment_pages/{id}", get(checkout::payment_page))
         .route("/v1/refunds", get(empty::none))
+        .route("/v1/credit_notes", get(empty::none))
         .route("/v1/charges", get(empty::none))
         .route("/v1/payouts", get(empty::none))
         .route(

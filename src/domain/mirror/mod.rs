@@ -8,6 +8,7 @@
 mod about;
 mod checkout_session;
 mod coupon;
+mod credit_note;
 mod customer;
 mod discount;
 mod entitlements;
@@ -73,6 +74,7 @@ nouns! { $
     Coupon: crate::store::mirror::Coupon,
     Discount: crate::store::mirror::Discount,
     Refund: crate::store::mirror::Refund,
+    CreditNote: crate::store::mirror::CreditNote,
 }
 pub(super) use with_noun;
 

@@ -4,6 +4,7 @@
 
 mod checkout_session;
 mod coupon;
+mod credit_note;
 mod discount;
 mod entitlement_summary;
 mod invoice;
@@ -19,6 +20,7 @@ use super::{Result, Tx, many, on};
 
 pub use checkout_session::CheckoutSession;
 pub use coupon::Coupon;
+pub use credit_note::CreditNote;
 pub use discount::Discount;
 pub use entitlement_summary::EntitlementSummary;
 pub use invoice::Invoice;
