@@ -5,8 +5,8 @@
 //! server only, the pages too: a page without an island downloads no program.
 //!
 //! Who may use whom: `operator` → `serve`, `domain`; `http` → `pages`, `islands` → `api` → `present` → `domain` → `store`, `stripe`, `mail`,
-//! each whatever is to its right, the last three not each other. `model`, `clock`, `mask`, `seldom`, `text`
-//! and `config` lie below all. Nothing points back.
+//! each whatever is to its right, the last three not each other. `model`, `clock`, `backoff`, `timeouts`, `mask`,
+//! `seldom`, `text` and `config` lie below all. Nothing points back.
 
 pub mod api;
 pub mod islands;
@@ -21,6 +21,8 @@ pub mod app;
 mod assets;
 #[cfg(feature = "ssr")]
 mod background;
+#[cfg(feature = "ssr")]
+mod backoff;
 #[cfg(feature = "ssr")]
 pub mod clock;
 #[cfg(feature = "ssr")]
@@ -55,6 +57,8 @@ pub mod stripe;
 mod teeth;
 #[cfg(feature = "ssr")]
 mod text;
+#[cfg(feature = "ssr")]
+mod timeouts;
 
 /// What a request allocates is freed by whoever commits it, on another thread: glibc's allocator
 /// spends a fifth of the webhook's time on that.

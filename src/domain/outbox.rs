@@ -19,6 +19,7 @@ use super::{
     unsent::Why,
 };
 use crate::{
+    backoff::Backoff,
     config::Secret,
     mail::{self, Letter, ReuseMail, SignInMail, Taken},
     store::{
@@ -38,6 +39,8 @@ const LEASE: i64 = 60;
 const SPARE: i64 = 5;
 /// Seconds that a mail about a reuse is tried.
 const REUSE_LIFETIME: i64 = 24 * 60 * 60;
+/// Between tries of a mail. Without jitter: a mail and a decoy are tried again alike.
+const BETWEEN_TRIES: Backoff = Backoff::new(Duration::from_secs(2), 2, Duration::from_secs(64));
 /// Nobody tells us of mails that other processes queue, so we look this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -227,7 +230,8 @@ async fn settle(
     sent: Option<(Delivery, Result<Taken, mail::Error>)>,
 ) -> store::Result<()> {
     let (judge, clock) = (app.clone(), app.clock.clone());
-    let delay = 1_i64 << mail.attempts.clamp(0, 6);
+    let pause = BETWEEN_TRIES.exact(mail.attempts);
+    let delay = i64::try_from(pause.as_secs()).unwrap_or(i64::MAX);
     app.store
         .write(move |tx| {
             async move {

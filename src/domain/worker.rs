@@ -18,7 +18,7 @@ use super::{
     unknown,
 };
 use crate::{
-    clock,
+    backoff::Backoff,
     mask::masked,
     store::{self, Store, event::Event as Row},
     stripe::Event,
@@ -41,6 +41,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// An event that has failed so often, or for so long, is dead (checklist 52).
 pub(super) const MOST_ATTEMPTS: i64 = 12;
 const LONGEST: i64 = 72 * 60 * 60;
+const BETWEEN_TRIES: Backoff =
+    Backoff::new(Duration::from_secs(5), 3, Duration::from_secs(16 * 60 * 60));
 /// Seconds for which a noun that the key may not read is not asked for again.
 const NOT_ALLOWED_FOR: i64 = 60 * 60;
 /// Seconds until what was read too early is read again.
@@ -393,9 +395,7 @@ async fn record_failure(app: &App, row: &Row, error: &str, is_final: bool) -> st
 /// Seconds before the next try: 5, 15, 45 and so on up to 16 hours, each more or less. Twelve tries
 /// take about two days.
 pub fn pause(attempts: i64) -> i64 {
-    let exponent = u32::try_from(attempts.clamp(1, 12)).unwrap_or(1) - 1;
-    let pause = Duration::from_secs((5 * 3_u64.pow(exponent)).min(16 * 60 * 60));
-    i64::try_from(clock::jittered(pause).as_secs()).unwrap_or(i64::MAX)
+    i64::try_from(BETWEEN_TRIES.pause(attempts).as_secs()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::{
     pages::{
         billing::Billing, check::Check, confirm::Confirm, devices::Devices, email_form::EmailForm,
     },
+    timeouts,
 };
 
 /// Who asks. It decides which layers a request passes, and the form of errors.
@@ -88,10 +89,6 @@ const FORM: usize = 16 * 1024;
 const EVENT: usize = 2 * 1024 * 1024;
 /// Most of what a page or a form waits for ends sooner by itself; a body that drips does not.
 pub const USUAL: Duration = Duration::from_secs(15);
-/// A click has its answer before 8 seconds are over, whatever the database and Stripe do. It ends sooner by itself once it
-/// has begun.
-const CLICK: Duration = Duration::from_millis(7_500);
-
 static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     use Access::{Public, Session, Signature, Watch};
     use Audience::{Machine, Program};
@@ -113,8 +110,8 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         form::<api::EndSession>(Session),
         form::<api::SignOutEverywhere>(Session),
         form::<api::Customers>(Session),
-        form::<api::OpenPortal>(Session).within(CLICK),
-        form::<api::PayInvoice>(Session).within(CLICK),
+        form::<api::OpenPortal>(Session).within(timeouts::REQUEST),
+        form::<api::PayInvoice>(Session).within(timeouts::REQUEST),
         route(Method::GET, "/up", Machine, Public, get(|| async { "up" })),
         route(Method::GET, "/ready", Machine, Public, get(ready::ready)),
         route(

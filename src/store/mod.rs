@@ -84,10 +84,6 @@ fn cannot_work(error: &dyn DatabaseError) -> bool {
         .any(|class| code.starts_with(class))
 }
 
-/// A request waits this long for a connection, so that a database that is away is answered with
-/// 503 within 5 seconds.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-
 /// A connection that was used so short a time ago is taken to be good: to ask each time would add a round
 /// trip to every commit.
 const UNTRIED: Duration = Duration::from_secs(1);
@@ -216,7 +212,7 @@ impl Store {
                     async move { connection.execute(SETTINGS).await.map(drop) }.boxed()
                 })
                 .max_connections(16)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .acquire_timeout(crate::timeouts::DATABASE)
                 .test_before_acquire(false)
                 .before_acquire(|connection, seen| {
                     async move {

@@ -13,14 +13,17 @@ use sqlx::{
     },
 };
 
-use super::{ACQUIRE_TIMEOUT, Error, Result, unreadable};
-use crate::teeth::{self, Tooth};
+use super::{Error, Result, unreadable};
+use crate::{
+    teeth::{self, Tooth},
+    timeouts,
+};
 
 /// One connection that writes, and some that read, which are made when they are needed.
 pub(super) async fn pools(options: SqliteConnectOptions) -> Result<(SqlitePool, SqlitePool)> {
     let pool = || {
         SqlitePoolOptions::new()
-            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .acquire_timeout(timeouts::DATABASE)
             // It was looked at when it came back, and a file does not hang up.
             .test_before_acquire(false)
             .after_release(|connection, _| is_over(connection).boxed())

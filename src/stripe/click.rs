@@ -13,28 +13,23 @@ use super::{
     Client,
     client::{Answer, Error},
 };
-use crate::clock;
+use crate::{backoff::Backoff, clock, timeouts};
 
-/// The longest wait for a turn.
-const LONGEST_QUEUE: Duration = Duration::from_secs(2);
-/// One try takes no longer, so that there is time for another.
-const ONE_TRY: Duration = Duration::from_secs(3);
-/// Between the two, more or less.
-const PAUSE: Duration = Duration::from_millis(250);
-/// With less time than this another try is of no use.
-const WORTH_A_TRY: Duration = Duration::from_secs(2);
+/// One more try, at most.
+pub const BETWEEN_TRIES: Backoff =
+    Backoff::new(Duration::from_millis(250), 1, Duration::from_millis(250));
 
 impl Client {
     /// Waits for the turn of so many calls for a customer, which are then to be made side by side. What
     /// fails in the background keeps nobody from the portal; what Stripe or a proxy asked for does.
     pub async fn admit(&self, customer: &str, calls: NonZeroU32) -> Result<(), Error> {
         let is_resting = self.pace.asked_rest().is_some()
-            || self.clicks.rest(customer).is_some()
-            || self.looks.rest(customer).is_some();
+            || self.writes.rest(customer).is_some()
+            || self.reads.rest(customer).is_some();
         if is_resting {
             return Err(Error::Resting);
         }
-        tokio::time::timeout(LONGEST_QUEUE, self.pace.turns(calls))
+        tokio::time::timeout(timeouts::QUEUE, self.pace.turns(calls))
             .await
             .map_err(|_| Error::Busy)
     }
@@ -49,7 +44,7 @@ impl Client {
         let url = self.base.join(path).map_err(|_| Error::Unreadable)?;
         let get = |_: &str| self.http.get(url.clone());
         let result = self.twice(customer, deadline, get).await;
-        self.looks
+        self.reads
             .note(customer, !result.as_ref().is_err_and(Error::is_passing));
         result
     }
@@ -69,7 +64,7 @@ impl Client {
                 request.header("Idempotency-Key", key)
             })
             .await;
-        self.clicks
+        self.writes
             .note(customer, !result.as_ref().is_err_and(Error::is_passing));
         result.map(|answer| answer.body)
     }
@@ -81,11 +76,11 @@ impl Client {
         request: impl Fn(&str) -> RequestBuilder,
     ) -> Result<Answer, Error> {
         let left = || deadline.saturating_duration_since(Instant::now());
-        let once = |key: &str| self.ask(request(key).timeout(left().min(ONE_TRY)));
+        let once = |key: &str| self.ask(request(key).timeout(left().min(timeouts::TRY)));
         let mut key = clock::new_id("click");
-        let pause = clock::jittered(PAUSE);
+        let pause = BETWEEN_TRIES.pause(1);
         match once(&key).await {
-            Err(error) if may_pass_at_once(&error) && left() >= pause + WORTH_A_TRY => {
+            Err(error) if may_pass_at_once(&error) && left() >= pause + timeouts::WORTH_A_TRY => {
                 tracing::debug!(%error, "asking Stripe once more");
                 // What was answered would be answered alike under the same key; what was not may
                 // have been done (<https://docs.stripe.com/api/idempotent_requests>).

@@ -12,11 +12,11 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    clicks::Clicks,
+    breaker::ByCustomer,
     pace::{self, Pace},
     words,
 };
-use crate::{config::Secret, mask::shows, model::Flow};
+use crate::{config::Secret, mask::shows, model::Flow, timeouts};
 
 /// The version of the API that requests and answers are in.
 pub const API_VERSION: &str = "2026-10-28.endive";
@@ -33,10 +33,10 @@ pub struct Client {
     portal_hosts: Vec<String>,
     pub(super) pace: Arc<Pace>,
     /// Of the calls that make something for somebody who waits.
-    pub(super) clicks: Arc<Clicks>,
+    pub(super) writes: Arc<ByCustomer>,
     /// Of those that read something for them: where one of the two kinds still succeeds, that is not to
     /// hide the other.
-    pub(super) looks: Arc<Clicks>,
+    pub(super) reads: Arc<ByCustomer>,
 }
 
 /// What a portal session is made for.
@@ -87,8 +87,8 @@ impl Client {
     pub fn new(base: Url, key: Secret, portal_hosts: Vec<String>) -> Result<Client, Error> {
         let http = reqwest::Client::builder()
             .user_agent(concat!("billhook/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(3))
-            .timeout(Duration::from_secs(7))
+            .connect_timeout(timeouts::CONNECT)
+            .timeout(timeouts::BACKGROUND_CALL)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(unreachable)?;
@@ -98,8 +98,8 @@ impl Client {
             key,
             portal_hosts,
             pace: Arc::new(Pace::new(pace::USUAL)),
-            clicks: Arc::default(),
-            looks: Arc::default(),
+            writes: Arc::default(),
+            reads: Arc::default(),
         })
     }
 

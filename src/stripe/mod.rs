@@ -1,8 +1,8 @@
 //! Stripe as Billhook uses it: the signature on its webhooks, the fields of its objects that are
 //! read, and the few calls that are made. Knows nothing of the database.
 
+mod breaker;
 pub mod click;
-mod clicks;
 pub mod client;
 pub mod event;
 pub mod json;

@@ -9,12 +9,11 @@ use std::{
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
+use super::breaker::{CircuitBreaker, REST};
+
 /// Requests a second, if nobody asks for more. Stripe allows 25 in a sandbox and 100 live, for all
 /// of an account's programs together (<https://docs.stripe.com/rate-limits>).
 pub const USUAL: NonZeroU32 = NonZeroU32::new(20).unwrap();
-/// Failures in a row after which Stripe is left alone for a while.
-pub(super) const TOO_MANY: usize = 5;
-pub(super) const REST: Duration = Duration::from_secs(30);
 /// Whoever asks to be left alone longer than that is asked again all the same.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// A click makes two calls side by side. More at once would be more than the limit in a second.
@@ -25,23 +24,9 @@ pub struct Pace {
     limiter: DefaultDirectRateLimiter,
     /// Whoever is next: first come, first served.
     next: tokio::sync::Mutex<()>,
-    circuit: Circuit,
+    circuit: Mutex<CircuitBreaker<()>>,
     /// Asked for by `Retry-After`. An answer to another request does not end it.
     asked_until: Mutex<Option<Instant>>,
-}
-
-/// Opens after failures in a row, for a while.
-#[derive(Debug)]
-struct Circuit {
-    failures: Mutex<Failures>,
-    /// How long that is.
-    rest: Duration,
-}
-
-#[derive(Debug, Default)]
-struct Failures {
-    in_a_row: usize,
-    resting_until: Option<Instant>,
 }
 
 impl Pace {
@@ -61,10 +46,7 @@ impl Pace {
         Pace {
             limiter: RateLimiter::direct(Quota::per_second(steady).allow_burst(AT_ONCE)),
             next: tokio::sync::Mutex::default(),
-            circuit: Circuit {
-                rest,
-                ..Circuit::default()
-            },
+            circuit: Mutex::new(CircuitBreaker::new(rest)),
             asked_until: Mutex::default(),
         }
     }
@@ -83,7 +65,7 @@ impl Pace {
 
     /// How long Stripe is to be left alone from now.
     pub fn rest(&self) -> Option<Duration> {
-        self.asked_rest().max(self.circuit.rest())
+        self.asked_rest().max(self.circuit().rest())
     }
 
     /// How long Stripe, or a proxy on the way, has asked to be left alone.
@@ -107,55 +89,28 @@ impl Pace {
 
     /// Notes whether Stripe answered as it should.
     pub fn note(&self, answered: bool) {
-        self.circuit.note(answered);
-    }
-}
-
-impl Default for Circuit {
-    fn default() -> Circuit {
-        Circuit {
-            failures: Mutex::default(),
-            rest: REST,
-        }
-    }
-}
-
-impl Circuit {
-    /// How long Stripe is to be left alone from now.
-    fn rest(&self) -> Option<Duration> {
-        let failures = self.lock();
-        let left = failures
-            .resting_until?
-            .saturating_duration_since(Instant::now());
-        (!left.is_zero()).then_some(left)
-    }
-
-    /// Notes whether Stripe answered as it should.
-    fn note(&self, answered: bool) {
-        let mut failures = self.lock();
+        let mut circuit = self.circuit();
         if answered {
-            *failures = Failures::default();
-            return;
-        }
-        failures.in_a_row += 1;
-        if failures.in_a_row >= TOO_MANY {
-            failures.in_a_row = 0;
-            failures.resting_until = Some(Instant::now() + self.rest);
+            circuit.succeeded();
+        } else if let Some(rest) = circuit.failed(()) {
+            // It takes as many again to open it again.
+            circuit.forgive(|()| true);
             tracing::error!(
-                seconds = self.rest.as_secs(),
+                seconds = rest.as_secs(),
                 "Stripe fails again and again, and is left alone for a while"
             );
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Failures> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    fn circuit(&self) -> MutexGuard<'_, CircuitBreaker<()>> {
+        self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stripe::breaker::TOO_MANY;
 
     #[tokio::test]
     async fn requests_are_spread_over_time() {

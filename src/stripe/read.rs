@@ -9,13 +9,13 @@ use super::{
     client::{Answer, Error},
     json::{flag, text},
 };
-use crate::mask::shows;
+use crate::{backoff::Backoff, mask::shows};
 
 /// The most that Stripe gives at once.
 const PAGE: &str = "100";
-/// Tries of one request before its caller is told, and the pause after the first.
-const TRIES: u32 = 4;
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// Tries of one request before its caller is told.
+const TRIES: i64 = 4;
+const BETWEEN_TRIES: Backoff = Backoff::new(Duration::from_millis(500), 2, Duration::from_secs(2));
 
 /// One page of a list, newest first.
 #[derive(Clone, PartialEq)]
@@ -87,16 +87,14 @@ impl Client {
     /// Several tries with growing pauses. Where somebody asks for more patience by `Retry-After`, the
     /// caller is told at once: it waits as long as [`Client::rest`] says.
     async fn patiently(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Error> {
-        let mut pause = FIRST_PAUSE;
-        for _ in 1..TRIES {
+        for tries in 1..TRIES {
             match self.get(path, query).await {
                 Err(error) if error.is_passing() && self.pace.rest().is_none() => {
                     tracing::debug!(%error, path, "asking Stripe again");
                 }
                 result => return result,
             }
-            tokio::time::sleep(crate::clock::jittered(pause)).await;
-            pause *= 2;
+            tokio::time::sleep(BETWEEN_TRIES.pause(tries)).await;
         }
         self.get(path, query).await
     }

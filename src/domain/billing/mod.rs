@@ -7,10 +7,7 @@ mod portal;
 mod refused;
 mod theirs;
 
-use std::{
-    num::NonZeroU32,
-    time::{Duration, Instant},
-};
+use std::{num::NonZeroU32, time::Instant};
 
 use futures::FutureExt;
 use governor::Quota;
@@ -26,6 +23,7 @@ use crate::{
     model::ApiError,
     seldom::Seldom,
     store::{self, Principal},
+    timeouts,
 };
 
 pub use back::news;
@@ -33,12 +31,6 @@ pub use invoice::{Opened, open_invoice};
 pub use portal::open_portal;
 pub use refused::shown;
 
-/// A click is answered this long after it came, whatever Stripe and the database do.
-const LONGEST: Duration = Duration::from_millis(7_000);
-/// Of it, until Stripe's answers have to be there.
-const FOR_STRIPE: Duration = Duration::from_millis(6_750);
-/// With less time than this Stripe is not asked: not to be answered would be our own fault.
-const WORTH_ASKING: Duration = Duration::from_secs(1);
 /// Calls to Stripe that a click makes when it also reads the object first.
 const TWO_CALLS: NonZeroU32 = NonZeroU32::new(2).unwrap();
 /// Portal sessions that one session may open in a minute.
@@ -99,7 +91,7 @@ impl<'a> Click<'a> {
             app,
             principal,
             client,
-            deadline: arrived + FOR_STRIPE,
+            deadline: arrived + timeouts::STRIPE,
         }
     }
 
@@ -120,7 +112,7 @@ impl<'a> Click<'a> {
 
     /// Whether there is time left to ask Stripe, and this session has not asked too often.
     fn spend(&self) -> Result<(), Refusal> {
-        if self.deadline.saturating_duration_since(Instant::now()) < WORTH_ASKING {
+        if self.deadline.saturating_duration_since(Instant::now()) < timeouts::WORTH_ASKING {
             tracing::error!(
                 session = self.principal.session(),
                 "the database took so long that no time was left to ask Stripe"
@@ -159,7 +151,7 @@ async fn in_time<T>(
     arrived: Instant,
     opening: impl Future<Output = Result<T, Refusal>>,
 ) -> Result<T, Refusal> {
-    let opened = tokio::time::timeout_at((arrived + LONGEST).into(), opening)
+    let opened = tokio::time::timeout_at((arrived + timeouts::CLICK).into(), opening)
         .await
         .unwrap_or_else(|_| {
             tracing::error!(
