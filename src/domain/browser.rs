@@ -14,16 +14,6 @@ pub struct Visitor {
     pub session: Option<String>,
 }
 
-impl Visitor {
-    /// "It was asked for from Firefox on Linux.", or nothing where the browser is not known.
-    pub fn sentence(&self) -> String {
-        match self.browser.as_str() {
-            "" => String::new(),
-            words => format!("It was asked for from {words}."),
-        }
-    }
-}
-
 /// `Firefox on Linux`, or nothing where the browser is not known.
 pub fn words(headers: &HeaderMap) -> String {
     headers

@@ -348,10 +348,7 @@ fn reuse_mail(app: &App, mail: &Mail, session: Session) -> ReuseMail {
     ReuseMail {
         id: mail.id.clone(),
         to: session.email,
-        browser: match session.browser {
-            words if words.is_empty() => "a browser that we cannot name".to_owned(),
-            words => words,
-        },
+        browser: session.browser,
         start: app.config.url("/"),
     }
 }

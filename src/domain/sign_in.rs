@@ -136,7 +136,7 @@ pub async fn ask(
         kind: Kind::SignIn,
         sign_in_id: Some(row.id.clone()),
         session_id: None,
-        asked_from: visitor.sentence(),
+        asked_from: visitor.browser.clone(),
         attempts: 0,
         due_at: 0,
         sent_at: None,

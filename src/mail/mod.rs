@@ -49,7 +49,7 @@ pub struct ReuseMail {
     /// The local part of its Message-ID, the same on every try.
     pub id: String,
     pub to: String,
-    /// The browser that signed in, in words.
+    /// The browser that signed in: `Firefox on Linux`, or nothing where it is not known.
     pub browser: String,
     /// Where to sign in again.
     pub start: String,
@@ -68,7 +68,7 @@ pub struct SignInMail {
     pub code: Secret,
     /// How long both work.
     pub minutes: i64,
-    /// A sentence about the browser that asked, or nothing.
+    /// The browser that asked: `Firefox on Linux`, or nothing where it is not known.
     pub asked_from: String,
 }
 
@@ -219,8 +219,8 @@ impl Letter {
             (Letter::SignIn(mail), "link") => Some(mail.link.expose().to_owned()),
             (Letter::SignIn(mail), "code") => Some(text::spaced(mail.code.expose())),
             (Letter::SignIn(mail), "minutes") => Some(mail.minutes.to_string()),
-            (Letter::SignIn(mail), "asked_from") => Some(mail.asked_from.clone()),
-            (Letter::Reuse(mail), "browser") => Some(mail.browser.clone()),
+            (Letter::SignIn(mail), "asked_from") => Some(text::asked_from(&mail.asked_from)),
+            (Letter::Reuse(mail), "browser") => Some(text::signed_in_with(&mail.browser)),
             (Letter::Reuse(mail), "start") => Some(mail.start.clone()),
             (Letter::Test(mail), "start") => Some(mail.start.clone()),
             _ => None,
@@ -242,7 +242,7 @@ mod tests {
             link: Secret::new("https://billing.example.com/sign-in/link?token=abc"),
             code: Secret::new("12345678"),
             minutes: 10,
-            asked_from: "It was asked for from {{link}} <Firefox>.".to_owned(),
+            asked_from: "{{link}} <Firefox>".to_owned(),
         })
     }
 

@@ -86,3 +86,35 @@ pub fn spaced(code: &str) -> String {
     code.split_at_checked(4)
         .map_or_else(|| code.to_owned(), |(a, b)| format!("{a} {b}"))
 }
+
+/// A sentence about the browser that asked, or nothing where it is not known.
+pub fn asked_from(browser: &str) -> String {
+    match browser {
+        "" => String::new(),
+        browser => format!("It was asked for from {browser}."),
+    }
+}
+
+/// Read after "Your sign-in with".
+pub fn signed_in_with(browser: &str) -> String {
+    match browser {
+        "" => "a browser that we cannot name".to_owned(),
+        browser => browser.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_that_is_not_known_is_not_named() {
+        assert_eq!(asked_from(""), "");
+        assert_eq!(
+            asked_from("Firefox on Linux"),
+            "It was asked for from Firefox on Linux."
+        );
+        assert_eq!(signed_in_with(""), "a browser that we cannot name");
+        assert_eq!(signed_in_with("Edge on Windows"), "Edge on Windows");
+    }
+}
