@@ -1,7 +1,7 @@
 # Every way in. Each target sets up what is missing for it first, so that none has to be remembered before another;
 # the work is in scripts/.
 
-.PHONY: help run test build fmt lint bench crash crash-full teeth screenshots watch setup
+.PHONY: help run test build fmt lint bench crash crash-full mutants screenshots watch setup
 
 help:
 	@echo 'make run          the app with a stand-in for Stripe and example customers, on http://127.0.0.1:3000'
@@ -12,7 +12,7 @@ help:
 	@echo 'make lint         the part of it that needs no build: format, linters, licences, types'
 	@echo 'make bench        the figures'
 	@echo 'make crash        kills the program under load and counts what is lost; crash-full: for five minutes and more'
-	@echo 'make teeth        breaks one promise at a time and shows that the crash run finds out'
+	@echo 'make mutants      breaks one promise at a time and demands that its tests fail; NAME=...: only that one'
 	@echo 'make screenshots  pictures of every state of every page'
 	@echo 'make setup        only what all of these need'
 
@@ -43,8 +43,8 @@ crash:
 crash-full:
 	@scripts/crash.sh --full
 
-teeth:
-	@scripts/teeth.sh
+mutants:
+	@scripts/mutants.sh $(NAME)
 
 screenshots:
 	@scripts/build.sh --quick --if-changed

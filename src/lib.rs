@@ -54,8 +54,6 @@ pub mod store;
 #[cfg(feature = "ssr")]
 pub mod stripe;
 #[cfg(feature = "ssr")]
-mod teeth;
-#[cfg(feature = "ssr")]
 mod text;
 #[cfg(feature = "ssr")]
 mod timeouts;

@@ -19,7 +19,6 @@ use crate::{
     clock::Clock,
     store::{self, Store},
     stripe::Event,
-    teeth::{self, Tooth},
 };
 
 /// At most this many events share a transaction, so that no sender waits long for the others.
@@ -74,9 +73,6 @@ impl Inbox {
     pub async fn receive(&self, event: Event) -> Result<Outcome, NotStored> {
         let (reply, answer) = oneshot::channel();
         self.0.send((event, reply)).await.map_err(|_| NotStored)?;
-        if teeth::bites(Tooth::AnswerBeforeCommit) {
-            return Ok(Outcome::Applied);
-        }
         answer.await.map_err(|_| NotStored)?
     }
 }

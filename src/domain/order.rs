@@ -16,7 +16,6 @@ use super::{
 use crate::{
     store::{self, Tx},
     stripe::Event,
-    teeth::{self, Tooth},
 };
 
 /// How many seconds with several events each are looked back through.
@@ -55,14 +54,10 @@ pub async fn decide<M: Noun>(
     if M::KEEPS {
         return decide_kept(tx, present, event, next).await;
     }
-    let is_forgotten = |row: &&M| row.deleted_at().is_some() && teeth::bites(Tooth::NoTombstone);
     let is_only_seen = |row: &&M| row.seen_at().is_some();
-    let Some(row) = present.filter(|row| !is_forgotten(row) && !is_only_seen(row)) else {
+    let Some(row) = present.filter(|row| !is_only_seen(row)) else {
         return Ok(Decision::Write(next));
     };
-    if event.created == row.stripe_at() && teeth::bites(Tooth::NoTieRule) {
-        return Ok(Decision::Keep);
-    }
     Ok(match (row.deleted_at(), next.deleted_at()) {
         // Deletions can differ in their second only when Stripe says it twice: the first counts.
         (Some(at), Some(_)) if event.created < at => Decision::Write(next),

@@ -15,7 +15,6 @@ use crate::{
     mask::{masked, shows},
     store::{self, Tx, event::State, row},
     stripe::Event,
-    teeth::{self, Tooth},
 };
 
 /// Which events are mirrored: those of the account and of the mode that our key is of.
@@ -100,13 +99,7 @@ pub async fn receive(
         .into_iter()
         .collect();
     // Removed, so that the second of two with one id is a duplicate.
-    let is_new = |event: &Event| {
-        if teeth::bites(Tooth::DedupeInMemory) {
-            return !teeth::remembers(&event.id);
-        }
-        new.remove(&event.id)
-    };
-    let is_new: Vec<_> = events.iter().map(is_new).collect();
+    let is_new: Vec<_> = events.iter().map(|event| new.remove(&event.id)).collect();
     let (fresh, stored): (Vec<_>, Vec<_>) = events
         .iter()
         .zip(&rows)

@@ -14,10 +14,7 @@ use sqlx::{
 };
 
 use super::{Error, Result, unreadable};
-use crate::{
-    teeth::{self, Tooth},
-    timeouts,
-};
+use crate::timeouts;
 
 /// One connection that writes, and some that read, which are made when they are needed.
 pub(super) async fn pools(options: SqliteConnectOptions) -> Result<(SqlitePool, SqlitePool)> {
@@ -39,14 +36,10 @@ pub(super) async fn pools(options: SqliteConnectOptions) -> Result<(SqlitePool, 
 /// Durable as an acknowledgement demands: with WAL, FULL syncs at every commit, so that an event
 /// answered 200 survives a power loss.
 pub(super) fn options(url: &str) -> Result<SqliteConnectOptions> {
-    let synchronous = match is_full() {
-        true => SqliteSynchronous::Full,
-        false => SqliteSynchronous::Off,
-    };
     Ok(usual_options(url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(synchronous))
+        .synchronous(SqliteSynchronous::Full))
 }
 
 /// What holds for a connection alone.
@@ -68,15 +61,11 @@ pub(super) fn usual_options(url: &str) -> Result<SqliteConnectOptions> {
         .disable_statement_logging())
 }
 
-fn is_full() -> bool {
-    !teeth::bites(Tooth::SynchronousOff)
-}
-
 /// What SQLite has to say of a connection that was made with [`options`].
 fn promised() -> [(&'static str, &'static str); 4] {
     [
         ("journal_mode", "wal"),
-        ("synchronous", if is_full() { "2" } else { "0" }),
+        ("synchronous", "2"),
         ("foreign_keys", "1"),
         ("busy_timeout", "5000"),
     ]

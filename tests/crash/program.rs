@@ -46,9 +46,6 @@ impl Program {
             .current_dir(std::env::temp_dir())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        if let Some(tooth) = tooth() {
-            command.env("BILLHOOK_TOOTH", tooth);
-        }
         if let Some(disk) = &place.disk {
             command
                 .env("LD_PRELOAD", &disk.library)
@@ -91,13 +88,4 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The fault that `scripts/teeth.sh` asks for.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a run is told by its environment"
-)]
-fn tooth() -> Option<String> {
-    std::env::var("BILLHOOK_TOOTH").ok()
 }

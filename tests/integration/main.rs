@@ -56,6 +56,7 @@ mod mail_faults;
 mod mail_server;
 mod mails;
 mod matrix;
+mod mutants;
 mod newsletter;
 mod nouns;
 mod odd;
