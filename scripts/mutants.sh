@@ -11,6 +11,8 @@
 #   # promise: WORDS
 #   # caught-by: lib TEST | integration TEST | crash ENGINE    (once or more)
 #
+# To add one, break a line of src/, `git diff >tests/mutants/NAME.patch`, write its head, and take the change back.
+#
 # With two cores: 10 minutes for the copy, then 1 to 4 minutes a patch. Logs are in target/mutants/logs.
 set -euo pipefail
 
@@ -84,14 +86,14 @@ run() {
     esac
 }
 
-# Prints "passed", "failed" or, where the test did not come to a result of its own, "broken".
+# Prints "passed", "failed" or, where the test was not found, crashed or hung, "gave no result".
 result_in() {
     local line
     line=$(grep -E '^test result: ' "$1" | tail -n 1 || true)
     case $line in
         "test result: ok. 1 passed; 0 failed"*) echo passed ;;
         "test result: FAILED. 0 passed; 1 failed"*) echo failed ;;
-        *) echo broken ;;
+        *) echo "gave no result" ;;
     esac
 }
 

@@ -28,12 +28,16 @@ struct Hunk {
     changed: usize,
 }
 
-/// Reads what `git apply` reads, of a patch that changes files and makes none.
+/// Reads a patch, as `git diff` makes it, with its head.
 fn parse(text: &str) -> Mutant {
     let mut mutant = Mutant::default();
     let mut file = String::new();
     for line in text.lines() {
-        if let Some(promise) = line.strip_prefix("# promise: ") {
+        if let Some(hunk) = mutant.hunks.last_mut()
+            && (hunk.before.len(), hunk.after.len()) != hunk.said
+        {
+            hunk.add(line);
+        } else if let Some(promise) = line.strip_prefix("# promise: ") {
             mutant.promise = promise.to_owned();
         } else if let Some(catcher) = line.strip_prefix("# caught-by: ") {
             let (kind, test) = catcher.split_once(' ').expect("a kind and a test");
@@ -46,24 +50,22 @@ fn parse(text: &str) -> Mutant {
                 said: counts(numbers),
                 ..Hunk::default()
             });
-        } else if !line.starts_with("--- a/")
-            && let Some(hunk) = mutant.hunks.last_mut()
-        {
-            let (mark, rest) = line.split_at_checked(1).expect("a mark before each line");
-            let rest = || rest.to_owned();
-            match mark {
-                "-" => hunk.before.push(rest()),
-                "+" => hunk.after.push(rest()),
-                " " => {
-                    hunk.before.push(rest());
-                    hunk.after.push(rest());
-                }
-                _ => panic!("no line of a patch: {line}"),
-            }
-            hunk.changed += usize::from(mark != " ");
         }
     }
     mutant
+}
+
+impl Hunk {
+    fn add(&mut self, line: &str) {
+        let (mark, rest) = line.split_at_checked(1).expect("a mark before each line");
+        if mark != "+" {
+            self.before.push(rest.to_owned());
+        }
+        if mark != "-" {
+            self.after.push(rest.to_owned());
+        }
+        self.changed += usize::from(mark != " ");
+    }
 }
 
 /// The number of lines before and after in `1,7 +1,8 @@`.
