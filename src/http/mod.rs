@@ -144,7 +144,7 @@ fn rows(site: &Site, audience: Audience) -> Router<Site> {
                     leptos_axum::handle_server_fns_with_context(context, request).await
                 })
             }
-            Handler::Other(handler) => handler.clone(),
+            Handler::Other(handler) => (**handler).clone(),
         };
         router.route(row.path, handler)
     })
@@ -219,7 +219,7 @@ fn marking(site: &Site) -> impl Fn(Request) -> Request + Clone + use<> {
 fn catch_panic(
     site: &Site,
     audience: Audience,
-) -> CatchPanicLayer<impl ResponseForPanic<ResponseBody = Body> + Clone + use<>> {
+) -> CatchPanicLayer<impl ResponseForPanic<ResponseBody = Body> + use<>> {
     let site = site.clone();
     CatchPanicLayer::custom(move |_| -> Response {
         let id = clock::new_id("err");

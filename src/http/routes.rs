@@ -63,7 +63,7 @@ pub enum Handler {
     Page(fn() -> AnyView),
     /// A server function of [`crate::api`].
     Function,
-    Other(MethodRouter<super::Site>),
+    Other(Box<MethodRouter<super::Site>>),
 }
 
 /// A row.
@@ -160,7 +160,7 @@ fn route(
         limit: Limit::None,
         body_limit: FORM,
         deadline: USUAL,
-        handler: Handler::Other(handler),
+        handler: Handler::Other(Box::new(handler)),
     }
 }
 

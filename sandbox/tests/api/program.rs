@@ -61,7 +61,10 @@ async fn it_says_where_it_listens_and_which_keys_work_and_stops_when_asked() {
 
     // An error means that another test came first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let request = reqwest::Client::new().post(format!("{url}/v1/customers"));
+    let request = reqwest::Client::builder()
+        .build()
+        .unwrap()
+        .post(format!("{url}/v1/customers"));
     let request = request.bearer_auth(key).form(&[("name", "Ada")]);
     let made: Value = request.send().await.unwrap().json().await.unwrap();
     assert_eq!(made["name"], "Ada");
