@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::Router;
 use billhook::{
     clock::Clock,
     config::{self, Config},

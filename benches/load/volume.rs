@@ -126,7 +126,7 @@ fn row(number: usize, now: i64) -> store::event::Event {
         created: now,
         livemode: 0,
         api_version: event["api_version"].as_str().map(str::to_owned),
-        state: "dead".to_owned(),
+        state: store::event::State::Dead,
         attempts: 12,
         error: Some("the database refused it".to_owned()),
         received_at: now,

@@ -155,7 +155,7 @@ mod tests {
             let step = step.split(". **").next().unwrap();
             // The command prints them: see `operator::doctor::needs`.
             assert!(
-                step.contains("`/opt/billhook/billhook doctor --needs`"),
+                step.contains("`./billhook doctor --needs`"),
                 "{step}"
             );
         }
