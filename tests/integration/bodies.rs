@@ -131,6 +131,6 @@ async fn checklist_61_who_sends_all_of_a_refused_body_reads_the_answer() {
         // Nothing that comes meanwhile is read.
         stream.write_all(&body).await.unwrap();
         let answer = answer(&mut stream).await;
-        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     }
 }

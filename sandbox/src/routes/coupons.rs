@@ -7,15 +7,21 @@ use axum::{
 use serde_json::json;
 
 use crate::{
-    routes::Because,
+    routes::{Because, read::Kind},
     shapes::coupons::{answered, build, shown},
     state::Shared,
     wire::{
         error::{Answer, ApiError},
         ids,
-        listing::{Page, list},
         params::{Params, nullable},
     },
+};
+
+const KIND: Kind = Kind {
+    noun: "coupon",
+    url: "/v1/coupons",
+    table: |state| &state.coupons,
+    dated: true,
 };
 
 /// The products that it is for; without any it is for all.
@@ -122,19 +128,15 @@ pub async fn delete(
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
     let expanded = params.expands("applies_to");
-    params.finish()?;
-    let coupon = app.read().coupons.find("coupon", &id)?.clone();
-    Ok(Json(answered(coupon, expanded)))
+    KIND.retrieve(&app, &id, params, |_, coupon| answered(coupon, expanded))
 }
 
-pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::dated(&mut params)?;
+pub async fn all(Shelf(app): Shelf<Shared>, params: Params) -> Answer {
     let expanded = params.expands("applies_to");
-    params.finish()?;
-    let (data, more) = app.read().coupons.page(&page, "coupon", |_| true)?;
-    let data = data
-        .into_iter()
-        .map(|coupon| answered(coupon, expanded))
-        .collect();
-    Ok(Json(list("/v1/coupons", data, more)))
+    KIND.list(
+        &app,
+        params,
+        |_| true,
+        |_, coupon| answered(coupon, expanded),
+    )
 }

@@ -1,25 +1,28 @@
 //! Events: retrieve, list.
 
-use axum::{
-    Json,
-    extract::{Path, State as Shelf},
-};
+use axum::extract::{Path, State as Shelf};
+use serde_json::Value;
 
 use crate::{
+    routes::read::{Kind, whole},
     state::Shared,
     wire::{
         error::{Answer, ApiError},
-        listing::{Page, list},
         params::Params,
     },
 };
 
+const KIND: Kind = Kind {
+    noun: "event",
+    url: "/v1/events",
+    table: |state| &state.events,
+    dated: true,
+};
+
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::dated(&mut params)?;
     let kind = params.text("type")?;
     let kinds = params.list("types")?;
     let delivered = params.flag("delivery_success")?;
-    params.finish()?;
     if kind.is_some() && kinds.is_some() {
         return Err(ApiError::invalid(
             "type",
@@ -32,7 +35,7 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
             "You may specify up to 20 event types.",
         ));
     }
-    let (data, more) = app.read().events.page(&page, "event", |event| {
+    let wanted = |event: &Value| {
         let is = event["type"].as_str().unwrap_or_default();
         let arrived = event["pending_webhooks"] == 0;
         kind.as_ref().is_none_or(|kind| matches_kind(kind, is))
@@ -40,16 +43,12 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
                 .as_ref()
                 .is_none_or(|kinds| kinds.iter().any(|kind| matches_kind(kind, is)))
             && delivered.is_none_or(|delivered| delivered == arrived)
-    })?;
-    Ok(Json(list("/v1/events", data, more)))
+    };
+    KIND.list(&app, params, wanted, whole)
 }
 
 pub async fn one(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
-    params.finish()?;
-    let event = app.read().events.get(&id).cloned();
-    event
-        .map(Json)
-        .ok_or_else(|| ApiError::no_such("event", &id))
+    KIND.retrieve(&app, &id, params, whole)
 }
 
 /// `customer.*` stands for all that begins so.

@@ -4,17 +4,32 @@ use axum::{
     Json,
     extract::{Path, State as Shelf},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
+    routes::read::{Kind, whole},
     shapes::features::{build, of_product, shown},
     state::Shared,
     wire::{
         error::{Answer, ApiError},
         ids,
-        listing::{Fields, Page, list},
+        listing::Fields,
         params::Params,
     },
+};
+
+const KIND: Kind = Kind {
+    noun: "feature",
+    url: "/v1/entitlements/features",
+    table: |state| &state.features,
+    dated: false,
+};
+
+const ATTACHED: Kind = Kind {
+    noun: "product feature",
+    url: "",
+    table: |state| &state.product_features,
+    dated: false,
 };
 
 pub async fn create(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
@@ -39,8 +54,7 @@ pub async fn create(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
 }
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
-    params.finish()?;
-    Ok(Json(app.read().features.find("feature", &id)?.clone()))
+    KIND.retrieve(&app, &id, params, whole)
 }
 
 pub async fn update(
@@ -63,14 +77,10 @@ pub async fn update(
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::from(&mut params)?;
     let fields = Fields::from(&mut params, &[("lookup_key", "/lookup_key")])?;
     let archived = params.flag("archived")?.unwrap_or(false);
-    params.finish()?;
-    let (data, more) = app.read().features.page(&page, "feature", |feature| {
-        feature["active"] != archived && fields.hold(feature)
-    })?;
-    Ok(Json(list("/v1/entitlements/features", data, more)))
+    let wanted = |feature: &Value| feature["active"] != archived && fields.hold(feature);
+    KIND.list(&app, params, wanted, whole)
 }
 
 /// `POST /v1/products/{id}/features`
@@ -95,21 +105,16 @@ pub async fn attach(
 pub async fn attached(
     Shelf(app): Shelf<Shared>,
     Path(product): Path<String>,
-    mut params: Params,
+    params: Params,
 ) -> Answer {
-    let page = Page::from(&mut params)?;
-    params.finish()?;
-    let state = app.read();
-    state.products.find("product", &product)?;
-    let (data, more) = state
-        .product_features
-        .page(&page, "product feature", |row| row["product"] == *product)?;
-    let data = data.into_iter().map(shown).collect();
-    Ok(Json(list(
+    ATTACHED.list_below(
+        &app,
+        params,
         &format!("/v1/products/{product}/features"),
-        data,
-        more,
-    )))
+        |state| state.products.find("product", &product).map(|_| ()),
+        |row| row["product"] == *product,
+        |_, row| shown(row),
+    )
 }
 
 /// `DELETE /v1/products/{id}/features/{id}`

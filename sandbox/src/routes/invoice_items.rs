@@ -4,19 +4,30 @@ use axum::{
     Json,
     extract::{Path, State as Shelf},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     objects::{invoice_items::drop_item, invoice_lines},
-    routes::{Because, prices::fields},
+    routes::{
+        Because,
+        prices::fields,
+        read::{Kind, whole},
+    },
     shapes::prices,
     state::Shared,
     wire::{
         error::{Answer, ApiError},
         ids,
-        listing::{Fields, Page, list},
+        listing::Fields,
         params::{Params, nullable},
     },
+};
+
+const KIND: Kind = Kind {
+    noun: "invoiceitem",
+    url: "/v1/invoiceitems",
+    table: |state| &state.invoice_items,
+    dated: true,
 };
 
 pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Params) -> Answer {
@@ -103,22 +114,17 @@ pub async fn delete(
 }
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
-    params.finish()?;
-    let state = app.read();
-    Ok(Json(state.invoice_items.find("invoiceitem", &id)?.clone()))
+    KIND.retrieve(&app, &id, params, whole)
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::dated(&mut params)?;
     let fields = Fields::from(
         &mut params,
         &[("customer", "/customer"), ("invoice", "/invoice")],
     )?;
     let pending = params.flag("pending")?;
-    params.finish()?;
-    let state = app.read();
-    let (data, more) = state.invoice_items.page(&page, "invoiceitem", |item| {
+    let wanted = |item: &Value| {
         fields.hold(item) && pending.is_none_or(|pending| item["invoice"].is_null() == pending)
-    })?;
-    Ok(Json(list("/v1/invoiceitems", data, more)))
+    };
+    KIND.list(&app, params, wanted, whole)
 }

@@ -1,29 +1,26 @@
 //! Invoice payments: which payment intent pays which invoice.
 
-use axum::{
-    Json,
-    extract::{Path, State as Shelf},
-};
+use axum::extract::{Path, State as Shelf};
+use serde_json::Value;
 
 use crate::{
+    routes::read::{Kind, whole},
     state::Shared,
-    wire::{
-        error::Answer,
-        listing::{Fields, Page, list},
-        params::Params,
-    },
+    wire::{error::Answer, listing::Fields, params::Params},
+};
+
+const KIND: Kind = Kind {
+    noun: "invoice_payment",
+    url: "/v1/invoice_payments",
+    table: |state| &state.invoice_payments,
+    dated: true,
 };
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
-    params.finish()?;
-    let state = app.read();
-    Ok(Json(
-        state.invoice_payments.find("invoice_payment", &id)?.clone(),
-    ))
+    KIND.retrieve(&app, &id, params, whole)
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::dated(&mut params)?;
     let fields = Fields::from(
         &mut params,
         &[("invoice", "/invoice"), ("status", "/status")],
@@ -37,12 +34,7 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
         payment.finish().map(|()| read)
     });
     let payment = payment.transpose()?;
-    params.finish()?;
-    let state = app.read();
-    let (data, more) = state
-        .invoice_payments
-        .page(&page, "invoice_payment", |row| {
-            fields.hold(row) && payment.as_ref().is_none_or(|payment| payment.hold(row))
-        })?;
-    Ok(Json(list("/v1/invoice_payments", data, more)))
+    let wanted =
+        |row: &Value| fields.hold(row) && payment.as_ref().is_none_or(|payment| payment.hold(row));
+    KIND.list(&app, params, wanted, whole)
 }

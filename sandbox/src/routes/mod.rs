@@ -20,6 +20,7 @@ pub mod portal_sessions;
 pub mod portal_settings;
 pub mod prices;
 pub mod products;
+pub mod read;
 pub mod setup_intents;
 pub mod sources;
 pub mod subscriptions;

@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 
 use crate::{
     objects::payment_methods::{attach, check_savable, resolve},
-    routes::Because,
+    routes::{
+        Because,
+        read::{Kind, whole},
+    },
     shapes::{
         cards::{self, build, find},
         contact::ADDRESS,
@@ -17,9 +20,15 @@ use crate::{
     wire::{
         error::{Answer, ApiError},
         ids,
-        listing::{Page, list},
         params::{Params, nullable},
     },
+};
+
+const KIND: Kind = Kind {
+    noun: "PaymentMethod",
+    url: "/v1/payment_methods",
+    table: |state| &state.payment_methods,
+    dated: false,
 };
 
 pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Params) -> Answer {
@@ -180,7 +189,7 @@ pub async fn detach(
 /// `GET /v1/payment_methods?customer=…`
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
     let customer = params.required("customer")?;
-    page(&app, &customer, "/v1/payment_methods", params)
+    list_of(&app, &customer, KIND.url, params)
 }
 
 /// `GET /v1/customers/{id}/payment_methods`
@@ -189,34 +198,26 @@ pub async fn of_customer(
     Path(id): Path<String>,
     params: Params,
 ) -> Answer {
-    page(
-        &app,
-        &id,
-        &format!("/v1/customers/{id}/payment_methods"),
-        params,
-    )
+    let url = format!("/v1/customers/{id}/payment_methods");
+    list_of(&app, &id, &url, params)
 }
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
-    params.finish()?;
-    let state = app.read();
-    Ok(Json(
-        state.payment_methods.find("PaymentMethod", &id)?.clone(),
-    ))
+    KIND.retrieve(&app, &id, params, whole)
 }
 
-fn page(app: &Shared, customer: &str, url: &str, mut params: Params) -> Answer {
-    let page = Page::from(&mut params)?;
+fn list_of(app: &Shared, customer: &str, url: &str, mut params: Params) -> Answer {
     let kind = params.text("type")?;
     params.ignore(&["allow_redisplay"]);
-    params.finish()?;
-    let state = app.read();
-    state.named_customer(customer)?;
-    let (data, more) = state
-        .payment_methods
-        .page(&page, "PaymentMethod", |method| {
+    KIND.list_below(
+        app,
+        params,
+        url,
+        |state| state.named_customer(customer).map(|_| ()),
+        |method| {
             method["customer"] == *customer
                 && kind.as_ref().is_none_or(|kind| method["type"] == **kind)
-        })?;
-    Ok(Json(list(url, data, more)))
+        },
+        whole,
+    )
 }

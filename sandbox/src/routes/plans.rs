@@ -5,10 +5,10 @@ use axum::{
     Json,
     extract::{Path, State as Shelf},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    routes::{Because, prices::fields},
+    routes::{Because, prices::fields, read::Kind},
     shapes::{
         plans::plan,
         prices::{self, shown},
@@ -18,9 +18,16 @@ use crate::{
     wire::{
         error::{Answer, ApiError},
         ids,
-        listing::{Fields, Page, list},
+        listing::Fields,
         params::Params,
     },
+};
+
+const KIND: Kind = Kind {
+    noun: "plan",
+    url: "/v1/plans",
+    table: |state| &state.prices,
+    dated: true,
 };
 
 /// A plan is stored as the price that it is.
@@ -107,20 +114,16 @@ pub async fn delete(
 }
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
-    params.finish()?;
-    Ok(Json(plan(app.read().prices.find("plan", &id)?)))
+    KIND.retrieve(&app, &id, params, |_, price| plan(&price))
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::dated(&mut params)?;
     let active = params.flag("active")?;
     let fields = Fields::from(&mut params, &[("product", "/product")])?;
-    params.finish()?;
-    let (data, more) = app.read().prices.page(&page, "plan", |price| {
+    let wanted = |price: &Value| {
         price["recurring"].is_object()
             && active.is_none_or(|active| price["active"] == active)
             && fields.hold(price)
-    })?;
-    let data = data.iter().map(plan).collect();
-    Ok(Json(list("/v1/plans", data, more)))
+    };
+    KIND.list(&app, params, wanted, |_, price| plan(&price))
 }

@@ -7,15 +7,24 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
-    routes::Because,
+    routes::{
+        Because,
+        read::{Kind, whole},
+    },
     shapes::products::build,
     state::Shared,
     wire::{
         error::{Answer, ApiError},
         ids,
-        listing::{Page, list},
         params::{Params, nullable},
     },
+};
+
+const KIND: Kind = Kind {
+    noun: "product",
+    url: "/v1/products",
+    table: |state| &state.products,
+    dated: true,
 };
 
 pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Params) -> Answer {
@@ -122,20 +131,17 @@ pub async fn delete(
 }
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
-    params.finish()?;
-    Ok(Json(app.read().products.find("product", &id)?.clone()))
+    KIND.retrieve(&app, &id, params, whole)
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::dated(&mut params)?;
     let active = params.flag("active")?;
-    let wanted = params.list("ids")?;
-    params.finish()?;
-    let (data, more) = app.read().products.page(&page, "product", |product| {
+    let ids = params.list("ids")?;
+    let wanted = |product: &Value| {
         active.is_none_or(|active| product["active"] == active)
-            && wanted
+            && ids
                 .as_ref()
                 .is_none_or(|ids| ids.iter().any(|id| product["id"] == **id))
-    })?;
-    Ok(Json(list("/v1/products", data, more)))
+    };
+    KIND.list(&app, params, wanted, whole)
 }

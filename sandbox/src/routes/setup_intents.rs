@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 
 use crate::{
     objects::{events::Cause, payment_methods},
-    routes::{Because, payment_intents::fields::refuse_types},
+    routes::{
+        Because,
+        payment_intents::fields::refuse_types,
+        read::{Kind, whole},
+    },
     shapes::{
         cards::{self, Charge},
         setup_intents::{attempt, build},
@@ -16,9 +20,16 @@ use crate::{
     state::{Shared, State},
     wire::{
         error::{Answer, ApiError},
-        listing::{Fields, Page, list},
+        listing::Fields,
         params::{Params, nullable},
     },
+};
+
+const KIND: Kind = Kind {
+    noun: "setup_intent",
+    url: "/v1/setup_intents",
+    table: |state| &state.setup_intents,
+    dated: true,
 };
 
 pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Params) -> Answer {
@@ -116,13 +127,10 @@ pub async fn cancel(
 }
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
-    params.finish()?;
-    let state = app.read();
-    Ok(Json(state.setup_intents.find("setup_intent", &id)?.clone()))
+    KIND.retrieve(&app, &id, params, whole)
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::dated(&mut params)?;
     let fields = Fields::from(
         &mut params,
         &[
@@ -130,10 +138,5 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
             ("payment_method", "/payment_method"),
         ],
     )?;
-    params.finish()?;
-    let state = app.read();
-    let (data, more) = state
-        .setup_intents
-        .page(&page, "setup_intent", |intent| fields.hold(intent))?;
-    Ok(Json(list("/v1/setup_intents", data, more)))
+    KIND.list(&app, params, |intent| fields.hold(intent), whole)
 }

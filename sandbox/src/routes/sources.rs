@@ -7,14 +7,23 @@ use axum::{
 use serde_json::Value;
 
 use crate::{
-    routes::Because,
+    routes::{
+        Because,
+        read::{Kind, whole},
+    },
     shapes::{cards::find, sources::build},
     state::{Shared, State},
     wire::{
         error::{Answer, ApiError},
-        listing::{Page, list},
         params::{Params, nullable},
     },
+};
+
+const KIND: Kind = Kind {
+    noun: "source",
+    url: "",
+    table: |state| &state.sources,
+    dated: false,
 };
 
 /// The card that a token stands for, as the customer's.
@@ -83,16 +92,8 @@ pub async fn retrieve(
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, Path(id): Path<String>, mut params: Params) -> Answer {
-    let page = Page::from(&mut params)?;
     params.ignore(&["object"]);
-    params.finish()?;
-    let (data, more) = app
-        .read()
-        .sources
-        .page(&page, "source", |card| card["customer"] == *id)?;
-    Ok(Json(list(
-        &format!("/v1/customers/{id}/sources"),
-        data,
-        more,
-    )))
+    let url = format!("/v1/customers/{id}/sources");
+    let of_customer = |card: &Value| card["customer"] == *id;
+    KIND.list_below(&app, params, &url, |_| Ok(()), of_customer, whole)
 }

@@ -7,14 +7,20 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
-    routes::Because,
+    routes::{Because, read::Kind},
     state::Shared,
     wire::{
         error::{Answer, ApiError},
         ids,
-        listing::{Page, list},
         params::{Params, first, is_web_address, nullable},
     },
+};
+
+const KIND: Kind = Kind {
+    noun: "webhook endpoint",
+    url: "/v1/webhook_endpoints",
+    table: |state| &state.webhook_endpoints,
+    dated: false,
 };
 
 /// As many as Stripe allows.
@@ -55,11 +61,7 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
 }
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
-    params.finish()?;
-    let endpoint = app.read().webhook_endpoints.get(&id).cloned();
-    endpoint
-        .map(|endpoint| Json(shown(endpoint)))
-        .ok_or_else(|| unknown(&id))
+    KIND.retrieve(&app, &id, params, |_, endpoint| shown(endpoint))
 }
 
 pub async fn update(
@@ -91,18 +93,8 @@ pub async fn delete(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: P
     ))
 }
 
-pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::from(&mut params)?;
-    params.finish()?;
-    let (data, more) = app
-        .read()
-        .webhook_endpoints
-        .page(&page, "webhook endpoint", |_| true)?;
-    Ok(Json(list(
-        "/v1/webhook_endpoints",
-        data.into_iter().map(shown).collect(),
-        more,
-    )))
+pub async fn all(Shelf(app): Shelf<Shared>, params: Params) -> Answer {
+    KIND.list(&app, params, |_| true, |_, endpoint| shown(endpoint))
 }
 
 fn apply(endpoint: &mut Value, params: &mut Params) -> Result<(), ApiError> {

@@ -95,12 +95,17 @@ impl Table<Value> {
 
 impl Table<Packed> {
     pub fn get(&self, id: &str) -> Option<Value> {
-        let row = self.rows.get(self.places.get(id)?)?;
-        Some(row.open().into_owned())
+        self.read(id)
     }
 }
 
 impl<R: Row> Table<R> {
+    /// A copy of the object.
+    pub fn read(&self, id: &str) -> Option<Value> {
+        let row = self.rows.get(self.places.get(id)?)?;
+        Some(row.open().into_owned())
+    }
+
     /// Where it stands in the order of creation.
     pub fn place(&self, id: &str) -> Option<Place> {
         self.places.get(id).copied()

@@ -7,6 +7,7 @@
 
 mod billing;
 mod client;
+mod layers;
 mod orders;
 mod portal;
 mod program;

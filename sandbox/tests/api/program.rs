@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read},
     process::{Child, Command, Output, Stdio},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -61,10 +62,11 @@ async fn it_says_where_it_listens_and_which_keys_work_and_stops_when_asked() {
 
     // An error means that another test came first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let request = reqwest::Client::builder()
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(10))
         .build()
-        .unwrap()
-        .post(format!("{url}/v1/customers"));
+        .unwrap();
+    let request = client.post(format!("{url}/v1/customers"));
     let request = request.bearer_auth(key).form(&[("name", "Ada")]);
     let made: Value = request.send().await.unwrap().json().await.unwrap();
     assert_eq!(made["name"], "Ada");

@@ -17,14 +17,22 @@ use crate::{
         Because,
         checkout::fields::{read, read_line},
         payment_intents::fields::refuse_types,
+        read::{Kind, entries, list_part},
     },
     shapes::checkout::{build, shown},
     state::Shared,
     wire::{
         error::{Answer, ApiError},
-        listing::{Fields, Page, list, part},
+        listing::Fields,
         params::Params,
     },
+};
+
+const KIND: Kind = Kind {
+    noun: "checkout.session",
+    url: "/v1/checkout/sessions",
+    table: |state| &state.checkout_sessions,
+    dated: true,
 };
 
 const MODES: [&str; 3] = ["payment", "setup", "subscription"];
@@ -84,36 +92,23 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
 }
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
-    params.finish()?;
-    let state = app.read();
-    Ok(Json(shown(
-        state
-            .checkout_sessions
-            .find("checkout.session", &id)?
-            .clone(),
-    )))
+    KIND.retrieve(&app, &id, params, |_, session| shown(session))
 }
 
 /// `GET /v1/checkout/sessions/{id}/line_items`
 pub async fn line_items(
     Shelf(app): Shelf<Shared>,
     Path(id): Path<String>,
-    mut params: Params,
+    params: Params,
 ) -> Answer {
-    let page = Page::from(&mut params)?;
-    params.finish()?;
-    let state = app.read();
-    let session = state.checkout_sessions.find("checkout.session", &id)?;
-    let rows = session["line_items"]
-        .as_array()
-        .map_or(&[][..], Vec::as_slice);
-    let (data, more) = part(rows, &page, "item")?;
     let url = format!("/v1/checkout/sessions/{id}/line_items");
-    Ok(Json(list(&url, data, more)))
+    list_part(&app, params, "item", &url, |state| {
+        let session = state.checkout_sessions.find("checkout.session", &id)?;
+        Ok(entries(&session["line_items"]))
+    })
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::dated(&mut params)?;
     let fields = Fields::from(
         &mut params,
         &[
@@ -123,13 +118,8 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
             ("subscription", "/subscription"),
         ],
     )?;
-    params.finish()?;
-    let state = app.read();
-    let (data, more) = state
-        .checkout_sessions
-        .page(&page, "checkout.session", |session| fields.hold(session))?;
-    let data = data.into_iter().map(shown).collect();
-    Ok(Json(list("/v1/checkout/sessions", data, more)))
+    let wanted = |session: &Value| fields.hold(session);
+    KIND.list(&app, params, wanted, |_, session| shown(session))
 }
 
 pub async fn expire(

@@ -10,15 +10,21 @@ use serde_json::Value;
 
 use crate::{
     objects::{customer_discount, discounts::Wish, payment_methods},
-    routes::{Because, customers::fields::apply, sources},
+    routes::{Because, customers::fields::apply, read::Kind, sources},
     shapes::customers::{blank, is_deleted, shown},
-    state::Shared,
+    state::{Shared, table::Packed},
     wire::{
         error::{Answer, ApiError},
         ids,
-        listing::{Page, list},
         params::Params,
     },
+};
+
+const KIND: Kind<Packed> = Kind {
+    noun: "customer",
+    url: "/v1/customers",
+    table: |state| &state.customers,
+    dated: true,
 };
 
 pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Params) -> Answer {
@@ -64,12 +70,9 @@ pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Par
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
     let wish = Wish::from(&params, "discount");
-    params.finish()?;
-    let state = app.read();
-    let customer = state.customers.get(&id);
-    customer
-        .map(|customer| Json(wish.show(&state, shown(customer))))
-        .ok_or_else(|| ApiError::no_such("customer", &id))
+    KIND.retrieve(&app, &id, params, |state, customer| {
+        wish.show(state, shown(customer))
+    })
 }
 
 pub async fn update(
@@ -114,23 +117,18 @@ pub async fn delete(
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::dated(&mut params)?;
     let email = params.text("email")?;
     params.ignore(&["test_clock"]);
     let wish = Wish::from(&params, "discount");
-    params.finish()?;
-    let state = app.read();
-    let (data, more) = state.customers.page(&page, "customer", |customer| {
+    let wanted = |customer: &Value| {
         !is_deleted(customer)
             && email
                 .as_ref()
                 .is_none_or(|email| customer["email"] == **email)
-    })?;
-    let data = data
-        .into_iter()
-        .map(|customer| wish.show(&state, customer))
-        .collect();
-    Ok(Json(list("/v1/customers", data, more)))
+    };
+    KIND.list(&app, params, wanted, |state, customer| {
+        wish.show(state, customer)
+    })
 }
 
 fn not_attached(card: &str) -> ApiError {

@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 
 use crate::{
     objects::{billing, discounts::Wish, invoice_items},
-    routes::Because,
+    routes::{
+        Because,
+        read::{Kind, entries, list_part},
+    },
     shapes::invoices::{Draft, add_lines, build},
     state::Shared,
     wire::{
@@ -18,9 +21,16 @@ use crate::{
         error::{Answer, ApiError},
         ids,
         json::cut,
-        listing::{Fields, Page, list, part},
+        listing::Fields,
         params::{Params, nullable},
     },
+};
+
+const KIND: Kind = Kind {
+    noun: "invoice",
+    url: "/v1/invoices",
+    table: |state| &state.invoices,
+    dated: true,
 };
 
 pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Params) -> Answer {
@@ -108,31 +118,21 @@ fn apply(invoice: &mut Value, params: &mut Params) -> Result<(), ApiError> {
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
     let wish = Wish::from(&params, "discounts");
-    params.finish()?;
-    let state = app.read();
-    let invoice = state.invoices.find("invoice", &id)?.clone();
-    Ok(Json(wish.show(&state, cut(invoice))))
+    KIND.retrieve(&app, &id, params, |state, invoice| {
+        wish.show(state, cut(invoice))
+    })
 }
 
 /// `GET /v1/invoices/{id}/lines`: all of them.
-pub async fn lines(
-    Shelf(app): Shelf<Shared>,
-    Path(id): Path<String>,
-    mut params: Params,
-) -> Answer {
-    let page = Page::from(&mut params)?;
-    params.finish()?;
-    let state = app.read();
-    let invoice = state.invoices.find("invoice", &id)?;
-    let rows = invoice["lines"]["data"]
-        .as_array()
-        .map_or(&[][..], Vec::as_slice);
-    let (data, more) = part(rows, &page, "line item")?;
-    Ok(Json(list(&format!("/v1/invoices/{id}/lines"), data, more)))
+pub async fn lines(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
+    let url = format!("/v1/invoices/{id}/lines");
+    list_part(&app, params, "line item", &url, |state| {
+        let invoice = state.invoices.find("invoice", &id)?;
+        Ok(entries(&invoice["lines"]["data"]))
+    })
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::dated(&mut params)?;
     let fields = Fields::from(
         &mut params,
         &[
@@ -143,14 +143,8 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
         ],
     )?;
     let wish = Wish::from(&params, "discounts");
-    params.finish()?;
-    let state = app.read();
-    let (data, more) = state
-        .invoices
-        .page(&page, "invoice", |invoice| fields.hold(invoice))?;
-    let data = data
-        .into_iter()
-        .map(|invoice| wish.show(&state, cut(invoice)))
-        .collect();
-    Ok(Json(list("/v1/invoices", data, more)))
+    let wanted = |invoice: &Value| fields.hold(invoice);
+    KIND.list(&app, params, wanted, |state, invoice| {
+        wish.show(state, cut(invoice))
+    })
 }

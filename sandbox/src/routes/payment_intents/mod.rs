@@ -14,6 +14,7 @@ use crate::{
         Because,
         payment_intents::fields::{apply, ignore_details, refuse_types},
         prices::fields::currency,
+        read::{Kind, whole},
     },
     shapes::{
         cards::{self, Charge},
@@ -23,9 +24,16 @@ use crate::{
     wire::{
         error::{Answer, ApiError},
         ids,
-        listing::{Fields, Page, list},
+        listing::Fields,
         params::{Params, first},
     },
+};
+
+const KIND: Kind = Kind {
+    noun: "payment_intent",
+    url: "/v1/payment_intents",
+    table: |state| &state.payment_intents,
+    dated: true,
 };
 
 pub async fn create(Shelf(app): Shelf<Shared>, because: Because, mut params: Params) -> Answer {
@@ -236,20 +244,10 @@ pub async fn retrieve(
     mut params: Params,
 ) -> Answer {
     params.ignore(&["client_secret"]);
-    params.finish()?;
-    let state = app.read();
-    Ok(Json(
-        state.payment_intents.find("payment_intent", &id)?.clone(),
-    ))
+    KIND.retrieve(&app, &id, params, whole)
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::dated(&mut params)?;
     let fields = Fields::from(&mut params, &[("customer", "/customer")])?;
-    params.finish()?;
-    let state = app.read();
-    let (data, more) = state
-        .payment_intents
-        .page(&page, "payment_intent", |intent| fields.hold(intent))?;
-    Ok(Json(list("/v1/payment_intents", data, more)))
+    KIND.list(&app, params, |intent| fields.hold(intent), whole)
 }

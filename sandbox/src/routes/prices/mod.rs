@@ -9,15 +9,22 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
-    routes::Because,
+    routes::{Because, read::Kind},
     shapes::{prices::shown, products},
     state::Shared,
     wire::{
         error::{Answer, ApiError},
         ids,
-        listing::{Fields, Page, list},
+        listing::Fields,
         params::Params,
     },
+};
+
+const KIND: Kind = Kind {
+    noun: "price",
+    url: "/v1/prices",
+    table: |state| &state.prices,
+    dated: true,
 };
 
 /// As many as a list may be filtered by.
@@ -91,13 +98,10 @@ pub async fn update(
 
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
     let tiers = params.expands("tiers");
-    params.finish()?;
-    let price = app.read().prices.find("price", &id)?.clone();
-    Ok(Json(answered(price, tiers)))
+    KIND.retrieve(&app, &id, params, |_, price| answered(price, tiers))
 }
 
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::dated(&mut params)?;
     let active = params.flag("active")?;
     let keys = params.list("lookup_keys")?;
     if keys.as_ref().is_some_and(|keys| keys.len() > MOST_KEYS) {
@@ -127,18 +131,13 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
     });
     let recurring = recurring.transpose()?;
     let tiers = params.expands("tiers");
-    params.finish()?;
-    let (data, more) = app.read().prices.page(&page, "price", |price| {
+    let wanted = |price: &Value| {
         active.is_none_or(|active| price["active"] == active)
             && fields.hold(price)
             && recurring.as_ref().is_none_or(|fields| fields.hold(price))
             && keys
                 .as_ref()
                 .is_none_or(|keys| keys.iter().any(|key| price["lookup_key"] == **key))
-    })?;
-    let data = data
-        .into_iter()
-        .map(|price| answered(price, tiers))
-        .collect();
-    Ok(Json(list("/v1/prices", data, more)))
+    };
+    KIND.list(&app, params, wanted, |_, price| answered(price, tiers))
 }

@@ -1,15 +1,15 @@
 //! The items of subscriptions: what a request says about them, and their own list.
 
-use axum::{Json, extract::State as Shelf};
+use axum::extract::State as Shelf;
 use serde_json::{Value, json};
 
 use crate::{
+    routes::read::list_part,
     shapes::subscriptions::{Item, all_of, build_item, period_end, set_price},
     state::{Shared, State},
     wire::{
         error::{Answer, ApiError},
         ids,
-        listing::{Page, list, part},
         params::Params,
     },
 };
@@ -171,13 +171,12 @@ pub fn change(
 
 /// `GET /v1/subscription_items?subscription=…`
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::from(&mut params)?;
     let subscription = params.required("subscription")?;
-    params.finish()?;
-    let state = app.read();
-    let subscription = state
-        .subscriptions
-        .named("subscription", "subscription", &subscription)?;
-    let (data, more) = part(all_of(subscription), &page, "subscription item")?;
-    Ok(Json(list("/v1/subscription_items", data, more)))
+    let (noun, url) = ("subscription item", "/v1/subscription_items");
+    list_part(&app, params, noun, url, |state| {
+        let found = state
+            .subscriptions
+            .named("subscription", "subscription", &subscription)?;
+        Ok(all_of(found).to_vec())
+    })
 }

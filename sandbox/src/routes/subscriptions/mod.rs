@@ -15,23 +15,29 @@ use crate::{
         renewal,
         subscriptions::end,
     },
-    routes::Because,
+    routes::{Because, read::Kind},
     shapes::subscriptions::{self, schedule_end, unschedule_end},
     state::{Shared, State},
     wire::{
         error::{Answer, ApiError},
         json::cut,
-        listing::{Fields, Page, list},
+        listing::Fields,
         params::{Params, nullable},
     },
 };
 
+const KIND: Kind = Kind {
+    noun: "subscription",
+    url: "/v1/subscriptions",
+    table: |state| &state.subscriptions,
+    dated: true,
+};
+
 pub async fn retrieve(Shelf(app): Shelf<Shared>, Path(id): Path<String>, params: Params) -> Answer {
     let wish = Wish::from(&params, "discounts");
-    params.finish()?;
-    let state = app.read();
-    let subscription = state.subscriptions.find("subscription", &id)?.clone();
-    Ok(Json(wish.show(&state, cut(subscription))))
+    KIND.retrieve(&app, &id, params, |state, found| {
+        wish.show(state, cut(found))
+    })
 }
 
 pub async fn update(
@@ -170,7 +176,6 @@ pub async fn cancel(
 
 /// Canceled ones are left out unless asked for.
 pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
-    let page = Page::dated(&mut params)?;
     let fields = Fields::from(
         &mut params,
         &[
@@ -197,29 +202,23 @@ pub async fn all(Shelf(app): Shelf<Shared>, mut params: Params) -> Answer {
     let status = params.choice("status", &statuses)?;
     params.ignore(&["test_clock"]);
     let wish = Wish::from(&params, "discounts");
-    params.finish()?;
-    let state = app.read();
-    let (data, more) = state
-        .subscriptions
-        .page(&page, "subscription", |subscription| {
-            let is = subscription["status"].as_str().unwrap_or_default();
-            let right_status = match status.as_deref() {
-                None => is != "canceled",
-                Some("all") => true,
-                Some("ended") => matches!(is, "canceled" | "incomplete_expired"),
-                Some(status) => is == status,
-            };
-            right_status
-                && fields.hold(subscription)
-                && price.as_ref().is_none_or(|price| {
-                    subscriptions::all_of(subscription)
-                        .iter()
-                        .any(|item| item["price"]["id"] == **price)
-                })
-        })?;
-    let data = data
-        .into_iter()
-        .map(|subscription| wish.show(&state, cut(subscription)))
-        .collect();
-    Ok(Json(list("/v1/subscriptions", data, more)))
+    let wanted = |subscription: &Value| {
+        let is = subscription["status"].as_str().unwrap_or_default();
+        let right_status = match status.as_deref() {
+            None => is != "canceled",
+            Some("all") => true,
+            Some("ended") => matches!(is, "canceled" | "incomplete_expired"),
+            Some(status) => is == status,
+        };
+        right_status
+            && fields.hold(subscription)
+            && price.as_ref().is_none_or(|price| {
+                subscriptions::all_of(subscription)
+                    .iter()
+                    .any(|item| item["price"]["id"] == **price)
+            })
+    };
+    KIND.list(&app, params, wanted, |state, found| {
+        wish.show(state, cut(found))
+    })
 }
