@@ -154,10 +154,7 @@ mod tests {
             let step = words.split(step).nth(1).unwrap();
             let step = step.split(". **").next().unwrap();
             // The command prints them: see `operator::doctor::needs`.
-            assert!(
-                step.contains("`./billhook doctor --needs`"),
-                "{step}"
-            );
+            assert!(step.contains("`./billhook doctor --needs`"), "{step}");
         }
     }
 }
