@@ -107,7 +107,7 @@ async fn an_old_token_tells_no_address(engine: Engine) {
     for (later, is_shown) in [
         (3 * day, true),
         (3 * day, true),
-        (day, false),
+        (day + hour, false),
         (20 * day, false),
     ] {
         app.clock.advance(later);
@@ -142,6 +142,12 @@ async fn an_old_token_tells_no_address(engine: Engine) {
                 ended.get("/billing").await;
                 app.clock.advance(60);
                 thief.get("/billing").await;
+                // Its mail is not to be taken for the next one.
+                eventually(|| async {
+                    let mut mails = app.mails_to(ADA).into_iter();
+                    mails.find(|mail| mail.subject.contains("signed out"))
+                })
+                .await;
             }
         }
         let page = start_page(&app, &ended).await;
