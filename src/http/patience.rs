@@ -20,7 +20,7 @@ use super::pulse::Pulse;
 
 /// What a peer still sends of a body that was refused is thrown away for so long. If it were not read, the system
 /// would reset the connection, and the peer might never see the answer.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(3);
 /// And so many bytes of it.
 const MOST_UNREAD: usize = 4 * 1024 * 1024;
 
