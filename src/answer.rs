@@ -17,8 +17,8 @@ use crate::{
         limits::Client,
         sign_in::Entry,
     },
+    log_throttle::LogThrottle,
     model::ApiError,
-    seldom::Seldom,
     store::{self, Principal, session::Ended},
     stripe::{client::PortalUrl, locale},
 };
@@ -235,7 +235,7 @@ pub fn back_to_list(problem: &str, customer: &str) {
 /// Logs what the database said and tells the visitor to try again.
 pub fn unavailable(error: store::Error) -> ApiError {
     // Anybody can ask while it does not.
-    static SILENT: Seldom = Seldom::few(10, 60);
+    static SILENT: LogThrottle = LogThrottle::few(10, 60);
     let now = app().map_or(0, |app| app.clock.now());
     if let Some(count) = SILENT.count(now) {
         tracing::error!(%error, count, "the database did not answer");

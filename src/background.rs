@@ -10,7 +10,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs a loop until it ends. One that panics is begun again: what it does is in the database, so nothing is
 /// lost by that, and without it mails or events would wait until somebody looks.
-pub fn keep<S, F>(
+pub fn supervise<S, F>(
     name: &'static str,
     state: &S,
     stop: &CancellationToken,
@@ -48,7 +48,7 @@ mod tests {
     async fn a_loop_that_panics_is_begun_again_until_the_end() {
         let tries = Arc::new(AtomicU32::new(0));
         let stop = CancellationToken::new();
-        let kept = keep("test", &tries, &stop, |tries, stop| async move {
+        let kept = supervise("test", &tries, &stop, |tries, stop| async move {
             assert!(
                 tries.fetch_add(1, Ordering::Relaxed) > 0,
                 "the first breaks"
@@ -61,7 +61,7 @@ mod tests {
         }
         stop.cancel();
         kept.await.unwrap();
-        let broken = keep("test", &tries, &stop, |_, _| async { panic!("every time") });
+        let broken = supervise("test", &tries, &stop, |_, _| async { panic!("every time") });
         broken.await.unwrap();
     }
 }

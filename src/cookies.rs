@@ -8,9 +8,9 @@ use cookie::{Cookie, SameSite, time::Duration};
 use crate::{
     config::Config,
     domain::{
-        known_device, parting, purge,
+        known_device, purge,
         session::{self, Tokens},
-        sign_in,
+        sign_in, sign_out_notice,
     },
 };
 
@@ -56,7 +56,7 @@ impl Name {
             Name::Browser | Name::Link => sign_in::LIFETIME,
             Name::Device => known_device::LIFETIME,
             Name::Typed => 60,
-            Name::Ended => parting::TOLD_FOR,
+            Name::Ended => sign_out_notice::TOLD_FOR,
         }
     }
 }

@@ -38,6 +38,8 @@ pub mod http;
 #[cfg(feature = "ssr")]
 pub mod log;
 #[cfg(feature = "ssr")]
+mod log_throttle;
+#[cfg(feature = "ssr")]
 pub mod mail;
 #[cfg(feature = "ssr")]
 pub mod operator;
@@ -45,8 +47,6 @@ pub mod operator;
 pub mod pages;
 #[cfg(feature = "ssr")]
 pub mod present;
-#[cfg(feature = "ssr")]
-mod seldom;
 #[cfg(feature = "ssr")]
 pub mod serve;
 #[cfg(feature = "ssr")]

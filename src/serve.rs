@@ -20,12 +20,12 @@ use crate::{
     domain::{
         App, billing,
         changes::Changes,
-        erase_again, expiry,
+        disk_space, erase_again, expiry,
         inbox::Inbox,
         keys::Keys,
         limits::Clients,
         mail_limit::MailLimit,
-        mode, outbox, purge, renormalise, room, sweep,
+        mode, outbox, purge, renormalise, sweep,
         sync::Ours,
         unsent::Unsent,
         worker::{self, Permissions},
@@ -33,7 +33,7 @@ use crate::{
     http::{self, Site, accept::Limits, routes::Route},
     mail::{self, Mailer},
     store::{
-        self, Store, examine, file,
+        self, Store, diagnostics, file,
         lock::{self, Lock, Refusal},
     },
     stripe,
@@ -189,14 +189,14 @@ pub async fn run(
 ) -> Result<(), Error> {
     let cut = CancellationToken::new();
     let mails = (app.clone(), cut.clone());
-    let outbox = background::keep("outbox", &mails, &stop, |(app, cut), stop| {
+    let outbox = background::supervise("outbox", &mails, &stop, |(app, cut), stop| {
         outbox::run(app, stop, cut)
     });
-    let worker = background::keep("worker", &app, &stop, worker::run);
-    let sweep = background::keep("sweep", &app, &stop, sweep::run);
-    let purge = background::keep("purge", &app, &stop, purge::run);
-    let expiry = background::keep("expiry", &app, &stop, expiry::run);
-    let room = background::keep("room", &app, &stop, room::run);
+    let worker = background::supervise("worker", &app, &stop, worker::run);
+    let sweep = background::supervise("sweep", &app, &stop, sweep::run);
+    let purge = background::supervise("purge", &app, &stop, purge::run);
+    let expiry = background::supervise("expiry", &app, &stop, expiry::run);
+    let room = background::supervise("room", &app, &stop, disk_space::run);
     let store = app.store.clone();
     // Open streams end when connections are no longer taken, not before.
     let closing = CancellationToken::new();
@@ -256,7 +256,7 @@ pub async fn lock(config: &Config) -> Result<Option<Lock>, Error> {
 
 /// Whether what was built can serve: its database can be written, and its site is there.
 async fn is_fit(app: &App) -> Result<(), Error> {
-    if let Err(error) = examine::write(&app.store, app.clock.now()).await {
+    if let Err(error) = diagnostics::write(&app.store, app.clock.now()).await {
         let place = file::place(app.config.database_url.expose());
         return Err(Error::NotWritten(place, error));
     }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, io::ErrorKind, path::PathBuf};
 use super::{
     SETTINGS, Setting,
     dotenv::{self, Line},
-    near::{self, Place},
+    typos::{self, Place},
 };
 use crate::mask::shows;
 
@@ -83,7 +83,7 @@ pub fn environment() -> Result<Environment, Vec<String>> {
     }
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let mut misses: Vec<_> = names
-        .filter_map(|name| Some((near::meant(&name, Place::Process)?, name)))
+        .filter_map(|name| Some((typos::meant(&name, Place::Process)?, name)))
         .collect();
     misses.sort_unstable();
     let told =
@@ -100,7 +100,7 @@ impl Environment {
             name,
             value,
         } = line;
-        if let Some(meant) = near::meant(&name, Place::File) {
+        if let Some(meant) = typos::meant(&name, Place::File) {
             self.notes.push(format!(
                 "{name} in {FILE}, line {number}, is no setting. Do you mean {meant}?"
             ));

@@ -1,24 +1,24 @@
 //! The environment, read once and checked completely.
 
-mod around;
 mod checks;
 mod dotenv;
 mod environment;
-mod near;
+mod partial;
 mod read;
 mod reader;
 mod secret;
 mod settings;
+mod typos;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use url::{Host, Url};
 
-pub use around::{Around, read_around};
 pub use environment::{
     Environment, Origin, environment, has_color, leptos_from_environment, log_filter, site_root,
 };
+pub use partial::{Around, read_around};
 pub use read::read;
 pub use secret::Secret;
 pub use settings::{SETTINGS, Setting, Shown, shown, table};

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{App, audit, keys::Keys};
 use crate::{
+    log_throttle::LogThrottle,
     mail::{self, Taken},
-    seldom::Seldom,
     store::{
         self, Tx,
         outbox::{Kind, Mail},
@@ -48,7 +48,7 @@ pub struct Outcome {
     pub state: State,
     pub at: i64,
     pub tries: i64,
-    /// What the mail server said last, or why it was not asked.
+    /// What the mail server said last, or why it was not ask_status.
     pub answer: String,
 }
 
@@ -192,7 +192,7 @@ async fn read(tx: &mut Tx, name: &str) -> store::Result<Vec<Outcome>> {
 
 /// A line that somebody has to act on. Mails are tried often, so not at each.
 fn alarm(app: &App, error: &mail::Error) {
-    static ALARM: Seldom = Seldom::new(ALARM_EVERY);
+    static ALARM: LogThrottle = LogThrottle::new(ALARM_EVERY);
     if error.is_alarm()
         && let Some(count) = ALARM.count(app.clock.now())
     {

@@ -13,14 +13,14 @@ use serde_json::Value;
 
 use super::{
     App,
+    address_search::Mention,
     audit::{self, What},
     changes::Change,
     delivery, email,
     keys::Keys,
     known_device, limits,
-    mention::Mention,
     mirror::{Kind, Noun, OWNER_FIELDS, Owner, Shown, with_noun},
-    unknown,
+    missing_objects,
 };
 use crate::{
     clock,
@@ -407,7 +407,7 @@ impl Person {
         store::erased::add(tx, &refs(&ids), now).await?;
         store::erased::blank(tx, &refs(&self.events), now).await?;
         let customers: BTreeSet<_> = self.found.customers.iter().cloned().collect();
-        let mut burial = Burial { tx, now, livemode };
+        let mut burial = Tombstones { tx, now, livemode };
         for kind in Kind::ALL {
             let ids = match kind.about().owner {
                 Owner::Itself => Some(&customers),
@@ -418,18 +418,18 @@ impl Person {
                 with_noun!(kind, N => burial.of::<N>(ids).await?);
             }
         }
-        unknown::forget(burial.tx, &refs(&self.found.customers)).await
+        missing_objects::forget(burial.tx, &refs(&self.found.customers)).await
     }
 }
 
 /// Puts tombstones where there are rows.
-struct Burial<'t> {
+struct Tombstones<'t> {
     tx: &'t mut Tx,
     now: i64,
     livemode: bool,
 }
 
-impl Burial<'_> {
+impl Tombstones<'_> {
     async fn of<M: Noun>(&mut self, ids: &BTreeSet<String>) -> store::Result<()> {
         let rows = M::load(self.tx, &refs(ids)).await?;
         let stones: Vec<_> = rows

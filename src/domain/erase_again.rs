@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::FutureExt;
 
 use super::{
-    App, audit,
+    App, address_search, audit,
     erase::{self, Found},
-    mention,
 };
 use crate::store::{
     self,
@@ -166,7 +165,7 @@ async fn addresses(app: &App, wanted: BTreeSet<String>) -> store::Result<BTreeMa
         };
         after.clone_from(last);
         for (_, payload) in &part {
-            mention::addresses_in(payload, &mut look);
+            address_search::addresses_in(payload, &mut look);
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{
     email::Email,
     keys::{Keys, Purpose},
 };
-use crate::{clock::Clock, mask::shows, seldom::Seldom, store::allowance::Rate};
+use crate::{clock::Clock, log_throttle::LogThrottle, mask::shows, store::rate_limit::Rate};
 
 const MINUTE: i64 = 60 * 1000;
 /// Mails to one address that nobody known asks for: three, and then one an hour.
@@ -144,10 +144,10 @@ struct Limiters {
     /// Codes and links that are tried.
     trying: Budget<Client>,
     /// Questions of those who cannot be told apart, for a line in the log.
-    unknown: Seldom,
+    unknown: LogThrottle,
     /// Codes that were refused unread, for what all clients typed and for what one did.
-    refused_codes: Seldom,
-    codes_of_client: Seldom,
+    refused_codes: LogThrottle,
+    codes_of_client: LogThrottle,
 }
 
 /// Seconds between two lines about the same.
@@ -164,9 +164,9 @@ impl Clients {
             asking: Budget::new(asking.allow_burst(FIVE), clock.clone()),
             asking_unknown: Budget::new(asking, clock.clone()),
             trying: Budget::new(Quota::per_minute(THIRTY), clock.clone()),
-            unknown: Seldom::new(TELL_EVERY),
-            refused_codes: Seldom::new(TELL_EVERY),
-            codes_of_client: Seldom::new(TELL_EVERY),
+            unknown: LogThrottle::new(TELL_EVERY),
+            refused_codes: LogThrottle::new(TELL_EVERY),
+            codes_of_client: LogThrottle::new(TELL_EVERY),
         }))
     }
 

@@ -8,8 +8,8 @@ use std::{
 
 use super::App;
 use crate::{
-    seldom::Seldom,
-    store::{self, Tx, allowance::Rate},
+    log_throttle::LogThrottle,
+    store::{self, Tx, rate_limit::Rate},
 };
 
 /// The name of the allowance, which all processes share.
@@ -37,16 +37,16 @@ pub struct MailLimit(Arc<Known>);
 struct Known {
     /// How many customers there were, and when.
     customers: Mutex<Option<(i64, Duration)>>,
-    waiting: Seldom,
-    dropped: Seldom,
+    waiting: LogThrottle,
+    dropped: LogThrottle,
 }
 
 impl Default for MailLimit {
     fn default() -> MailLimit {
         MailLimit(Arc::new(Known {
             customers: Mutex::default(),
-            waiting: Seldom::new(TELL_EVERY),
-            dropped: Seldom::new(TELL_EVERY),
+            waiting: LogThrottle::new(TELL_EVERY),
+            dropped: LogThrottle::new(TELL_EVERY),
         }))
     }
 }
@@ -86,7 +86,7 @@ async fn customers(app: &App, tx: &mut Tx) -> store::Result<i64> {
 /// Takes one mail from the limit. Where there is none left: the second from which on there is.
 pub async fn take(app: &App, tx: &mut Tx, time: i64) -> store::Result<Result<(), i64>> {
     let rate = rate(app, tx).await?;
-    if store::allowance::take(tx, NAME, time * 1000, rate).await? {
+    if store::rate_limit::take(tx, NAME, time * 1000, rate).await? {
         return Ok(Ok(()));
     }
     if let Some(count) = app.mail_limit.0.waiting.count(app.clock.now()) {
@@ -101,7 +101,7 @@ pub async fn take(app: &App, tx: &mut Tx, time: i64) -> store::Result<Result<(),
 
 /// The first whole second of a new allowance.
 async fn free_at(tx: &mut Tx, time: i64, rate: Rate) -> store::Result<i64> {
-    let free_at = store::allowance::free_at(tx, NAME, rate).await?;
+    let free_at = store::rate_limit::free_at(tx, NAME, rate).await?;
     Ok(free_at.map_or(time, |millis| millis.div_euclid(1000)) + 1)
 }
 
@@ -113,7 +113,7 @@ pub async fn is_reached(app: &App, tx: &mut Tx, time: i64) -> store::Result<bool
 /// The second until which mails have to wait for their turn, if they have to.
 pub async fn waits_until(app: &App, tx: &mut Tx, time: i64) -> store::Result<Option<i64>> {
     let rate = rate(app, tx).await?;
-    let free_at = store::allowance::free_at(tx, NAME, rate).await?;
+    let free_at = store::rate_limit::free_at(tx, NAME, rate).await?;
     let free_at = free_at.filter(|millis| *millis > time * 1000);
     Ok(free_at.map(|millis| millis.div_euclid(1000) + 1))
 }

@@ -1,8 +1,9 @@
 //! What Billhook does, apart from how it is asked: signing in, sessions, the list, the portal, and
 //! keeping the mirror true. One file each. [`App`] is what they all work with.
 
-mod again;
-pub mod asked;
+pub mod account_status;
+mod address_search;
+pub mod ask_status;
 pub mod audit;
 pub mod billing;
 pub mod browser;
@@ -10,10 +11,11 @@ pub mod budget;
 pub mod caller;
 pub mod cards;
 pub mod changes;
-pub mod codes;
+pub mod code_guessing;
 pub mod decoy;
 pub mod delivery;
 pub mod devices;
+pub mod disk_space;
 pub mod email;
 pub mod erase;
 pub mod erase_again;
@@ -25,27 +27,25 @@ pub mod keys;
 pub mod known_device;
 pub mod limits;
 pub mod mail_limit;
-mod mention;
 pub mod mirror;
+pub mod missing_objects;
 pub mod mode;
 pub mod money;
 mod order;
 pub mod outbox;
-pub mod parting;
 pub mod price;
 pub mod proxies;
 pub mod purge;
 pub mod refetch;
 mod renewal;
 pub mod renormalise;
-pub mod room;
 pub mod session;
 pub mod sign_in;
-pub mod standing;
+mod sign_in_retry;
+pub mod sign_out_notice;
 pub mod sweep;
 pub mod sync;
 mod tie;
-pub mod unknown;
 pub mod unsent;
 pub mod worker;
 

@@ -114,7 +114,7 @@ enum Claim {
     Expired,
     /// There are more mails than may leave now: it was put off.
     Later,
-    /// There are so many more that its turn would come too late.
+    /// There are so bulk more that its turn would come too late.
     TooMany,
 }
 

@@ -8,7 +8,7 @@ use futures::FutureExt;
 
 use super::App;
 use crate::{
-    seldom::Seldom,
+    log_throttle::LogThrottle,
     store::{self, Tx, progress},
 };
 
@@ -59,15 +59,15 @@ pub fn is_near(address: IpAddr) -> bool {
 /// What was met since the server started.
 #[derive(Debug)]
 pub struct Unknown {
-    near: Seldom,
-    far: Seldom,
+    near: LogThrottle,
+    far: LogThrottle,
 }
 
 impl Default for Unknown {
     fn default() -> Unknown {
         Unknown {
-            near: Seldom::new(SAY_EVERY),
-            far: Seldom::new(SAY_EVERY),
+            near: LogThrottle::new(SAY_EVERY),
+            far: LogThrottle::new(SAY_EVERY),
         }
     }
 }

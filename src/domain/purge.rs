@@ -63,7 +63,7 @@ async fn forget_allowances(app: &App) -> store::Result<()> {
     until_none(app, move |tx| {
         async move {
             let time = clock.of_database(tx.clock().await?);
-            store::allowance::purge(tx, time * 1000, MOST).await
+            store::rate_limit::purge(tx, time * 1000, MOST).await
         }
         .boxed()
     })

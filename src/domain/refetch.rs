@@ -10,7 +10,7 @@ use super::{
     App,
     changes::Gathered,
     devices, erase,
-    mirror::{Kind, Noun, Sightings, Source, in_sightings, with_noun},
+    mirror::{EmbeddedObjects, Kind, Noun, Source, in_embedded, with_noun},
 };
 use crate::{
     mask::shows,
@@ -115,9 +115,9 @@ shows!(Written: changed, unreadable);
 /// Keeps other transactions from writing these objects and those inside them.
 pub async fn lock(tx: &mut Tx, objects: &[Value]) -> store::Result<()> {
     let mut ids: Vec<_> = objects.iter().filter_map(event::object_id).collect();
-    let mut seen = Sightings::default();
+    let mut seen = EmbeddedObjects::default();
     objects.iter().for_each(|object| seen.gather(object, 0, 0));
-    in_sightings!(seen, rows => ids.extend(rows.into_keys()));
+    in_embedded!(seen, rows => ids.extend(rows.into_keys()));
     // As events do it, whose table comes first: two orders would make them wait for each other.
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
     store::erased::lock(tx, &ids).await.map(drop)
@@ -148,12 +148,12 @@ pub async fn write(
             written.changed.note_change(before.as_ref(), &row);
         }
     });
-    let mut seen = Sightings::default();
+    let mut seen = EmbeddedObjects::default();
     for object in objects {
         seen.gather(object, livemode.into(), as_of);
     }
     // What was read is as good as its own event.
-    in_sightings!(seen, rows => {
+    in_embedded!(seen, rows => {
         let rows = rows.into_values().map(|row| row.seen(None));
         write_news(tx, rows.collect()).await?;
     });

@@ -2,7 +2,7 @@
 //!
 //! A sign-in is bound to the browser that asked. The link works there alone; the code is typed
 //! there too, whatever device the mail was read on. So a link that a mail scanner opens, or that
-//! somebody sends to a stranger, signs nobody in. For a moment that browser may use it again ([`again`]).
+//! somebody sends to a stranger, signs nobody in. For a moment that browser may use it sign_in_retry ([`sign_in_retry`]).
 //!
 //! How long a sign-in lives is measured by the database's clock (`time`), which all processes share;
 //! sessions and the audit log go by this machine's (`now`).
@@ -10,25 +10,26 @@
 use futures::FutureExt;
 
 use super::{
-    App, again,
+    App,
     audit::{self, What},
     browser::Visitor,
-    codes,
+    code_guessing,
     email::Email,
     keys::{self, Keys, Purpose},
     known_device, limits,
     session::{self, Tokens},
+    sign_in_retry,
     unsent::Why,
 };
 use crate::{
     clock::{self, Clock},
     config::Secret,
+    log_throttle::LogThrottle,
     mask::shows,
-    seldom::Seldom,
     store::{
         self, Tx,
-        allowance::Rate,
         outbox::{Kind, Mail},
+        rate_limit::Rate,
         sign_in::{End, SignIn, Used},
     },
     text,
@@ -187,9 +188,9 @@ pub async fn ask(
                     false => allowance.rate,
                 };
                 for earlier in &allowance.earlier {
-                    store::allowance::rename(tx, earlier, &allowance.name).await?;
+                    store::rate_limit::rename(tx, earlier, &allowance.name).await?;
                 }
-                refused |= !store::allowance::take(tx, &allowance.name, time * 1000, rate).await?;
+                refused |= !store::rate_limit::take(tx, &allowance.name, time * 1000, rate).await?;
                 if is_full && !refused {
                     // Strangers cannot lock out whoever signed in here before.
                     refused =
@@ -200,7 +201,7 @@ pub async fn ask(
                 store::sign_in::insert(tx, &row).await?;
                 store::outbox::insert(tx, &mail).await?;
                 store::audit::insert(tx, &entry).await?;
-                static REFUSED: Seldom = Seldom::few(10, 60);
+                static REFUSED: LogThrottle = LogThrottle::few(10, 60);
                 if refused {
                     let why = match () {
                         () if live.asked_just_now > 0 => Why::Pause,
@@ -241,7 +242,7 @@ pub async fn look(app: &App, token: &str, browser: Option<&str>) -> store::Resul
     let (row, time) = by_token(app, token).await?;
     if let (Some(row), Some(browser)) = (&row, browser)
         && let hash = keys::sha256_hex(browser)
-        && again::look(app, row, hash, time).await?.is_some()
+        && sign_in_retry::look(app, row, hash, time).await?.is_some()
     {
         return Ok(Link::Ready(super::email::mask(&row.email)));
     }
@@ -273,7 +274,7 @@ pub async fn confirm(
             .once_for(&row.id)
     });
     if let (Some(row), Some(browser)) = (&row, browser) {
-        let entry = again::look(app, row, keys::sha256_hex(browser), time).await?;
+        let entry = sign_in_retry::look(app, row, keys::sha256_hex(browser), time).await?;
         if entry.is_some() {
             return Ok(entry);
         }
@@ -307,7 +308,10 @@ pub async fn enter_code(
         return Ok(Err(Refusal::WrongCode));
     }
     let (keys, client) = (app.keys.clone(), visitor.client.clone());
-    let (clock, share) = (app.clock.clone(), codes::Share::of(app, &visitor.client));
+    let (clock, share) = (
+        app.clock.clone(),
+        code_guessing::Share::of(app, &visitor.client),
+    );
     // A transaction of its own: the try is counted, and a wrong one written down, before anybody is
     // told how it went.
     let of = app.clone();
@@ -317,10 +321,10 @@ pub async fn enter_code(
             async move {
                 let time = lock(tx, &clock, &[&hash], None).await?;
                 // Before a try is counted: whoever types the right code twice has typed no wrong one.
-                if let Some(entry) = again::by_code(tx, &of, &hash, &code, time).await? {
+                if let Some(entry) = sign_in_retry::by_code(tx, &of, &hash, &code, time).await? {
                     return Ok(Tried::Again(entry));
                 }
-                if let Some(row) = again::under_way(tx, &of, &hash, &code, time).await? {
+                if let Some(row) = sign_in_retry::under_way(tx, &of, &hash, &code, time).await? {
                     return Ok(Tried::Counted(vec![row], Some(0)));
                 }
                 let live = store::sign_in::of_browser(tx, &hash, time).await?;
@@ -366,7 +370,7 @@ pub async fn enter_code(
         .await?;
     let (open, hit) = match tried {
         Tried::Paused(spent) => {
-            codes::tell(app, spent, &visitor.client);
+            code_guessing::tell(app, spent, &visitor.client);
             return Ok(Err(Refusal::Paused));
         }
         Tried::Again(entry) => return Ok(Ok(entry)),
@@ -375,7 +379,7 @@ pub async fn enter_code(
     let tries_left = open.iter().any(|row| row.attempts < MOST_TRIES);
     let hit = hit.and_then(|place| open.into_iter().nth(place));
     match hit {
-        Some(row) if codes::counts(app, &row.id).await? => {
+        Some(row) if code_guessing::counts(app, &row.id).await? => {
             Ok(consume(app, row, visitor).await?.ok_or(Refusal::Spent))
         }
         _ if tries_left => Ok(Err(Refusal::WrongCode)),
@@ -386,7 +390,7 @@ pub async fn enter_code(
 /// What became of a code.
 enum Tried {
     /// Too many wrong codes were typed.
-    Paused(codes::Spent),
+    Paused(code_guessing::Spent),
     /// It is the one that signed in here a moment ago.
     Again(Entry),
     /// The sign-ins that it was tried against, and which of them it is of.
@@ -497,7 +501,8 @@ async fn consume(app: &App, row: SignIn, visitor: &Visitor) -> store::Result<Opt
                 let used = store::sign_in::consume(tx, &row.id, &row.browser_hash, time).await?;
                 let Some(email) = used else {
                     // Perhaps by the same browser, a moment ago.
-                    let entry = again::entry(tx, &of, &row.id, &row.browser_hash, time).await?;
+                    let entry =
+                        sign_in_retry::entry(tx, &of, &row.id, &row.browser_hash, time).await?;
                     return Ok(entry.map(|entry| (entry, None)));
                 };
                 store::sign_in::end_all(tx, &email, time).await?;
@@ -514,7 +519,7 @@ async fn consume(app: &App, row: SignIn, visitor: &Visitor) -> store::Result<Opt
                     session_id: session.id,
                     used_at: time,
                 };
-                let entry = again::give(tx, &of, &row.id, &used).await?;
+                let entry = sign_in_retry::give(tx, &of, &row.id, &used).await?;
                 Ok(Some((entry, Some(used.session_id))))
             }
             .boxed()

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     changes::Gathered,
     devices, erase,
-    mirror::{self, Kind, Noun, Sightings, in_sightings, with_noun},
+    mirror::{self, EmbeddedObjects, Kind, Noun, in_embedded, with_noun},
+    missing_objects,
     order::{self, Decision},
-    unknown,
 };
 use crate::{
     config::Config,
@@ -224,7 +224,7 @@ async fn apply_held(
         .copied()
         .filter(|event| is_ours(event, ours) && !erase::is_about(&held.erased, event))
         .collect();
-    unknown::note(tx, &ours, now).await?;
+    missing_objects::note(tx, &ours, now).await?;
     let left = work.changed.take_left();
     Ok(Received {
         outcomes: work.outcomes,
@@ -266,7 +266,7 @@ async fn lock(tx: &mut Tx, events: &[Event], ours: &Ours) -> store::Result<Held>
 /// The ids of objects inside those of the events of which nothing better is known than that.
 async fn unknown(tx: &mut Tx, events: &[&Event]) -> store::Result<BTreeSet<String>> {
     let mut unknown = BTreeSet::new();
-    in_sightings!(seen_in(events.iter().copied()), rows => {
+    in_embedded!(seen_in(events.iter().copied()), rows => {
         let ids = rows.keys().cloned().collect();
         unknown.extend(unsettled(tx, &rows, ids).await?);
     });
@@ -283,8 +283,8 @@ async fn unsettled<N: Noun>(
 }
 
 /// What stands inside the objects of these events.
-fn seen_in<'e>(events: impl Iterator<Item = &'e Event>) -> Sightings {
-    let mut seen = Sightings::default();
+fn seen_in<'e>(events: impl Iterator<Item = &'e Event>) -> EmbeddedObjects {
+    let mut seen = EmbeddedObjects::default();
     for event in events.filter(|event| !mirror::is_deletion(event)) {
         seen.gather(&event.object, event.livemode.into(), event.created);
     }

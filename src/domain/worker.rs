@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     App, devices,
     mirror::{self, Kind, Source},
+    missing_objects,
     refetch::{self, Fetched},
     sync::{self, Doubt, Ours, Outcome},
-    unknown,
 };
 use crate::{
     backoff::Backoff,
@@ -96,7 +96,7 @@ pub async fn run(app: App, stop: CancellationToken) {
 
 async fn both(app: &App) -> store::Result<bool> {
     let did_events = step(app).await?;
-    Ok(unknown::step(app).await? || did_events)
+    Ok(missing_objects::step(app).await? || did_events)
 }
 
 /// Makes these events due at `now`, as if they had just come, and returns how many still have their

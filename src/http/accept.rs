@@ -37,11 +37,11 @@ use tower::Service;
 
 use super::{
     client::Peer,
-    patience::Impatient,
-    places::Places,
-    pulse::{Answer, Asked, End, Pulse, Silence},
+    connection_activity::{Answer, Asked, ConnectionActivity, End, Silence},
+    connection_limit::Places,
+    write_timeout::WriteTimeout,
 };
-use crate::seldom::Seldom;
+use crate::log_throttle::LogThrottle;
 
 /// A request's head has [`Silence::head`]. Between two requests a connection may be silent for longer than
 /// proxies keep theirs (nginx 60 seconds, Traefik 90, Caddy 120, Google's load balancers 600): if we closed it first, a
@@ -155,7 +155,7 @@ async fn accept(listener: &TcpListener, began: Instant) -> Option<(TcpStream, Pe
         }
         Err(error) if is_of_that_connection(&error) => None,
         Err(error) => {
-            static REFUSED: Seldom = Seldom::new(SAY_EVERY);
+            static REFUSED: LogThrottle = LogThrottle::new(SAY_EVERY);
             if let Some(count) = REFUSED.count(seconds_since(began)) {
                 tracing::error!(%error, count, "no connection can be accepted; the limit of open files may be reached");
             }
@@ -182,7 +182,7 @@ impl Server {
     /// Runs a connection, as soon as there is room for it.
     async fn start(&mut self, stream: TcpStream, peer: Peer) {
         if !self.places.admits(peer.0) {
-            static CAPPED: Seldom = Seldom::new(SAY_EVERY);
+            static CAPPED: LogThrottle = LogThrottle::new(SAY_EVERY);
             if let Some(count) = CAPPED.count(seconds_since(self.began)) {
                 tracing::warn!(
                     count,
@@ -197,7 +197,7 @@ impl Server {
         };
         self.next += 1;
         let number = self.next;
-        let pulse = Arc::new(Pulse::default());
+        let pulse = Arc::new(ConnectionActivity::default());
         let connection = connection(
             stream,
             peer,
@@ -232,10 +232,10 @@ fn connection(
     stream: TcpStream,
     peer: Peer,
     router: Router,
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
     limits: &Limits,
 ) -> impl Future<Output = ()> + use<> {
-    let stream = Impatient::new(stream, limits.patience, pulse.clone());
+    let stream = WriteTimeout::new(stream, limits.patience, pulse.clone());
     let heard = pulse.clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         heard.works();
@@ -269,7 +269,7 @@ fn connection(
 /// A connection that ends when it is silent for too long.
 struct Watched<C> {
     connection: Pin<Box<C>>,
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
     silence: Silence,
     timer: Pin<Box<Sleep>>,
 }

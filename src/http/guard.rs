@@ -21,8 +21,8 @@ use crate::{
     domain::{
         caller::Caller,
         limits::Client,
-        parting,
         session::{self, Identity},
+        sign_out_notice,
     },
     model::ApiError,
     pages::message::{self, Message},
@@ -67,8 +67,8 @@ pub async fn layer(
         })) => (Caller::Nobody(None), None),
         Ok(Identity::Ended(ended)) => {
             let now = site.app.clock.now();
-            let ended = parting::told(ended, now);
-            let value = parting::seal(&site.app.keys, &ended, now);
+            let ended = sign_out_notice::told(ended, now);
+            let value = sign_out_notice::seal(&site.app.keys, &ended, now);
             lines.extend(value.map(|value| cookies::set(config, Name::Ended, &value)));
             (Caller::Nobody(Some(ended)), None)
         }

@@ -2,29 +2,29 @@
 //! here. What a route does is in `api`, `pages` and the files here.
 
 pub mod accept;
-pub mod apart;
-pub mod bodies;
+pub mod body_budget;
 pub mod client;
+pub mod connection_activity;
+pub mod connection_limit;
+pub mod context_isolation;
 pub mod deadline;
-pub mod door;
 pub mod files;
-pub mod form_answers;
+pub mod form_errors;
 pub mod guard;
 pub mod headers;
+pub mod host_check;
+pub mod https_redirect;
 pub mod limit;
 pub mod link;
 pub mod live;
 pub mod machines;
-pub mod patience;
-pub mod places;
 pub mod problem;
-pub mod pulse;
 pub mod ready;
 pub mod routes;
 pub mod same_site;
-pub mod scheme;
 pub mod version;
 pub mod webhook;
+pub mod write_timeout;
 
 use std::{ops::Deref, sync::Arc};
 
@@ -52,8 +52,8 @@ use crate::{
     app::shell,
     clock,
     domain::{App, proxies},
+    log_throttle::LogThrottle,
     pages::message::Message,
-    seldom::Seldom,
 };
 
 /// Log lines a minute about requests that failed for a fault of ours: anybody can repeat them while it lasts.
@@ -72,9 +72,9 @@ pub struct Parts {
     pub stop: CancellationToken,
     pub readiness: Readiness,
     pub streams: live::Streams,
-    pub bodies: bodies::Bodies,
+    pub bodies: body_budget::Bodies,
     pub refused: same_site::Refused,
-    pub faults: Seldom,
+    pub faults: LogThrottle,
     pub proxies: proxies::Unknown,
     /// Where forms may lead besides our own pages, as a Content-Security-Policy lists it.
     pub portal_origins: String,
@@ -97,9 +97,9 @@ impl Site {
             stop,
             readiness: Readiness::default(),
             streams: live::Streams::default(),
-            bodies: bodies::Bodies::default(),
+            bodies: body_budget::Bodies::default(),
             refused: same_site::Refused::default(),
-            faults: Seldom::few(MOST_FAULTS, 60),
+            faults: LogThrottle::few(MOST_FAULTS, 60),
             proxies: proxies::Unknown::default(),
             portal_origins,
             routes: routes.collect(),
@@ -167,10 +167,10 @@ fn for_browsers(site: &Site) -> Router<Site> {
         .route_layer(from_fn_with_state(site.clone(), guard::layer))
         .route_layer(from_fn_with_state(site.clone(), limit::layer))
         .fallback(files::serve)
-        .layer(from_fn(apart::layer))
+        .layer(from_fn(context_isolation::layer))
         .layer(from_fn_with_state(site.clone(), deadline::layer))
         .layer(from_fn_with_state(site.clone(), client::layer))
-        .layer(from_fn_with_state(site.clone(), form_answers::layer))
+        .layer(from_fn_with_state(site.clone(), form_errors::layer))
         .layer(from_fn_with_state(site.clone(), same_site::layer))
         .layer(CompressionLayer::new().quality(CompressionLevel::Default));
     // One layer for axum, which boxes each for every request.
@@ -178,9 +178,9 @@ fn for_browsers(site: &Site) -> Router<Site> {
         ServiceBuilder::new()
             .map_request(marking(site))
             .layer(from_fn_with_state(site.clone(), headers::layer))
-            .layer(from_fn_with_state(site.clone(), door::layer))
-            .layer(from_fn_with_state(site.clone(), scheme::layer))
-            .layer(from_fn_with_state(site.clone(), bodies::of_pages))
+            .layer(from_fn_with_state(site.clone(), host_check::layer))
+            .layer(from_fn_with_state(site.clone(), https_redirect::layer))
+            .layer(from_fn_with_state(site.clone(), body_budget::of_pages))
             .layer(catch_panic(site, Audience::Browser)),
     )
 }
@@ -204,7 +204,7 @@ fn behind_machine_layers(router: Router<Site>, site: &Site, audience: Audience) 
             ServiceBuilder::new()
                 .map_request(marking(site))
                 .map_response(move |response| headers::for_machines(response, is_https))
-                .layer(from_fn_with_state(site.clone(), bodies::of_machines))
+                .layer(from_fn_with_state(site.clone(), body_budget::of_machines))
                 .layer(catch_panic(site, audience))
                 .layer(from_fn_with_state(site.clone(), deadline::layer))
                 .layer(from_fn(machines::layer)),

@@ -12,7 +12,7 @@ use std::{
 use axum::extract::State;
 
 use super::{Site, problem::Problem};
-use crate::store::examine;
+use crate::store::diagnostics;
 
 /// The database has this long to be read, and to be written.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -60,7 +60,7 @@ impl Readiness {
         if lately(written.tried_at, TRY_EVERY) {
             return written.is_good;
         }
-        let write = examine::write(&site.app.store, site.app.clock.now());
+        let write = diagnostics::write(&site.app.store, site.app.clock.now());
         written.is_good = match tokio::time::timeout(PATIENCE, write).await {
             Ok(Ok(())) => {
                 written.good_at = Some(Instant::now());

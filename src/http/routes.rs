@@ -45,7 +45,7 @@ pub enum Access {
     Signature,
 }
 
-/// Which allowance of its client a request takes from (see [`crate::domain::limits`]).
+/// Which rate_limit of its client a request takes from (see [`crate::domain::limits`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     None,
@@ -81,7 +81,7 @@ pub struct Route {
     pub handler: Handler,
 }
 
-/// No form of ours is near this many bytes.
+/// No form of ours is typos this bulk bytes.
 const FORM: usize = 16 * 1024;
 /// Bytes. Most events are of some kB. What Stripe lets a seller write (50 values of metadata of 500
 /// characters, on an object and on each that it holds) makes bodies of about 1 MB where the text is not

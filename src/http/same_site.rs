@@ -10,8 +10,8 @@ use axum::{
 
 use super::Site;
 use crate::{
+    log_throttle::LogThrottle,
     pages::message::{self, Message},
-    seldom::Seldom,
 };
 
 const FETCH_SITE: &str = "sec-fetch-site";
@@ -58,11 +58,11 @@ enum Refusal {
 
 /// The log lines about refusals, by their reason: so that no reason hides another.
 #[derive(Debug)]
-pub struct Refused([Seldom; 5]);
+pub struct Refused([LogThrottle; 5]);
 
 impl Default for Refused {
     fn default() -> Refused {
-        Refused([const { Seldom::new(SAY_EVERY) }; 5])
+        Refused([const { LogThrottle::new(SAY_EVERY) }; 5])
     }
 }
 

@@ -12,7 +12,7 @@ use axum::{
 use super::{Site, problem::Problem};
 use crate::{
     domain::sync::Outcome,
-    seldom::Seldom,
+    log_throttle::LogThrottle,
     stripe::{
         Event,
         signature::{self, Claim},
@@ -38,7 +38,7 @@ pub async fn receive(
     }
     let app = &site.app;
     let refuse = |refusal| {
-        log_sometimes(app.clock.now(), refusal);
+        log_throttled(app.clock.now(), refusal);
         Problem::new(StatusCode::BAD_REQUEST, "the signature is not good")
     };
     // Before the body: anybody can send one, and it costs us memory.
@@ -66,7 +66,7 @@ pub async fn receive(
         })?
         .map_err(|_| Problem::unavailable("not stored, send it again"))?;
     if let (Outcome::Ignored, Some(context)) = (outcome, &context) {
-        static SISTERS: Seldom = Seldom::new(60);
+        static SISTERS: LogThrottle = LogThrottle::new(60);
         if let Some(count) = SISTERS.count(app.clock.now()) {
             tracing::warn!(
                 event = id,
@@ -111,8 +111,8 @@ fn words(outcome: Outcome) -> &'static str {
 }
 
 /// With how many it stands for: anybody can send bad signatures.
-fn log_sometimes(now: i64, refusal: signature::Refusal) {
-    static REFUSED: Seldom = Seldom::new(10);
+fn log_throttled(now: i64, refusal: signature::Refusal) {
+    static REFUSED: LogThrottle = LogThrottle::new(10);
     if let Some(count) = REFUSED.count(now) {
         tracing::warn!(%refusal, count, "webhooks refused");
     }

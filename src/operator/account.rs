@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 
 use serde_json::json;
 
-use super::{Form, standing, text::plain, told, write_down};
+use super::{Form, account_status, text::plain, told, write_down};
 use crate::{
     domain::{
         App, devices,
@@ -69,7 +69,7 @@ enum Act {
 impl Account {
     pub async fn run(self, app: &App) -> Result<(), Vec<String>> {
         match self.act {
-            Act::Show { address, form } => standing::show(app, &address, form).await,
+            Act::Show { address, form } => account_status::show(app, &address, form).await,
             Act::SignOut { address, form } => sign_out(app, &address, form).await,
             Act::Erase { address, yes, form } => erase(app, &address, yes, form).await,
         }

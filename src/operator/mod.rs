@@ -2,6 +2,7 @@
 //! them, looking at an address, signing it out, erasing it, a test mail. They work on the same database as a server that runs, and beside it.
 
 mod account;
+mod account_status;
 mod audit;
 mod backup;
 mod config;
@@ -11,7 +12,6 @@ mod import;
 mod mail;
 mod mask;
 mod restore;
-mod standing;
 mod text;
 
 use clap::{Args, Subcommand};

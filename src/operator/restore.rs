@@ -18,9 +18,9 @@ use crate::{
     mail::Mailer,
     say, serve,
     store::{
-        self, Store, erasures,
-        examine::{self, Health},
-        file,
+        self, Store,
+        diagnostics::{self, Health},
+        erasures, file,
     },
 };
 
@@ -166,8 +166,8 @@ async fn look(url: &str) -> Result<(), String> {
         .await
         .map_err(|error| format!("cannot be used: {error}"))?;
     let found = async {
-        let health = examine::health(&store, PATIENCE).await?;
-        Ok::<_, store::Error>((health, examine::tables(&store).await?))
+        let health = diagnostics::health(&store, PATIENCE).await?;
+        Ok::<_, store::Error>((health, diagnostics::tables(&store).await?))
     };
     let found = found.await;
     store.close().await;

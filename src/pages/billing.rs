@@ -9,9 +9,9 @@ use crate::{
     answer, api, assets,
     domain::billing,
     islands::CustomerList,
+    log_throttle::LogThrottle,
     model::{ApiError, CustomerView, LIVE},
     present,
-    seldom::Seldom,
 };
 
 #[component]
@@ -84,7 +84,7 @@ fn tell_of(id: &str, customers: &[CustomerView]) -> bool {
     if is_listed {
         let customer = billing::shown(id);
         // Whoever reloads the page repeats it.
-        static TOLD: Seldom = Seldom::few(10, 60);
+        static TOLD: LogThrottle = LogThrottle::few(10, 60);
         let now = answer::app().map_or(0, |app| app.clock.now());
         if let Some(count) = TOLD.count(now) {
             tracing::info!(customer, count, "a list tells of a click that failed");

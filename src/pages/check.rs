@@ -10,7 +10,7 @@ use super::{
 use crate::{
     answer, clock,
     cookies::{self, Name},
-    domain::asked::{self, Asked},
+    domain::ask_status::{self, Asked},
     model::ApiError,
 };
 
@@ -178,7 +178,7 @@ fn browser() -> Option<String> {
 async fn asked_for() -> Result<Option<Asked>, ApiError> {
     let app = answer::app()?;
     match browser() {
-        Some(browser) => asked::last(&app, &browser)
+        Some(browser) => ask_status::last(&app, &browser)
             .await
             .map_err(answer::unavailable),
         None => Ok(None),

@@ -6,7 +6,7 @@ use crate::{
     answer,
     config::Config,
     cookies::{self, Name},
-    domain::parting,
+    domain::sign_out_notice,
     store::session::{Ended, Why},
 };
 
@@ -15,7 +15,7 @@ pub fn told() -> Option<Ended> {
     let app = answer::app().ok()?;
     answer::ended().or_else(|| {
         let value = cookies::read(&answer::headers(), &app.config, Name::Ended)?;
-        parting::open(&app.keys, &value, app.clock.now())
+        sign_out_notice::open(&app.keys, &value, app.clock.now())
     })
 }
 

@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::{Result, Tx, on};
-use crate::{domain::audit::What, mask::shows, seldom::Seldom};
+use crate::{domain::audit::What, log_throttle::LogThrottle, mask::shows};
 
 /// A row of `audit`. [`crate::domain::audit`] makes them.
 #[derive(Clone, Default, PartialEq, Eq, sqlx::FromRow)]
@@ -39,7 +39,7 @@ pub const MOST_AN_HOUR: i64 = 1_000;
 pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
     let is_repeatable = REPEATABLE.iter().any(|what| what.name() == entry.what);
     if is_repeatable && count_of_hour(tx, entry).await? >= MOST_AN_HOUR {
-        static DROPPED: Seldom = Seldom::new(60 * 60);
+        static DROPPED: LogThrottle = LogThrottle::new(60 * 60);
         if let Some(count) = DROPPED.count(entry.at) {
             tracing::warn!(
                 count,

@@ -1,10 +1,10 @@
 //! Addresses whose known devices were ended at once. No address stands there, but a hash for each secret.
 
-use super::{Result, Tx, many, on};
+use super::{Result, Tx, bulk, on};
 
 /// The mark that devices carry if they were made since the last end under any of these names of their address.
 pub async fn mark(tx: &mut Tx, names: &[&str]) -> Result<Option<String>> {
-    let ends: Vec<(String, i64)> = many::select(tx, names, |among| {
+    let ends: Vec<(String, i64)> = bulk::select(tx, names, |among| {
         format!("SELECT mark, ended_at FROM device_end WHERE name {among}")
     })
     .await?;

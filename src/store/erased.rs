@@ -7,10 +7,9 @@ use sqlx::AssertSqlSafe;
 
 use super::{
     Result, Store, Tx,
+    bulk::{self, Table},
     erasures::hash_of_id,
-    locks,
-    many::{self, Table},
-    on,
+    locks, on,
 };
 
 /// Keeps everybody from the mirror until this transaction ends: whoever writes there asks [`lock`] or
@@ -92,7 +91,7 @@ pub async fn among(tx: &mut Tx, ids: impl IntoIterator<Item = String>) -> Result
 }
 
 async fn present(tx: &mut Tx, ids: Vec<&str>) -> Result<BTreeSet<String>> {
-    let found: Vec<(String,)> = many::select(tx, &ids, |among| {
+    let found: Vec<(String,)> = bulk::select(tx, &ids, |among| {
         format!("SELECT id FROM erased WHERE id {among}")
     })
     .await?;
@@ -182,7 +181,7 @@ pub async fn add(tx: &mut Tx, ids: &[&str], now: i64) -> Result<()> {
         .iter()
         .map(|id| vec![(*id).into(), now.into()])
         .collect();
-    many::insert(tx, table, &rows, "ON CONFLICT DO NOTHING")
+    bulk::insert(tx, table, &rows, "ON CONFLICT DO NOTHING")
         .await
         .map(drop)
 }
@@ -207,11 +206,11 @@ const TRACE: &str = "SELECT id, object_id, customer_id,
 /// The events that name one of these customers.
 pub async fn events_of_customers(tx: &mut Tx, ids: &[&str]) -> Result<Vec<Trace>> {
     // About the customers themselves; and about what is theirs, which has an index of its own.
-    let mut events = many::select(tx, ids, |among| {
+    let mut events = bulk::select(tx, ids, |among| {
         format!("{TRACE} WHERE object_id {among} AND customer_id = object_id")
     })
     .await?;
-    let theirs = many::select(tx, ids, |among| {
+    let theirs = bulk::select(tx, ids, |among| {
         format!("{TRACE} WHERE customer_id {among} AND customer_id IS DISTINCT FROM object_id")
     });
     events.extend(theirs.await?);
@@ -220,12 +219,12 @@ pub async fn events_of_customers(tx: &mut Tx, ids: &[&str]) -> Result<Vec<Trace>
 
 /// The events about these objects.
 pub async fn events_of_objects(tx: &mut Tx, ids: &[&str]) -> Result<Vec<Trace>> {
-    many::select(tx, ids, |among| format!("{TRACE} WHERE object_id {among}")).await
+    bulk::select(tx, ids, |among| format!("{TRACE} WHERE object_id {among}")).await
 }
 
 /// The events of these ids.
 pub async fn events(tx: &mut Tx, ids: &[&str]) -> Result<Vec<Trace>> {
-    many::select(tx, ids, |among| format!("{TRACE} WHERE id {among}")).await
+    bulk::select(tx, ids, |among| format!("{TRACE} WHERE id {among}")).await
 }
 
 /// Whether a payload mentions a text, as far as the database can tell.
@@ -261,7 +260,7 @@ pub async fn mentions(
 
 /// Takes their payloads from events. Those that were not applied are not going to be.
 pub async fn blank(tx: &mut Tx, ids: &[&str], now: i64) -> Result<u64> {
-    many::change(tx, ids, [now.into()], |among, [now]| {
+    bulk::change(tx, ids, [now.into()], |among, [now]| {
         format!(
             "UPDATE event SET payload = '', error = NULL, due_at = NULL,
                  state = CASE WHEN state IN ('pending', 'failed', 'dead') THEN 'stale' ELSE state END,
@@ -279,7 +278,7 @@ pub async fn rows_by(
     column: &str,
     values: &[&str],
 ) -> Result<Vec<String>> {
-    let found: Vec<(String,)> = many::select(tx, values, |among| {
+    let found: Vec<(String,)> = bulk::select(tx, values, |among| {
         format!("SELECT id FROM {table} WHERE {column} {among}")
     })
     .await?;
@@ -323,7 +322,7 @@ pub async fn delete_own(tx: &mut Tx, email: &str, allowances: &[&str]) -> Result
     ] {
         on!(tx, connection => sqlx::query(AssertSqlSafe(sql)).bind(email).execute(connection).await.map(drop))?;
     }
-    many::change(tx, allowances, [], |among, []| {
+    bulk::change(tx, allowances, [], |among, []| {
         format!("DELETE FROM allowance WHERE name {among}")
     })
     .await

@@ -4,7 +4,7 @@ use sqlx::AssertSqlSafe;
 
 use super::{
     Result, Tx,
-    many::{self, Cell, Table},
+    bulk::{self, Cell, Table},
     on,
     words::words,
 };
@@ -110,13 +110,13 @@ pub async fn insert_all(tx: &mut Tx, events: &[Event]) -> Result<Vec<String>> {
     events.sort_by(|one, other| one.id.cmp(&other.id));
     let rows: Vec<_> = events.into_iter().map(Event::cells).collect();
     let clash = "ON CONFLICT (id) DO NOTHING RETURNING id";
-    many::insert(tx, table, &rows, clash).await
+    bulk::insert(tx, table, &rows, clash).await
 }
 
 /// Records what became of events, and when the worker takes them, if it is to.
 pub async fn set_state(tx: &mut Tx, ids: &[&str], state: State, due_at: Option<i64>) -> Result<()> {
     let values = [state.as_str().into(), due_at.into()];
-    many::change(tx, ids, values, |among, [state, due_at]| {
+    bulk::change(tx, ids, values, |among, [state, due_at]| {
         format!("UPDATE event SET state = {state}, due_at = {due_at} WHERE id {among}")
     })
     .await?;
@@ -161,7 +161,7 @@ pub async fn claim(tx: &mut Tx, now: i64, until: i64, most: i64) -> Result<Vec<E
 /// Makes events that were taken until `claimed` due at `until` instead. What is another's by now stays so.
 pub async fn hold(tx: &mut Tx, ids: &[&str], claimed: i64, until: i64) -> Result<()> {
     let values = [claimed.into(), until.into()];
-    many::change(tx, ids, values, |among, [claimed, until]| {
+    bulk::change(tx, ids, values, |among, [claimed, until]| {
         format!("UPDATE event SET due_at = {until} WHERE due_at = {claimed} AND id {among}")
     })
     .await?;
@@ -170,7 +170,7 @@ pub async fn hold(tx: &mut Tx, ids: &[&str], claimed: i64, until: i64) -> Result
 
 /// Records what became of events that the worker took.
 pub async fn finish(tx: &mut Tx, ids: &[&str], state: State, now: i64) -> Result<()> {
-    many::change(
+    bulk::change(
         tx,
         ids,
         [state.as_str().into(), now.into()],
@@ -215,7 +215,7 @@ pub async fn fail(
 /// count it. What is done with, or was made due meanwhile, stays so.
 pub async fn postpone(tx: &mut Tx, ids: &[&str], claimed: i64, due_at: i64) -> Result<()> {
     let values = [claimed.into(), due_at.into()];
-    many::change(tx, ids, values, |among, [claimed, due_at]| {
+    bulk::change(tx, ids, values, |among, [claimed, due_at]| {
         format!(
             "UPDATE event SET due_at = {due_at}, attempts = attempts - 1
              WHERE attempts > 0 AND due_at = {claimed} AND id {among}"
@@ -228,7 +228,7 @@ pub async fn postpone(tx: &mut Tx, ids: &[&str], claimed: i64, due_at: i64) -> R
 /// Makes what waits of these objects due at once: something came that may decide it. That costs it
 /// no attempt.
 pub async fn hurry(tx: &mut Tx, object_ids: &[&str], now: i64) -> Result<()> {
-    many::change(tx, object_ids, [now.into()], |among, [now]| {
+    bulk::change(tx, object_ids, [now.into()], |among, [now]| {
         format!(
             "UPDATE event SET due_at = {now},
                  attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END
@@ -328,7 +328,7 @@ pub async fn counts(tx: &mut Tx) -> Result<Vec<(State, i64)>> {
 /// Makes events that still have their payloads due at `now`, as if they had just come. Returns how
 /// many there were.
 pub async fn requeue(tx: &mut Tx, ids: &[&str], now: i64) -> Result<u64> {
-    many::change(tx, ids, [now.into()], |among, [now]| {
+    bulk::change(tx, ids, [now.into()], |among, [now]| {
         format!(
             "UPDATE event SET state = 'pending', attempts = 0, error = NULL, due_at = {now},
                  tried_since = {now}

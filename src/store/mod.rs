@@ -6,26 +6,26 @@
 //! placeholders, TEXT and BIGINT columns, `ON CONFLICT` and `RETURNING`, which read the same on
 //! both engines. Look-ups return `Option`.
 
-pub mod allowance;
 pub mod audit;
+pub mod bulk;
+pub mod card_rows;
 pub mod customer;
 pub mod device;
+pub mod diagnostics;
 pub mod erased;
 pub mod erasures;
 pub mod event;
-pub mod examine;
 pub mod file;
 pub mod lock;
-pub mod many;
 pub mod mirror;
+pub mod missing_objects;
 pub mod outbox;
 pub mod progress;
+pub mod rate_limit;
 pub mod row;
 pub mod session;
-pub mod shelf;
 pub mod sign_in;
 mod sqlite;
-pub mod unknown;
 mod wal;
 pub mod words;
 

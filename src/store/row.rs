@@ -8,7 +8,7 @@ use sqlx::{FromRow, postgres::PgRow, sqlite::SqliteRow};
 
 use super::{
     Result, Tx,
-    many::{self, Cell, Table},
+    bulk::{self, Cell, Table},
 };
 
 /// What is mirrored under one id: a row of a table, with all that is replaced together with it. All rows have
@@ -127,7 +127,7 @@ macro_rules! rows {
                 "deleted_at",
             ];
 
-            fn cells(&self) -> Vec<$crate::store::many::Cell<'_>> {
+            fn cells(&self) -> Vec<$crate::store::bulk::Cell<'_>> {
                 vec![
                     (&self.id).into(),
                     $((&self.$field).into(),)*
@@ -157,7 +157,7 @@ pub async fn find_all<R: Row>(tx: &mut Tx, ids: &[&str]) -> Result<Vec<R>> {
 /// [`Row::load`] of a plain row.
 pub(crate) async fn select<R: PlainRow>(tx: &mut Tx, ids: &[&str]) -> Result<Vec<R>> {
     let columns = R::COLUMNS.join(", ");
-    many::select(tx, ids, |among| {
+    bulk::select(tx, ids, |among| {
         format!("SELECT {columns} FROM {} WHERE id {among}", R::TABLE)
     })
     .await
@@ -192,7 +192,7 @@ async fn without<R: Row>(
     condition: &str,
 ) -> Result<BTreeSet<String>> {
     let wanted: Vec<_> = ids.iter().map(String::as_str).collect();
-    let found: Vec<(String,)> = many::select(tx, &wanted, |among| {
+    let found: Vec<(String,)> = bulk::select(tx, &wanted, |among| {
         format!("SELECT id FROM {} WHERE id {among} {condition}", R::TABLE)
     })
     .await?;
@@ -220,6 +220,6 @@ pub(crate) async fn upsert<R: PlainRow>(tx: &mut Tx, rows: &[&R]) -> Result<()> 
     };
     let cells: Vec<_> = rows.iter().map(|row| row.cells()).collect();
     let clash = format!("ON CONFLICT (id) DO UPDATE SET {set}");
-    many::insert(tx, table, &cells, &clash).await?;
+    bulk::insert(tx, table, &cells, &clash).await?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Result, Tx,
-    many::{self, Cell},
+    bulk::{self, Cell},
     on,
     words::words,
 };
@@ -301,7 +301,7 @@ async fn end_of_address_for(tx: &mut Tx, email: &str, why: Why, now: i64) -> Res
 /// Ends the sessions of those of the addresses that have no live customer of that mode.
 pub async fn end_orphans(tx: &mut Tx, emails: &[&str], livemode: bool, now: i64) -> Result<()> {
     let values = [Cell::from(now), Cell::from(i64::from(livemode))];
-    many::change(tx, emails, values, |among, [now, livemode]| {
+    bulk::change(tx, emails, values, |among, [now, livemode]| {
         format!(
             "UPDATE session SET ended_at = {now}, ended_for = 'no-customer'
             WHERE ended_at IS NULL

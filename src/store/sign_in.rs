@@ -1,11 +1,11 @@
 //! Attempts to prove an inbox. Rows hold hashes only: nothing in a stolen database signs in.
 
-mod again;
+mod retry;
 
 use super::{Result, Tx, on, words::words};
 use crate::mask::shows;
 
-pub use again::{Used, all_used, count_try_again, gave, used};
+pub use retry::{Used, all_used, count_try_again, gave, used};
 
 words! {
     /// Why a sign-in ended that was not used.

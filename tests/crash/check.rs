@@ -8,7 +8,7 @@ use std::{
 use billhook::store::{self, Store, customer::Customer, mirror::Subscription, row};
 use futures::FutureExt;
 
-use crate::plan::{Fate, Plan};
+use crate::plan::{MailFate, Plan};
 
 /// Longer than a worker that was killed keeps what it had taken.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -24,7 +24,7 @@ pub async fn until_settled(database_url: &str, plan: &Plan) {
         let states = states(&store).await;
         let is_settled = plan.events.iter().all(|event| {
             let state = states.get(&event.id).map(String::as_str);
-            event.fate == Fate::Poison || !matches!(state, Some("pending" | "failed"))
+            event.fate == MailFate::Poison || !matches!(state, Some("pending" | "failed"))
         });
         if is_settled {
             break;
@@ -58,9 +58,9 @@ pub async fn faults(
     let wrong = plan.events.iter().filter(|event| {
         let state = states.get(&event.id).map(String::as_str);
         !match event.fate {
-            Fate::Known => matches!(state, Some("applied" | "stale")),
-            Fate::Ignored => state == Some("ignored"),
-            Fate::Poison => matches!(state, Some("pending" | "failed")),
+            MailFate::Known => matches!(state, Some("applied" | "stale")),
+            MailFate::Ignored => state == Some("ignored"),
+            MailFate::Poison => matches!(state, Some("pending" | "failed")),
         }
     });
     told(

@@ -28,7 +28,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use client::Client;
 use place::{Engine, Place};
-use plan::{Fate, Plan};
+use plan::{MailFate, Plan};
 use program::Program;
 
 #[derive(Parser)]
@@ -109,8 +109,8 @@ async fn run(engine: Engine, size: Size, seed: u64) -> Vec<String> {
         plan.deliveries.len(),
         size.kills,
         plan.ties as f64 * 100.0 / plan.events.len() as f64,
-        plan.percent(Fate::Ignored),
-        plan.percent(Fate::Poison),
+        plan.percent(MailFate::Ignored),
+        plan.percent(MailFate::Poison),
     );
     let place = Place::new(engine).await;
     let database = &place.database_url;

@@ -20,7 +20,7 @@ const BEGINNING: i64 = 1_700_000_000;
 
 /// What an event should come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum MailFate {
     /// Applied, or stale behind another.
     Known,
     Ignored,
@@ -32,7 +32,7 @@ pub enum Fate {
 pub struct Planned {
     pub id: String,
     pub body: String,
-    pub fate: Fate,
+    pub fate: MailFate,
 }
 
 /// One post.
@@ -93,7 +93,7 @@ impl Plan {
             at,
             object(&name),
             Value::Null,
-            Fate::Known,
+            MailFate::Known,
         );
         for number in 1..chance.random_range(1..8) {
             if hits(TIES, chance) {
@@ -103,7 +103,13 @@ impl Plan {
             }
             let next = format!("name {number}");
             let previous = json!({ "name": name });
-            self.event("customer.updated", at, object(&next), previous, Fate::Known);
+            self.event(
+                "customer.updated",
+                at,
+                object(&next),
+                previous,
+                MailFate::Known,
+            );
             name = next;
         }
         let row = if hits(10, chance) {
@@ -112,7 +118,7 @@ impl Plan {
                 at + 1,
                 object(&name),
                 Value::Null,
-                Fate::Known,
+                MailFate::Known,
             );
             Customer::tombstone(&customer, 0, at + 1)
         } else {
@@ -130,7 +136,7 @@ impl Plan {
     }
 
     /// How many of a hundred events are of that fate.
-    pub fn percent(&self, fate: Fate) -> f64 {
+    pub fn percent(&self, fate: MailFate) -> f64 {
         let of_it = self.events.iter().filter(|event| event.fate == fate);
         of_it.count() as f64 * 100.0 / self.events.len() as f64
     }
@@ -142,7 +148,7 @@ impl Plan {
             1,
             object,
             Value::Null,
-            Fate::Ignored,
+            MailFate::Ignored,
         );
     }
 
@@ -158,11 +164,11 @@ impl Plan {
             1,
             object,
             Value::Null,
-            Fate::Poison,
+            MailFate::Poison,
         );
     }
 
-    fn event(&mut self, r#type: &str, at: i64, object: Value, previous: Value, fate: Fate) {
+    fn event(&mut self, r#type: &str, at: i64, object: Value, previous: Value, fate: MailFate) {
         // Ids that say nothing of the order.
         let number = self.events.len() as u64;
         let id = format!("evt_{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15));

@@ -273,7 +273,7 @@ fn checklist_32_customers_are_asked_for_on_somebodys_behalf() {
     }
     assert!(looked_at > 100, "the sources were found");
     for (function, source) in [
-        ("read", include_str!("../../src/store/shelf.rs")),
+        ("read", include_str!("../../src/store/card_rows.rs")),
         ("owned", include_str!("../../src/store/customer.rs")),
         ("of", include_str!("../../src/store/session.rs")),
         ("end_of", include_str!("../../src/store/session.rs")),

@@ -293,7 +293,7 @@ struct Stripe {
 type Asked = Arc<Mutex<BTreeMap<Vec<String>, usize>>>;
 
 #[derive(Clone)]
-struct Shelf {
+struct CardRows {
     objects: Arc<BTreeMap<Vec<String>, Value>>,
     asked: Asked,
     url: String,
@@ -315,7 +315,7 @@ impl Stripe {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let objects = cases.iter().flat_map(|case| case.at_stripe.iter());
         let objects = objects.map(|(key, object)| (segments_of_key(key), object.clone()));
-        let shelf = Shelf {
+        let shelf = CardRows {
             objects: Arc::new(objects.collect()),
             asked: Asked::default(),
             url: url.clone(),
@@ -328,7 +328,7 @@ impl Stripe {
     }
 }
 
-async fn answer(State(shelf): State<Shelf>, request: Request) -> Response {
+async fn answer(State(shelf): State<CardRows>, request: Request) -> Response {
     let now = u64::try_from(shelf.clock.now()).unwrap();
     let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now));
     let path = request.uri().path().trim_start_matches("/v1/");

@@ -1,4 +1,4 @@
-//! Impatient people: a button pressed twice, and link, code and button all at once.
+//! WriteTimeout people: a button pressed twice, and link, code and button all at once.
 
 use futures::future::{BoxFuture, FutureExt, join, join_all};
 use reqwest::Response;

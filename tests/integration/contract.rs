@@ -6,28 +6,28 @@ use std::collections::BTreeSet;
 use billhook::{
     domain::mirror::{self as nouns, Noun, Visit, visit_all},
     store::{
-        self, Store, Tx, allowance,
-        allowance::Rate,
-        audit, customer,
+        self, Store, Tx, audit,
+        bulk::{self, Cell},
+        card_rows, customer,
         customer::Customer,
-        device, erased, event,
+        device,
+        diagnostics::{self, Health},
+        erased, event,
         event::{Event, State},
-        examine::{self, Health},
         file, lock,
-        many::{self, Cell},
         mirror::{
             self, Discount, Invoice, InvoicePayment, PaymentIntent, PaymentMethod, Price,
             Subscription, SubscriptionItem,
         },
-        outbox,
+        missing_objects, outbox,
         outbox::{Kind, Mail},
-        progress,
+        progress, rate_limit,
+        rate_limit::Rate,
         row::{self, PlainRow},
         session,
         session::{Session, Why},
-        shelf, sign_in,
+        sign_in,
         sign_in::{End, SignIn},
-        unknown,
     },
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -319,7 +319,7 @@ async fn what_belongs_to_a_customer_is_found_and_hidden_from_others(engine: Engi
         let (whose, ada, store) = (ada.clone(), ada.clone(), store.clone());
         async move {
             let read = store.read_as(&ada, move |tx| {
-                async move { shelf::read(tx, &whose, only).await }.boxed()
+                async move { card_rows::read(tx, &whose, only).await }.boxed()
             });
             read.await.unwrap()
         }
@@ -637,19 +637,22 @@ async fn a_database_is_looked_at_without_a_change(engine: Engine) {
         std::fs::write(file, "").unwrap();
     }
     let store = Store::open(&url).await.unwrap();
-    let new = examine::tables(&store).await.unwrap();
+    let new = diagnostics::tables(&store).await.unwrap();
     assert!(new.missing > 2 && new.unknown == 0, "{new:?}");
-    assert!(examine::may_make_role(&store).await.unwrap());
-    assert!(examine::rehearse(&store, 1).await.is_err(), "no table yet");
+    assert!(diagnostics::may_make_role(&store).await.unwrap());
+    assert!(
+        diagnostics::rehearse(&store, 1).await.is_err(),
+        "no table yet"
+    );
     store.close().await;
 
     Store::connect(&url).await.unwrap().close().await;
     let store = Store::open(&url).await.unwrap();
-    let made = examine::tables(&store).await.unwrap();
+    let made = diagnostics::tables(&store).await.unwrap();
     assert_eq!((made.missing, made.unknown), (0, 0));
-    examine::rehearse(&store, 1).await.unwrap();
+    diagnostics::rehearse(&store, 1).await.unwrap();
     assert_eq!(dump(&store, "progress").await, "");
-    examine::write(&store, 7).await.unwrap();
+    diagnostics::write(&store, 7).await.unwrap();
     let written = dump(&store, "progress").await;
     assert!(
         written.contains("ready") && !written.contains("room"),
@@ -662,7 +665,7 @@ async fn a_database_is_looked_at_without_a_change(engine: Engine) {
         assert_eq!(lock::holder(&file), None);
     }
     let patience = |seconds| std::time::Duration::from_secs(seconds);
-    let health = examine::health(&store, patience(20)).await.unwrap();
+    let health = diagnostics::health(&store, patience(20)).await.unwrap();
     assert_eq!(health, Health::Whole);
     if matches!(engine, Engine::Sqlite) {
         // Of several megabytes.
@@ -670,9 +673,9 @@ async fn a_database_is_looked_at_without_a_change(engine: Engine) {
             (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
             SELECT i, HEX(RANDOMBLOB(100)) AS noise FROM n";
         crate::imports::execute(&store, filler.to_owned()).await;
-        let health = examine::health(&store, patience(0)).await.unwrap();
+        let health = diagnostics::health(&store, patience(0)).await.unwrap();
         assert_eq!(health, Health::WholeSoFar);
-        let health = examine::health(&store, patience(20)).await.unwrap();
+        let health = diagnostics::health(&store, patience(20)).await.unwrap();
         assert_eq!(health, Health::Whole, "the same connection reads on");
     }
     let newer =
@@ -683,7 +686,7 @@ async fn a_database_is_looked_at_without_a_change(engine: Engine) {
         Store::Postgres(pool) => sqlx::query(newer).execute(pool).await.map(drop),
     }
     .unwrap();
-    assert_eq!(examine::tables(&store).await.unwrap().unknown, 1);
+    assert_eq!(diagnostics::tables(&store).await.unwrap().unknown, 1);
 }
 
 async fn due_events_are_claimed_by_one_and_settled(engine: Engine) {
@@ -858,7 +861,7 @@ async fn a_principal_sees_its_own_live_customers_of_its_mode(engine: Engine) {
     let principal = principal(&store, "ada@example.com").await;
     let me = principal.clone();
     let list = store.read_as(&principal, move |tx| {
-        async move { Ok(shelf::read(tx, &me, None).await?.customers) }.boxed()
+        async move { Ok(card_rows::read(tx, &me, None).await?.customers) }.boxed()
     });
     let ids: Vec<_> = list.await.unwrap().into_iter().map(|row| row.id).collect();
     assert_eq!(ids, ["cus_2", "cus_1"], "newest first");
@@ -1367,7 +1370,7 @@ async fn allowances_come_back_evenly(engine: Engine) {
     };
     let take = |name: &'static str, now, rate| {
         let store = store.clone();
-        async move { run!(&store, tx => allowance::take(tx, name, now, rate)) }
+        async move { run!(&store, tx => rate_limit::take(tx, name, now, rate)) }
     };
     let begin = 1_700_000_000_000;
     for (after, expected) in [
@@ -1395,7 +1398,7 @@ async fn allowances_come_back_evenly(engine: Engine) {
     }
     let free_at = |name: &'static str| {
         let store = store.clone();
-        async move { run!(&store, tx => allowance::free_at(tx, name, rate)) }
+        async move { run!(&store, tx => rate_limit::free_at(tx, name, rate)) }
     };
     assert_eq!(free_at("bob").await, None);
     assert!(take("bob", begin, rate).await, "each has its own");
@@ -1405,11 +1408,11 @@ async fn allowances_come_back_evenly(engine: Engine) {
     assert!(take("sue", begin, rate).await);
     let taken = free_at("sue").await;
     assert!(take("sue", begin, rate).await);
-    run!(&store, tx => allowance::give_back(tx, "sue", rate));
+    run!(&store, tx => rate_limit::give_back(tx, "sue", rate));
     assert_eq!(free_at("sue").await, taken);
     let rename = |old: &'static str, new: &'static str| {
         let store = store.clone();
-        async move { run!(&store, tx => allowance::rename(tx, old, new)) }
+        async move { run!(&store, tx => rate_limit::rename(tx, old, new)) }
     };
     rename("bob", "rob").await;
     assert_eq!(
@@ -1427,15 +1430,15 @@ async fn allowances_come_back_evenly(engine: Engine) {
     assert!(take("eve", begin, nothing).await && take("eve", begin, nothing).await);
     let parallel = (0..10).map(|_| {
         let store = store.clone();
-        tokio::spawn(async move { run!(&store, tx => allowance::take(tx, "many", begin, rate)) })
+        tokio::spawn(async move { run!(&store, tx => rate_limit::take(tx, "many", begin, rate)) })
     });
     let mut taken = 0;
     for one in parallel.collect::<Vec<_>>() {
         taken += usize::from(one.await.unwrap());
     }
     assert_eq!(taken, 3);
-    assert_eq!(run!(&store, tx => allowance::purge(tx, begin + 100, 1)), 1);
-    while run!(&store, tx => allowance::purge(tx, begin + 100, 1)) > 0 {}
+    assert_eq!(run!(&store, tx => rate_limit::purge(tx, begin + 100, 1)), 1);
+    while run!(&store, tx => rate_limit::purge(tx, begin + 100, 1)) > 0 {}
     let rest = dump(&store, "allowance").await;
     assert!(rest.contains("many"), "{rest}");
     assert!(rest.contains("rob"), "{rest}");
@@ -1870,7 +1873,7 @@ async fn statements_about_many_ids_miss_none(engine: Engine) {
             row::put_all(tx, &rows.iter().collect::<Vec<_>>()).await?;
             let ids: Vec<_> = ids.iter().skip(1).map(String::as_str).collect();
             let values = [Cell::from("Grace"), Cell::from(7)];
-            many::change(tx, &ids, values, |among, [name, at]| {
+            bulk::change(tx, &ids, values, |among, [name, at]| {
                 format!("UPDATE customer SET name = {name}, stripe_at = {at} WHERE id {among}")
             })
             .await
@@ -1882,7 +1885,7 @@ async fn statements_about_many_ids_miss_none(engine: Engine) {
         async move {
             let ids: Vec<_> = (0..80).map(|number| format!("cus_{number}")).collect();
             let ids: Vec<_> = ids.iter().map(String::as_str).collect();
-            many::select::<Customer>(tx, &ids, |among| {
+            bulk::select::<Customer>(tx, &ids, |among| {
                 format!("SELECT * FROM customer WHERE id {among}")
             })
             .await
@@ -1893,7 +1896,7 @@ async fn statements_about_many_ids_miss_none(engine: Engine) {
     assert_eq!(found.len(), 73);
     let names = run(&store, |tx| {
         async move {
-            let table = many::Table {
+            let table = bulk::Table {
                 name: "progress",
                 columns: &["name", "value", "changed_at"],
             };
@@ -1903,7 +1906,7 @@ async fn statements_about_many_ids_miss_none(engine: Engine) {
                 .map(|name| vec![name.into(), "x".into(), 1.into()])
                 .collect();
             let clash = "ON CONFLICT (name) DO NOTHING RETURNING name";
-            many::insert(tx, table, &rows, clash).await
+            bulk::insert(tx, table, &rows, clash).await
         }
         .boxed()
     });
@@ -2176,7 +2179,7 @@ async fn what_is_an_addresss_own_is_counted_and_deleted(engine: Engine) {
                 outbox::insert(tx, mail).await?;
             }
             for name in &names {
-                allowance::take(tx, name, 1, Rate { burst: 1, pause: 9 }).await?;
+                rate_limit::take(tx, name, 1, Rate { burst: 1, pause: 9 }).await?;
             }
             Ok(())
         });
@@ -2294,19 +2297,20 @@ async fn rows_that_are_missing_are_told(engine: Engine) {
 
 async fn unknown_objects_are_asked_for_by_one(engine: Engine) {
     let store = open(engine).await;
-    run!(&store, tx => unknown::note(tx, "customers", &["cus_1", "cus_2", "cus_3"], 10));
-    run!(&store, tx => unknown::note(tx, "customers", &["cus_1"], 99));
-    run!(&store, tx => unknown::note(tx, "coupons", &["cus_1"], 10));
+    run!(&store, tx => missing_objects::note(tx, "customers", &["cus_1", "cus_2", "cus_3"], 10));
+    run!(&store, tx => missing_objects::note(tx, "customers", &["cus_1"], 99));
+    run!(&store, tx => missing_objects::note(tx, "coupons", &["cus_1"], 10));
     let claim = |now, most| {
         let store = store.clone();
         async move {
             let lists = ["customers", "products"];
-            let mut claimed = run!(&store, tx => unknown::claim(tx, &lists, now, now + 60, most));
+            let mut claimed =
+                run!(&store, tx => missing_objects::claim(tx, &lists, now, now + 60, most));
             claimed.sort();
             claimed
         }
     };
-    let tried = |id: &str, attempts| unknown::Unknown {
+    let tried = |id: &str, attempts| missing_objects::Unknown {
         list: "customers".to_owned(),
         id: id.to_owned(),
         attempts,
@@ -2314,12 +2318,12 @@ async fn unknown_objects_are_asked_for_by_one(engine: Engine) {
     assert_eq!(claim(9, 9).await, []);
     assert_eq!(claim(10, 2).await.len(), 2);
     assert_eq!(claim(10, 9).await.len(), 1, "the others are taken");
-    run!(&store, tx => unknown::postpone(tx, "customers", "cus_1", Some(20)));
-    run!(&store, tx => unknown::postpone(tx, "customers", "cus_2", None));
-    run!(&store, tx => unknown::forget(tx, "customers", &["cus_3"]));
+    run!(&store, tx => missing_objects::postpone(tx, "customers", "cus_1", Some(20)));
+    run!(&store, tx => missing_objects::postpone(tx, "customers", "cus_2", None));
+    run!(&store, tx => missing_objects::forget(tx, "customers", &["cus_3"]));
     assert_eq!(claim(1_000, 9).await, [tried("cus_1", 2)]);
     let lists = ["coupons"];
-    let coupon = run!(&store, tx => unknown::claim(tx, &lists, 1_000, 1_060, 9));
+    let coupon = run!(&store, tx => missing_objects::claim(tx, &lists, 1_000, 1_060, 9));
     assert_eq!(
         coupon.len(),
         1,

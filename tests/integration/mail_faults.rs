@@ -1,7 +1,7 @@
 //! The outbox against mail servers that say no: what is tried again, what is not, and what the operator hears.
 
 use billhook::{
-    domain::{App, browser::Visitor, delivery, email::Email, outbox, sign_in, standing},
+    domain::{App, account_status, browser::Visitor, delivery, email::Email, outbox, sign_in},
     mail::Mailer,
     operator::doctor::{self, State},
     store::{Store, row},
@@ -66,7 +66,7 @@ async fn known_trouble(app: &App) -> Option<String> {
 }
 
 async fn last_state(app: &App) -> (&'static str, String) {
-    let mails = standing::look(app, ADA).await.unwrap().mails;
+    let mails = account_status::look(app, ADA).await.unwrap().mails;
     assert_eq!(mails.len(), 1, "{mails:?}");
     (mails[0].fate.name(), mails[0].answer.clone())
 }
@@ -199,7 +199,7 @@ async fn ask(app: &TestApp, address: &str) {
 
 async fn has_a_mail(app: &TestApp, address: &str, state: &str) {
     eventually(|| async {
-        let mails = standing::look(&app.app, address).await.unwrap().mails;
+        let mails = account_status::look(&app.app, address).await.unwrap().mails;
         let has_come = mails.iter().any(|mail| mail.fate.name() == state);
         has_come.then_some(())
     })

@@ -11,11 +11,11 @@ use std::{
 use billhook::{
     domain::{
         App,
+        account_status::{self, MailFate},
         browser::Visitor,
         delivery::State,
         email::Email,
         outbox, sign_in,
-        standing::{self, Fate},
     },
     mail::Mailer,
     store::{Store, row},
@@ -187,8 +187,10 @@ async fn what_is_refused_or_withheld_is_not_recorded_as_used_or_sent(engine: Eng
         row("nobody@example.com", None, false),
     ];
     assert_eq!(rows, expected);
-    let standing = standing::look(&app.app, "ada@example.com").await.unwrap();
+    let standing = account_status::look(&app.app, "ada@example.com")
+        .await
+        .unwrap();
     let fates: Vec<_> = standing.mails.iter().map(|mail| mail.fate).collect();
     assert_eq!(fates.len(), 2);
-    assert!(fates.contains(&Fate::Known(State::Sent)) && fates.contains(&Fate::Withheld));
+    assert!(fates.contains(&MailFate::Known(State::Sent)) && fates.contains(&MailFate::Withheld));
 }

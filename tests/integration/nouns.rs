@@ -14,9 +14,9 @@ use billhook::{
     },
     store::{
         self, Store, Tx,
+        bulk::Cell,
         customer::Customer,
         event::{Filter, State},
-        many::Cell,
         mirror::{
             self, CheckoutSession, Coupon, Discount, EntitlementSummary, Invoice, InvoicePayment,
             PaymentIntent, PaymentMethod, Price, Product, Subscription, SubscriptionItem,

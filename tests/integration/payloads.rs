@@ -15,7 +15,7 @@ use billhook::{
     },
     store::{
         self, Store, Tx,
-        many::Cell,
+        bulk::Cell,
         mirror::items_of,
         row::{self, PlainRow},
     },

@@ -20,7 +20,7 @@ use billhook::{
     model::{CustomerView, Day, InvoiceView, PdfView, State},
     store::{
         self,
-        many::Cell,
+        bulk::Cell,
         mirror::{CheckoutSession, PaymentMethod, Product, Subscription},
     },
     stripe,
@@ -196,7 +196,7 @@ fn rows(printed: &mut Printed) {
     printed.look(&Cell::Text(Some(CANARY)));
     printed.look(&limits::Allowance {
         name: canary(),
-        rate: store::allowance::Rate { burst: 1, pause: 1 },
+        rate: store::rate_limit::Rate { burst: 1, pause: 1 },
         earlier: vec![canary()],
         device: maybe(),
     });

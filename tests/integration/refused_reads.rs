@@ -1,6 +1,6 @@
 //! Objects that events name, and that the key may not read: asked for once, and told to the operator.
 
-use billhook::domain::unknown;
+use billhook::domain::missing_objects;
 use serde_json::{Value, json};
 
 use crate::{
@@ -47,7 +47,10 @@ async fn what_may_not_be_read_is_asked_for_once_an_hour(engine: Engine) {
     // Nor is another of its kind asked for.
     names(&app, "cus_other").await;
     for _ in 0..3 {
-        assert!(!unknown::step(&app.app).await.unwrap(), "nothing is due");
+        assert!(
+            !missing_objects::step(&app.app).await.unwrap(),
+            "nothing is due"
+        );
         app.clock.advance(60);
     }
     assert_eq!(asked(&app, hidden).await, 1);

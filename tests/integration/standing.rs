@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use billhook::{
-    domain::{delivery, outbox, standing},
+    domain::{account_status, delivery, outbox},
     mail::Mailer,
     store::{Store, row},
 };
@@ -35,7 +35,7 @@ async fn account_show_names_customers_of_the_other_mode(engine: Engine) {
         .store
         .write(move |tx| async move { row::put_all(tx, &[&row]).await }.boxed());
     written.await.unwrap();
-    let standing = standing::look(&app.app, ADA).await.unwrap();
+    let standing = account_status::look(&app.app, ADA).await.unwrap();
     assert_eq!(standing.of_other_mode, ["cus_live"]);
     assert!(standing.customers.is_empty());
     let text = said(&app, &["account", "show", ADA]).await;
@@ -52,11 +52,14 @@ async fn account_show_says_when_mails_of_all_wait(engine: Engine) {
     .await;
     app.known(ADA).await;
     for _ in 0..2 {
-        let waits = standing::look(&app.app, ADA).await.unwrap().all_wait_until;
+        let waits = account_status::look(&app.app, ADA)
+            .await
+            .unwrap()
+            .all_wait_until;
         assert_eq!(waits, None);
         app.browser().post("/api/ask_link", &[("email", ADA)]).await;
         settled(&app).await;
-        let standing = standing::look(&app.app, ADA).await.unwrap();
+        let standing = account_status::look(&app.app, ADA).await.unwrap();
         let wait = standing.all_wait_until.unwrap() - standing.now;
         assert!((3_500..3_700).contains(&wait), "{wait}");
         app.clock.advance(60 * 60 + 10);

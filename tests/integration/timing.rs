@@ -95,7 +95,7 @@ async fn prepare(app: &TestApp, kind: &str, address: &str) {
         let now = app.clock.now() * 1000;
         let spend = app.app.store.write(move |tx| {
             async move {
-                while store::allowance::take(tx, &allowance.name, now, allowance.rate).await? {}
+                while store::rate_limit::take(tx, &allowance.name, now, allowance.rate).await? {}
                 Ok(())
             }
             .boxed()

@@ -12,8 +12,8 @@ use super::{
         refetch::{self, Fetched},
     },
     Click, Refusal, TWO_CALLS, in_time,
+    ownership::{is_still_theirs, keep},
     refused::{failed, shown},
-    theirs::{is_still_theirs, keep},
     unavailable,
 };
 use crate::{

@@ -3,9 +3,9 @@
 
 mod back;
 mod invoice;
+mod ownership;
 mod portal;
 mod refused;
-mod theirs;
 
 use std::{num::NonZeroU32, time::Instant};
 
@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    log_throttle::LogThrottle,
     model::ApiError,
-    seldom::Seldom,
     store::{self, Principal},
     timeouts,
 };
@@ -98,7 +98,7 @@ impl<'a> Click<'a> {
     /// For a customer that is not the principal's, or a flow that is not offered for it: gets the answer of an
     /// unknown customer, and Stripe is not asked.
     fn refuse(&self, id: &str) -> Refusal {
-        static NOT_THEIRS: Seldom = Seldom::new(SILENCE);
+        static NOT_THEIRS: LogThrottle = LogThrottle::new(SILENCE);
         if let Some(count) = NOT_THEIRS.count(self.app.clock.now()) {
             tracing::warn!(
                 session = self.principal.session(),
@@ -127,7 +127,7 @@ impl<'a> Click<'a> {
             .portal_budget
             .spend(&self.principal.session().to_owned());
         spent.map_err(|wait| {
-            static TOO_MANY: Seldom = Seldom::new(SILENCE);
+            static TOO_MANY: LogThrottle = LogThrottle::new(SILENCE);
             if let Some(count) = TOO_MANY.count(self.app.clock.now()) {
                 tracing::warn!(
                     session = self.principal.session(),

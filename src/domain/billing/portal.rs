@@ -8,8 +8,8 @@ use reqwest::StatusCode;
 use super::{
     super::{App, cards, mirror::Kind},
     Click, Refusal, TWO_CALLS, back, in_time,
+    ownership::is_still_theirs,
     refused::{failed, shown},
-    theirs::is_still_theirs,
     unavailable,
 };
 use crate::{

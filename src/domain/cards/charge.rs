@@ -8,7 +8,7 @@ use discounts::{Discounts, Found};
 
 use super::{
     super::price::{Amount, ListPrice},
-    Shelf,
+    CardRows,
     card::{Cost, Discount, Off},
 };
 use crate::store::{
@@ -26,7 +26,7 @@ pub struct Charge {
 
 /// `next` is when it is charged next, as far as that is known.
 pub fn of(
-    shelf: &Shelf,
+    shelf: &CardRows,
     customer: &Customer,
     row: &Subscription,
     items: &[&SubscriptionItem],
@@ -109,7 +109,7 @@ pub fn of(
 }
 
 /// Whether tax comes on top of what the prices say.
-fn plus_tax(shelf: &Shelf, row: &Subscription, items: &[&SubscriptionItem]) -> bool {
+fn plus_tax(shelf: &CardRows, row: &Subscription, items: &[&SubscriptionItem]) -> bool {
     let excludes_it = |item: &&SubscriptionItem| {
         let price = shelf.price(item);
         price.is_some_and(|price| price.tax_behavior.as_deref() == Some("exclusive"))
@@ -123,7 +123,7 @@ fn is_per_unit(price: &Price) -> bool {
 }
 
 fn list(
-    shelf: &Shelf,
+    shelf: &CardRows,
     row: &Subscription,
     items: &[&SubscriptionItem],
     currency: Option<&str>,
@@ -173,7 +173,7 @@ fn is_in_other_currency(price: &ListPrice) -> bool {
     matches!(price.amount, Amount::BilledIn { .. })
 }
 
-impl Shelf {
+impl CardRows {
     /// The price of an item, if it is the one that was subscribed to: one that was made anew with the id of
     /// a deleted one is another.
     pub fn price(&self, item: &SubscriptionItem) -> Option<&Price> {

@@ -2,7 +2,7 @@
 
 use super::{
     super::money::Money,
-    Shelf,
+    CardRows,
     card::{Due, InvoiceCard, InvoiceStatus, Invoices, MoreOpen, Urgency},
     status::{is_attempt, is_by_invoice},
 };
@@ -16,7 +16,7 @@ const MOST_LISTED: usize = 5;
 /// Seconds after which no payment of an invoice is on its way any more: a bank may take some days.
 const LONG: i64 = 14 * 24 * 60 * 60;
 
-impl Shelf {
+impl CardRows {
     pub fn invoices(&self, customer: &Customer, now: i64) -> Invoices {
         let own: Vec<_> = self.invoices_of(customer).collect();
         let open: Vec<_> = own.iter().rev().filter(|row| is_to_pay(row)).collect();

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::{
-    Shelf,
+    CardRows,
     card::{Expiry, PaymentMethods, SavedMethod},
     status::{has_ended, is_by_invoice},
 };
@@ -12,7 +12,7 @@ use crate::store::{
     mirror::{PaymentMethod, Subscription},
 };
 
-impl Shelf {
+impl CardRows {
     /// What the next invoices are paid with: each subscription's own, else the customer's. `shown` are
     /// the subscriptions on the card.
     pub fn payment_methods(

@@ -18,14 +18,13 @@ pub use methods::api_word;
 use crate::{
     model::Flow,
     store::{
-        self, Principal, Tx,
+        self, Principal, Tx, card_rows,
         customer::Customer,
         mirror::{
             self, Coupon, Discount, Invoice, PaymentMethod, Price, Product, Subscription,
             SubscriptionItem,
         },
         row::{self, Row},
-        shelf,
     },
     text,
 };
@@ -33,7 +32,7 @@ use crate::{
 /// The cards of the principal's customers, the newest first; but before them those whose payment failed or
 /// is late, and then those where something else should be done.
 pub async fn list(tx: &mut Tx, principal: &Principal, now: i64) -> store::Result<Vec<Card>> {
-    let (customers, shelf) = Shelf::read(tx, principal, None).await?;
+    let (customers, shelf) = CardRows::read(tx, principal, None).await?;
     let mut cards: Vec<_> = customers
         .iter()
         .map(|customer| shelf.ranked(customer, now))
@@ -50,7 +49,7 @@ pub async fn offered(
     flow: &Flow,
     now: i64,
 ) -> store::Result<Option<Customer>> {
-    let (customers, shelf) = Shelf::read(tx, principal, Some(id)).await?;
+    let (customers, shelf) = CardRows::read(tx, principal, Some(id)).await?;
     let Some(customer) = customers.into_iter().next() else {
         return Ok(None);
     };
@@ -74,7 +73,7 @@ pub async fn news(
     since: i64,
     now: i64,
 ) -> store::Result<Option<News>> {
-    let (customers, shelf) = Shelf::read(tx, principal, Some(id)).await?;
+    let (customers, shelf) = CardRows::read(tx, principal, Some(id)).await?;
     let Some(customer) = customers.first() else {
         return Ok(None);
     };
@@ -85,7 +84,7 @@ pub async fn news(
 /// All rows that the cards need. Of prices, products and coupons tombstones too: what was deleted may be
 /// in use.
 #[derive(Default)]
-struct Shelf {
+struct CardRows {
     subscriptions: Vec<Subscription>,
     items: Vec<SubscriptionItem>,
     prices: BTreeMap<String, Price>,
@@ -111,14 +110,14 @@ enum Rank {
     Well,
 }
 
-impl Shelf {
+impl CardRows {
     /// The principal's customers, or `only` that one, and what their cards are made of.
     async fn read(
         tx: &mut Tx,
         principal: &Principal,
         only: Option<&str>,
-    ) -> store::Result<(Vec<Customer>, Shelf)> {
-        let rows = shelf::read(tx, principal, only).await?;
+    ) -> store::Result<(Vec<Customer>, CardRows)> {
+        let rows = card_rows::read(tx, principal, only).await?;
         let methods = by_id(rows.methods);
         let of_methods: BTreeSet<_> = rows
             .customers
@@ -150,7 +149,7 @@ impl Shelf {
             .collect();
         let coupons = by_id(find_all(tx, of_discounts.iter()).await?);
         let in_process = rows.in_process.into_iter().map(|row| row.customer_id);
-        let shelf = Shelf {
+        let shelf = CardRows {
             in_process: in_process.collect(),
             items: rows.items,
             prices: by_id(rows.prices),

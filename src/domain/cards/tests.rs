@@ -25,7 +25,7 @@ fn item(price: &str) -> SubscriptionItem {
     }
 }
 
-fn shelf(row: Subscription) -> Shelf {
+fn shelf(row: Subscription) -> CardRows {
     let price = Price {
         id: "price_1".to_owned(),
         product_id: Some("prod_1".to_owned()),
@@ -39,12 +39,12 @@ fn shelf(row: Subscription) -> Shelf {
         name: Some("Team".to_owned()),
         ..Product::default()
     };
-    Shelf {
+    CardRows {
         subscriptions: vec![row],
         items: vec![item("price_1")],
         prices: [(price.id.clone(), price)].into(),
         products: [(product.id.clone(), product)].into(),
-        ..Shelf::default()
+        ..CardRows::default()
     }
 }
 
@@ -57,7 +57,7 @@ fn customer() -> Customer {
 }
 
 /// The card in words.
-fn view(shelf: &Shelf, customer: &Customer) -> CustomerView {
+fn view(shelf: &CardRows, customer: &Customer) -> CustomerView {
     present::customer(shelf.card(customer, NOW))
 }
 
@@ -165,7 +165,7 @@ fn states_are_words_with_their_dates() {
 #[test]
 fn a_subscription_says_what_it_is_and_costs() {
     let mut shelf = shelf(subscription("active"));
-    let shown = |shelf: &Shelf| view(shelf, &customer()).subscriptions.remove(0);
+    let shown = |shelf: &CardRows| view(shelf, &customer()).subscriptions.remove(0);
     assert_eq!(shown(&shelf).title, "Team");
     assert_eq!(shown(&shelf).price, "€12.00 / month × 3");
     shelf.items.push(item("price_2"));
@@ -212,10 +212,10 @@ fn everything_that_is_paid_with_is_named_or_nothing() {
             detached,
             deleted,
         ];
-        let shelf = Shelf {
+        let shelf = CardRows {
             subscriptions,
             methods: known.map(|row| (row.id.clone(), row)).into(),
-            ..Shelf::default()
+            ..CardRows::default()
         };
         let customer = Customer {
             default_payment_method: default.map(str::to_owned),
@@ -268,7 +268,7 @@ fn what_runs_is_shown_and_else_the_last_that_ended() {
     };
     let mut shelf = shelf(subscription("active"));
     shelf.subscriptions.insert(0, ended);
-    let ids = |shelf: &Shelf| {
+    let ids = |shelf: &CardRows| {
         let card = shelf.card(&customer(), NOW);
         card.subscriptions
             .into_iter()
@@ -305,7 +305,7 @@ fn a_card_is_titled_by_name_else_description_else_address() {
             description: description.map(str::to_owned),
             ..customer()
         };
-        view(&Shelf::default(), &row).title
+        view(&CardRows::default(), &row).title
     };
     assert_eq!(title(Some("Ada"), Some("x")), "Ada");
     assert_eq!(title(Some(" "), Some("x")), "x");
@@ -326,5 +326,5 @@ fn the_worst_subscription_is_the_state_of_the_record() {
     assert_eq!(overall(subscription("active"), 1), "Payment overdue");
     assert_eq!(overall(subscription("past_due"), 1), "Payment failed");
     assert_eq!(overall(subscription("canceled"), 0), "No plan");
-    assert_eq!(view(&Shelf::default(), &customer()).state.0, "No plan");
+    assert_eq!(view(&CardRows::default(), &customer()).state.0, "No plan");
 }

@@ -11,6 +11,7 @@ mod coupon;
 mod credit_note;
 mod customer;
 mod discount;
+mod embedded;
 mod entitlements;
 mod invoice;
 mod payment;
@@ -18,7 +19,6 @@ mod payment_method;
 mod price;
 mod product;
 mod refund;
-mod sightings;
 mod subscription;
 
 use serde_json::Value;
@@ -30,8 +30,8 @@ use crate::{
 };
 
 pub use about::{About, EVENTS, OWNER_FIELDS, Owner, Source};
-pub use sightings::Sightings;
-pub(crate) use sightings::in_sightings;
+pub use embedded::EmbeddedObjects;
+pub(crate) use embedded::in_embedded;
 
 /// Makes [`Kind`], and `with_noun!`, which runs code with a name as the type of a kind. The `$` is for the
 /// macro that is made.

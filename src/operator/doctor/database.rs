@@ -8,10 +8,10 @@ use super::Finding;
 use crate::{
     clock::Clock,
     config::Around,
-    domain::{mode, room::LITTLE},
+    domain::{disk_space::LITTLE, mode},
     store::{
         self, Store,
-        examine::{self, Health},
+        diagnostics::{self, Health},
         file::{self, nearest},
         lock,
     },
@@ -74,12 +74,12 @@ async fn look(
     findings: &mut Vec<Finding>,
     mode: &mut Option<bool>,
 ) -> store::Result<Health> {
-    let health = examine::health(store, PATIENCE).await?;
+    let health = diagnostics::health(store, PATIENCE).await?;
     if health == Health::Damaged {
         findings.push(damaged());
         return Ok(health);
     }
-    let tables = examine::tables(store).await?;
+    let tables = diagnostics::tables(store).await?;
     if tables.unknown > 0 {
         findings.push(Finding::failure(
             CHECK,
@@ -96,7 +96,7 @@ async fn look(
                 tables.missing
             ),
         ));
-        if !examine::may_make_role(store).await? {
+        if !diagnostics::may_make_role(store).await? {
             findings.push(Finding::failure(
                 CHECK,
                 "The database's user may not make the role billhook_customer.",
@@ -107,7 +107,7 @@ async fn look(
         return Ok(health);
     }
     *mode = mode::of(store).await?;
-    if let Err(error) = examine::rehearse(store, clock.now()).await {
+    if let Err(error) = diagnostics::rehearse(store, clock.now()).await {
         tracing::debug!(%error, "a row could not be written");
         findings.push(Finding::failure(
             CHECK,

@@ -8,20 +8,20 @@ mod key;
 mod mail;
 mod needs;
 mod portal;
+mod progress;
 mod proxies;
 mod serving;
 mod settings;
 mod show;
 mod sign_in;
 mod stripe;
-mod waiting;
 
 use std::collections::HashMap;
 
 use clap::Args;
 use serde::Serialize;
 
-use self::waiting::Waiting;
+use self::progress::Waiting;
 use super::Form;
 use crate::{clock::Clock, config, say};
 

@@ -6,8 +6,8 @@ use super::Finding;
 use crate::{
     clock::Clock,
     config::Around,
-    domain::{codes, mail_limit},
-    store::{self, Store, examine, file},
+    domain::{code_guessing, mail_limit},
+    store::{self, Store, diagnostics, file},
 };
 
 const CHECK: &str = "sign-in";
@@ -46,7 +46,7 @@ async fn look(url: &str, clock: &Clock) -> store::Result<Option<Vec<Finding>>> {
 }
 
 async fn ask(store: &Store, clock: &Clock) -> store::Result<Option<Vec<Finding>>> {
-    let tables = examine::tables(store).await?;
+    let tables = diagnostics::tables(store).await?;
     if tables.missing > 0 || tables.unknown > 0 {
         return Ok(None);
     }
@@ -55,7 +55,7 @@ async fn ask(store: &Store, clock: &Clock) -> store::Result<Option<Vec<Finding>>
         async move {
             let time = clock.of_database(tx.clock().await?);
             let dropped = mail_limit::dropped(tx, time).await?;
-            Ok((dropped, codes::were_spent(tx, time).await?))
+            Ok((dropped, code_guessing::were_spent(tx, time).await?))
         }
         .boxed()
     });

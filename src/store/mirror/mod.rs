@@ -16,7 +16,7 @@ mod product;
 mod refund;
 mod subscription;
 
-use super::{Result, Tx, many, on};
+use super::{Result, Tx, bulk, on};
 
 pub use checkout_session::CheckoutSession;
 pub use coupon::Coupon;
@@ -44,11 +44,11 @@ pub async fn known_of(tx: &mut Tx, ids: &[&str]) -> Result<Vec<String>> {
         const SQL: &str = "SELECT known_of($1)";
         return sqlx::query_scalar(SQL).bind(ids).fetch_all(&mut **tx).await;
     }
-    let mut known: Vec<(String,)> = many::select(tx, ids, |among| {
+    let mut known: Vec<(String,)> = bulk::select(tx, ids, |among| {
         format!("SELECT id FROM payment_method WHERE id {among}")
     })
     .await?;
-    let discounts = many::select(tx, ids, |among| {
+    let discounts = bulk::select(tx, ids, |among| {
         format!("SELECT id FROM discount WHERE id {among} AND deleted_at IS NOT NULL")
     });
     known.extend(discounts.await?);
@@ -57,7 +57,7 @@ pub async fn known_of(tx: &mut Tx, ids: &[&str]) -> Result<Vec<String>> {
 
 /// The customers who made these payments.
 pub async fn payers(tx: &mut Tx, payments: &[&str]) -> Result<Vec<String>> {
-    let found: Vec<(String,)> = many::select(tx, payments, |among| {
+    let found: Vec<(String,)> = bulk::select(tx, payments, |among| {
         format!(
             "SELECT customer_id FROM payment_intent WHERE id {among} AND customer_id IS NOT NULL"
         )

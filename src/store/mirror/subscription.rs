@@ -2,7 +2,7 @@
 
 use crate::store::{
     Result, Tx,
-    many::{self, Cell, Table},
+    bulk::{self, Cell, Table},
     row::{self, Row, rows},
 };
 
@@ -64,7 +64,7 @@ pub struct SubscriptionItem {
 
 /// The items of these subscriptions, each in its order.
 pub async fn items_of(tx: &mut Tx, subscriptions: &[&str]) -> Result<Vec<SubscriptionItem>> {
-    many::select(tx, subscriptions, |among| {
+    bulk::select(tx, subscriptions, |among| {
         format!(
             "SELECT * FROM subscription_item WHERE subscription_id {among}
              ORDER BY subscription_id, position"
@@ -79,7 +79,7 @@ pub async fn replace_items(
     subscriptions: &[&str],
     items: &[&SubscriptionItem],
 ) -> Result<()> {
-    many::change(tx, subscriptions, [], |among, []| {
+    bulk::change(tx, subscriptions, [], |among, []| {
         format!("DELETE FROM subscription_item WHERE subscription_id {among}")
     })
     .await?;
@@ -88,7 +88,7 @@ pub async fn replace_items(
         columns: SubscriptionItem::COLUMNS,
     };
     let rows: Vec<_> = items.iter().map(|item| item.cells()).collect();
-    many::insert(tx, table, &rows, "").await?;
+    bulk::insert(tx, table, &rows, "").await?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Shelf,
+        CardRows,
         card::{Cost, Discount, Off},
         ids_in,
     },
@@ -29,7 +29,7 @@ pub struct Line {
 
 /// All items, where they are charged together and the amount of each is known.
 pub fn lines(
-    shelf: &Shelf,
+    shelf: &CardRows,
     items: &[&SubscriptionItem],
     currency: Option<&str>,
 ) -> Option<Vec<Line>> {
@@ -157,7 +157,7 @@ impl Bill {
     pub fn result(
         self,
         items: &[&SubscriptionItem],
-        shelf: &Shelf,
+        shelf: &CardRows,
         currency: &str,
     ) -> (Cost, Option<Discount>) {
         let price = items.first().and_then(|item| shelf.price(item));

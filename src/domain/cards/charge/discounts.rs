@@ -2,7 +2,7 @@
 
 use time::{Date, Month, OffsetDateTime};
 
-use super::super::{Shelf, ids_in};
+use super::super::{CardRows, ids_in};
 use crate::store::mirror::{Coupon, Discount};
 
 /// A discount that counts for the next charge, with its coupon where that is known.
@@ -19,7 +19,7 @@ impl Found<'_> {
 }
 
 pub struct Discounts<'a> {
-    pub shelf: &'a Shelf,
+    pub shelf: &'a CardRows,
     /// Discounts that end until then do not count.
     pub at: i64,
 }

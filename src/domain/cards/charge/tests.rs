@@ -58,7 +58,7 @@ fn list_of(coupons: &[(Coupon, Option<i64>)]) -> String {
     serde_json::to_string(&ids).unwrap()
 }
 
-fn shelf(coupons: &[(Coupon, Option<i64>)]) -> Shelf {
+fn shelf(coupons: &[(Coupon, Option<i64>)]) -> CardRows {
     let price = |id: &str, amount| Price {
         id: id.to_owned(),
         product_id: Some(format!("prod_of_{id}")),
@@ -74,13 +74,13 @@ fn shelf(coupons: &[(Coupon, Option<i64>)]) -> Shelf {
         ..Discount::default()
     });
     let coupons = coupons.iter().map(|(coupon, _)| coupon.clone());
-    Shelf {
+    CardRows {
         prices: [price("price_1", 4000), price("price_2", 1000)]
             .map(|row| (row.id.clone(), row))
             .into(),
         discounts: discounts.map(|row| (row.id.clone(), row)).collect(),
         coupons: coupons.map(|row| (row.id.clone(), row)).collect(),
-        ..Shelf::default()
+        ..CardRows::default()
     }
 }
 

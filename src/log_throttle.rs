@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// A line that is written at most a few times in a while.
 #[derive(Debug)]
-pub struct Seldom {
+pub struct LogThrottle {
     /// Lines in a while.
     most: u64,
     /// Seconds that a while has.
@@ -20,15 +20,15 @@ struct State {
     unwritten: u64,
 }
 
-impl Seldom {
+impl LogThrottle {
     /// One line every `pause` seconds.
-    pub const fn new(pause: i64) -> Seldom {
-        Seldom::few(1, pause)
+    pub const fn new(pause: i64) -> LogThrottle {
+        LogThrottle::few(1, pause)
     }
 
     /// Up to `most` lines every `pause` seconds.
-    pub const fn few(most: u64, pause: i64) -> Seldom {
-        Seldom {
+    pub const fn few(most: u64, pause: i64) -> LogThrottle {
+        LogThrottle {
             most,
             pause,
             state: Mutex::new(State {
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_line_stands_for_all_since_the_last() {
-        let seldom = Seldom::new(600);
+        let seldom = LogThrottle::new(600);
         let counted = [
             (1_000, 1),
             (1_001, 0),
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_few_lines_are_written_and_the_rest_counted() {
-        let seldom = Seldom::few(2, 60);
+        let seldom = LogThrottle::few(2, 60);
         let counted = [
             (5, 1),
             (5, 1),

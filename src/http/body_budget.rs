@@ -23,7 +23,7 @@ use super::{
     problem,
     routes::{self, Audience},
 };
-use crate::{domain::limits::Client, pages::message::Message, seldom::Seldom};
+use crate::{domain::limits::Client, log_throttle::LogThrottle, pages::message::Message};
 
 /// Bytes of webhooks. Sixteen of the largest, or thousands of the usual ones.
 const MOST_OF_MACHINES: usize = 32 * 1024 * 1024;
@@ -153,7 +153,7 @@ async fn counted(
         None => response,
         Some(Refusal::TooLarge) => too_large(),
         Some(Refusal::Full) => {
-            static FULL: Seldom = Seldom::new(SAY_EVERY);
+            static FULL: LogThrottle = LogThrottle::new(SAY_EVERY);
             if let Some(count) = FULL.count(site.app.clock.now()) {
                 tracing::warn!(
                     count,

@@ -14,8 +14,8 @@ use url::Url;
 
 use super::Site;
 use crate::{
+    log_throttle::LogThrottle,
     pages::message::{self, Message},
-    seldom::Seldom,
 };
 
 pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -> Response {
@@ -52,7 +52,7 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
 
 /// Anybody can ask for another host, but a proxy that does not pass ours on closes the whole site.
 fn tell_operator(now: i64) {
-    static MISLED: Seldom = Seldom::new(600);
+    static MISLED: LogThrottle = LogThrottle::new(600);
     if let Some(count) = MISLED.count(now) {
         tracing::warn!(
             count,

@@ -55,11 +55,11 @@ struct State {
 
 /// The state of one connection.
 #[derive(Debug)]
-pub struct Pulse(Mutex<State>);
+pub struct ConnectionActivity(Mutex<State>);
 
-impl Default for Pulse {
-    fn default() -> Pulse {
-        Pulse(Mutex::new(State {
+impl Default for ConnectionActivity {
+    fn default() -> ConnectionActivity {
+        ConnectionActivity(Mutex::new(State {
             doing: Doing::Asking,
             since: Instant::now(),
             has_spoken: false,
@@ -85,7 +85,7 @@ pub enum End {
     Cut,
 }
 
-impl Pulse {
+impl ConnectionActivity {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,7 +169,7 @@ impl Pulse {
         self.lock().is_ending
     }
 
-    /// Whether it is idle, which is ended by [`Pulse::leave`] without a loss.
+    /// Whether it is idle, which is ended by [`ConnectionActivity::leave`] without a loss.
     pub fn is_idle(&self) -> bool {
         self.lock().is_idle()
     }
@@ -230,13 +230,13 @@ impl State {
 #[derive(Debug)]
 pub struct Asked<B> {
     body: B,
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
     is_awaited: bool,
     is_whole: bool,
 }
 
 impl<B: HttpBody> Asked<B> {
-    pub fn new(body: B, pulse: Arc<Pulse>) -> Asked<B> {
+    pub fn new(body: B, pulse: Arc<ConnectionActivity>) -> Asked<B> {
         Asked {
             is_whole: body.is_end_stream(),
             is_awaited: false,
@@ -289,11 +289,11 @@ impl<B> Drop for Asked<B> {
 #[derive(Debug)]
 pub struct Answer {
     body: Body,
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
 }
 
 impl Answer {
-    pub fn new(body: Body, pulse: Arc<Pulse>) -> Answer {
+    pub fn new(body: Body, pulse: Arc<ConnectionActivity>) -> Answer {
         Answer { body, pulse }
     }
 }

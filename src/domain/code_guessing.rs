@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::FutureExt;
 
 use super::{App, keys::Purpose};
-use crate::store::{self, Tx, allowance::Rate};
+use crate::store::{self, Tx, rate_limit::Rate};
 
 /// Wrong codes in all: a hundred in an hour. Who guesses at all of that for a year comes upon one of 8
 /// digits with a chance of less than one in a hundred.
@@ -60,15 +60,15 @@ impl Share {
     pub async fn take(&self, tx: &mut Tx, time: i64) -> store::Result<Result<(), Spent>> {
         let millis = time * 1000;
         if let Some(name) = &self.0
-            && !store::allowance::take(tx, name, millis, OF_CLIENT).await?
+            && !store::rate_limit::take(tx, name, millis, OF_CLIENT).await?
         {
             return Ok(Err(Spent::Client));
         }
-        if store::allowance::take(tx, NAME, millis, WRONG).await? {
+        if store::rate_limit::take(tx, NAME, millis, WRONG).await? {
             return Ok(Ok(()));
         }
         if let Some(name) = &self.0 {
-            store::allowance::give_back(tx, name, OF_CLIENT).await?;
+            store::rate_limit::give_back(tx, name, OF_CLIENT).await?;
         }
         store::progress::set(tx, SPENT, "", time).await?;
         Ok(Err(Spent::All))
@@ -78,9 +78,9 @@ impl Share {
     pub async fn take_more(&self, tx: &mut Tx, time: i64, count: usize) -> store::Result<()> {
         for _ in 0..count {
             if let Some(name) = &self.0 {
-                store::allowance::take(tx, name, time * 1000, OF_CLIENT).await?;
+                store::rate_limit::take(tx, name, time * 1000, OF_CLIENT).await?;
             }
-            store::allowance::take(tx, NAME, time * 1000, WRONG).await?;
+            store::rate_limit::take(tx, NAME, time * 1000, WRONG).await?;
         }
         Ok(())
     }
@@ -88,9 +88,9 @@ impl Share {
     /// Gives it back: the code was right.
     pub async fn give_back(&self, tx: &mut Tx) -> store::Result<()> {
         if let Some(name) = &self.0 {
-            store::allowance::give_back(tx, name, OF_CLIENT).await?;
+            store::rate_limit::give_back(tx, name, OF_CLIENT).await?;
         }
-        store::allowance::give_back(tx, NAME, WRONG).await
+        store::rate_limit::give_back(tx, NAME, WRONG).await
     }
 }
 

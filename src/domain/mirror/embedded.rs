@@ -35,7 +35,7 @@ struct Around<'a> {
 
 /// What was seen, by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sightings {
+pub struct EmbeddedObjects {
     pub prices: BTreeMap<String, Price>,
     pub products: BTreeMap<String, Product>,
     pub payment_methods: BTreeMap<String, PaymentMethod>,
@@ -44,9 +44,9 @@ pub struct Sightings {
 }
 
 /// Runs code for each kind of sighting, with `$rows` as the map of it.
-macro_rules! in_sightings {
+macro_rules! in_embedded {
     ($sightings:expr, $rows:ident => $code:expr) => {{
-        let $crate::domain::mirror::Sightings {
+        let $crate::domain::mirror::EmbeddedObjects {
             prices,
             products,
             payment_methods,
@@ -65,9 +65,9 @@ macro_rules! in_sightings {
         $code;
     }};
 }
-pub(crate) use in_sightings;
+pub(crate) use in_embedded;
 
-impl Sightings {
+impl EmbeddedObjects {
     /// Adds what an object holds, which was true at the second `at`.
     pub fn gather(&mut self, object: &Value, livemode: i64, at: i64) {
         let is_customer = json::text(object, "object").as_deref() == Some("customer");
@@ -135,8 +135,8 @@ impl Sightings {
     /// Writes what was seen later than what is known by another sighting. `may` says of an id whether
     /// nothing better is known of it, see [`row::unsettled`].
     pub async fn put(mut self, tx: &mut Tx, may: impl Fn(&str) -> bool) -> store::Result<()> {
-        in_sightings!(&mut self, rows => rows.retain(|id, _| may(id)));
-        in_sightings!(self, rows => put(tx, rows).await?);
+        in_embedded!(&mut self, rows => rows.retain(|id, _| may(id)));
+        in_embedded!(self, rows => put(tx, rows).await?);
         Ok(())
     }
 }
@@ -226,7 +226,7 @@ mod tests {
                 { "id": "di_1", "object": "discount", "coupon": { "id": "half", "object": "coupon" } },
             ],
         });
-        let mut seen = Sightings::default();
+        let mut seen = EmbeddedObjects::default();
         seen.gather(&subscription, 0, 10);
         assert_eq!(seen.prices.keys().collect::<Vec<_>>(), ["price_1"]);
         assert_eq!(seen.prices["price_1"].seen_at, Some(10));

@@ -11,7 +11,7 @@ use axum::{
 use url::Url;
 
 use super::{Site, client};
-use crate::{config::Config, seldom::Seldom};
+use crate::{config::Config, log_throttle::LogThrottle};
 
 /// Stands in the query of an address that somebody was led to.
 const LED: &str = "https";
@@ -73,7 +73,7 @@ fn led(config: &Config, target: &Uri) -> String {
 
 /// It works, but what went by http could be read on its way.
 fn tell_operator(now: i64) {
-    static BY_HTTP: Seldom = Seldom::new(600);
+    static BY_HTTP: LogThrottle = LogThrottle::new(600);
     if let Some(count) = BY_HTTP.count(now) {
         tracing::warn!(
             count,

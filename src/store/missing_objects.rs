@@ -3,7 +3,7 @@
 
 use super::{
     Result, Tx,
-    many::{self, Table},
+    bulk::{self, Table},
     on,
 };
 
@@ -25,7 +25,7 @@ pub async fn note(tx: &mut Tx, list: &str, ids: &[&str], due_at: i64) -> Result<
         .iter()
         .map(|id| vec![list.into(), (*id).into(), 0.into(), due_at.into()])
         .collect();
-    many::insert(tx, table, &rows, "ON CONFLICT (list, id) DO NOTHING").await?;
+    bulk::insert(tx, table, &rows, "ON CONFLICT (list, id) DO NOTHING").await?;
     Ok(())
 }
 
@@ -37,7 +37,7 @@ pub async fn claim(
     lease: i64,
     most: i64,
 ) -> Result<Vec<Unknown>> {
-    let due: Vec<Unknown> = many::select(tx, lists, |among| {
+    let due: Vec<Unknown> = bulk::select(tx, lists, |among| {
         format!(
             "SELECT list, id, attempts FROM unknown_object
              WHERE list {among} AND due_at <= {now} ORDER BY due_at, id LIMIT {most}"
@@ -75,7 +75,7 @@ pub async fn postpone(tx: &mut Tx, list: &str, id: &str, due_at: Option<i64>) ->
 
 /// Forgets these: they are known, or are not to be.
 pub async fn forget(tx: &mut Tx, list: &str, ids: &[&str]) -> Result<()> {
-    many::change(tx, ids, [list.into()], |among, [list]| {
+    bulk::change(tx, ids, [list.into()], |among, [list]| {
         format!("DELETE FROM unknown_object WHERE id {among} AND list = {list}")
     })
     .await?;

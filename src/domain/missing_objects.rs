@@ -8,7 +8,7 @@ use futures::FutureExt;
 
 use super::{
     App,
-    mirror::{Kind, Noun, Sightings},
+    mirror::{EmbeddedObjects, Kind, Noun},
     refetch,
     worker::{self, MOST_ATTEMPTS},
 };
@@ -18,8 +18,8 @@ use crate::{
         self, Tx,
         customer::Customer,
         mirror::{Coupon, Discount, PaymentMethod, Price, Product, SubscriptionState},
+        missing_objects::Unknown,
         row::{self, Row},
-        unknown::Unknown,
     },
     stripe::{Event, client},
 };
@@ -49,14 +49,14 @@ pub async fn note(tx: &mut Tx, events: &[&Event], now: i64) -> store::Result<()>
     for (kind, ids) in named(events) {
         let lacking = lacking(tx, kind, ids).await?;
         let lacking: Vec<_> = lacking.iter().map(String::as_str).collect();
-        store::unknown::note(tx, refetch::list_of(kind), &lacking, now + A_MOMENT).await?;
+        store::missing_objects::note(tx, refetch::list_of(kind), &lacking, now + A_MOMENT).await?;
     }
     Ok(())
 }
 
 /// Forgets customers: they are not to be asked for.
 pub async fn forget(tx: &mut Tx, customers: &[&str]) -> store::Result<()> {
-    store::unknown::forget(tx, refetch::list_of(Kind::Customer), customers).await
+    store::missing_objects::forget(tx, refetch::list_of(Kind::Customer), customers).await
 }
 
 fn named(events: &[&Event]) -> Named {
@@ -73,7 +73,7 @@ fn named(events: &[&Event]) -> Named {
         if event.r#type.ends_with(".deleted") {
             continue;
         }
-        let mut seen = Sightings::default();
+        let mut seen = EmbeddedObjects::default();
         seen.gather(&event.object, 0, 0);
         let own_price: Option<Price> = Noun::read(&event.object);
         let prices = seen.prices.values().chain(&own_price);
@@ -166,7 +166,8 @@ pub async fn step(app: &App) -> store::Result<bool> {
         .map(refetch::list_of)
         .collect();
     let claim = app.store.write(move |tx| {
-        async move { store::unknown::claim(tx, &lists, now, now + LEASE, MOST).await }.boxed()
+        async move { store::missing_objects::claim(tx, &lists, now, now + LEASE, MOST).await }
+            .boxed()
     });
     let claimed = claim.await?;
     let is_some = !claimed.is_empty();
@@ -196,8 +197,10 @@ async fn ask(app: &App, unknown: Unknown) -> store::Result<()> {
             async move {
                 let Unknown { list, id, .. } = &unknown;
                 match end {
-                    End::Known => store::unknown::forget(tx, list, &[id]).await,
-                    End::Again(due_at) => store::unknown::postpone(tx, list, id, due_at).await,
+                    End::Known => store::missing_objects::forget(tx, list, &[id]).await,
+                    End::Again(due_at) => {
+                        store::missing_objects::postpone(tx, list, id, due_at).await
+                    }
                 }
             }
             .boxed()

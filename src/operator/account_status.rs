@@ -10,9 +10,9 @@ use super::{
 use crate::{
     domain::{
         App,
+        account_status::{self, AccountStatus, Letter, MailFate},
         delivery::State,
         email,
-        standing::{self, Fate, Letter, Standing},
     },
     say,
 };
@@ -25,7 +25,7 @@ pub async fn show(app: &App, typed: &str, form: Form) -> Result<(), Vec<String>>
     if !address.contains('@') {
         return Err(told(&"that is not an e-mail address"));
     }
-    let standing = standing::look(app, &address)
+    let standing = account_status::look(app, &address)
         .await
         .map_err(|error| told(&error))?;
     if form.json {
@@ -36,7 +36,7 @@ pub async fn show(app: &App, typed: &str, form: Form) -> Result<(), Vec<String>>
     Ok(())
 }
 
-fn object(address: &str, standing: &Standing) -> Value {
+fn object(address: &str, standing: &AccountStatus) -> Value {
     let mails = standing.mails.iter().map(|mail| {
         json!({
             "id": mail.id,
@@ -68,7 +68,7 @@ fn object(address: &str, standing: &Standing) -> Value {
     })
 }
 
-fn page(address: &str, standing: &Standing) -> String {
+fn page(address: &str, standing: &AccountStatus) -> String {
     let asked = match (standing.asked, standing.asked_at) {
         (count, Some(at)) => format!("{count} times in the last day or so, last at {}", time(at)),
         _ => "not in the last day or so".to_owned(),
@@ -150,7 +150,7 @@ fn in_columns(mails: &[Letter]) -> Vec<Vec<String>> {
 }
 
 /// Why no mail comes, as far as it can be told from here.
-fn reasons(standing: &Standing) -> Vec<String> {
+fn reasons(standing: &AccountStatus) -> Vec<String> {
     let mut reasons: Vec<String> = Vec::new();
     if !standing.is_address {
         reasons.push(
@@ -188,7 +188,7 @@ fn reasons(standing: &Standing) -> Vec<String> {
     reasons
 }
 
-fn unknown(standing: &Standing) -> String {
+fn unknown(standing: &AccountStatus) -> String {
     let erased = standing.erased_at.map(|at| {
         format!(
             "It was erased at {}; its customers of that time do not come back. ",
@@ -211,24 +211,24 @@ fn unknown(standing: &Standing) -> String {
 fn last(mail: &Letter) -> Option<String> {
     let answer = plain(&mail.answer);
     Some(match mail.fate {
-        Fate::Known(State::Sent) => format!(
+        MailFate::Known(State::Sent) => format!(
             "The mail server took the last mail at {}, with {answer}. Where it went from there is in that server's log; see the spam folder too.",
             time(mail.at)
         ),
-        Fate::Known(State::Refused) => format!(
+        MailFate::Known(State::Refused) => format!(
             "The mail server refused this address for good at {}: {answer}.",
             time(mail.at)
         ),
-        Fate::Known(State::Waiting) => {
+        MailFate::Known(State::Waiting) => {
             format!("The last mail waits and is tried again; the mail server said {answer}.")
         }
-        Fate::Known(State::Dropped) if answer.is_empty() => {
+        MailFate::Known(State::Dropped) if answer.is_empty() => {
             "The last mail was dropped before its turn came: its link had expired.".to_owned()
         }
-        Fate::Known(State::Dropped) => format!(
+        MailFate::Known(State::Dropped) => format!(
             "The last mail was dropped when its link had expired; the mail server had said {answer}."
         ),
-        Fate::Queued => "The last mail waits for its turn. Does the server run?".to_owned(),
-        Fate::Withheld => "The last mail was not sent: it was asked for too often, its link was used before, or nobody was under the address.".to_owned(),
+        MailFate::Queued => "The last mail waits for its turn. Does the server run?".to_owned(),
+        MailFate::Withheld => "The last mail was not sent: it was asked for too often, its link was used before, or nobody was under the address.".to_owned(),
     })
 }

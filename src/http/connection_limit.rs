@@ -17,7 +17,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{client, pulse::Pulse};
+use super::{client, connection_activity::ConnectionActivity};
 use crate::domain::limits::Client;
 
 /// A new connection is about to ask: one that has been silent for less goes last.
@@ -42,7 +42,7 @@ pub struct Places {
 struct Taken {
     /// `None` for a proxy of ours.
     client: Option<Client>,
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
     task: AbortHandle,
 }
 
@@ -126,7 +126,7 @@ impl Places {
         &self,
         number: u64,
         peer: IpAddr,
-        pulse: Arc<Pulse>,
+        pulse: Arc<ConnectionActivity>,
         spawn: impl FnOnce() -> AbortHandle,
     ) {
         // Held until the task is in the list: it may end before.
@@ -168,11 +168,11 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::*;
-    use crate::http::pulse::Answer;
+    use crate::http::connection_activity::Answer;
 
     /// As of a connection whose request was answered.
-    fn answered() -> Arc<Pulse> {
-        let pulse = Arc::new(Pulse::default());
+    fn answered() -> Arc<ConnectionActivity> {
+        let pulse = Arc::new(ConnectionActivity::default());
         pulse.works();
         drop(Answer::new(Body::empty(), pulse.clone()));
         pulse.flushed();
@@ -180,7 +180,10 @@ mod tests {
     }
 
     /// So many connections of one peer, none of which ends by itself; those that were let in.
-    fn connect(places: &Places, pulse: impl Fn() -> Arc<Pulse>) -> Vec<JoinHandle<()>> {
+    fn connect(
+        places: &Places,
+        pulse: impl Fn() -> Arc<ConnectionActivity>,
+    ) -> Vec<JoinHandle<()>> {
         let peer = "192.0.2.1".parse().unwrap();
         let mut all = Vec::new();
         for number in 0..60 {

@@ -16,7 +16,7 @@ use tokio::{
     time::Sleep,
 };
 
-use super::pulse::Pulse;
+use super::connection_activity::ConnectionActivity;
 
 /// What a peer still sends of a body that was refused is thrown away for so long. If it were not read, the system
 /// would reset the connection, and the peer might never see the answer.
@@ -26,10 +26,10 @@ const MOST_UNREAD: usize = 4 * 1024 * 1024;
 
 /// A stream whose writes fail once the peer has taken nothing for a while.
 #[derive(Debug)]
-pub struct Impatient {
+pub struct WriteTimeout {
     stream: TcpStream,
     patience: Duration,
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
     /// Set while a write waits for the peer.
     limit: Option<Pin<Box<Sleep>>>,
     /// Set while the rest of what the peer sends is thrown away.
@@ -37,9 +37,13 @@ pub struct Impatient {
     thrown_away: usize,
 }
 
-impl Impatient {
-    pub fn new(stream: TcpStream, patience: Duration, pulse: Arc<Pulse>) -> Impatient {
-        Impatient {
+impl WriteTimeout {
+    pub fn new(
+        stream: TcpStream,
+        patience: Duration,
+        pulse: Arc<ConnectionActivity>,
+    ) -> WriteTimeout {
+        WriteTimeout {
             stream,
             patience,
             pulse,
@@ -99,7 +103,7 @@ impl Impatient {
     }
 }
 
-impl AsyncRead for Impatient {
+impl AsyncRead for WriteTimeout {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -116,7 +120,7 @@ impl AsyncRead for Impatient {
     }
 }
 
-impl AsyncWrite for Impatient {
+impl AsyncWrite for WriteTimeout {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

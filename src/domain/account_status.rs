@@ -11,9 +11,9 @@ use super::{
 };
 use crate::store::{
     self, Tx,
-    allowance::{self, Rate},
     audit::Filter,
     outbox::{Kind, Mail},
+    rate_limit::{self, Rate},
 };
 
 /// Mails that are looked at.
@@ -21,7 +21,7 @@ const MOST: i64 = 10;
 
 /// What there is to say about an address. Times are unix seconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct AccountStatus {
     /// Whether mail can be sent to what is written there.
     pub is_address: bool,
     pub now: i64,
@@ -53,7 +53,7 @@ pub struct Standing {
 pub struct Letter {
     pub id: String,
     pub kind: Kind,
-    pub fate: Fate,
+    pub fate: MailFate,
     pub at: i64,
     pub tries: i64,
     /// When it is tried next.
@@ -64,7 +64,7 @@ pub struct Letter {
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum MailFate {
     Known(State),
     /// It was not tried yet.
     Queued,
@@ -72,25 +72,25 @@ pub enum Fate {
     Withheld,
 }
 
-impl Fate {
+impl MailFate {
     pub fn name(self) -> &'static str {
         match self {
-            Fate::Known(state) => state.as_str(),
-            Fate::Queued => "queued",
-            Fate::Withheld => "not sent",
+            MailFate::Known(state) => state.as_str(),
+            MailFate::Queued => "queued",
+            MailFate::Withheld => "not sent",
         }
     }
 }
 
 /// Looks at a normalised address.
-pub async fn look(app: &App, address: &str) -> store::Result<Standing> {
+pub async fn look(app: &App, address: &str) -> store::Result<AccountStatus> {
     let (judge, address) = (app.clone(), address.to_owned());
     app.store
         .read(move |tx| async move { gather(&judge, tx, &address).await }.boxed())
         .await
 }
 
-async fn gather(app: &App, tx: &mut Tx, address: &str) -> store::Result<Standing> {
+async fn gather(app: &App, tx: &mut Tx, address: &str) -> store::Result<AccountStatus> {
     let time = app.clock.of_database(tx.clock().await?);
     let livemode = i64::from(app.config.livemode());
     let all = store::customer::of_address(tx, address).await?;
@@ -101,7 +101,7 @@ async fn gather(app: &App, tx: &mut Tx, address: &str) -> store::Result<Standing
     let live = store::sign_in::live_of_address(tx, address, time).await?;
     let names = limits::address_names(&app.keys, address);
     let of_address = names.first().map(String::as_str).unwrap_or_default();
-    Ok(Standing {
+    Ok(AccountStatus {
         is_address: Email::parse(address).is_some(),
         now: time,
         customers: ids(customers),
@@ -140,7 +140,7 @@ async fn erased_at(app: &App, tx: &mut Tx, address: &str) -> store::Result<Optio
 }
 
 async fn waits_until(tx: &mut Tx, name: &str, rate: Rate, time: i64) -> store::Result<Option<i64>> {
-    let free_at = allowance::free_at(tx, name, rate).await?;
+    let free_at = rate_limit::free_at(tx, name, rate).await?;
     // The first whole second of it.
     Ok(free_at
         .filter(|free_at| *free_at > time * 1000)
@@ -169,7 +169,7 @@ fn of_outcome(outcome: &Outcome, row: Option<&Mail>) -> Letter {
     Letter {
         id: outcome.id.clone(),
         kind: outcome.kind,
-        fate: Fate::Known(outcome.state),
+        fate: MailFate::Known(outcome.state),
         at: outcome.at,
         tries: outcome.tries,
         due_at: row.filter(|row| row.is_waiting()).map(|row| row.due_at),
@@ -182,9 +182,9 @@ fn of_row(row: &Mail) -> Letter {
         id: row.id.clone(),
         kind: row.kind,
         fate: match (row.sent_at, row.withheld_at) {
-            (Some(_), _) => Fate::Known(State::Sent),
-            (None, Some(_)) => Fate::Withheld,
-            (None, None) => Fate::Queued,
+            (Some(_), _) => MailFate::Known(State::Sent),
+            (None, Some(_)) => MailFate::Withheld,
+            (None, None) => MailFate::Queued,
         },
         at: row.sent_at.or(row.withheld_at).unwrap_or(row.due_at),
         tries: row.attempts,
