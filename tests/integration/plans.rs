@@ -68,6 +68,7 @@ impl Sent {
         let subscriber = tracing_subscriber::registry()
             .with(LevelFilter::DEBUG)
             .with(sent.clone());
+        std::sync::LazyLock::force(&crate::portal_faults::OTHERS);
         (sent, tracing::subscriber::set_default(subscriber))
     }
 

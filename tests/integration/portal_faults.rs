@@ -3,13 +3,14 @@
 use std::{
     io,
     num::NonZeroU32,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::{Duration, Instant},
 };
 
 use billhook::{config::Secret, stripe};
 use reqwest::Response;
 use serde_json::{Value, json};
+use tracing::{Dispatch, subscriber::NoSubscriber};
 use url::Url;
 
 use crate::{
@@ -373,6 +374,11 @@ async fn checklist_39_who_waits_too_long_for_a_turn_is_told() {
     );
 }
 
+/// With a single dispatcher in the process, tracing-core takes the interest in a new callsite from the thread that reaches it
+/// first, and caches for all threads that nothing listens (`has_just_one` in its `callsite.rs`). With more it asks all of them.
+pub static OTHERS: LazyLock<[Dispatch; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::default())));
+
 /// What is logged, for one thread.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
@@ -387,6 +393,7 @@ impl Log {
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
+        LazyLock::force(&OTHERS);
         (log, tracing::subscriber::set_default(subscriber))
     }
 
