@@ -1,5 +1,5 @@
-//! What a server function may do besides returning a value: find out who is asking, redirect, set
-//! cookies. The one place that touches Leptos' request and answer.
+//! What a server function can do besides returning a value: read the caller, redirect, set cookies. The only module that
+//! touches Leptos' request and response.
 
 use std::{sync::Arc, time::Instant};
 
@@ -23,20 +23,20 @@ use crate::{
     stripe::{client::PortalUrl, locale},
 };
 
-/// Seconds after which what failed is worth another try.
+/// Value of `Retry-After` in seconds, for errors that are worth a retry.
 pub const RETRY_AFTER: u64 = 5;
 
-/// The program, as this request was given it.
+/// The [`App`] from this request's Leptos context.
 pub fn app() -> Result<App, ApiError> {
     use_context::<App>().ok_or(ApiError::Unavailable)
 }
 
-/// Who is asking. The guard has put it there.
+/// The caller, which the guard has put into the request's extensions.
 fn caller() -> Option<Caller> {
     use_context::<Parts>().and_then(|parts| parts.extensions.get::<Caller>().cloned())
 }
 
-/// The person who is signed in.
+/// The signed-in person.
 pub fn principal() -> Result<Principal, ApiError> {
     match caller() {
         Some(Caller::Visitor(principal)) => Ok(principal),
@@ -44,7 +44,7 @@ pub fn principal() -> Result<Principal, ApiError> {
     }
 }
 
-/// The session that the request's cookies were of, if it has ended.
+/// The session of the request's cookies, if it has ended.
 pub fn ended() -> Option<Ended> {
     match caller() {
         Some(Caller::Nobody(ended)) => ended,
@@ -52,8 +52,7 @@ pub fn ended() -> Option<Ended> {
     }
 }
 
-/// The program and the person who is signed in, for a server function that needs both. Without a session the answer is a
-/// 401.
+/// The app and the signed-in person, for server functions that need both. Without a session, responds with 401.
 pub fn session() -> Result<(App, Principal), ApiError> {
     match principal() {
         Ok(principal) => Ok((app()?, principal)),
@@ -61,32 +60,32 @@ pub fn session() -> Result<(App, Principal), ApiError> {
     }
 }
 
-/// The value of a cookie of ours.
+/// The value of one of our cookies.
 pub fn cookie(app: &App, name: cookies::Name) -> Option<String> {
     cookies::read(&headers(), &app.config, name)
 }
 
-/// The headers of the request.
+/// The request's headers.
 pub fn headers() -> HeaderMap {
     use_context::<Parts>()
         .map(|parts| parts.headers)
         .unwrap_or_default()
 }
 
-/// When the request came: what it may take is counted from there.
+/// When the request arrived. Timeouts count from there.
 pub fn arrived() -> Instant {
     use_context::<Parts>()
         .and_then(|parts| parts.extensions.get::<Arrived>().copied())
         .map_or_else(Instant::now, |Arrived(at)| at)
 }
 
-/// An address or a network; empty where it is not known.
+/// The client's IP address or network; empty if unknown.
 pub fn client() -> String {
     let client = use_context::<Parts>().and_then(|parts| parts.extensions.get::<Client>().copied());
     client.map(|client| client.to_string()).unwrap_or_default()
 }
 
-/// The locale for Stripe's pages, from the browser's `Accept-Language`: our own pages are in English only.
+/// The locale for Stripe's pages, from the browser's `Accept-Language`. Our own pages are in English only.
 pub fn locale() -> &'static str {
     let headers = headers();
     let accepted = headers.get(header::ACCEPT_LANGUAGE);
@@ -97,7 +96,7 @@ pub fn locale() -> &'static str {
     )
 }
 
-/// Who sent the request, as far as it can be told.
+/// The client that sent the request, as far as the server can tell.
 pub fn visitor() -> Visitor {
     Visitor {
         browser: browser::words(&headers()),
@@ -108,14 +107,14 @@ pub fn visitor() -> Visitor {
     }
 }
 
-/// One value of the page's query.
+/// One parameter of the page's query string.
 pub fn query(name: &str) -> Option<String> {
     let parts = use_context::<Parts>()?;
     value_in(parts.uri.query()?, name)
 }
 
-/// An address in the page's query. A plus stays a plus: forms encode a space as `+`, but no address contains a
-/// space, and a link written by hand means the plus of `ada+tag@example.com`.
+/// An email address from the page's query string. A plus stays a plus: forms encode a space as `+`, but no address contains
+/// a space, and a hand-written link means the plus of `ada+tag@example.com`.
 pub fn query_address(name: &str) -> Option<String> {
     let parts = use_context::<Parts>()?;
     value_in(&parts.uri.query()?.replace('+', "%2B"), name)
@@ -127,8 +126,8 @@ fn value_in(query: &str, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-/// Where our own answers may lead: the pages in the table of routes. A sign-in leads to the list: where somebody was
-/// before it is not asked for, and nothing that a request says is read for it.
+/// The allowlist of redirect targets, which prevents open redirects: the pages in the table of routes. A sign-in always redirects
+/// to the list; no request parameter can choose another target.
 #[derive(Clone, Debug)]
 pub struct Places(Arc<[&'static str]>);
 
@@ -137,11 +136,10 @@ impl Places {
         Places(pages.into())
     }
 
-    /// The location, if it is one of these with or without a query, else the start: whatever it is made of, it does not
-    /// leave our site.
+    /// Returns the location if it is on the allowlist, with or without a query, else `/`. No input can redirect off our site.
     fn local<'a>(&self, location: &'a str) -> &'a str {
         let path = location.split('?').next().unwrap_or_default();
-        // A browser drops some characters of an address and takes others for their like.
+        // Browsers strip some characters of a URL and normalize others (`\` becomes `/`).
         let is_plain = location
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#'));
@@ -153,12 +151,12 @@ impl Places {
     }
 }
 
-/// Answers 303 to a page of ours, so that the browser goes on with GET.
+/// Responds with 303 to one of our pages, so that the browser continues with GET.
 pub fn see_other(location: &str) {
     redirect(use_context::<Places>().map_or("/", |places| places.local(location)));
 }
 
-/// Answers 303 to Stripe's portal, or to the page of an invoice.
+/// Responds with 303 to Stripe's portal, or to the page of an invoice.
 pub fn to_portal(url: &PortalUrl) {
     redirect(url.expose());
 }
@@ -180,14 +178,14 @@ pub fn set_status(status: StatusCode) {
     }
 }
 
-/// Says after how many seconds it is worth trying again.
+/// Sets `Retry-After`, in seconds.
 pub fn retry_after(seconds: u64) {
     if let Some(options) = use_context::<ResponseOptions>() {
         options.insert_header(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
 }
 
-/// Adds a `Set-Cookie` line.
+/// Adds a `Set-Cookie` header.
 pub fn set_cookie(line: &str) {
     if let (Some(options), Ok(value)) = (
         use_context::<ResponseOptions>(),
@@ -197,7 +195,7 @@ pub fn set_cookie(line: &str) {
     }
 }
 
-/// Sets the status that an error stands for, and passes it on.
+/// Sets the HTTP status of an error, and returns the error.
 pub fn refuse<T>(error: ApiError) -> Result<T, ApiError> {
     set_status(match error {
         ApiError::SignedOut => StatusCode::UNAUTHORIZED,
@@ -209,7 +207,7 @@ pub fn refuse<T>(error: ApiError) -> Result<T, ApiError> {
     Err(error)
 }
 
-/// Answers a click that led nowhere. What the list can tell beside the customer is told there.
+/// Responds to a click that failed. If the list can show the error beside the customer, redirects there.
 pub fn refuse_click(refusal: Refusal, customer: &str) -> Result<(), ApiError> {
     match refusal {
         Refusal::TooMany(wait) => {
@@ -224,7 +222,7 @@ pub fn refuse_click(refusal: Refusal, customer: &str) -> Result<(), ApiError> {
     }
 }
 
-/// Answers 303 to the list, which tells of the problem beside this customer.
+/// Responds with 303 to the list, which shows the problem beside this customer.
 pub fn back_to_list(problem: &str, customer: &str) {
     let query = form_urlencoded::Serializer::new(String::new())
         .extend_pairs([("problem", problem), ("customer", customer)])
@@ -232,9 +230,9 @@ pub fn back_to_list(problem: &str, customer: &str) {
     see_other(&format!("/billing?{query}"));
 }
 
-/// Logs what the database said and tells the visitor to try again.
+/// Logs the database's error and tells the visitor to retry.
 pub fn unavailable(error: store::Error) -> ApiError {
-    // Anybody can ask while it does not.
+    // Any client can trigger this line while the database is down, so it is throttled.
     static SILENT: LogThrottle = LogThrottle::few(10, 60);
     let now = app().map_or(0, |app| app.clock.now());
     if let Some(count) = SILENT.count(now) {
@@ -245,7 +243,7 @@ pub fn unavailable(error: store::Error) -> ApiError {
     ApiError::Unavailable
 }
 
-/// Hands the session to the browser, takes back what the sign-in needed, and goes to the list.
+/// Sets the session's cookies, clears those of the sign-in, and redirects to the list.
 pub fn signed_in(app: &App, entry: &Entry) {
     for line in cookies::session(&app.config, &entry.tokens) {
         set_cookie(&line);
@@ -261,7 +259,7 @@ pub fn signed_in(app: &App, entry: &Entry) {
     see_other("/billing");
 }
 
-/// Takes every cookie back, and goes to the start.
+/// Clears every cookie, and redirects to the start page.
 pub fn signed_out(app: &App) {
     use cookies::Name::{Access, Browser, Link, Refresh};
     for name in [Access, Refresh, Browser, Link] {
@@ -271,8 +269,8 @@ pub fn signed_out(app: &App) {
     see_other("/");
 }
 
-/// Asks the browser to drop what our pages have stored. Its cache has none of them (`no-store`), and browsers look
-/// through all that it has of other sites to clear it, which takes seconds.
+/// Asks the browser to delete what our pages have stored (`Clear-Site-Data`). Leaves the cache out: it holds none of our pages
+/// (`no-store`), and to clear it browsers scan the cache of all sites, which takes seconds.
 pub fn forget_everything() {
     if let Some(options) = use_context::<ResponseOptions>() {
         let name = header::HeaderName::from_static("clear-site-data");
@@ -293,7 +291,7 @@ mod tests {
         Places::new(PAGES.to_vec()).local(location).to_owned()
     }
 
-    /// What others got wrong: each is some browser's way off the site, or a page that is not on the list.
+    /// Open redirects that other projects had: each makes some browser leave the site, or names a page that is not on the list.
     const ELSEWHERE: &[&str] = &[
         "",
         "//evil.example",
@@ -362,8 +360,7 @@ mod tests {
         }
     }
 
-    /// Texts that are anything, pieces of what leads away put together, and a place with something
-    /// before or after it.
+    /// Arbitrary texts, combinations of parts that lead off the site, and allowed pages with something before or after them.
     fn location() -> impl Strategy<Value = String> {
         let pieces = [
             "/",

@@ -1,13 +1,12 @@
-//! Every server function: the whole surface that a browser can call, on one page. All are POST and
-//! take plain forms, so that they work without JavaScript; all answer with a redirect but
-//! [`customers`]. Whatever needs a session asks for the principal first.
+//! Every server function: all that a browser can call, in one file. All use POST and accept plain forms, so they work without
+//! JavaScript. All respond with a redirect, except [`customers`]. Functions that need a session first ask for the principal.
 
 use leptos::prelude::*;
 
 use crate::model::{ApiError, CustomerView};
 
-/// Sends a link and a code to an address. The answer is the same for every address. `ticket` is new on
-/// every page, so that pressing the button twice asks once.
+/// Sends a link and a code to an address. The response is the same for every address, so it does not reveal which are known
+/// (user enumeration). `ticket` is an idempotency key, new on every page: pressing the button twice sends one mail.
 #[server(prefix = "/api", endpoint = "ask_link")]
 pub async fn ask_link(
     email: String,
@@ -20,7 +19,7 @@ pub async fn ask_link(
     };
     let app = answer::app()?;
     let Some(address) = Email::parse(&email) else {
-        // It may be somebody's address with a slip in it: histories and logs keep what is in a URL.
+        // It may be a real address with a typo. A cookie holds it, because browser histories and logs keep URLs.
         let typed: String = email.chars().take(254).collect();
         let value = keys::encode(typed.as_bytes());
         answer::set_cookie(&cookies::set(&app.config, Name::Typed, &value));
@@ -60,7 +59,7 @@ pub async fn enter_code(code: String) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Signs in with the link that was opened in this browser. Nothing but this uses a link up.
+/// Signs in with the link that was opened in this browser. Only this function consumes a link.
 #[server(prefix = "/api", endpoint = "confirm_link")]
 pub async fn confirm_link() -> Result<(), ApiError> {
     use crate::{answer, cookies::Name, domain::sign_in};
@@ -72,14 +71,14 @@ pub async fn confirm_link() -> Result<(), ApiError> {
         .map_err(answer::unavailable)?;
     match entry {
         Some(entry) => answer::signed_in(&app, &entry),
-        // That page says why.
+        // The confirm page says why the link failed.
         None => answer::see_other("/sign-in/confirm"),
     }
     Ok(())
 }
 
-/// Ends the session in the database and removes every cookie, but for the device's: it signs nobody in,
-/// and keeps strangers from locking its browser out.
+/// Ends the session in the database and clears every cookie except the device's. The device cookie signs nobody in, and prevents
+/// others from locking this browser out through the rate limit.
 #[server(prefix = "/api", endpoint = "sign_out")]
 pub async fn sign_out() -> Result<(), ApiError> {
     use crate::{answer, domain::session};
@@ -93,7 +92,7 @@ pub async fn sign_out() -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Ends one of the address's own sessions: `handle` is its name on the page of devices.
+/// Ends one of the address's own sessions. `handle` identifies it on the page of devices.
 #[server(prefix = "/api", endpoint = "end_session")]
 pub async fn end_session(handle: String) -> Result<(), ApiError> {
     use crate::{
@@ -111,7 +110,7 @@ pub async fn end_session(handle: String) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Ends every session of the address, in this browser too.
+/// Ends every session of the address, including this browser's.
 #[server(prefix = "/api", endpoint = "sign_out_everywhere")]
 pub async fn sign_out_everywhere() -> Result<(), ApiError> {
     use crate::{answer, domain::devices};
@@ -134,9 +133,8 @@ pub async fn customers() -> Result<Vec<CustomerView>, ApiError> {
         .map_err(answer::unavailable)
 }
 
-/// Opens Stripe's portal for one of the address's own customers: a session is made now and the
-/// browser is sent there. `flow` is `home`, `payment_method` or `invoices`, or with one of the
-/// customer's subscriptions `change_plan` or `cancel`.
+/// Opens Stripe's portal for one of the address's own customers: creates a portal session and redirects the browser to it.
+/// `flow` is `home`, `payment_method` or `invoices`, or, with one of the customer's subscriptions, `change_plan` or `cancel`.
 #[server(prefix = "/api", endpoint = "open_portal")]
 pub async fn open_portal(
     customer: String,
@@ -165,7 +163,7 @@ pub async fn open_portal(
     Ok(())
 }
 
-/// Opens the page at Stripe where an open invoice of one of the address's own customers is paid.
+/// Redirects to Stripe's page where the customer pays an open invoice. Only for the address's own customers.
 #[server(prefix = "/api", endpoint = "pay_invoice")]
 pub async fn pay_invoice(customer: String, invoice: String) -> Result<(), ApiError> {
     use crate::{

@@ -1,11 +1,11 @@
-//! The document around every page. Which pages there are is in `http::routes`.
+//! The HTML document around every page. The table of pages is in `http::routes`.
 
 use leptos::prelude::*;
 use leptos_meta::{MetaTags, provide_meta_context};
 
 use crate::assets;
 
-/// The document around a page.
+/// Renders the HTML document around a page.
 pub fn shell(options: LeptosOptions, page: fn() -> AnyView) -> impl IntoView {
     provide_meta_context();
     view! {

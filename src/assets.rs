@@ -1,5 +1,5 @@
-//! The names of the site's files. The build puts a hash of its bytes into the name of each that pages load,
-//! and lists them in `assets.json`: a file of such a name never changes, so browsers keep it for good.
+//! Names of the site's static files. The build puts a content hash into the name of each file that pages load, and lists the names
+//! in `assets.json`. A file with a hashed name never changes, so browsers cache it for good.
 
 use std::{
     collections::HashMap,
@@ -9,11 +9,10 @@ use std::{
 
 use crate::config;
 
-/// The list that the build writes beside the files.
+/// The manifest that the build writes beside the files.
 const LIST: &str = "assets.json";
 
-/// From names in the source to those of the build. Empty where no build made them: under
-/// `cargo leptos watch`, and in tests.
+/// Maps names in the source to hashed names. Empty without a build: under `cargo leptos watch`, and in tests.
 static NAMES: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
     let root = config::leptos_from_environment()
         .map_or_else(config::site_root, |options| options.site_root.to_string());
@@ -23,14 +22,14 @@ static NAMES: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
         .unwrap_or_default()
 });
 
-/// What a build without [`LIST`] has in any case.
+/// Files that every build has, even without [`LIST`].
 const USUAL: [&str; 3] = [
     "/pkg/billhook.css",
     "/pkg/billhook.js",
     "/pkg/billhook.wasm",
 ];
 
-/// The first of the site's files that is not there. `cargo leptos watch` makes them while it runs.
+/// The first missing file of the site. `cargo leptos watch` creates the files while the server runs.
 pub fn missing() -> Option<PathBuf> {
     if config::leptos_from_environment().is_some() {
         return None;
@@ -46,12 +45,12 @@ pub fn missing() -> Option<PathBuf> {
     files.filter(|file| !file.is_file()).min()
 }
 
-/// Where a file such as `/pkg/billhook.css` is.
+/// The URL path of a file such as `/pkg/billhook.css`.
 pub fn url(name: &'static str) -> &'static str {
     NAMES.get(name).map_or(name, String::as_str)
 }
 
-/// Whether the name of a file says what is in it.
+/// Whether the file's name contains a content hash.
 pub fn is_hashed(path: &str) -> bool {
     NAMES.values().any(|name| name == path)
 }

@@ -1,15 +1,15 @@
-//! Loops that go on beside the requests for as long as the server runs.
+//! Background tasks that run for as long as the server does.
 
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Between a panic and the next try, so that one that comes at once does not fill the log.
+/// Delay before a task restarts after a panic, so that one that panics at once does not fill the log.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs a loop until it ends. One that panics is begun again: what it does is in the database, so nothing is
-/// lost by that, and without it mails or events would wait until somebody looks.
+/// Runs a task until it ends, and restarts it after a panic. A restart loses nothing, since the state is in the database. Without
+/// it, mails or events would wait until an operator notices.
 pub fn supervise<S, F>(
     name: &'static str,
     state: &S,

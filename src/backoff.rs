@@ -1,15 +1,15 @@
-//! Pauses between tries of what failed. They grow, so that a service in trouble is not asked harder, up to a longest one.
+//! Exponential backoff with jitter: delays between retries grow up to a maximum, so that a failing service is not overloaded.
 
 use std::time::Duration;
 
 use crate::clock;
 
-/// How the pauses grow.
+/// A backoff policy.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
-    /// The pause after the first try.
+    /// The delay after the first attempt.
     first: Duration,
-    /// How many times as long each is as the one before it.
+    /// The factor by which each delay exceeds the previous one.
     factor: u32,
     longest: Duration,
 }
@@ -23,19 +23,19 @@ impl Backoff {
         }
     }
 
-    /// The pause after so many tries, without jitter.
+    /// The delay after `tries` attempts, without jitter.
     pub fn exact(&self, tries: i64) -> Duration {
         let grown = u32::try_from(tries.max(1) - 1).unwrap_or(u32::MAX);
         let times = self.factor.saturating_pow(grown);
         self.first.saturating_mul(times).min(self.longest)
     }
 
-    /// The pause after so many tries, a quarter more or less, so that those who failed together do not come back together.
+    /// The delay after `tries` attempts with jitter of ±25 %, so that clients that failed together do not retry together.
     pub fn pause(&self, tries: i64) -> Duration {
         clock::jittered(self.exact(tries))
     }
 
-    /// No pause is longer.
+    /// The maximum delay, without jitter.
     pub fn longest_pause(&self) -> Duration {
         self.longest.mul_f64(1.25)
     }

@@ -1,5 +1,5 @@
-//! Time and randomness. Nobody else reads them, so that a test can hold the clock still or move it
-//! on, and every secret comes from one generator.
+//! Time and randomness. No other module reads them, so tests can freeze or advance the clock, and every secret comes from one
+//! generator.
 
 use std::{
     sync::{
@@ -11,12 +11,12 @@ use std::{
 
 use rand::Rng;
 
-/// This machine's clock, in unix seconds. Clones show the same time.
+/// This machine's clock, in unix seconds. Clones share the time.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
-    /// Seconds that a test has moved the world on, every clock in it.
+    /// Seconds by which a test has advanced all clocks.
     moved: Arc<AtomicI64>,
-    /// Seconds that a test has this machine's clock be wrong by.
+    /// Clock skew of this machine in seconds, set by tests.
     skew: i64,
 }
 
@@ -33,19 +33,19 @@ impl Clock {
         self.of_database(seconds) + self.skew
     }
 
-    /// What the database's clock shows, in a world that a test has moved on.
+    /// The database's time, advanced like every other clock in a test.
     pub fn of_database(&self, seconds: i64) -> i64 {
         seconds + self.moved.load(Ordering::Relaxed)
     }
 
-    /// Time since some beginning, which goes on whatever becomes of the system's clock.
+    /// Monotonic time, independent of changes to the system's clock.
     pub fn steady(&self) -> Duration {
         static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
         let moved = self.moved.load(Ordering::Relaxed).try_into();
         BEGINNING.elapsed() + Duration::from_secs(moved.unwrap_or_default())
     }
 
-    /// The clock of another machine in the same world, which is wrong by so many seconds. For tests.
+    /// The clock of another machine, with this clock skew in seconds. For tests.
     #[must_use]
     pub fn skewed(&self, seconds: i64) -> Clock {
         Clock {
@@ -54,13 +54,13 @@ impl Clock {
         }
     }
 
-    /// Moves the clock on (or back). For tests.
+    /// Advances the clock (or sets it back). For tests.
     pub fn advance(&self, seconds: i64) {
         self.moved.fetch_add(seconds, Ordering::Relaxed);
     }
 }
 
-/// 256 bits from the operating system's generator.
+/// 256 bits from the operating system's random number generator.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that draws random numbers"
@@ -77,13 +77,12 @@ pub fn random_token() -> String {
     URL_SAFE_NO_PAD.encode(random_bytes())
 }
 
-/// A new id: the given prefix and 128 random bits in hex.
+/// A new id: the prefix, then 128 random bits in hex.
 pub fn new_id(prefix: &str) -> String {
     format!("{prefix}_{}", hex::encode(&random_bytes()[..16]))
 }
 
-/// A pause of that length, a quarter more or less, so that those who failed together do not come
-/// back together.
+/// Adds jitter of ±25 % to a delay, so that clients that failed together do not retry together (thundering herd).
 pub fn jittered(pause: Duration) -> Duration {
     let chance = f64::from(random_bytes()[0]) / 255.0;
     pause.mul_f64(0.75 + chance / 2.0)

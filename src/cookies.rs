@@ -1,6 +1,6 @@
-//! The seven cookies, and the only place that knows their names and attributes. On https they carry
-//! the `__Host-` prefix and Secure; on a plain loopback address browsers refuse both, so there they
-//! are dropped. Lax, not Strict: a customer who comes back from Stripe is still signed in.
+//! The seven cookies. Only this module knows their names and attributes. On https, cookies carry the `__Host-` prefix and `Secure`.
+//! Browsers refuse both on a plain http loopback address, so there they are dropped. `SameSite=Lax` instead of `Strict`: a customer
+//! who comes back from Stripe is still signed in.
 
 use axum::http::{HeaderMap, header};
 use cookie::{Cookie, SameSite, time::Duration};
@@ -20,15 +20,15 @@ pub enum Name {
     Access,
     /// The refresh token.
     Refresh,
-    /// Marks the browser that asked for a link.
+    /// Identifies the browser that asked for a link.
     Browser,
-    /// The token of a link that was opened here and not yet confirmed.
+    /// The token of a link that was opened in this browser and is not yet confirmed.
     Link,
-    /// Proves that this browser signed in with an address before. It signs nobody in.
+    /// Proves that this browser signed in with an address before. It does not authenticate.
     Device,
-    /// What was typed and is no address, for the page that says so.
+    /// Typed text that is not a valid address, for the page that says so.
     Typed,
-    /// Why somebody was signed out, for the page that says so.
+    /// The reason why a session ended, for the page that shows it.
     Ended,
 }
 
@@ -46,12 +46,12 @@ impl Name {
         format!("{}{name}", if config.is_https() { "__Host-" } else { "" })
     }
 
-    /// Seconds that a browser keeps it.
+    /// `Max-Age` in seconds.
     fn lifetime(self, config: &Config) -> i64 {
         match self {
             Name::Access => session::ACCESS_LIFETIME,
-            // The database alone says whether it is good. It outlives its session, so that whoever comes
-            // back after days is told why they have to sign in.
+            // Only the database decides whether the token is valid. The cookie outlives its session, so that a customer who comes
+            // back after days learns why they have to sign in again.
             Name::Refresh => config.session_hours * 60 * 60 + purge::SESSIONS_FOR,
             Name::Browser | Name::Link => sign_in::LIFETIME,
             Name::Device => known_device::LIFETIME,
@@ -61,12 +61,12 @@ impl Name {
     }
 }
 
-/// The value of a cookie, if the request has it once.
+/// The value of a cookie, if the request contains it exactly once.
 ///
-/// Names are compared byte by byte, as browsers do when they refuse a `__Host-` cookie of another host. A parser
-/// that trims more than they do, or decodes, takes a name that they let through for one of ours. Of a name that
-/// stands twice, one value may be planted, and nothing tells which: it counts as absent, so a planted cookie
-/// signs out at most.
+/// Names are compared byte by byte, as browsers do when they refuse a `__Host-` cookie from another host. A parser that trims more
+/// than browsers do, or decodes, would accept a name that browsers let through as one of ours. If a name occurs twice, an attacker may
+/// have planted one value (cookie tossing), and nothing tells which. The cookie then counts as absent: a planted cookie at most signs
+/// the visitor out.
 pub fn read(headers: &HeaderMap, config: &Config, name: Name) -> Option<String> {
     let wanted = name.text(config);
     let mut values = headers
@@ -97,17 +97,17 @@ fn without_blanks(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// A `Set-Cookie` line.
+/// Builds a `Set-Cookie` header.
 pub fn set(config: &Config, name: Name, value: &str) -> String {
     build(config, name, value, name.lifetime(config))
 }
 
-/// A `Set-Cookie` line that removes the cookie.
+/// Builds a `Set-Cookie` header that deletes the cookie.
 pub fn clear(config: &Config, name: Name) -> String {
     build(config, name, "", 0)
 }
 
-/// The lines for a session's two tokens.
+/// The `Set-Cookie` headers for a session's two tokens.
 pub fn session(config: &Config, tokens: &Tokens) -> [String; 2] {
     [
         set(config, Name::Access, tokens.access.expose()),
@@ -115,7 +115,7 @@ pub fn session(config: &Config, tokens: &Tokens) -> [String; 2] {
     ]
 }
 
-/// Whether an answer sets or clears the cookie.
+/// Whether a response sets or clears the cookie.
 pub fn is_set(headers: &HeaderMap, config: &Config, name: Name) -> bool {
     let start = format!("{}=", name.text(config));
     let lines = headers.get_all(header::SET_COOKIE);
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(value(b"billhook_browser=%61\xff"), None);
     }
 
-    /// Browsers let a page of a sister domain set each of these names for ours.
+    /// Browsers let a page of a sibling domain set each of these names for our host.
     #[test]
     fn checklist_15_a_name_that_only_looks_like_ours_is_not_ours() {
         let config = config("https://billing.example.com");

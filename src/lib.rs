@@ -1,12 +1,12 @@
 //! Billhook: the self-hosted front door to Stripe's billing portal.
 //!
-//! Map of the crate, and the only place with feature gates. `model`, `mask`, `islands` and the signatures in
-//! `api` are compiled twice: for the server (`ssr`) and for the browser (`hydrate`). All else is
-//! server only, the pages too: a page without an island downloads no program.
+//! Map of the crate, and the only file with feature gates. `model`, `mask`, `islands` and the signatures in `api` are compiled
+//! twice: for the server (`ssr`) and for the browser (`hydrate`). All other modules are server only, including the pages: a page
+//! without an island downloads no program.
 //!
-//! Who may use whom: `operator` → `serve`, `domain`; `http` → `pages`, `islands` → `api` → `present` → `domain` → `store`, `stripe`, `mail`,
-//! each whatever is to its right, the last three not each other. `model`, `clock`, `backoff`, `timeouts`, `mask`,
-//! `seldom`, `text` and `config` lie below all. Nothing points back.
+//! Allowed dependencies: `operator` → `serve`, `domain`; `http` → `pages`, `islands` → `api` → `present` → `domain` →
+//! `store`, `stripe`, `mail`. Each module may use all modules to its right; the last three may not use each other. Every module may
+//! use `model`, `clock`, `backoff`, `timeouts`, `mask`, `log_throttle`, `text` and `config`. No module depends on one to its left.
 
 pub mod api;
 pub mod islands;
@@ -58,23 +58,23 @@ mod text;
 #[cfg(feature = "ssr")]
 mod timeouts;
 
-/// What a request allocates is freed by whoever commits it, on another thread: glibc's allocator
-/// spends a fifth of the webhook's time on that.
+/// Memory that a request allocates is freed by the thread that commits it. With glibc's allocator, these cross-thread frees take
+/// a fifth of the webhook's time.
 #[cfg(feature = "ssr")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Called once by the script that the server writes into pages with islands.
+/// Entry point in the browser. The script that the server writes into pages with islands calls it once.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
     leptos::mount::hydrate_islands();
 }
 
-/// Prints a line for the person at the terminal. Everything else is logged.
+/// Prints a line to the terminal. All other output is logged.
 #[cfg(feature = "ssr")]
 pub fn say(line: &str) {
     use std::io::Write;
-    // A closed pipe is no reason to stop serving.
+    // A closed pipe must not stop the server.
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,5 +1,5 @@
-//! The log. What the program itself writes is written with care; what others write into it, be it a
-//! dependency or the words of a server, is let through as far as it tells no secret.
+//! Logging. The program writes its own entries without secrets. Entries of dependencies and texts of remote servers are
+//! redacted: keys and email addresses are masked.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -8,7 +8,7 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::Subscriber
 
 use crate::{config, mask::masked};
 
-/// Starts the log on stderr: what `RUST_LOG` asks for, or `usual`, but no more than [`most`].
+/// Starts logging to stderr with the filter from `RUST_LOG`, or `usual`, capped by [`most`].
 pub fn start(usual: &str) {
     tracing_subscriber::fmt()
         .with_env_filter(config::log_filter(usual))
@@ -19,15 +19,14 @@ pub fn start(usual: &str) {
         .with(most())
         .init();
     std::panic::set_hook(Box::new(|panic| {
-        // What it says may hold anything, so only where it was is written down.
+        // A panic message may contain personal data, so only its location is logged.
         let at = panic.location().map(ToString::to_string);
         tracing::error!(at, "the program broke at this place of its code");
     }));
 }
 
-/// Below `info` dependencies tell of headers, frames and what is asked of the database: they are never
-/// heard there, whatever the operator asks for. Of addresses of databases sqlx prints what it does not
-/// understand, and of files with passwords the line.
+/// The maximum log level by target, whatever `RUST_LOG` says. Below `info`, dependencies log headers, frames and SQL queries.
+/// sqlx logs the parts of a database URL that it does not understand, and the line of a password file.
 fn most() -> Targets {
     Targets::new()
         .with_default(LevelFilter::INFO)
@@ -36,7 +35,7 @@ fn most() -> Targets {
         .with_target("sqlx_postgres::options", LevelFilter::OFF)
 }
 
-/// Masks what passes through. Entries come whole, one at a time.
+/// Redacts what is written. The subscriber writes each entry in one call.
 struct Masked<W>(W);
 
 impl<W: Write> Write for Masked<W> {

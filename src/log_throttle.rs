@@ -1,20 +1,20 @@
-//! Log lines that anybody can bring about: now and then one, so that nobody fills the disk with them.
+//! Rate limit for log lines that any client can trigger, so that no client can fill the disk.
 
 use std::sync::{Mutex, PoisonError};
 
-/// A line that is written at most a few times in a while.
+/// A log line that is written at most `most` times per window.
 #[derive(Debug)]
 pub struct LogThrottle {
-    /// Lines in a while.
+    /// Lines per window.
     most: u64,
-    /// Seconds that a while has.
+    /// Length of a window in seconds.
     pause: i64,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// When the while began.
+    /// Start of the window.
     began: Option<i64>,
     written: u64,
     unwritten: u64,
@@ -39,10 +39,10 @@ impl LogThrottle {
         }
     }
 
-    /// Counts one more. How many a line now stands for, if one is due.
+    /// Counts one occurrence. If a line is due, returns the number of occurrences since the last line, this one included.
     pub fn count(&self, now: i64) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // A clock that was set back silences nothing.
+        // If the clock was set back, a new window starts, so that no line is suppressed.
         let goes_on = state
             .began
             .is_some_and(|began| (began..began.saturating_add(self.pause)).contains(&now));

@@ -1,4 +1,4 @@
-//! The command line: parses, reports, exits. What the commands do is in the library.
+//! The command line: parses arguments, prints errors, exits. The commands are in the library.
 
 use std::process::ExitCode;
 
@@ -50,7 +50,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // The trial's terminal shows what to do next, a command's its answer; every event would bury that.
+    // `dev` prints the next steps to the terminal, other commands print their result; log entries would bury both.
     let is_for_a_person = matches!(
         cli.command,
         Some(
@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         .map_err(|error| vec![format!("the program cannot start: {error}")])
         .and_then(|runtime| {
             let result = runtime.block_on(run(cli.command.unwrap_or(Command::Serve)));
-            // A name that is still being looked up would hold up the end.
+            // A DNS lookup that is still running would delay the exit.
             runtime.shutdown_background();
             result
         });
@@ -116,7 +116,7 @@ async fn run(command: Command) -> Result<(), Vec<String>> {
     }
 }
 
-/// The settings, or what is wrong with them. What only looks like a mistake is logged.
+/// Loads the settings, or returns the errors. Likely mistakes are logged as warnings.
 fn settings() -> Result<config::Config, Vec<String>> {
     let found = config::environment().map_err(with_advice)?;
     let config = config::read(&found.settings)
@@ -136,6 +136,6 @@ fn with_advice(faults: Vec<String>) -> Vec<String> {
 
 fn complain(line: &str) {
     use std::io::Write;
-    // Nobody is left to tell that the terminal is closed.
+    // If the terminal is closed, there is nowhere to report the error.
     let _ = writeln!(std::io::stderr(), "{line}");
 }

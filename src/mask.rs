@@ -1,8 +1,7 @@
-//! What keeps secrets and personal data out of logs and error columns: `Debug` that names the fields
-//! which may be seen, and texts of others without the keys and addresses in them.
+//! Redaction: keeps secrets and personal data out of logs and error columns. A `Debug` that shows only listed fields, and a mask
+//! for keys and email addresses in foreign texts.
 
-/// Implements `Debug` for a struct so that it shows these fields, and of the others only that there are
-/// some.
+/// Implements `Debug` for a struct: shows the listed fields, and marks that there are others.
 macro_rules! shows {
     ($name:ident $(<$life:lifetime>)?: $($field:ident),* $(,)?) => {
         impl $(<$life>)? std::fmt::Debug for $name $(<$life>)? {
@@ -16,15 +15,15 @@ macro_rules! shows {
 }
 pub(crate) use shows;
 
-/// What stands in front of a secret.
+/// Prefixes of secrets.
 pub const SECRETS: [&str; 5] = ["sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"];
 
-/// Whether a text holds a key.
+/// Whether a text contains a secret key.
 pub fn has_key(text: &str) -> bool {
     SECRETS.iter().any(|prefix| text.contains(prefix))
 }
 
-/// The same without keys and e-mail addresses. Addresses that are masked already stay.
+/// Masks keys and email addresses in a text. Idempotent: addresses that are already masked stay as they are.
 pub fn masked(text: &str) -> String {
     text.split_inclusive(ends_word)
         .map(|piece| {
@@ -42,12 +41,12 @@ pub fn masked(text: &str) -> String {
         .collect()
 }
 
-/// Quotes do not: an address may hold them.
+/// Quotes do not end a word: an address may contain them.
 fn ends_word(character: char) -> bool {
     character.is_whitespace() || "<>()[]{},;:\"".contains(character)
 }
 
-/// `a…a@example.com`, also after `email=`.
+/// Whether a word is already masked: `a…a@example.com`, also after `email=`.
 fn is_masked(word: &str) -> bool {
     let Some((before, domain)) = word.split_once('@') else {
         return false;

@@ -1,5 +1,5 @@
-//! The plain values that server and browser both speak. Nothing here reads a clock, a database or
-//! the network, and nothing here is large: it is all downloaded.
+//! Plain values that server and browser share. The browser downloads all of it, so it must stay small and must not read a clock, a
+//! database or the network.
 
 use leptos::prelude::{FromServerFnError, ServerFnErrorErr};
 use leptos::server_fn::codec::JsonEncoding;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mask::shows;
 
-/// Where an open list hears of changes.
+/// Path of the event stream that sends changes to an open list.
 pub const LIVE: &str = "/billing/live";
 
 /// One card of the list: a Stripe customer as its owner sees it.
@@ -15,25 +15,25 @@ pub const LIVE: &str = "/billing/live";
 pub struct CustomerView {
     /// `cus_…`
     pub id: String,
-    /// Name, else description, else address, else id.
+    /// Name, else description, else email address, else id.
     pub title: String,
     pub email: String,
-    /// When Stripe made the record.
+    /// When Stripe created the record.
     pub created: Day,
     pub state: State,
-    /// Those that run, newest first; else the one that ended last.
+    /// The running subscriptions, newest first. Without one, the subscription that ended last.
     pub subscriptions: Vec<SubscriptionView>,
     /// `Pays with Visa ending in 4242, valid until 12/2027`, or `Pays by invoice`
     pub payment_method: Option<String>,
-    /// What should be paid now.
+    /// An open invoice that the customer should pay now.
     pub due: Option<DueView>,
-    /// All that are open, then the newest of the others.
+    /// All open invoices, then the newest of the others.
     pub invoices: Vec<InvoiceView>,
 }
 
 shows!(CustomerView: id, created, state, subscriptions, due, invoices);
 
-/// An open invoice that should be paid now.
+/// An open invoice that the customer should pay now.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DueView {
     /// `in_…`
@@ -44,12 +44,12 @@ pub struct DueView {
     pub button: String,
 }
 
-/// A day: in unix seconds, as `2027-03-03T00:00:00Z`, and as `3 March 2027`. The last is in UTC, for
-/// pages without JavaScript. A tuple, as the two below are: together that makes the download 0.8 kB smaller.
+/// A day in unix seconds, as `2027-03-03T00:00:00Z`, and as `3 March 2027`. The last is in UTC, for pages without JavaScript. A tuple,
+/// as the two types below: together this makes the download 0.8 kB smaller.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Day(pub i64, pub String, pub String);
 
-/// A state in words, and whether something should be done about it.
+/// A state in words, and whether it needs action.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct State(pub String, pub bool);
 
@@ -60,16 +60,16 @@ pub struct SubscriptionView {
     pub id: String,
     /// The names of its products.
     pub title: String,
-    /// `€12.00 / month × 3`, with what discounts take off; empty where one of its prices is not known.
+    /// `€12.00 / month × 3`, after discounts; empty if one of its prices is unknown.
     pub price: String,
     /// `Discount: 50% off €24.00`
     pub discount: Option<String>,
     pub state: State,
-    /// What happens when: `Renews on` and the day.
+    /// Labels such as `Renews on`, each with its day.
     pub dates: Vec<(String, Day)>,
-    /// Stripe's portal can change its plan: it has one item and has not ended.
+    /// Whether Stripe's portal can change its plan: it has one item and has not ended.
     pub may_change: bool,
-    /// It has not ended, and is not about to.
+    /// Whether it can be cancelled: it has not ended and is not about to end.
     pub may_cancel: bool,
 }
 
@@ -84,17 +84,17 @@ pub struct InvoiceView {
 
 shows!(InvoiceView: words, day);
 
-/// Stripe's file of an invoice, open to anybody who has its address.
+/// Stripe's PDF of an invoice. Its URL needs no login.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PdfView {
     pub url: String,
-    /// What a screen reader calls the link: `PDF of invoice NW-0042`
+    /// The link's accessible name: `PDF of invoice NW-0042`
     pub name: String,
 }
 
 shows!(PdfView: name);
 
-/// Where in the portal a button leads.
+/// The portal page that a button opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flow {
     /// The portal's first page, which also lists the invoices.
@@ -108,7 +108,7 @@ pub enum Flow {
 }
 
 impl Flow {
-    /// Reads the fields of the form. `invoices` is the first page, since Stripe has no flow for them
+    /// Parses the form's fields. `invoices` maps to the first page, since Stripe has no flow for invoices
     /// (<https://docs.stripe.com/api/customer_portal/sessions/create>).
     pub fn parse(flow: &str, subscription: Option<String>) -> Option<Flow> {
         match (flow, subscription) {
@@ -121,26 +121,26 @@ impl Flow {
     }
 }
 
-/// All that a visitor may be told went wrong. Closed, and without free text: nothing of the inside
-/// can leak through it, and no link can put words into our mouth.
+/// All errors that a visitor can see. A closed set without free text: it cannot leak internals, and no link can inject text into
+/// our pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ApiError {
     /// No live session.
     SignedOut,
-    /// There is no such thing, or it is not yours: the same answer for both.
+    /// It does not exist, or belongs to another customer: the same response for both, so that ids cannot be probed.
     NotFound,
-    /// What was sent could not be read.
+    /// The request could not be parsed.
     BadRequest,
-    /// Stripe or the database did not answer. Trying again is safe.
+    /// Stripe or the database did not respond. The request is idempotent: a retry is safe.
     Unavailable,
-    /// The shop's key may not do this: its operator has to mend that.
+    /// The shop's Stripe key lacks a permission. The operator has to add it.
     NotSetUp,
-    /// Too often in a short time.
+    /// The client exceeded its rate limit.
     TooMany,
 }
 
 impl ApiError {
-    /// The name of the error in a page's address.
+    /// The error's code in a page's query string.
     pub fn code(self) -> &'static str {
         match self {
             ApiError::SignedOut => "signed-out",
@@ -166,7 +166,7 @@ impl FromServerFnError for ApiError {
     }
 }
 
-/// Text as HTML shows it.
+/// Escapes text for HTML.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

@@ -1,5 +1,5 @@
-//! Putting the program together and running it: from a [`Config`] to a listening server that ends
-//! gracefully. Tests do the same with a listener and a clock of their own.
+//! Builds and runs the server: from a [`Config`] to a listening server with graceful shutdown. Tests do the same with their own
+//! listener and clock.
 
 use std::{
     io,
@@ -39,15 +39,15 @@ use crate::{
     stripe,
 };
 
-/// Requests in flight have this long to finish once connections are no longer taken. With the notice
-/// before it ([`http::ready`]) the server ends within 15 seconds.
+/// Graceful shutdown: requests in flight have this long to finish once no more connections are accepted. Together with the notice
+/// before it ([`http::ready`]), the server ends within 15 seconds.
 const GRACE: Duration = Duration::from_secs(8);
-/// And then what goes on beside them, mails above all: a mail server may be slow.
+/// Then background tasks have this long, mainly for mails: a mail server may be slow.
 const LAST_WORDS: Duration = Duration::from_secs(3);
-/// And then the database, which may not answer any more.
+/// Then the database has this long to close; it may not respond any more.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
 
-/// Why the program did not start, or ended. The message is for the operator.
+/// Why the server did not start, or ended. The message is for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot listen on {0}: {1}")]
@@ -100,8 +100,8 @@ pub enum Error {
     Io(#[from] io::Error),
 }
 
-/// Everything that a request needs, with its background writer running, on a database without anybody who was
-/// erased, whichever copy it is.
+/// Builds the app, starts its background writer, and erases again all erased persons: the database may be a backup from before an
+/// erasure.
 pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, Error> {
     let app = assemble(config, clock, mailer).await?;
     let place = || file::place(app.config.database_url.expose());
@@ -123,12 +123,12 @@ pub async fn build(config: Config, clock: Clock, mailer: Mailer) -> Result<App, 
     Ok(app)
 }
 
-/// The same on the database as it is.
+/// Builds the app on the database as it is.
 pub async fn assemble(config: Config, clock: Clock, mailer: Mailer) -> Result<App, Error> {
-    // An error says that it was installed before.
+    // An error means that the provider was installed before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let file = file::of_url(config.database_url.expose());
-    // SQLite makes the file, but not the folder that it is in.
+    // SQLite creates the file, but not its folder.
     if let Some(file) = &file {
         make_folder(file)?;
     }
@@ -179,8 +179,7 @@ pub async fn assemble(config: Config, clock: Clock, mailer: Mailer) -> Result<Ap
     })
 }
 
-/// Serves until `stop`, and then finishes what is in flight. `extra` routes are those of
-/// `billhook dev`.
+/// Serves until `stop`, then shuts down gracefully. `extra` routes are those of `billhook dev`.
 pub async fn run(
     app: App,
     listener: TcpListener,
@@ -198,7 +197,7 @@ pub async fn run(
     let expiry = background::supervise("expiry", &app, &stop, expiry::run);
     let room = background::supervise("room", &app, &stop, disk_space::run);
     let store = app.store.clone();
-    // Open streams end when connections are no longer taken, not before.
+    // Open streams end when no more connections are accepted, not before.
     let closing = CancellationToken::new();
     let site = Site::new(app, leptos_options(), closing.clone(), extra);
     let router = http::router(site.clone());
@@ -216,7 +215,7 @@ pub async fn run(
     if !is_done {
         tracing::warn!("some requests did not finish in time and were cut off");
     }
-    // They end by the same token.
+    // The background tasks end by the same token.
     let mut loops = std::pin::pin!(async {
         let _ = tokio::join!(outbox, worker, sweep, purge, expiry, room);
     });
@@ -234,14 +233,14 @@ pub async fn run(
     Ok(())
 }
 
-/// The listener that the configuration asks for.
+/// Binds the configured address.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address)
         .await
         .map_err(|error| Error::Listen(address, error))
 }
 
-/// The lock of a server's database, which nothing but SQLite needs. The folder is made for it.
+/// Takes the lock file of the database. Only SQLite needs it. Creates its folder.
 pub async fn lock(config: &Config) -> Result<Option<Lock>, Error> {
     let Some(file) = file::of_url(config.database_url.expose()) else {
         return Ok(None);
@@ -254,7 +253,7 @@ pub async fn lock(config: &Config) -> Result<Option<Lock>, Error> {
     }
 }
 
-/// Whether what was built can serve: its database can be written, and its site is there.
+/// Checks that the server can work: the database is writable, and the site's files exist.
 async fn is_fit(app: &App) -> Result<(), Error> {
     if let Err(error) = diagnostics::write(&app.store, app.clock.now()).await {
         let place = file::place(app.config.database_url.expose());
@@ -264,7 +263,7 @@ async fn is_fit(app: &App) -> Result<(), Error> {
 }
 
 fn make_folder(file: &Path) -> Result<(), Error> {
-    // Locks of another machine's hold nobody back.
+    // On a network file system, locks of other machines may have no effect.
     if file::nearest(file).is_some_and(file::is_remote) {
         return Err(Error::Remote(file.to_owned()));
     }
@@ -276,7 +275,7 @@ fn make_folder(file: &Path) -> Result<(), Error> {
     }
 }
 
-/// `billhook serve`: with real mail.
+/// Runs `billhook serve`: with real mail.
 pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error> {
     let _lock = lock(&config).await?;
     let mailer = Mailer::of(&config)?;
@@ -294,7 +293,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), Error>
     run(app, listener, Vec::new(), stop).await
 }
 
-/// Cancelled by Ctrl-C and by SIGTERM.
+/// A token that Ctrl-C and SIGTERM cancel.
 pub fn stop_on_signal() -> CancellationToken {
     let stop = CancellationToken::new();
     let token = stop.clone();
@@ -316,7 +315,7 @@ pub fn stop_on_signal() -> CancellationToken {
     stop
 }
 
-/// Where the pages' files are. `cargo leptos watch` says it in the environment.
+/// The location of the site's files. `cargo leptos watch` sets it in the environment.
 fn leptos_options() -> LeptosOptions {
     config::leptos_from_environment().unwrap_or_else(|| {
         LeptosOptions::builder()

@@ -1,9 +1,9 @@
-//! Characters: those that cannot be seen, and digits.
+//! Unicode characters: invisible ones, and digits.
 
-/// Whether a person can see that a character is there. White space counts as seen: it parts words.
+/// Whether a character is visible. White space counts as visible, since it separates words.
 ///
-/// Not seen are control characters, Unicode's format characters, and what its property
-/// Default_Ignorable_Code_Point lists (<https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point>).
+/// Invisible are control characters, Unicode's format characters, and those with its property Default_Ignorable_Code_Point
+/// (<https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point>).
 pub fn is_seen(character: char) -> bool {
     if character.is_whitespace() {
         return true;
@@ -18,13 +18,13 @@ pub fn is_seen(character: char) -> bool {
     !character.is_control() && !is_ignorable
 }
 
-/// Whether there is anything to see in a text.
+/// Whether a text contains a visible character.
 pub fn is_visible(text: &str) -> bool {
     text.chars()
         .any(|character| is_seen(character) && !character.is_whitespace())
 }
 
-/// The zero of every script that has digits (Unicode's category Nd); the other nine follow it.
+/// The zero of every script that has digits (Unicode's category Nd); the other nine digits follow it.
 #[rustfmt::skip]
 const ZEROS: [char; 74] = [
     '\u{30}', '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}',
@@ -39,7 +39,7 @@ const ZEROS: [char; 74] = [
     '\u{1d7f6}', '\u{1e140}', '\u{1e2f0}', '\u{1e4f0}', '\u{1e5f1}', '\u{1e950}', '\u{1fbf0}',
 ];
 
-/// The digits in a text, whatever script they are of, as ASCII.
+/// Extracts the digits of a text, in any script, as ASCII.
 pub fn digits(text: &str) -> String {
     text.chars().filter_map(digit).collect()
 }

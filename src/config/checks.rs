@@ -1,10 +1,10 @@
-//! What a setting must be to be of use, and safe.
+//! Validates settings: whether a value is usable and secure.
 
 use url::Url;
 
 use super::is_loopback;
 
-/// An address without anything after the host: https, or http on this machine.
+/// A URL with nothing after the host: https, or http on a loopback address.
 pub fn frontend(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let plain = url.path() == "/" && url.query().is_none() && url.username().is_empty();
@@ -12,13 +12,13 @@ pub fn frontend(text: &str) -> Option<Url> {
     (plain && safe).then_some(url)
 }
 
-/// Whether it is more than a beginning, and not the example's `rk_live_…`.
+/// Whether the key has more than its prefix, and is not the example `rk_live_…`.
 pub fn is_key(text: &str, kind: &str) -> bool {
     text.strip_prefix(kind)
         .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic()))
 }
 
-/// What the documentation and the tests call a secret, and what everybody therefore knows.
+/// Secrets from the documentation and the tests, which are public.
 const KNOWN: [&str; 6] = [
     "a test secret of more than 32 bytes",
     "a bench secret of more than 32 bytes",
@@ -28,12 +28,12 @@ const KNOWN: [&str; 6] = [
     "whsec_bench_billhook",
 ];
 
-/// Whether anybody could have it from the source code of Billhook.
+/// Whether the secret is public, because it is in the source code of Billhook.
 pub fn is_known(secret: &str) -> bool {
     KNOWN.contains(&secret)
 }
 
-/// 32 bytes or more that are not one letter over and over.
+/// Whether a secret has at least 32 bytes and does not repeat a single character.
 pub fn is_strong(secret: &str) -> bool {
     let mut letters: Vec<_> = secret.bytes().collect();
     letters.sort_unstable();

@@ -1,8 +1,8 @@
-//! The file `.env`: lines of `NAME=value`. A value is what stands there, and nothing is substituted: programs
-//! that read such files disagree about `$`, backslashes and quotes, and half a password looks like a whole one.
-//! What they read in different ways is refused with its line.
+//! Parser for `.env`: lines of `NAME=value`. Values are literal, and no variables are substituted: programs that
+//! read such files disagree about `$`, backslashes and quotes, and half a password looks like a whole one. A value
+//! that those programs read differently is an error with its line number.
 
-/// A line that sets something.
+/// A line that sets a variable.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line {
     pub number: usize,
@@ -10,16 +10,16 @@ pub struct Line {
     pub value: String,
 }
 
-/// Reads the whole file, or says of every line that cannot be read why. No fault repeats what stands there,
-/// which may be a secret. Other programs read such files too, each in its way: of what `is_ours` does not know
-/// the name counts alone, and its value is empty here.
+/// Parses the whole file, or returns an error for every line that cannot be parsed. No error repeats the line's
+/// content, which may be a secret. Other programs use the same file with their own syntax: for a variable that
+/// `is_ours` does not know, only the name is read, and its value is empty here.
 pub fn parse(bytes: &[u8], is_ours: impl Fn(&str) -> bool) -> Result<Vec<Line>, Vec<String>> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(vec![
             ".env is text of 16 bits. Save it as UTF-8.".to_owned(),
         ]);
     }
-    // Windows' editors begin a file with this mark.
+    // Editors on Windows write a byte order mark (BOM) at the beginning.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let all: Vec<_> = bytes
         .split(|byte| *byte == b'\n')
@@ -60,29 +60,29 @@ pub fn parse(bytes: &[u8], is_ours: impl Fn(&str) -> bool) -> Result<Vec<Line>, 
     if faults.is_empty() {
         return Ok(lines);
     }
-    // Perhaps the others are of a value that began there.
+    // First, because the other errors may be lines of a value with an unclosed quote.
     let unclosed = unclosed.into_iter().map(|number| {
         format!(".env line {number} begins a value with a quote that is never closed. Close it.")
     });
     Err(unclosed.chain(faults).collect())
 }
 
-/// A line that sets what is not ours.
+/// A line that sets a variable of another program.
 struct Foreign {
     name: Option<String>,
-    /// The quote that its value begins with and that it does not end with.
+    /// The quote that its value opens and does not close.
     open: Option<char>,
 }
 
 fn foreign(bytes: &[u8], is_ours: &impl Fn(&str) -> bool) -> Option<Foreign> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_matches(BLANK);
-    // Old line ends: what comes after them may be ours.
+    // CR line ends (old Mac): a setting of ours may follow.
     if text.starts_with('#') || text.contains('\r') {
         return None;
     }
     let Some((name, value)) = text.split_once('=') else {
-        // A shell that reads the file passes on what is set elsewhere.
+        // `export NAME` without a value exports a variable that is set elsewhere.
         let mut names = exported(text)?.split(BLANK).filter(|name| !name.is_empty());
         let is_foreign = names.all(|name| is_name(name) && !is_ours(name));
         return is_foreign.then_some(Foreign {
@@ -103,11 +103,11 @@ fn foreign(bytes: &[u8], is_ours: &impl Fn(&str) -> bool) -> Option<Foreign> {
     })
 }
 
-/// Where a value ends that began on an earlier line.
+/// Where a value that began on an earlier line ends.
 enum Until {
-    /// The next line is the first after it.
+    /// The index of the first line after it.
     Line(usize),
-    /// One of ours comes before, or is in it.
+    /// A setting of ours comes before its end, or is in it.
     Ours(usize, String),
     Never,
 }
@@ -132,7 +132,7 @@ fn until(quote: char, all: &[&[u8]], from: usize, is_ours: &impl Fn(&str) -> boo
     Until::Never
 }
 
-/// Whether the quote stands there. One between `"` may have a backslash before it.
+/// Whether the text contains the closing quote. A `"` may be escaped with a backslash.
 fn closes(text: &str, quote: char) -> bool {
     let mut letters = text.chars();
     while let Some(letter) = letters.next() {
@@ -146,13 +146,13 @@ fn closes(text: &str, quote: char) -> bool {
     false
 }
 
-/// What stands after `export`, if that stands there.
+/// The text after `export`, if the line begins with it.
 fn exported(text: &str) -> Option<&str> {
     let rest = text.strip_prefix("export")?;
     rest.starts_with(BLANK).then_some(rest)
 }
 
-/// The name in what stands before the `=`.
+/// The name in the text before `=`.
 fn named(text: &str) -> &str {
     exported(text).unwrap_or(text).trim_matches(BLANK)
 }
@@ -207,14 +207,14 @@ fn is_name(text: &str) -> bool {
             .all(|byte| is_letter(byte) || byte.is_ascii_digit() || b".-".contains(&byte))
 }
 
-/// All of it up to the next quote.
+/// A single-quoted value: literal up to the next quote.
 fn single(text: &str) -> Result<String, Fault> {
     let (value, rest) = text.split_once('\'').ok_or(UNCLOSED)?;
     end(rest)?;
     Ok(value.to_owned())
 }
 
-/// The same, where `\"` is a quote.
+/// A double-quoted value, where `\"` is a quote.
 fn double(text: &str) -> Result<String, Fault> {
     let mut value = String::new();
     let mut letters = text.chars();
@@ -238,7 +238,7 @@ fn double(text: &str) -> Result<String, Fault> {
     Err(UNCLOSED)
 }
 
-/// Without quotes: up to a comment, which begins after white space.
+/// An unquoted value: up to a comment, which begins after white space.
 fn bare(text: &str) -> Result<String, Fault> {
     let comment = [" #", "\t#"]
         .iter()
@@ -256,7 +256,7 @@ fn bare(text: &str) -> Result<String, Fault> {
     Ok(value.trim_end_matches(BLANK).to_owned())
 }
 
-/// After the closing quote only a comment may stand.
+/// Only a comment may follow the closing quote.
 fn end(rest: &str) -> Result<(), Fault> {
     let text = rest.trim_start_matches(BLANK);
     if text.is_empty() || (text.starts_with('#') && text.len() < rest.len()) {

@@ -1,4 +1,4 @@
-//! What is asked of the environment; nothing else in the program reads it.
+//! Reads environment variables; no other file in the program does.
 
 use std::{collections::HashMap, io::ErrorKind, path::PathBuf};
 
@@ -9,29 +9,29 @@ use super::{
 };
 use crate::mask::shows;
 
-/// The one file that is read: in the folder where the program starts, and in none above it.
+/// Only this file is read, from the working directory and none of its parents.
 const FILE: &str = ".env";
-/// What is read before `.env`, or by others, and counts in the process alone.
+/// Variables that are read before `.env`, or by other code, so they only work in the process environment.
 const PROCESS_ALONE: [&str; 4] = ["RUST_LOG", "NO_COLOR", "LEPTOS_SITE_ROOT", "LEPTOS_WATCH"];
 
-/// Where a setting's value is from.
+/// The source of a setting's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     Process,
-    /// The line of `.env`.
+    /// The line number in `.env`.
     File(usize),
     Default,
 }
 
-/// The settings that are set, and where.
+/// The settings that are set, and their sources.
 pub struct Environment {
     pub settings: HashMap<String, String>,
     lines: HashMap<String, usize>,
-    /// What was found beside them and looks like a mistake, a sentence each.
+    /// Warnings about probable mistakes, one sentence each.
     pub notes: Vec<String>,
 }
 
-// The settings hold every secret.
+// Debug output must not show the settings: they contain every secret.
 shows!(Environment: notes);
 
 impl Environment {
@@ -44,8 +44,8 @@ impl Environment {
     }
 }
 
-/// The settings of this process, and those of `.env`, which do not override what is set already.
-/// A missing `.env` is no fault; one that cannot be read is, and is not repeated.
+/// The settings of the process environment and of `.env`, which does not override the environment. A missing `.env`
+/// is not an error. One that cannot be read is an error, whose message does not repeat the content.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the environment"
@@ -63,14 +63,14 @@ pub fn environment() -> Result<Environment, Vec<String>> {
     let mut faults = Vec::new();
     for Setting { name, .. } in SETTINGS {
         match std::env::var(name) {
-            // Compose passes on what is not set as an empty text.
+            // Compose passes unset variables as empty text.
             Ok(value) if value.trim().is_empty() => {}
             Ok(value) => {
                 found.settings.insert((*name).to_owned(), value);
                 found.lines.remove(*name);
             }
             Err(std::env::VarError::NotPresent) => {}
-            // What .env says instead is not what was meant.
+            // The operator meant this value, so `.env` must not replace it.
             Err(std::env::VarError::NotUnicode(_)) => {
                 faults.push(format!(
                     "{name} in the environment is not UTF-8. Set it anew."
@@ -126,7 +126,7 @@ fn file() -> Result<Vec<Line>, Vec<String>> {
     let path = path.display();
     match std::fs::read(FILE) {
         Ok(bytes) => dotenv::parse(&bytes, is_setting).map_err(|faults| {
-            // In which folder a service starts, not everybody knows.
+            // The message has the absolute path: readers may not know the working directory of the service.
             let whole = |fault| format!("{fault} The file is {path}.");
             faults.into_iter().map(whole).collect()
         }),
@@ -146,8 +146,8 @@ fn is_setting(name: &str) -> bool {
     SETTINGS.iter().any(|setting| setting.name == name)
 }
 
-/// The folder with the pages' files: `LEPTOS_SITE_ROOT`, else `site` beside the program, else
-/// beside its folder, where a build leaves it.
+/// The folder with the site's files: `LEPTOS_SITE_ROOT`, else `site` beside the program, else beside its parent
+/// folder, where a build puts it.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the environment"
@@ -168,7 +168,7 @@ pub fn site_root() -> String {
     root.display().to_string()
 }
 
-/// What is logged: `RUST_LOG`, else what the command's user wants to read.
+/// The log filter: `RUST_LOG`, else the default of the command.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the environment"
@@ -178,7 +178,7 @@ pub fn log_filter(default: &str) -> tracing_subscriber::EnvFilter {
     tracing_subscriber::EnvFilter::new(wanted)
 }
 
-/// Whether what is printed may be coloured: on a terminal, unless `NO_COLOR` asks for none.
+/// Whether output may use colours: on a terminal, unless `NO_COLOR` is set.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the environment"
@@ -189,7 +189,7 @@ pub fn has_color() -> bool {
     std::io::stdout().is_terminal() && !is_unwanted
 }
 
-/// What `cargo leptos watch` sets up: its folder, and the page's reloading.
+/// The settings of `cargo leptos watch`: its output folder, and live reload.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the environment"

@@ -1,10 +1,10 @@
-//! Settings of which some cannot be used, for looking at what the others lead to.
+//! Partial configuration for `billhook doctor`: checks the valid settings even if others are invalid.
 
 use std::collections::HashMap;
 
 use super::{Config, SETTINGS, read};
 
-/// Values that lead nowhere, in place of needed settings that cannot be used.
+/// Harmless placeholder values for required settings that are invalid.
 const NOWHERE: [(&str, &str); 6] = [
     ("FRONTEND_URL", "https://billing.invalid"),
     ("STRIPE_API_KEY", "rk_test_none"),
@@ -17,26 +17,26 @@ const NOWHERE: [(&str, &str); 6] = [
     ("MAIL_FROM", "nobody@billing.invalid"),
 ];
 
-/// What could be read.
+/// The result of a partial read.
 #[derive(Debug)]
 pub struct Around {
-    /// Nothing where the faults leave nothing to look at.
+    /// `None` if the errors leave nothing to check.
     pub config: Option<Config>,
-    /// What is wrong, a line each.
+    /// The errors, one line each.
     pub faults: Vec<String>,
-    /// The settings whose values in `config` are not the operator's.
+    /// The settings whose values in `config` are defaults or placeholders, not the operator's.
     replaced: Vec<&'static str>,
 }
 
 impl Around {
-    /// The configuration, if the settings of these names are in it as the operator wrote them.
+    /// The configuration, if the operator's own values of these settings are in it.
     pub fn with(&self, names: &[&str]) -> Option<&Config> {
         let is_there = |name: &&str| !self.replaced.contains(name);
         self.config.as_ref().filter(|_| names.iter().all(is_there))
     }
 }
 
-/// Reads all settings; what cannot be used has its default, or leads nowhere.
+/// Reads all settings. An invalid one gets its default or a placeholder.
 pub fn read_around(environment: &HashMap<String, String>) -> Around {
     let faults = match read(environment) {
         Ok(config) => {

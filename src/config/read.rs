@@ -1,4 +1,4 @@
-//! From texts to a [`Config`], or to everything that is wrong with them.
+//! Parses texts into a [`Config`], or returns all errors.
 
 use std::{collections::HashMap, net::IpAddr, path::PathBuf};
 
@@ -13,8 +13,8 @@ use super::{
 };
 use crate::mail::{Server, ehlo_name};
 
-/// Reads all settings, or says everything that is wrong with them, one line each. No line repeats
-/// a value, which might be a secret in the wrong place.
+/// Reads all settings, or returns all errors, one line each. No error repeats a value, which may be a secret in the
+/// wrong setting.
 pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>> {
     let mut reader = Reader::new(environment);
     let bind = reader.parsed(
@@ -27,7 +27,7 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
         "an address without a path: https://…, or http:// on a loopback address",
         frontend,
     );
-    // Trials on one machine may use the secrets of the documentation; what others reach may not.
+    // The public secrets of the documentation are allowed on a loopback address only, for trials.
     let is_trial = frontend_url.as_ref().is_some_and(is_loopback);
     let is_safe = |secret: &str| is_trial || !is_known(secret);
     let database_url = reader.parsed("DATABASE_URL", "sqlite://… or postgres://…", |text| {
@@ -115,7 +115,7 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
         "PORTAL_HOSTS",
         "host names separated by commas, without https://",
         |text| {
-            // As URLs have them: lower case, and other alphabets in punycode.
+            // Normalised as in URLs: lower case, and other alphabets in punycode.
             let host = |text: &str| Host::parse(text.trim()).ok().map(|host| host.to_string());
             let hosts: Option<Vec<_>> = text.split(',').map(host).collect();
             hosts.filter(|hosts| hosts.iter().all(|host| host.contains('.')))
@@ -236,7 +236,8 @@ pub fn read(environment: &HashMap<String, String>) -> Result<Config, Vec<String>
     }
 }
 
-/// The host that links in mails lead to. Mail servers refuse other machines' names, and `localhost`.
+/// The default EHLO name: the host of the links in mails. Mail servers reject names of other machines, and
+/// `localhost`.
 fn usual_ehlo_name(frontend_url: &Url) -> String {
     let host = frontend_url.host_str().unwrap_or_default();
     ehlo_name(host).unwrap_or_else(|| "[127.0.0.1]".to_owned())

@@ -1,4 +1,4 @@
-//! Reads one setting after the other and keeps what is wrong with them.
+//! Reads settings one by one and collects their errors.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ pub struct Reader<'e> {
     pub faults: Vec<String>,
 }
 
-// The settings hold every secret.
+// Debug output must not show the settings: they contain every secret.
 shows!(Reader<'e>: faults);
 
 impl<'e> Reader<'e> {
@@ -21,7 +21,7 @@ impl<'e> Reader<'e> {
         }
     }
 
-    /// The setting or its default, parsed. What is missing or wrong goes to the faults.
+    /// The setting or its default, parsed. A missing or invalid value is added to the errors.
     pub fn parsed<T>(
         &mut self,
         name: &str,
@@ -50,8 +50,8 @@ impl<'e> Reader<'e> {
         value
     }
 
-    /// The same for a setting that nothing needs. `none`, which the table shows for it, is as good as
-    /// leaving it out.
+    /// Like [`Reader::parsed`] for an optional setting. `none`, which the table shows as its default, means the
+    /// same as leaving it out.
     pub fn optional<T>(
         &mut self,
         name: &str,

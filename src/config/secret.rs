@@ -1,10 +1,10 @@
-//! Something that must not be seen.
+//! A text that must not be shown or logged.
 
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// What signs in or opens something. Its `Debug` shows nothing, and its memory is wiped when it goes.
+/// A credential. Its `Debug` output is empty, and its memory is wiped on drop (zeroize).
 #[derive(Clone)]
 pub struct Secret(SecretString);
 

@@ -1,30 +1,30 @@
-//! Every setting there is. The table of `docs/settings.md` and `.env.example` are compared with it by a test.
+//! The list of all settings. A test compares `docs/settings.md` and `.env.example` with it.
 
 use url::Url;
 
 use crate::mask;
 
-/// A setting, as the operator reads it.
+/// A setting, as documented for the operator.
 #[derive(Debug)]
 pub struct Setting {
     pub name: &'static str,
-    /// What holds without it; empty when `billhook serve` needs it.
+    /// The default; empty if `billhook serve` requires the setting.
     pub default: &'static str,
-    /// How much of it `billhook config` prints.
+    /// How much of the value `billhook config` prints.
     pub shown: Shown,
     pub about: &'static str,
 }
 
-/// How much of a value may be seen.
+/// How much of a value may be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
     Whole,
-    /// An address that may hold a password.
+    /// A URL that may contain a password.
     Address,
     Secret,
 }
 
-/// Every setting there is.
+/// All settings.
 pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "FRONTEND_URL",
@@ -154,7 +154,7 @@ pub const SETTINGS: &[Setting] = &[
     },
 ];
 
-/// As much of a setting's value as may be seen.
+/// The part of a setting's value that may be shown.
 pub fn shown(setting: &Setting, value: &str) -> String {
     let seen = match setting.shown {
         Shown::Whole => value.to_owned(),
@@ -165,7 +165,7 @@ pub fn shown(setting: &Setting, value: &str) -> String {
             each.collect::<Vec<_>>().join(", ")
         }
     };
-    // A secret in the wrong place.
+    // A secret in the wrong setting.
     if setting.shown != Shown::Secret && mask::has_key(&seen) {
         return HIDDEN.to_owned();
     }
@@ -174,14 +174,14 @@ pub fn shown(setting: &Setting, value: &str) -> String {
 
 const HIDDEN: &str = "…";
 
-/// `rk_test_…`: which of Stripe's worlds a key is of is no secret.
+/// `rk_test_…`: the mode of a key is not secret.
 fn kind_of(secret: &str) -> String {
     let kind = mask::SECRETS.iter().find(|kind| secret.starts_with(**kind));
     format!("{}{HIDDEN}", kind.copied().unwrap_or_default())
 }
 
-/// An address without what signs in there. The name of a user stays where a password is beside it: alone it
-/// may be a key, and some services want one key as both.
+/// A URL without its credentials. The user name is shown only if a password follows: alone it may be a key, and
+/// some services use one key as both.
 fn without_password(text: &str) -> String {
     if text.starts_with("sqlite:") {
         return text.to_owned();
@@ -194,7 +194,7 @@ fn without_password(text: &str) -> String {
         url.query().unwrap_or_default(),
         url.fragment().unwrap_or_default(),
     ];
-    // A password with a sign of addresses in it reaches further than it seems.
+    // An unescaped delimiter in a password makes the URL end its user information too early.
     let is_torn = rest.concat().contains('@')
         || (text.contains('@') && url.username().is_empty() && url.password().is_none());
     if is_torn {
@@ -214,7 +214,7 @@ fn without_password(text: &str) -> String {
             _ => HIDDEN.to_owned(),
         })
         .collect();
-    // An error says that such an address has none.
+    // An error means that such a URL has no credentials.
     let _ = (url.set_username(""), url.set_password(None));
     url.set_query(None);
     url.set_fragment(None);
@@ -225,7 +225,7 @@ fn without_password(text: &str) -> String {
     }
 }
 
-/// The table of all settings in Markdown, as it stands in `docs/settings.md`.
+/// The Markdown table of all settings, as in `docs/settings.md`.
 pub fn table() -> String {
     let rows = SETTINGS.iter().map(|setting| {
         let default = match setting.default {

@@ -1,4 +1,4 @@
-//! Names that are no setting's and look like one's.
+//! Detects misspelt setting names.
 
 use super::{SETTINGS, Setting};
 
@@ -6,11 +6,11 @@ use super::{SETTINGS, Setting};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     File,
-    /// Beside the names of every other program.
+    /// The process environment, which also has the names of all other programs.
     Process,
 }
 
-/// The setting that somebody who wrote this name may have meant.
+/// The setting that an unknown name probably means.
 pub fn meant(name: &str, place: Place) -> Option<&'static str> {
     if SETTINGS.iter().any(|setting| setting.name == name) {
         return None;
@@ -28,7 +28,7 @@ fn is_near(name: &str, setting: &Setting, far: usize, place: Place) -> bool {
     let length = setting.name.len();
     let most = match place {
         Place::File => (length / 4).min(3),
-        // Short names are near to many.
+        // Short names are similar to many other names.
         Place::Process => usize::from(length >= 8) + usize::from(length >= 12),
     };
     far <= most
@@ -47,7 +47,8 @@ fn words(name: &str) -> Vec<&str> {
     words
 }
 
-/// Two words or more of a setting, such as `STRIPE_KEY`; also `STRIPE_SECRET_KEY`, as Stripe's examples have it.
+/// Whether the name has two or more words of a setting, such as `STRIPE_KEY`; also `STRIPE_SECRET_KEY`, as Stripe's
+/// examples write it.
 fn is_shorter(name: &str, setting: &str) -> bool {
     let (words, all) = (words(name), words(setting));
     let known = words.iter().filter(|word| all.contains(word)).count();
@@ -55,8 +56,8 @@ fn is_shorter(name: &str, setting: &str) -> bool {
     is_part || (name, setting) == ("STRIPE_SECRET_KEY", "STRIPE_API_KEY")
 }
 
-/// How many letters are to be put in, taken out, changed, or swapped with the next (Damerau and Levenshtein,
-/// where each place is touched once).
+/// Edit distance: insertions, deletions, substitutions and swaps of neighbours (Damerau-Levenshtein, optimal string
+/// alignment).
 fn distance(left: &str, right: &str) -> usize {
     let right: Vec<_> = right.chars().collect();
     let mut before: Vec<usize> = Vec::new();

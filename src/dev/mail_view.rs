@@ -134,7 +134,7 @@ async fn show(
     (Extension(Framing::Shows), page).into_response()
 }
 
-/// The mail as it is sent, but for where its links open: not in the frame, where no page of ours may be.
+/// The mail as sent, except that its links open outside the frame, since our pages refuse to be framed.
 async fn html(
     State(site): State<Site>,
     Extension(mails): Extension<Mails>,
@@ -167,7 +167,7 @@ fn Sent(at: i64) -> impl IntoView {
     }
 }
 
-/// Plain text with its addresses as links.
+/// Plain text with its URLs as links.
 fn with_links(text: &str) -> Vec<AnyView> {
     text.split_inclusive(char::is_whitespace)
         .map(|word| {

@@ -1,6 +1,5 @@
-//! `billhook dev`: everything on one machine, without an account anywhere. The program as it is,
-//! the stand-in for Stripe beside it, and mail that is shown instead of sent. Nothing of this is
-//! reachable in `billhook serve`.
+//! `billhook dev`: everything on one machine, without any account. Runs the real program, a sandbox that stands in for Stripe, and a
+//! mailer that shows mail instead of sending it. None of this is reachable in `billhook serve`.
 
 mod mail_view;
 
@@ -26,15 +25,15 @@ use crate::{
     serve::{self, Error},
 };
 
-/// Where the trial keeps its data.
+/// The folder for all data of `billhook dev`.
 const FOLDER: &str = "data";
-/// The program's port; `BIND` names another.
+/// The program's default port; `BIND` overrides it.
 const PORT: u16 = 3000;
-/// The stand-in's port; any free one if it is taken.
+/// The sandbox's port; any free port if it is taken.
 const SANDBOX_PORT: u16 = 4242;
-/// Any test key would do.
+/// Any test key works.
 const KEY: &str = "sk_test_billhook";
-/// Whom to sign in as, and what there is to see.
+/// Addresses to sign in with, and what each shows.
 const EXAMPLES: [(&str, &str); 6] = [
     (
         "ada@example.com",
@@ -59,7 +58,7 @@ const EXAMPLES: [(&str, &str); 6] = [
     ),
 ];
 
-/// What `billhook dev --help` says besides its options.
+/// The text of `billhook dev --help` below its options.
 pub fn help() -> String {
     format!(
         "\
@@ -86,13 +85,13 @@ fn examples() -> String {
     EXAMPLES
         .iter()
         .fold(String::new(), |mut lines, (address, words)| {
-            // A text takes whatever is written into it.
+            // Writing to a string cannot fail.
             let _ = writeln!(lines, "  {address:<21} {words}");
             lines
         })
 }
 
-/// Runs until `stop`. With `reset`, what earlier trials changed is deleted first.
+/// Runs until `stop`. With `reset`, first deletes the data of earlier runs.
 pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
     let folder = PathBuf::from(FOLDER);
     fs::create_dir_all(&folder).map_err(|error| named(&folder, &error))?;
@@ -104,7 +103,7 @@ pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
     let address = listener.local_addr()?;
     let stand_in = free_loopback_port().await?;
     let stand_in_address = stand_in.local_addr()?;
-    // Not before the port is ours: another trial may be running here.
+    // Only after the port is bound: another `billhook dev` may be running here.
     if reset {
         forget(&folder)?;
     }
@@ -142,7 +141,7 @@ pub async fn run(reset: bool, stop: CancellationToken) -> Result<(), Error> {
     Ok(())
 }
 
-/// The pages that `billhook serve` does not have.
+/// The routes that `billhook serve` does not have.
 fn extra_routes(mails: &Arc<Mutex<Vec<KeptMail>>>, stand_in: SocketAddr) -> Vec<Route> {
     let start_page = format!("http://{stand_in}/");
     let lead = move || async move { Redirect::temporary(&start_page) };
@@ -166,7 +165,7 @@ Data is kept in {FOLDER}/. Start over with `billhook dev --reset`. Stop with Ctr
     ));
 }
 
-/// As `BIND` says, else port 3000 of this machine. Other settings do not matter here.
+/// The address from `BIND`, else port 3000 of this machine. Ignores all other settings.
 fn bind() -> io::Result<SocketAddr> {
     let found = config::environment().map_err(|faults| io::Error::other(faults.join(" ")))?;
     let Some(wanted) = found.settings.get("BIND") else {
@@ -208,7 +207,7 @@ fn config(
         ("SMTP_URL", "smtp://127.0.0.1".to_owned()),
         ("MAIL_FROM", "Northwind <billing@example.com>".to_owned()),
         ("APP_NAME", "Northwind".to_owned()),
-        // Whoever tries the program asks often.
+        // Above the usual rate limit, since people who try the program ask for many mails.
         ("MAILS_PER_HOUR", "1000".to_owned()),
     ];
     let settings: HashMap<_, _> = settings
@@ -218,13 +217,13 @@ fn config(
     let config = config::read(&settings).map_err(|faults| io::Error::other(faults.join(" ")))?;
     Ok(Config {
         dev: true,
-        // The browser is on this machine, with nothing in between.
+        // The browser is on this machine, without a proxy.
         trusted_proxies: Vec::new(),
         ..config
     })
 }
 
-/// Made at the first start and kept, so that a restart signs nobody out.
+/// Secrets, created at the first start and kept, so that a restart signs nobody out.
 struct Secrets {
     session: String,
     webhook: String,
@@ -258,7 +257,7 @@ impl Secrets {
     }
 }
 
-/// The trial's own files, and nothing else in the folder.
+/// Deletes the files of `billhook dev`, and nothing else in the folder.
 fn forget(folder: &Path) -> io::Result<()> {
     for name in [
         "billhook.db",

@@ -1,4 +1,5 @@
-//! How it stands with one address: why it gets mail, or none. For the operator alone.
+//! The status of one address for the operator: its customers, sign-ins, rate limits and mail deliveries. It answers why the address
+//! gets mail, or gets none. No visitor is shown any of it.
 
 use futures::FutureExt;
 
@@ -16,35 +17,34 @@ use crate::store::{
     rate_limit::{self, Rate},
 };
 
-/// Mails that are looked at.
+/// Mails of the outbox that the status shows.
 const MOST: i64 = 10;
 
-/// What there is to say about an address. Times are unix seconds.
+/// The status of an address. Times are unix seconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountStatus {
-    /// Whether mail can be sent to what is written there.
+    /// Whether the text is a valid address that mail can be sent to.
     pub is_address: bool,
     pub now: i64,
-    /// Of the mode of the key.
+    /// Ids of the customers in the mode of the API key.
     pub customers: Vec<String>,
-    /// Of the other mode: they do not count.
+    /// Ids of the customers in the other mode. Sign-in ignores them.
     pub of_other_mode: Vec<String>,
-    /// When it was last erased.
+    /// When the operator last erased the address.
     pub erased_at: Option<i64>,
-    /// How often it was asked for in the last day or so, and when last.
+    /// How many links were requested for it in about the last day, and when the last one was.
     pub asked: i64,
     pub asked_at: Option<i64>,
-    /// Sign-ins that can still be used. With three, strangers get no more.
+    /// Sign-ins that have not ended. With three of them, a browser that the address does not know gets no further one.
     pub live: usize,
-    /// From when on the next mail to it may be asked for by a browser that it does not know, where that is later
-    /// than now.
+    /// When the rate limit of the address lets an unknown browser request the next mail. `None` if it may now.
     pub address_waits_until: Option<i64>,
-    /// From when on the next mail of all may leave, where that is later than now.
+    /// When the global rate limit of mails lets the next mail leave. `None` if it may now.
     pub all_wait_until: Option<i64>,
-    /// How many may leave in an hour as it is now.
+    /// The current global rate limit: mails per hour.
     pub mails_per_hour: i64,
     pub trouble: Option<Trouble>,
-    /// The last mails, the newest first.
+    /// The last mails to the address, the newest first.
     pub mails: Vec<Letter>,
 }
 
@@ -56,19 +56,19 @@ pub struct Letter {
     pub fate: MailFate,
     pub at: i64,
     pub tries: i64,
-    /// When it is tried next.
+    /// When the outbox retries it, if it does.
     pub due_at: Option<i64>,
-    /// What the mail server said last.
+    /// The mail server's last answer.
     pub answer: String,
 }
 
-/// What became of it.
+/// The delivery state of a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailFate {
     Known(State),
-    /// It was not tried yet.
+    /// No delivery was attempted yet.
     Queued,
-    /// It was never to be sent: asked for too often, or nobody was under the address.
+    /// It was not to be sent at all: the rate limit was reached, or no customer has the address.
     Withheld,
 }
 
@@ -82,7 +82,7 @@ impl MailFate {
     }
 }
 
-/// Looks at a normalised address.
+/// Reads the status of a normalised address, in one read transaction.
 pub async fn look(app: &App, address: &str) -> store::Result<AccountStatus> {
     let (judge, address) = (app.clone(), address.to_owned());
     app.store
@@ -141,7 +141,7 @@ async fn erased_at(app: &App, tx: &mut Tx, address: &str) -> store::Result<Optio
 
 async fn waits_until(tx: &mut Tx, name: &str, rate: Rate, time: i64) -> store::Result<Option<i64>> {
     let free_at = rate_limit::free_at(tx, name, rate).await?;
-    // The first whole second of it.
+    // Rounded up to the next whole second.
     Ok(free_at
         .filter(|free_at| *free_at > time * 1000)
         .map(|free_at| free_at.div_euclid(1000) + 1))

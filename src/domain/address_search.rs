@@ -1,17 +1,17 @@
-//! Whether an address stands in a payload, however it is written there: JSON may escape any character
-//! (`\u0040`), and an international domain is the same in letters and as `xn--`.
+//! Searches payloads for an e-mail address in every spelling: JSON may escape any character (`\u0040`), and an international domain
+//! (IDN) may be written in Unicode or in Punycode (`xn--`).
 
 use serde_json::Value;
 
 use super::email;
 use crate::text;
 
-/// An address that is looked for.
+/// The address to search for.
 #[derive(Clone)]
 pub struct Mention {
     /// Normalised.
     address: String,
-    /// The same in lower case, with its domain in letters.
+    /// The same in lower case, with its domain in Unicode instead of Punycode.
     in_letters: String,
 }
 
@@ -27,7 +27,7 @@ impl Mention {
         }
     }
 
-    /// Whether it is in the texts of a JSON document, alone or among other words.
+    /// Whether any string of a JSON document contains the address, alone or within other text.
     pub fn is_in(&self, payload: &str) -> bool {
         let mut is_in = false;
         each_text(payload, &mut |text| {
@@ -44,13 +44,14 @@ impl Mention {
     }
 }
 
-/// Whatever may be an address in the texts of a JSON document, normalised. [`Mention::is_in`] finds the same by the
-/// same rules, for an address that is known; this is for one of which a hash is known.
+/// Calls `look` with every possible address in the strings of a JSON document, normalised. The rules are those of [`Mention::is_in`].
+/// That one searches for a known address; this one serves a caller who knows only an address's hash.
 pub fn addresses_in(payload: &str, look: &mut impl FnMut(String)) {
     each_text(payload, &mut |text| each_address(text, look));
 }
 
-/// Every text of a JSON document, also those of documents in its texts, without what cannot be seen.
+/// Calls `look` with every string of a JSON document, field names included, without invisible characters. A string that is itself
+/// JSON is parsed as well.
 fn each_text(payload: &str, look: &mut dyn FnMut(&str)) {
     match serde_json::from_str::<Value>(payload) {
         Ok(value) => each_text_of(&value, look),
@@ -61,7 +62,7 @@ fn each_text(payload: &str, look: &mut dyn FnMut(&str)) {
 fn each_text_of(value: &Value, look: &mut dyn FnMut(&str)) {
     match value {
         Value::String(text) => {
-            // Shops keep JSON in metadata.
+            // Shops store JSON in the strings of Stripe's metadata.
             if text.trim_start().starts_with(['{', '['])
                 && let Ok(inner) = serde_json::from_str::<Value>(text)
             {
@@ -84,8 +85,8 @@ fn seen(text: &str) -> String {
     text.chars().filter(|it| text::is_seen(*it)).collect()
 }
 
-/// What may be an address in a text: the whole, and what stands around each `@`, with and without what people and
-/// links put before and after it.
+/// Calls `look` with every possible address in a text: the whole text, and every combination of local part and domain around
+/// each `@`. People and links put other text directly before and after an address, as in `?to=ada@example.com&x=1`.
 fn each_address(text: &str, look: &mut impl FnMut(String)) {
     if !text.contains('@') {
         return;
@@ -105,10 +106,11 @@ fn each_address(text: &str, look: &mut impl FnMut(String)) {
     }
 }
 
-/// RFC 5322, 3.2.3, without letters and digits; and the dot.
+/// The special characters of `atext` (RFC 5322, 3.2.3), and the dot.
 const SIGNS: &str = "!#$%&'*+-/=?^_`{|}~.";
 
-/// What may stand before the `@`: the longest, and each of its ends that begins after a sign, as in `to=ada`.
+/// The possible local parts before an `@`: the longest run of allowed characters, and each suffix of it that begins after a special
+/// character, as `ada` in `to=ada`.
 fn locals(before: &str) -> Vec<&str> {
     let is_local = |it: char| it.is_alphanumeric() || SIGNS.contains(it);
     let longest = before.trim_end_matches(is_local).len();
@@ -119,18 +121,18 @@ fn locals(before: &str) -> Vec<&str> {
         .chain(starts)
         .filter_map(|start| longest.get(start..))
         .filter(|local| !local.is_empty())
-        // An address has at most 64 letters before it.
+        // A local part has at most 64 characters (RFC 5321, 4.5.3.1.1).
         .filter(|local| local.len() <= MOST_OF_LOCAL)
         .collect()
 }
 
-/// Bytes: letters have at most four.
+/// In bytes: a character has at most four in UTF-8.
 const MOST_OF_LOCAL: usize = 4 * 64;
 
-/// What may stand after the `@`: as far as letters of domains go, in any script, and in ASCII alone.
+/// The possible domains after an `@`: the longest run of domain characters in any script, and the longest in ASCII alone.
 fn domains(after: &str) -> impl Iterator<Item = &str> {
     let in_ascii = |it: char| it.is_ascii_alphanumeric() || ".-".contains(it);
-    // With the dots of East Asia, and marks that belong to the letter before them.
+    // Includes the East Asian full stops, which IDNA treats as dots, and combining marks.
     let in_letters = move |it: char| {
         in_ascii(it)
             || it.is_alphanumeric()

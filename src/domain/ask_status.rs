@@ -1,5 +1,5 @@
-//! What the page says after a link was asked for. It goes by what this browser did, and by what holds for
-//! everybody: what others did about an address is not told, nor whether anybody is under it.
+//! What the page says after a visitor requested a sign-in link. It depends only on the requests of this browser and on the global
+//! rate limit. So it does not reveal whether a customer has the address (user enumeration), nor what other visitors requested for it.
 
 use futures::FutureExt;
 
@@ -12,13 +12,13 @@ use crate::{
     },
 };
 
-/// The address that a browser last asked a link for, while that sign-in has not expired.
+/// The address for which a browser last requested a link, until that sign-in expires.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Asked {
     pub address: String,
-    /// No mail was sent this time, since this browser got others just before: seconds until it can have the next.
+    /// Seconds until this browser can get the next mail. Set if its last request was rate limited, so that no mail was sent.
     pub wait: Option<i64>,
-    /// Mails of everybody have to wait for their turn.
+    /// The global rate limit of mails is reached: all mails wait.
     pub is_busy: bool,
 }
 
@@ -48,7 +48,7 @@ pub async fn last(app: &App, browser: &str) -> store::Result<Option<Asked>> {
         .await
 }
 
-/// Of two in one second the one that was refused came later.
+/// The sort key of sign-ins by time. Of two in the same second, the refused one came later.
 fn in_order(row: &SignIn) -> (i64, bool) {
     (row.created_at, was_refused(row))
 }
@@ -57,8 +57,8 @@ fn was_refused(row: &SignIn) -> bool {
     row.ended_for == Some(End::Refused)
 }
 
-/// When the next mail is possible, if the newest question was one too many for this browser alone. That an
-/// address has had its mails says that others ask for it.
+/// When the next mail is possible, if the rate limit of this browser refused its newest request. The rate limit of the address is
+/// not reported: it would reveal that others request links for it.
 fn next_at(rows: &[SignIn]) -> Option<i64> {
     let newest = rows.iter().max_by_key(|row| in_order(row))?;
     if !was_refused(newest) {

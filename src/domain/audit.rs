@@ -1,8 +1,8 @@
-//! The audit log: who did what, and when. Entries are made here and written in the transaction that
-//! does what they tell of; where there is none, [`note`] writes them beside the request.
+//! The audit log: who did what, and when. The transaction that performs an action also writes its entry. If an action has no
+//! transaction, [`note`] writes the entry in the background.
 //!
-//! No e-mail address is in it whole. The HMAC finds all entries of an address that is known; the masked
-//! address is for reading.
+//! The log holds no complete e-mail address. Each entry has the address's HMAC, by which the entries of a known address are found,
+//! and a masked form for people to read.
 
 use futures::FutureExt;
 
@@ -12,26 +12,26 @@ use super::{
 };
 use crate::store::{self, Principal, audit::Entry};
 
-/// What an entry tells of.
+/// The action that an entry records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// A link was asked for.
+    /// A visitor requested a sign-in link.
     Asked,
     SignedIn,
-    /// A wrong code was typed.
+    /// A visitor typed a wrong code.
     CodeFailed,
-    /// A link was tried in another browser than the one that asked.
+    /// A link was opened in another browser than the one that requested it.
     LinkFailed,
-    /// A refresh token came again that had been used: somebody holds a copy.
+    /// A rotated refresh token was used again (token reuse): somebody holds a copy.
     Reuse,
     SignedOut,
     PortalOpened,
     PortalRefused,
-    /// Stripe refused the key.
+    /// Stripe refused the API key.
     KeyRefused,
-    /// Everything about an address was erased, by the operator.
+    /// The operator erased everything about an address.
     Erased,
-    /// A command that changes something, or shows what is masked otherwise.
+    /// The operator ran a command that changes something, or shows data that is otherwise masked.
     Operator,
 }
 
@@ -67,7 +67,7 @@ impl What {
     }
 }
 
-/// An entry about an address, which is normalised.
+/// An entry about a normalised address.
 pub fn entry(keys: &Keys, now: i64, what: What, address: &str) -> Entry {
     Entry {
         at: now,
@@ -78,14 +78,14 @@ pub fn entry(keys: &Keys, now: i64, what: What, address: &str) -> Entry {
     }
 }
 
-/// An entry about what somebody does who is signed in, in a request from there.
+/// An entry about an action of a signed-in visitor, in a request from `client`.
 pub fn of(app: &App, principal: &Principal, what: What, client: &str) -> Entry {
     entry(&app.keys, app.clock.now(), what, principal.email())
         .with_session(principal.session())
         .with_client(client)
 }
 
-/// An entry about a command of the operator.
+/// An entry about a command that the operator ran.
 pub fn operator(now: i64, act: &str) -> Entry {
     Entry {
         at: now,
@@ -95,14 +95,13 @@ pub fn operator(now: i64, act: &str) -> Entry {
     }
 }
 
-/// How an address is found in the log: an HMAC, so that the log does not tell whether a guessed
-/// address is in it.
+/// The HMAC by which the log names an address. A plain hash would let a reader of the log test guessed addresses.
 pub fn who(keys: &Keys, address: &str) -> String {
     hex::encode(&keys.mac(Purpose::Audit, address)[..16])
 }
 
 impl Entry {
-    /// Of a request from there: an address or a network, or nothing where it is not known.
+    /// Sets where the request came from: an IP address or a network, or nothing if it is not known.
     pub fn with_client(self, client: &str) -> Entry {
         Entry {
             client: (!client.is_empty()).then(|| client.to_owned()),
@@ -110,7 +109,7 @@ impl Entry {
         }
     }
 
-    /// Of this session.
+    /// Sets the session.
     pub fn with_session(self, id: &str) -> Entry {
         Entry {
             session: Some(id.to_owned()),
@@ -118,7 +117,7 @@ impl Entry {
         }
     }
 
-    /// About this: an id, or a few words of ours.
+    /// Sets the detail: an id, or a few words of this program.
     pub fn about(self, detail: &str) -> Entry {
         Entry {
             detail: Some(detail.to_owned()),
@@ -126,8 +125,8 @@ impl Entry {
         }
     }
 
-    /// Written only the first time for its kind and this id. For what can be repeated at will: the
-    /// log never shrinks, so nobody may fill the disk with it.
+    /// Makes the entry idempotent: only the first one of its kind with this id is written. For actions that a visitor can repeat at
+    /// will: the log is never truncated, so repeated entries would fill the disk.
     pub fn once_for(self, id: &str) -> Entry {
         Entry {
             once: Some(format!("{} {id}", self.what)),
@@ -143,7 +142,7 @@ pub async fn write(app: &App, entry: Entry) -> store::Result<()> {
         .await
 }
 
-/// Writes an entry beside the request, which neither waits for it nor fails with it.
+/// Writes an entry in a background task. The request neither waits for it nor fails with it.
 pub fn note(app: &App, entry: Entry) {
     let app = app.clone();
     tokio::spawn(async move {

@@ -1,20 +1,20 @@
-//! A browser in words, for mails and for the list of signed-in devices: rough, and only what cannot mislead. Nothing of the
-//! header itself is passed on.
+//! Describes a browser from its `User-Agent` header, for mails and the list of signed-in devices. The result is one of a few fixed
+//! texts. No part of the header is copied into it, so that a visitor cannot inject text into a mail or a page.
 
 use axum::http::{HeaderMap, header};
 
-/// Who asks to be signed in, for mails, the list of devices and the audit log.
+/// The visitor who requests a sign-in, as mails, the list of devices and the audit log show them.
 #[derive(Clone, Debug, Default)]
 pub struct Visitor {
-    /// As [`words`] has it.
+    /// The description that [`words`] returns.
     pub browser: String,
-    /// An address or a network; empty where it is not known.
+    /// An IP address or a network; empty if it is not known.
     pub client: String,
-    /// The session that this browser had, which a sign-in ends.
+    /// The session that this browser already has. A sign-in ends it.
     pub session: Option<String>,
 }
 
-/// `Firefox on Linux`, or nothing where the browser is not known.
+/// For instance `Firefox on Linux`; empty if the browser is not known.
 pub fn words(headers: &HeaderMap) -> String {
     headers
         .get(header::USER_AGENT)
@@ -23,7 +23,7 @@ pub fn words(headers: &HeaderMap) -> String {
         .unwrap_or_default()
 }
 
-/// Order matters: most browsers also claim to be others.
+/// The order of the lists matters: the `User-Agent` of most browsers also names other browsers.
 fn describe(agent: &str) -> Option<String> {
     let named = |list: &[(&str, &'static str)]| {
         list.iter()

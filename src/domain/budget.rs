@@ -1,5 +1,6 @@
-//! How often one person may do something that costs others. In memory: a restart forgives a minute. The
-//! memory has an end, whoever asks: what is whole again is forgotten, and there is room for so many.
+//! Rate limits by key, in memory (GCRA, by the governor crate): how often one client or session may do something costly. A restart
+//! resets them, which grants about a minute's budget. Memory is bounded, so that a flood of keys cannot exhaust it: a key whose budget
+//! is full again is evicted, and there is a fixed number of keys.
 
 use std::{
     collections::HashMap,
@@ -19,16 +20,16 @@ use governor::{
 
 use crate::clock::Clock;
 
-/// There is room for this many keys: a few megabytes.
+/// The capacity in keys: a few megabytes.
 const MOST_KEYS: usize = 50_000;
-/// How often keys that have all their budget again are forgotten.
+/// How often keys with a full budget are evicted.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// The same when there is no room: it looks at every key.
+/// The same at full capacity. Not more often, since each sweep scans every key.
 const SWEEP_EVERY_WHEN_FULL: Duration = Duration::from_secs(1);
 
 type Limiter<K> = RateLimiter<K, Spent<K>, OurClock, NoOpMiddleware<Duration>>;
 
-/// A budget for each key. Clones share it.
+/// A rate limiter with a budget for each key. Clones share it.
 pub struct Budget<K: Hash + Eq + Clone>(Arc<Parts<K>>);
 
 struct Parts<K: Hash + Eq + Clone> {
@@ -37,10 +38,10 @@ struct Parts<K: Hash + Eq + Clone> {
     swept_at: Mutex<Duration>,
 }
 
-/// What each key has spent, as the limiter counts it. Clones share it.
+/// The limiter's state of each key. Clones share it.
 struct Spent<K>(Arc<Mutex<HashMap<K, Nanos>>>);
 
-/// Our clock as the limiter reads it, so that tests can drive it.
+/// Adapts our clock to the limiter, so that tests can advance it.
 #[derive(Clone, Debug)]
 struct OurClock(Clock);
 
@@ -63,8 +64,8 @@ impl<K: Hash + Eq + Clone + Default> Budget<K> {
         }))
     }
 
-    /// Spends one of the key's. If it has none left: the whole seconds until it has. Keys for which there is
-    /// no room share the budget of the key that is like none.
+    /// Spends one unit of the key's budget. If the rate limit is reached, the error is the whole seconds until the next unit. Keys beyond
+    /// the capacity share the budget of the default key.
     pub fn spend(&self, key: &K) -> Result<(), u64> {
         let limiter = &self.0.limiter;
         let checked = match self.has_room_for(key) {
@@ -77,14 +78,14 @@ impl<K: Hash + Eq + Clone + Default> Budget<K> {
         })
     }
 
-    /// Whether the key has a budget of its own. In a flood of others those that are known keep theirs.
+    /// Whether the key has, or can get, a budget of its own. Keys that have one keep it during a flood of others.
     pub fn has_room_for(&self, key: &K) -> bool {
         self.sweep();
         let keys = self.0.spent.keys();
         keys.len() < MOST_KEYS || keys.contains_key(key)
     }
 
-    /// Forgets the keys that have all their budget again, if that was not done a moment ago.
+    /// Evicts the keys with a full budget, unless the last sweep was too recent.
     fn sweep(&self) {
         let limiter = &self.0.limiter;
         let now = limiter.clock().now();
@@ -197,7 +198,7 @@ mod tests {
         for key in 0..1_000 {
             assert_eq!(budget.spend(&key), Ok(()));
         }
-        // What was spent a moment ago is remembered.
+        // A key that has not recovered its budget is kept.
         clock.advance(59);
         assert_eq!(budget.spend(&1_000), Ok(()));
         clock.advance(59);
@@ -223,15 +224,15 @@ mod tests {
         let known = [0x2001, 0xdb9, 0, 1];
         assert_eq!(budget.spend(&known), Ok(()));
         let allowed = (0..1_000_000).filter(|number| budget.spend(&network(*number)).is_ok());
-        // Each of those that there was room for, and two of all the others together; the test itself
-        // may take a minute or two.
+        // One for each key within the capacity, and two for all other keys together. The tolerance allows for a test that
+        // runs for a minute or two.
         let allowed = allowed.count();
         assert!((MOST_KEYS..MOST_KEYS + 20).contains(&allowed), "{allowed}");
         let keys = budget.0.spent.keys().len();
         assert!((MOST_KEYS..=MOST_KEYS + 1).contains(&keys), "{keys}");
         assert!(budget.has_room_for(&known) && !budget.has_room_for(&network(1_000_001)));
         assert_eq!(budget.spend(&known), Ok(()));
-        // When it is over, there is room again.
+        // After the flood, the sweep frees the capacity.
         clock.advance(121);
         assert_eq!(budget.spend(&network(1_000_001)), Ok(()));
         assert_eq!(format!("{budget:?}"), "Budget(1 keys)");

@@ -1,5 +1,5 @@
-//! Tells open pages that what they show has changed. It carries no data: what a page is shown is read
-//! again, with its own rights.
+//! Notifies open pages that their data has changed (publish and subscribe). A notification carries no data: the page reads its data
+//! again, with the access rights of its own session.
 
 use std::collections::BTreeSet;
 
@@ -15,15 +15,15 @@ use crate::{
     store::{self, Store},
 };
 
-/// How many changes a slow page may fall behind before it is told "something changed" at large.
+/// The capacity of the channel. A subscriber that lags further behind is told only that something changed.
 const BEHIND: usize = 256;
 
-/// Whose pages have changed.
+/// A notification: which pages have changed.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
-    /// Those of this normalised address.
+    /// The pages of this normalised address.
     Of(String),
-    /// Any: a product or a price is on the pages of many.
+    /// All pages: a product or a price is on the pages of many customers.
     OfAnybody,
 }
 
@@ -46,7 +46,7 @@ impl Change {
     }
 }
 
-/// What is gathered of the changes of a transaction, to be told when it is committed.
+/// The changes of one transaction, collected until it is committed.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Gathered {
     changes: BTreeSet<Change>,
@@ -59,7 +59,7 @@ pub struct Gathered {
 shows!(Gathered: changes, customers, payments);
 
 impl Gathered {
-    /// Adds whoever is shown this row or was shown what it was before.
+    /// Adds everyone who sees this row, or saw its previous version.
     pub fn note_change<M: Noun>(&mut self, before: Option<&M>, row: &M) {
         self.note(row);
         let Some(before) = before else {
@@ -74,12 +74,12 @@ impl Gathered {
         }
     }
 
-    /// The addresses that something has left. They may have more of the kind.
+    /// Takes the addresses that lost a customer. They may have other customers.
     pub fn take_left(&mut self) -> BTreeSet<String> {
         std::mem::take(&mut self.left)
     }
 
-    /// Adds whoever is shown this row.
+    /// Adds everyone who sees this row.
     fn note<M: Noun>(&mut self, row: &M) {
         match row.shown() {
             Shown::ToAddress(address) => {
@@ -99,7 +99,7 @@ impl Gathered {
     }
 }
 
-/// Changes, as they are committed.
+/// The broadcast channel of committed changes. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Changes(broadcast::Sender<Change>);
 
@@ -111,7 +111,7 @@ impl Default for Changes {
 
 impl Changes {
     pub fn tell(&self, change: Change) {
-        // An error says that no page is open.
+        // An error means that there is no subscriber: no page is open.
         let _ = self.0.send(change);
     }
 
@@ -119,9 +119,8 @@ impl Changes {
         changes.into_iter().for_each(|change| self.tell(change));
     }
 
-    /// Tells what a transaction changed that is committed. Under which addresses its customers are is
-    /// looked up only now: a customer that was committed meanwhile told its page before there was all of
-    /// this to see.
+    /// Publishes the changes of a committed transaction. Looks up the addresses of its customers only after the commit, to avoid a
+    /// race: a customer that another transaction committed meanwhile notified its page before that page could read these changes.
     pub fn tell_committed(&self, store: &Store, gathered: Gathered) {
         self.tell_all(gathered.changes);
         let is_seen = self.0.receiver_count() > 0;

@@ -1,9 +1,9 @@
-//! Codes that are guessed. A code counts only when its mail was handed over to the mail server, and wrong ones
-//! have one budget, whatever addresses they are tried at. One client can spend a fifth of it. Links, which
-//! nobody can guess, go on working when it is spent.
+//! Limits brute-force guessing of sign-in codes. A code counts only once its mail was handed over to the mail server. Wrong codes share
+//! one global rate limit across all addresses, and one client can spend at most a fifth of it. When the rate limit is reached, no code
+//! is accepted. Links still work, since their tokens cannot be guessed.
 //!
-//! Codes that a known device asked for are apart from it: how many mails the devices of an address get is
-//! limited, each mail has five tries, and who has no such device cannot use them up.
+//! Codes that a known device requested are exempt. Other limits bound them: the rate limit of mails to the known devices of an
+//! address, and five attempts for each mail. An attacker without such a device cannot use these up (denial of service).
 
 use std::time::Duration;
 
@@ -12,40 +12,41 @@ use futures::FutureExt;
 use super::{App, keys::Purpose};
 use crate::store::{self, Tx, rate_limit::Rate};
 
-/// Wrong codes in all: a hundred in an hour. Who guesses at all of that for a year comes upon one of 8
-/// digits with a chance of less than one in a hundred.
+/// The global rate limit of wrong codes: 100 per hour. An attacker who uses all of them for a year guesses an 8-digit code with a
+/// probability below 1 %.
 const WRONG: Rate = Rate {
     burst: 100,
     pause: 36 * 1000,
 };
-/// Those of one client: a fifth of all.
+/// The rate limit of wrong codes by client: a fifth of the global one.
 const OF_CLIENT: Rate = Rate {
     burst: 20,
     pause: 180 * 1000,
 };
-/// The name of the allowance of all.
+/// The name under which the database keeps the global rate limit.
 const NAME: &str = "codes";
-/// Where it is kept when it was last spent.
+/// The name under which the database keeps when the global rate limit was last reached.
 const SPENT: &str = "wrong codes";
 const DAY: i64 = 24 * 60 * 60;
 
-/// A mail may be read before it is written down that it left: so long, and so often, it is looked for.
+/// How often [`counts`] polls for the handover, and how long it waits in between. A visitor may read a mail before the outbox has
+/// recorded that it was sent.
 const LOOKS: u32 = 20;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Which budget is spent.
+/// Which rate limit is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spent {
     Client,
     All,
 }
 
-/// The budget of a client. The database knows it by a hash alone. In `billhook dev` clients have none of their own.
+/// The rate limit of one client. The database stores only an HMAC of the client. `None` in `billhook dev`, which has only the global one.
 #[derive(Debug)]
 pub struct Share(Option<String>);
 
 impl Share {
-    /// `client` is an address or a network, or empty where it is not known: those have one share together.
+    /// `client` is an IP address or a network, or empty if it is not known. All unknown clients share one rate limit.
     pub fn of(app: &App, client: &str) -> Share {
         let mac = || {
             hex::encode(
@@ -56,7 +57,7 @@ impl Share {
         Share((!app.config.dev).then(|| format!("codes:{}", mac())))
     }
 
-    /// Takes a wrong code from the client's budget and from that of all, or says which is spent.
+    /// Takes one wrong code from the rate limits of the client and of all, or says which of them is reached.
     pub async fn take(&self, tx: &mut Tx, time: i64) -> store::Result<Result<(), Spent>> {
         let millis = time * 1000;
         if let Some(name) = &self.0
@@ -74,7 +75,7 @@ impl Share {
         Ok(Err(Spent::All))
     }
 
-    /// Takes as many again: a code that is compared with several sign-ins is wrong several times.
+    /// Takes `count` more wrong codes: a code that was compared with several sign-ins was several guesses.
     pub async fn take_more(&self, tx: &mut Tx, time: i64, count: usize) -> store::Result<()> {
         for _ in 0..count {
             if let Some(name) = &self.0 {
@@ -85,7 +86,7 @@ impl Share {
         Ok(())
     }
 
-    /// Gives it back: the code was right.
+    /// Gives one wrong code back, since the code was right.
     pub async fn give_back(&self, tx: &mut Tx) -> store::Result<()> {
         if let Some(name) = &self.0 {
             store::rate_limit::give_back(tx, name, OF_CLIENT).await?;
@@ -94,7 +95,7 @@ impl Share {
     }
 }
 
-/// Says in the log, now and then, that codes are refused.
+/// Logs, throttled, that codes are refused.
 pub fn tell(app: &App, spent: Spent, client: &str) {
     let now = app.clock.now();
     match spent {
@@ -120,13 +121,14 @@ pub fn tell(app: &App, spent: Spent, client: &str) {
     }
 }
 
-/// Whether the budget was spent in the last day.
+/// Whether the global rate limit was reached in the last day.
 pub async fn were_spent(tx: &mut Tx, time: i64) -> store::Result<bool> {
     let spent = store::progress::get_since(tx, SPENT, time - DAY).await?;
     Ok(spent.is_some())
 }
 
-/// Whether the code of this sign-in counts. Only for a right one: to wait tells nothing to who does not know it.
+/// Whether the code of this sign-in counts. Call it for a right code only. The wait is no timing side channel then: only a caller
+/// who knows the code can notice it.
 pub async fn counts(app: &App, id: &str) -> store::Result<bool> {
     for _ in 0..LOOKS {
         let sign_in = id.to_owned();

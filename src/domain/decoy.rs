@@ -1,7 +1,7 @@
-//! What becomes of a mail that is not sent, since nobody is under its address: all that becomes of others. It
-//! takes from the limit of mails, holds one of the places for sending as long as one of the last mails
-//! did, and is tried again where that one was. Otherwise somebody who asks for an address, and waits for
-//! a mail of their own behind it, would see who is a customer.
+//! Decoys: mails that are not sent, since no customer has the address. They prevent user enumeration by timing. A decoy costs what a real
+//! mail costs: it takes from the rate limit of mails, holds one of the slots for sending as long as one of the last deliveries did, and is
+//! retried if that one was. Otherwise an attacker could request a link for an address, then time a mail of their own that is queued
+//! behind it, and see whether the address is a customer's.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use crate::{
     store::{self, Tx, progress},
 };
 
-/// Where the last deliveries are kept, for all processes.
+/// The name under which the database keeps the last deliveries, shared by all processes.
 const NAME: &str = "deliveries";
-/// Few, so that decoys soon are as slow as a mail server that has become so.
+/// How many deliveries are kept: few, so that decoys soon become slow when the mail server does.
 const KEPT: usize = 16;
-/// Seconds.
+/// Seconds for which a delivery is kept.
 const KEPT_FOR: i64 = 10 * 60;
-/// As long as nothing is known of the mail server.
+/// How long a decoy takes while no delivery is kept, before jitter.
 const USUAL: Duration = Duration::from_secs(1);
 
-/// What became of a mail that was handed to the mail server.
+/// How the delivery of one mail to the mail server went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     millis: u64,
     /// When it ended, in unix seconds.
     #[serde(default)]
     at: i64,
-    /// It was neither taken nor refused for good.
+    /// The mail server neither accepted it nor refused it permanently.
     pub is_retried: bool,
 }
 
@@ -47,7 +47,7 @@ impl Delivery {
     }
 }
 
-/// One of the last deliveries, whichever.
+/// One of the last deliveries, at random.
 pub async fn draw(tx: &mut Tx, mailer: &Mailer, time: i64) -> store::Result<Delivery> {
     let last = last(tx, time).await?;
     let place = usize::from(clock::random_bytes()[0]) % last.len().max(1);
@@ -62,7 +62,7 @@ fn usual(mailer: &Mailer) -> Delivery {
     Delivery::new(took, false)
 }
 
-/// Keeps a delivery with the last ones. Without one it writes as much, and changes nothing.
+/// Adds a delivery to the kept ones. With `None`, for a decoy, it writes the same list back, so that both take equally long.
 pub async fn remember(tx: &mut Tx, delivery: Option<Delivery>, time: i64) -> store::Result<()> {
     let mut last = last(tx, time).await?;
     last.extend(delivery.map(|delivery| Delivery {
@@ -80,7 +80,7 @@ async fn last(tx: &mut Tx, time: i64) -> store::Result<Vec<Delivery>> {
     let mut last: Vec<Delivery> = kept
         .and_then(|value| serde_json::from_str(&value).ok())
         .unwrap_or_default();
-    // An outage that is over is not to be that of decoys for ever.
+    // Deliveries expire, so that an outage that is over does not slow down decoys for ever.
     last.retain(|delivery| time - delivery.at <= KEPT_FOR);
     Ok(last)
 }

@@ -1,5 +1,5 @@
-//! What became of mails: kept for the operator, who is asked why somebody gets none, and for the doctor. Of each
-//! address the last few are kept, under its HMAC, and they go when it is erased.
+//! Records how the delivery of mails went, for the doctor, and for the operator, who is asked why somebody gets no mail. The database
+//! keeps the last few of each address under the address's HMAC, until the address is erased.
 
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
@@ -16,53 +16,53 @@ use crate::{
     },
 };
 
-/// Under which name the trouble with the mail server is kept.
+/// The name under which the database keeps the [`Trouble`] with the mail server.
 const TROUBLE: &str = "mail-trouble";
-/// Mails that are kept of an address.
+/// Outcomes that are kept for each address.
 const MOST: usize = 10;
-/// Seconds between two lines of alarm.
+/// Seconds between two log lines of the alarm.
 const ALARM_EVERY: i64 = 10 * 60;
 
 words! {
-    /// How far a mail came.
+    /// The delivery state of a mail.
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "lowercase")]
     pub enum State {
-        /// The mail server has it.
+        /// The mail server accepted it.
         Sent = "sent",
-        /// It could not be sent, and is tried again.
+        /// It could not be sent. The outbox retries it.
         Waiting = "waiting",
-        /// The mail server has said no to this recipient for good.
+        /// The mail server permanently refused this recipient (a hard bounce).
         Refused = "refused",
-        /// It was of no more use before it could be sent.
+        /// It expired before it could be sent.
         Dropped = "dropped",
     }
 }
 
-/// What became of a mail.
+/// How the delivery of a mail went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// The mail's.
+    /// The id of the mail.
     pub id: String,
     pub kind: Kind,
     pub state: State,
     pub at: i64,
     pub tries: i64,
-    /// What the mail server said last, or why it was not ask_status.
+    /// The mail server's last answer, or why it was not asked.
     pub answer: String,
 }
 
-/// What keeps all mails from leaving. It goes with the next that leaves.
+/// A failure of the mail server that affects all mails. The next successful delivery deletes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
-    /// Of the first try in vain, and of the last.
+    /// The times of the first and the last failed attempt.
     pub since: i64,
     pub at: i64,
     pub count: u64,
     pub says: String,
 }
 
-/// Keeps how a try went.
+/// Records the result of an attempt to send a mail.
 pub async fn tried(
     app: &App,
     tx: &mut Tx,
@@ -94,8 +94,8 @@ pub async fn tried(
     keep(&app.keys, tx, mail, state, &answer, time).await
 }
 
-/// Keeps that a mail of that id will not be tried any more. Of addresses that nobody is under nothing is
-/// kept: strangers ask for as many as they like.
+/// Records that the mail with this id will not be retried. Records nothing for an address without a customer: strangers can request
+/// mails for as many such addresses as they like, and would fill the disk.
 pub async fn dropped(app: &App, tx: &mut Tx, id: &str, time: i64) -> store::Result<()> {
     let Some(mail) = store::outbox::find(tx, id).await? else {
         return Ok(());
@@ -107,20 +107,20 @@ pub async fn dropped(app: &App, tx: &mut Tx, id: &str, time: i64) -> store::Resu
     keep(&app.keys, tx, &mail, State::Dropped, "", time).await
 }
 
-/// What keeps all mails from leaving, if something does.
+/// The current failure of the mail server, if there is one.
 pub async fn trouble(tx: &mut Tx) -> store::Result<Option<Trouble>> {
     let kept = progress::get(tx, TROUBLE).await?;
     Ok(kept.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
-/// That a mail left besides those of the outbox.
+/// Records that the mail server works, after a mail that was sent without the outbox.
 pub async fn works(app: &App) -> store::Result<()> {
     app.store
         .write(|tx| async move { progress::forget(tx, TROUBLE).await }.boxed())
         .await
 }
 
-/// The last mails to an address, the newest first.
+/// The last deliveries to an address, the newest first.
 pub async fn of_address(keys: &Keys, tx: &mut Tx, address: &str) -> store::Result<Vec<Outcome>> {
     let mut all = Vec::new();
     for name in names(keys, address) {
@@ -130,7 +130,7 @@ pub async fn of_address(keys: &Keys, tx: &mut Tx, address: &str) -> store::Resul
     Ok(all)
 }
 
-/// Under which names the mails of an address may be kept: by the present secret and by those before it.
+/// The names under which the deliveries to an address may be kept: one for the current secret, and one for each previous secret.
 pub fn names(keys: &Keys, address: &str) -> Vec<String> {
     keys.each().map(|keys| name(&keys, address)).collect()
 }
@@ -158,7 +158,7 @@ async fn keep(
         return Ok(());
     };
     let name = name(keys, &address);
-    // Several may leave at once.
+    // Several mails to one address may be sent concurrently. The lock prevents lost updates.
     tx.lock(&[&name]).await?;
     let mut all = read(tx, &name).await?;
     let before = all.iter().position(|outcome| outcome.id == mail.id);
@@ -190,7 +190,7 @@ async fn read(tx: &mut Tx, name: &str) -> store::Result<Vec<Outcome>> {
         .unwrap_or_default())
 }
 
-/// A line that somebody has to act on. Mails are tried often, so not at each.
+/// Logs an error that the operator has to act on. Throttled, since the outbox retries often.
 fn alarm(app: &App, error: &mail::Error) {
     static ALARM: LogThrottle = LogThrottle::new(ALARM_EVERY);
     if error.is_alarm()

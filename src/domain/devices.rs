@@ -1,4 +1,4 @@
-//! The browsers in which an address is signed in, and signing them out.
+//! Lists the browsers in which an address is signed in, and signs them out (ends their sessions).
 
 use std::collections::BTreeSet;
 
@@ -14,27 +14,27 @@ use super::{
 };
 use crate::store::{self, Principal, Tx};
 
-/// A browser that is signed in.
+/// A signed-in browser: one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
-    /// Names the session on a page. It is not the session's id, which stays here.
+    /// Names the session on a page. It is derived from the session's id, which never leaves the server.
     pub handle: String,
-    /// In words, or nothing where it is not known.
+    /// A description of the browser; empty if it is not known.
     pub browser: String,
-    /// Whether it is the one that asks.
+    /// Whether the request comes from this browser.
     pub is_this: bool,
     /// Seconds since it signed in.
     pub age: i64,
-    /// Seconds since it was last used, to the minute.
+    /// Seconds since it was last used, accurate to a minute.
     pub unused: i64,
 }
 
-/// What became of a session that was to end.
+/// Which session [`end_one`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It was the one that asked.
+    /// The session that made the request.
     This,
-    /// It was another, or there is none of that name any more.
+    /// Another session, or none has that handle any more.
     Other,
 }
 
@@ -56,7 +56,7 @@ pub async fn list(app: &App, principal: &Principal) -> store::Result<Vec<Device>
     Ok(devices)
 }
 
-/// Ends the session of that handle, if it is one of the principal's own.
+/// Ends the session with this handle, if it is one of the principal's own.
 pub async fn end_one(
     app: &App,
     principal: &Principal,
@@ -88,7 +88,7 @@ pub async fn end_one(
     Ok(if is_this { Ended::This } else { Ended::Other })
 }
 
-/// Ends every session of the principal's address, this one too, and what its devices are known by.
+/// Ends every session of the principal's address, this one included, and revokes the cookies of its known devices.
 pub async fn end_all(app: &App, principal: &Principal, client: &str) -> store::Result<()> {
     let (of, now) = (principal.clone(), app.clock.now());
     let keys = app.keys.clone();
@@ -108,8 +108,7 @@ pub async fn end_all(app: &App, principal: &Principal, client: &str) -> store::R
     Ok(())
 }
 
-/// Ends every session of an address and what its devices are known by, for the operator, and says how many
-/// sessions there were.
+/// For the operator: ends every session of an address and revokes the cookies of its known devices. Returns the number of sessions.
 pub async fn end_of_address(app: &App, address: &Email) -> store::Result<u64> {
     let (of, now) = (address.as_str().to_owned(), app.clock.now());
     let keys = app.keys.clone();
@@ -125,8 +124,8 @@ pub async fn end_of_address(app: &App, address: &Email) -> store::Result<u64> {
         .await
 }
 
-/// Ends the sessions of those addresses that have no customer any more, in the transaction that took it
-/// from them. Usually there is no such address, and the database is not asked.
+/// Ends the sessions of the addresses in `left` that have no customer any more, in the transaction that took the customer from them.
+/// `left` is usually empty, and then nothing is locked.
 pub async fn end_orphans(
     tx: &mut Tx,
     left: &BTreeSet<String>,
@@ -135,7 +134,7 @@ pub async fn end_orphans(
 ) -> store::Result<()> {
     let left: Vec<_> = left.iter().map(String::as_str).collect();
     if !left.is_empty() {
-        // Of two transactions that take an address's last customers, the second sees what the first did.
+        // Serialises transactions that take an address's last customers: the second one sees what the first did.
         tx.lock(&left).await?;
     }
     store::session::end_orphans(tx, &left, livemode, now).await

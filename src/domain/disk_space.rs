@@ -1,5 +1,5 @@
-//! Says in time that the disk of SQLite's file is nearly full. Once it is, Stripe's events are refused
-//! until there is room, and Stripe gives up after three days.
+//! Alerts the operator when the disk of SQLite's file is nearly full. On a full disk Billhook refuses Stripe's events until there is
+//! space again, and Stripe stops retrying after three days.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use tokio_util::sync::CancellationToken;
 use super::App;
 use crate::store::file;
 
-/// Megabytes below which the operator is told.
+/// Free megabytes below which the operator is alerted.
 pub const LITTLE: u64 = 500;
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-/// Seconds between two lines about the same shortage.
+/// Seconds between two log lines about the same shortage.
 const SAY_EVERY: i64 = 60 * 60;
 
-/// Looks every minute, until `stop`. Postgres looks after its own disk.
+/// Checks the free space every minute, until `stop`. Does nothing on Postgres, whose disk is not Billhook's concern.
 pub async fn run(app: App, stop: CancellationToken) {
     let file = file::of_url(app.config.database_url.expose());
     let Some(folder) = file.as_deref().and_then(file::nearest) else {
@@ -37,12 +37,12 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
 }
 
-/// When it was last said.
+/// When the alert was last logged.
 #[derive(Debug, Default)]
 struct Alarm(Option<i64>);
 
 impl Alarm {
-    /// Whether to say now that so many megabytes are left.
+    /// Whether to log an alert now, with `left` megabytes free.
     fn is_due(&mut self, left: u64, now: i64) -> bool {
         if left >= LITTLE {
             self.0 = None;
@@ -67,7 +67,7 @@ mod tests {
         assert!(alarm.is_due(499, 60));
         assert!(!alarm.is_due(498, 120));
         assert!(alarm.is_due(497, 60 + SAY_EVERY));
-        // Room was made, and is gone again.
+        // Space was freed, and is used up again: a new shortage.
         assert!(!alarm.is_due(600, 4_000));
         assert!(alarm.is_due(100, 4_060));
     }

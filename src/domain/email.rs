@@ -1,25 +1,25 @@
-//! Addresses. One function decides when two are the same, and one decides what we send mail to.
+//! E-mail addresses. [`normalise`] alone decides whether two addresses are equal, and [`Email::parse`] alone decides what mail may be
+//! sent to.
 
 use crate::text;
 
-/// The form in which addresses are compared, everywhere: without characters that cannot be seen and
-/// without white space around it, with ASCII letters in lower case, and with an international domain in
-/// its ASCII form (RFC 5891, 4.4). Nothing else is folded: a `+tag` is kept, dots count, and letters
-/// outside ASCII before the `@` are left as they are (folding those joins different people's addresses).
+/// Normalises an address. All comparisons use this form: without invisible characters and surrounding white space, ASCII letters in
+/// lower case, and an international domain (IDN) in its ASCII form (RFC 5891, 4.4). Nothing else is folded: a `+tag` is kept, dots count,
+/// and letters outside ASCII before the `@` stay as they are. To fold those would make different people's addresses equal (homographs).
 pub fn normalise(address: &str) -> String {
     let seen: String = address.chars().filter(|it| text::is_seen(*it)).collect();
     let plain = seen.trim().to_ascii_lowercase();
     match plain.rsplit_once('@') {
         Some((local, domain)) if !domain.is_ascii() => match idna::domain_to_ascii_strict(domain) {
             Ok(ascii) => format!("{local}@{ascii}"),
-            // No mail server has such a name.
+            // The domain is not a valid IDN, so no mail server has it.
             Err(_) => plain,
         },
         _ => plain,
     }
 }
 
-/// One normalised address that mail may be sent to.
+/// A single normalised address that mail may be sent to.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Email(String);
 
@@ -30,9 +30,9 @@ impl std::fmt::Debug for Email {
 }
 
 impl Email {
-    /// Reads what a visitor typed. `None` for anything but one plain address: ASCII but for the domain, at
-    /// most 254 characters (RFC 5321, 4.5.3.1.3, less the brackets), no display name, no quoting, and a
-    /// domain with a dot in it.
+    /// Parses what a visitor typed. `None` for anything but a single plain address: ASCII except for the domain, at most 254 characters
+    /// (RFC 5321, 4.5.3.1.3, less the angle brackets), without display name or quoting, and with a dot in the domain. This prevents
+    /// header injection and a second recipient.
     pub fn parse(typed: &str) -> Option<Email> {
         let address = normalise(typed);
         let (local, domain) = address.split_once('@')?;
@@ -48,13 +48,13 @@ impl Email {
         &self.0
     }
 
-    /// For logs and for pages that others may see: the first and last letter before the `@`.
+    /// The masked address, for logs and for pages that others may see: of the local part only the first and last letter.
     pub fn masked(&self) -> String {
         mask(&self.0)
     }
 }
 
-/// `ada@example.com` as `a…a@example.com`.
+/// Masks an address: `ada@example.com` becomes `a…a@example.com`.
 pub fn mask(address: &str) -> String {
     let Some((local, domain)) = address.split_once('@') else {
         return "…".to_owned();
@@ -77,7 +77,7 @@ fn is_atom_character(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
 }
 
-/// RFC 1035, 2.3.1, with digits allowed in front (RFC 1123, 2.1).
+/// RFC 1035, 2.3.1, but a digit may be first (RFC 1123, 2.1).
 fn is_domain_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
         && label
@@ -142,7 +142,7 @@ mod tests {
             "<ada@example.com>",
             "ada@example.com (Bob)",
             "bob@example.org <ada@example.com>",
-            // Letters whose other case is in ASCII, or nearly.
+            // Letters whose other case is an ASCII letter, and characters that look like or contain ASCII.
             "\u{130}da@example.com",
             "ad\u{131}@example.com",
             "\u{212a}im@example.com",
@@ -158,7 +158,7 @@ mod tests {
         }
     }
 
-    /// So long, with every part as long as it may be.
+    /// An address of `length` characters, with every part at its maximum length.
     fn longest(length: usize) -> String {
         let (local, label) = ("a".repeat(64), "b".repeat(63));
         let rest = "c".repeat(length - 64 - 1 - 2 * 64);
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(mask("nonsense"), "…");
     }
 
-    /// What addresses and tricks with them are made of.
+    /// Parts of addresses, and of attacks with them.
     const PIECES: &[&str] = &[
         "ada",
         "A",
@@ -221,7 +221,7 @@ mod tests {
         "\u{fffd}",
     ];
 
-    /// A text for each number, without a strategy for each letter: those take their time.
+    /// Derives a text from a seed. A proptest strategy for each letter would be slow.
     fn text(mut seed: u64) -> String {
         let mut next = |most: usize| {
             // Marsaglia's xorshift.
@@ -230,7 +230,7 @@ mod tests {
             seed ^= seed << 17;
             (seed >> 16) as usize % most
         };
-        // Half of them begin as addresses, and few pieces come into those.
+        // Half of the texts begin as a valid address, into which few pieces are inserted.
         let (start, pieces) = match next(2) {
             0 => ("ada.b@shop.example.com", next(3)),
             _ => ("", next(9)),
@@ -260,7 +260,7 @@ mod tests {
                 prop_assert!(address.bytes().all(|byte| byte.is_ascii_graphic()));
                 prop_assert!(!address.contains([',', ';', ':', '<', '>', '(', ')', '"', '\\']));
                 prop_assert_eq!(Email::parse(address), Some(email.clone()));
-                // Whoever sends it reads one address in it too.
+                // The mail library, lettre, also parses it as a single address.
                 let read: Result<lettre::message::Mailboxes, _> = address.parse();
                 let read: Vec<_> = read.map(|all| all.into_iter().collect()).unwrap_or_default();
                 prop_assert!(read.len() == 1 && read[0].name.is_none());

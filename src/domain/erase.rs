@@ -1,10 +1,9 @@
-//! Erasing a person: everything that is kept about an address, in one transaction, and that none of it
-//! comes back. At Stripe nothing changes.
+//! Erases a person (GDPR, right to erasure): deletes all data about an address in one transaction, and prevents that it comes back. Nothing
+//! changes at Stripe.
 //!
-//! Of customers, and of what is theirs, tombstones stay; of events that name them or the address their ids. The
-//! ids of all of it are remembered, and what comes about them later is not taken in, whether it comes
-//! again, from an import, or as news. A customer that is made later under the same address has another
-//! id, and is one like any other.
+//! Customers and their objects become tombstones. Events that name them or the address keep only their ids. The database remembers the ids
+//! of all of it, and later data about them is ignored, whether from a retried event, an import, or a new event. A customer that is later
+//! created under the same address has another id, and is treated like any other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,20 +36,20 @@ use crate::{
     },
 };
 
-/// Events that are looked through at once.
+/// Batch size: events that one query searches for the address.
 const AT_ONCE: i64 = 2_000;
-/// And whose payloads are read at once.
+/// Batch size: events whose payloads are parsed in one transaction.
 const AT_ONCE_WHOLE: usize = 16;
 
 /// The field by which most objects name their customer.
 const CUSTOMER: &str = "customer";
 
-/// The column that holds a field of [`Owner::Fields`].
+/// The column that stores a field of [`Owner::Fields`].
 fn column(field: &str) -> String {
     format!("{field}_id")
 }
 
-/// The tables of what customers have.
+/// The tables of objects that belong to customers.
 pub(super) fn tables() -> Vec<&'static str> {
     let abouts = Kind::ALL.into_iter().map(Kind::about);
     abouts
@@ -59,21 +58,21 @@ pub(super) fn tables() -> Vec<&'static str> {
         .collect()
 }
 
-/// What is kept about an address.
+/// The data that is kept about an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     pub customers: Vec<String>,
     /// Subscriptions, invoices and the like.
     pub records: usize,
-    /// Events that have their payloads.
+    /// Events whose payloads are still kept.
     pub payloads: usize,
-    /// Events about others that mention the address, and whose payloads are needed until they have been
-    /// applied. They are left alone.
+    /// Events about other people that mention the address and are not yet applied. They are not erased, since applying them needs their
+    /// payloads.
     pub waiting: usize,
     pub own: Own,
 }
 
-/// Says what [`erase`] would find.
+/// Returns what [`erase`] would erase (a dry run).
 pub async fn look(app: &App, address: &str) -> store::Result<Found> {
     let mentions = mentions(app, address).await?;
     let address = address.to_owned();
@@ -88,7 +87,7 @@ pub async fn look(app: &App, address: &str) -> store::Result<Found> {
         .await
 }
 
-/// Erases all that is kept about a normalised address, and says what that was.
+/// Erases all data about a normalised address, and returns what it erased.
 pub async fn erase(app: &App, address: &str) -> store::Result<Found> {
     let mentions = mentions(app, address).await?;
     let (now, livemode) = (app.clock.now(), app.config.livemode());
@@ -100,7 +99,7 @@ pub async fn erase(app: &App, address: &str) -> store::Result<Found> {
         .write(move |tx| {
             async move {
                 store::erased::begin(tx).await?;
-                // Whoever signs in with it waits.
+                // A concurrent sign-in with the address waits for this lock.
                 tx.lock(&[&of]).await?;
                 let person = gather(tx, Some(&of), &mentions, &Ids::default()).await?;
                 person.forget(tx, now, livemode).await?;
@@ -128,8 +127,8 @@ pub async fn erase(app: &App, address: &str) -> store::Result<Found> {
                         .collect(),
                 };
                 store::erased::note(tx, &erasure.id, now).await?;
-                // Last: what cannot be kept is not erased, and the operator is told. What is kept, and is then
-                // not committed, is done at the next start.
+                // Last, before the commit. If the append fails, the transaction rolls back and the operator gets the error. If the
+                // commit fails after the append, the next start repeats the erasure.
                 erasures::append(&config, &erasure)?;
                 Ok(person.found)
             }
@@ -137,15 +136,15 @@ pub async fn erase(app: &App, address: &str) -> store::Result<Found> {
         })
         .await?;
     app.changes.tell(Change::Of(address.to_owned()));
-    // What is there is erased in any case.
+    // The erasure is committed in any case.
     if let Err(error) = store::erased::forget_log(&app.store).await {
         tracing::warn!(%error, "the write-ahead log could not be emptied; it is overwritten in its time");
     }
     Ok(found)
 }
 
-/// Deletes what the program itself keeps about an address. What its devices are known by ends with it: the hash
-/// that says so is kept, or their cookies would count again.
+/// Deletes the program's own data about an address, and revokes the cookies of its known devices. The hash that marks the revocation is
+/// kept, since without it those cookies would be valid again.
 pub(super) async fn forget_own(
     tx: &mut Tx,
     keys: &Keys,
@@ -161,7 +160,7 @@ pub(super) async fn forget_own(
     known_device::end_all(tx, keys, address, now).await
 }
 
-/// The events whose payloads mention the address: a part at a time, since they may be many.
+/// The ids of the events whose payloads mention the address. Searches in batches, since there may be many events.
 pub(super) async fn mentions(app: &App, address: &str) -> store::Result<Vec<String>> {
     let mut found = Vec::new();
     let mut after = String::new();
@@ -189,7 +188,7 @@ pub(super) async fn mentions(app: &App, address: &str) -> store::Result<Vec<Stri
     }
 }
 
-/// Those of the events in whose payloads the address stands in any spelling that JSON and domains have.
+/// The ids of the given events whose payloads contain the address, in any spelling that JSON and international domains allow.
 async fn mentioned_in(app: &App, address: &str, ids: Vec<String>) -> store::Result<Vec<String>> {
     let mention = Mention::of(address);
     app.store
@@ -209,18 +208,18 @@ async fn mentioned_in(app: &App, address: &str, ids: Vec<String>) -> store::Resu
         .await
 }
 
-/// All that is to go, by id.
+/// Everything to erase, by id.
 #[derive(Debug, Default)]
 pub(super) struct Person {
     pub(super) found: Found,
-    /// What is theirs in the mirror.
+    /// The person's objects in the mirror.
     records: BTreeMap<Kind, BTreeSet<String>>,
-    /// Objects that are not mirrored: charges and the like.
+    /// Ids of objects that are not mirrored, such as charges.
     others: BTreeSet<String>,
     events: BTreeSet<String>,
 }
 
-/// All that is an address's, where there is one, and of these ids what is nobody else's.
+/// Collects everything that belongs to the address, if one is given, and of the ids in `also` everything that belongs to no other customer.
 pub(super) async fn gather(
     tx: &mut Tx,
     address: Option<&str>,
@@ -260,7 +259,7 @@ pub(super) async fn gather(
         }
     }
     person.others = named.difference(&theirs.foreign).cloned().collect();
-    // What names no customer names something of theirs.
+    // Objects without a customer field belong to the person if they name one of the person's objects.
     for kind in Kind::ALL {
         let about = kind.about();
         for field in about
@@ -284,8 +283,8 @@ pub(super) async fn gather(
     Ok(person)
 }
 
-/// Those of the events that are a person's with the address, and about no customer that the mirror has: of a
-/// guest, or of a customer that was deleted or never came.
+/// The given events that belong to a person with the address but to no customer in the mirror: events about a guest, or about a customer
+/// that was deleted or was never mirrored.
 async fn unclaimed<'e>(
     tx: &mut Tx,
     events: &'e [Trace],
@@ -316,7 +315,7 @@ async fn unclaimed<'e>(
     Ok(unclaimed)
 }
 
-/// Whether an object is of somebody with that address. Elsewhere in it the address may stand for
+/// Whether an object belongs to a person with the address. Only these fields count: elsewhere the object may mention the address for
 /// another reason.
 fn is_of(object: &Value, address: &str) -> bool {
     let own = match text(object, "object").as_deref() {
@@ -334,12 +333,12 @@ fn is_of(object: &Value, address: &str) -> bool {
         .any(|text| email::normalise(&text) == address)
 }
 
-/// Looks for what belongs to these customers, or to nobody else.
+/// Finds the objects that belong to these customers, or to no other customer.
 struct Theirs<'a> {
     customers: &'a BTreeSet<String>,
-    /// Objects that events name beside them.
+    /// Ids of objects that events about them name.
     candidates: BTreeSet<String>,
-    /// Those that are somebody else's by now.
+    /// The candidates that now belong to another customer.
     foreign: BTreeSet<String>,
 }
 
@@ -363,12 +362,12 @@ impl Theirs<'_> {
 }
 
 impl Person {
-    /// The ids of what is theirs in the mirror.
+    /// The ids of the person's objects in the mirror.
     fn records(&self) -> impl Iterator<Item = &String> {
         self.records.values().flatten()
     }
 
-    /// The ids by which is known what must not come back.
+    /// The ids to remember, so that nothing about them is stored again.
     fn ids(&self) -> BTreeSet<String> {
         let all = self.found.customers.iter().chain(self.records());
         all.chain(&self.others).cloned().collect()
@@ -422,7 +421,7 @@ impl Person {
     }
 }
 
-/// Puts tombstones where there are rows.
+/// Replaces rows by tombstones.
 struct Tombstones<'t> {
     tx: &'t mut Tx,
     now: i64,
@@ -447,17 +446,17 @@ fn refs<'a>(ids: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
     ids.into_iter().map(String::as_str).collect()
 }
 
-/// Which of the ids in these events were erased.
+/// The ids in these events that were erased.
 pub async fn among_events(tx: &mut Tx, events: &[Event]) -> store::Result<BTreeSet<String>> {
     store::erased::among(tx, events.iter().flat_map(ids_in_event)).await
 }
 
-/// Whether an event is about somebody who was erased.
+/// Whether an event is about an erased person.
 pub fn is_about(erased: &BTreeSet<String>, event: &Event) -> bool {
     !erased.is_empty() && ids_in_event(event).any(|id| erased.contains(&id))
 }
 
-/// Those of these objects that are nobody's who was erased.
+/// The given objects that belong to no erased person.
 pub async fn spared<'v>(tx: &mut Tx, objects: &'v [Value]) -> store::Result<Vec<&'v Value>> {
     let erased = store::erased::among(tx, objects.iter().flat_map(ids_in)).await?;
     let is_spared = |object: &&Value| !ids_in(object).any(|id| erased.contains(&id));
@@ -468,7 +467,7 @@ fn ids_in_event(event: &Event) -> impl Iterator<Item = String> {
     event.customer_id().into_iter().chain(ids_in(&event.object))
 }
 
-/// What an object is about: itself, its customer, its invoice and the like.
+/// The ids in an object: its own, and those of its owners, such as its customer or invoice.
 fn ids_in(object: &Value) -> impl Iterator<Item = String> {
     let own = event::object_id(object);
     let of = OWNER_FIELDS.iter().filter_map(|field| id(object, field));

@@ -1,6 +1,5 @@
-//! Erasures that a database does not know, since it is a copy from before them: they are done again, by the
-//! hashes that are kept apart from it. What of a person came after the copy and comes again from Stripe is known
-//! by these, too.
+//! Repeats erasures after the database was restored from a backup that is older than them. The erasures are known by hashes, which a file
+//! outside the database keeps. These hashes also recognise a person's data that arrived after the backup and that Stripe sends again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,24 +15,24 @@ use crate::store::{
     erasures::{self, Erasure, hash_of_address, hash_of_id},
 };
 
-/// Events that are looked through at once.
+/// Batch size: events whose payloads are searched in one transaction.
 const AT_ONCE: i64 = 500;
 
-/// What was done.
+/// What [`run`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Done {
-    /// Erasures in the file that are of the database's mode.
+    /// Erasures in the file, of the database's mode.
     pub all: usize,
-    /// Those that the database did not know.
+    /// Erasures that were repeated, since the database did not know them.
     pub again: usize,
     pub customers: usize,
     pub records: usize,
     pub payloads: usize,
-    /// Lines of the file that nobody can read.
+    /// Lines of the file that cannot be parsed.
     pub unread: usize,
 }
 
-/// Does the erasures again that the database does not know.
+/// Repeats the erasures that the database does not know. Idempotent: the database knows them from then on.
 pub async fn run(app: &App) -> store::Result<Done> {
     let (mut all, unread) = erasures::read(&app.config)?;
     all.retain(|erasure| erasure.livemode == app.config.livemode());
@@ -47,7 +46,8 @@ pub async fn run(app: &App) -> store::Result<Done> {
         .store
         .read(move |tx| async move { store::erased::known(tx, &ids).await }.boxed())
         .await?;
-    // One that was not committed, and that the operator ordered again: customers of today may have the address.
+    // An erasure that was not committed, and that the operator has since repeated, is not repeated here: the address may belong to
+    // newer customers.
     let mut done_at: BTreeMap<String, i64> = BTreeMap::new();
     for erasure in all.iter().filter(|erasure| known.contains(&erasure.id)) {
         let at = done_at.entry(erasure.address.clone()).or_insert(erasure.at);
@@ -96,7 +96,7 @@ fn by_hash(ids: BTreeSet<String>) -> BTreeMap<String, String> {
     ids.into_iter().map(|id| (hash_of_id(&id), id)).collect()
 }
 
-/// One of them, in one transaction.
+/// Repeats one erasure, in one transaction.
 async fn again(
     app: &App,
     erasure: Erasure,
@@ -113,7 +113,7 @@ async fn again(
         .write(move |tx| {
             async move {
                 store::erased::begin(tx).await?;
-                // Whoever signs in with it waits.
+                // A concurrent sign-in with the address waits for this lock.
                 if let Some(address) = &address {
                     tx.lock(&[address]).await?;
                 }
@@ -142,7 +142,7 @@ async fn again(
         .await
 }
 
-/// The addresses in the database that have one of these hashes, by their hash.
+/// Finds the addresses in the database that have one of the wanted hashes. Returns them by hash.
 async fn addresses(app: &App, wanted: BTreeSet<String>) -> store::Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     let mut look = |address: String| {

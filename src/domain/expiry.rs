@@ -1,5 +1,5 @@
-//! Ends sessions at their limits, whether or not anybody still asks for them: what has ended stays so
-//! when a clock is set back.
+//! Ends expired sessions: those that have reached a limit, also those that are no longer used. The end is stored, so that a session
+//! stays expired when a clock is set back.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::store;
 
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Looks now and then every minute, until `stop`.
+/// Ends expired sessions at once, and then every minute, until `stop`.
 pub async fn run(app: App, stop: CancellationToken) {
     loop {
         if let Err(error) = expire(&app).await {
@@ -24,7 +24,7 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
 }
 
-/// Ends the sessions that are beyond their limits, and says how many there were.
+/// Ends the expired sessions, and returns how many there were.
 pub async fn expire(app: &App) -> store::Result<usize> {
     let now = app.clock.now();
     let limits = session::limits(app, now);

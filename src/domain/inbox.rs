@@ -1,6 +1,5 @@
-//! Where events come in. Many requests share one commit: a writer takes whatever is waiting, applies it
-//! in one transaction, and only then tells each sender that its event is on disk. So the disk is
-//! flushed once for a crowd, and a 200 still means durable.
+//! The inbox receives events and writes them in batches (group commit). A writer takes all waiting events, applies them in one
+//! transaction, and answers each sender only after the commit. So one flush (fsync) serves a whole batch, and a 200 still means durable.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,33 +20,32 @@ use crate::{
     stripe::Event,
 };
 
-/// At most this many events share a transaction, so that no sender waits long for the others.
+/// The maximum batch size in events. It bounds how long a sender waits for the rest of its batch.
 const MOST_PER_COMMIT: usize = 512;
-/// How long a commit waits for as many as came to the last one.
+/// How long a commit waits until its batch is as large as the last one.
 const A_MOMENT: Duration = Duration::from_millis(1);
-/// A database that says nothing for so long is left to itself: its senders have been answered 503,
-/// and those who come next are tried on another connection. What it holds may still be stored.
+/// The timeout of a transaction. After it the senders get a 503, and the next batch is tried on another connection. The abandoned
+/// transaction may still commit. That does no harm: the senders retry, and applying an event is idempotent.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Where the database takes several transactions at once, a second is begun beside one that is under way
-/// as soon as this many events wait for it: fewer are better off together. Those about one object
-/// wait for each other in the database.
+/// The batch size from which the writer begins a second transaction concurrently, if the database supports that. A smaller batch is
+/// written faster if it waits and grows. Events about the same object wait for each other's locks in the database.
 const ENOUGH: usize = 64;
-/// Senders beyond this wait in their connection, not in memory.
+/// The capacity of the queue in events. Beyond it senders wait in their connections (backpressure), not in memory.
 const WAITING: usize = 1024;
 
-/// The event is not stored: the database is away. The sender is to try again.
+/// The event is not stored, since the database is unavailable. The sender has to retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the event could not be stored")]
 pub struct NotStored;
 
 type Delivery = (Event, oneshot::Sender<Result<Outcome, NotStored>>);
 
-/// The way in. Clones lead to the same writer.
+/// The sending end of the queue. Clones send to the same writer.
 #[derive(Clone, Debug)]
 pub struct Inbox(mpsc::Sender<Delivery>);
 
 impl Inbox {
-    /// Starts the writer, which ends when the last clone of the inbox is gone.
+    /// Starts the writer. It ends when the last clone of the inbox is dropped.
     pub fn start(store: Store, clock: Clock, ours: Ours, changes: Changes) -> Inbox {
         let (sender, receiver) = mpsc::channel(WAITING);
         let at_once = match &store {
@@ -77,11 +75,11 @@ impl Inbox {
     }
 }
 
-/// Gathers events that share a transaction, and decides when one begins.
+/// Gathers events into batches, and decides when a transaction begins.
 struct Writer {
     receiver: mpsc::Receiver<Delivery>,
     under_way: JoinSet<()>,
-    /// Most transactions at once.
+    /// The maximum number of concurrent transactions.
     at_once: usize,
 }
 
@@ -99,7 +97,7 @@ impl Writer {
         while self.under_way.join_next().await.is_some() {}
     }
 
-    /// What is to be written next. Empty when nothing will ever come.
+    /// The next batch. Empty when the queue is closed.
     async fn gather(&mut self, last: usize) -> Vec<Delivery> {
         let mut batch = Vec::new();
         if self.receiver.recv_many(&mut batch, MOST_PER_COMMIT).await == 0 {
@@ -128,8 +126,8 @@ impl Writer {
         self.under_way.is_empty() || (is_room && waiting >= ENOUGH)
     }
 
-    /// Those who were answered together come back together, one just before the others. To commit for
-    /// that one alone would make the others wait for two flushes.
+    /// Waits until the batch has `wanted` events, but at most [`A_MOMENT`]. Senders that were answered together send their next events
+    /// almost together. If the first of them were committed alone, the others would wait for two flushes.
     async fn wait_for_more(&mut self, batch: &mut Vec<Delivery>, wanted: usize) {
         let moment = tokio::time::sleep(A_MOMENT);
         tokio::pin!(moment);
@@ -143,7 +141,7 @@ impl Writer {
     }
 }
 
-/// Stores events, and tells their senders.
+/// Writes batches, and answers their senders.
 #[derive(Clone)]
 struct Commits {
     store: Store,
@@ -157,18 +155,18 @@ impl Commits {
         let (events, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let events: Arc<[Event]> = events.into();
         let outcomes = self.apply_all(&events).await;
-        // The next transaction does not wait for this.
+        // In a task, so that the next transaction does not wait for the answers.
         tokio::spawn(async move {
             for (reply, outcome) in replies.into_iter().zip(outcomes) {
-                // An error says that the sender went away; its event is stored all the same.
+                // An error means that the sender disconnected. Its event is stored anyway.
                 let _ = reply.send(outcome);
             }
             drop(events);
         });
     }
 
-    /// One transaction for all. If it fails, each gets one of its own, so that a single bad event
-    /// does not take the others with it.
+    /// Applies the batch in one transaction. If that fails, applies each event in its own transaction, so that one bad event (a poison
+    /// message) does not make the others fail.
     async fn apply_all(&self, events: &Arc<[Event]>) -> Vec<Result<Outcome, NotStored>> {
         match self.apply(Arc::clone(events)).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
@@ -186,14 +184,14 @@ impl Commits {
                         break;
                     }
                 }
-                // Where one could not be stored, the others need not wait to hear the same.
+                // If one event could not even be stored, the rest of the batch fails at once.
                 outcomes.resize(events.len(), Err(NotStored));
                 outcomes
             }
         }
     }
 
-    /// An event that cannot be applied is stored all the same: it is ours from then on.
+    /// Applies one event. If that fails, stores it for a retry with backoff by the [`worker`], so that Stripe need not send it again.
     async fn apply_one(&self, event: Event) -> Result<Outcome, NotStored> {
         let id = event.id.clone();
         let error = match self.apply([event.clone()].into()).await {
@@ -221,7 +219,7 @@ impl Commits {
     async fn apply(&self, events: Arc<[Event]>) -> store::Result<Vec<Outcome>> {
         let (ours, now) = (self.ours.clone(), self.clock.now());
         let (store, changes) = (self.store.clone(), self.changes.clone());
-        // Whoever is given up on may commit after all; open pages are to hear of that, too.
+        // A task of its own: it may still commit after the timeout, and open pages must be notified of that, too.
         let applying = tokio::spawn(async move {
             let received = store
                 .write(move |tx| {

@@ -1,6 +1,5 @@
-//! JSON Web Tokens, HS256 and nothing else. The jsonwebtoken crate reads and checks them; its
-//! cryptography is plugged in here from hmac and sha2, which leaves RSA and elliptic curves out of
-//! the program.
+//! JSON Web Tokens (JWT), signed with HS256 only. The jsonwebtoken crate parses and validates them. This module provides its cryptography
+//! from the hmac and sha2 crates, so that the program contains no RSA and no elliptic curves.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,19 +12,19 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::Sha256;
 use signature::{Signer, Verifier};
 
-/// Seconds that clocks of several processes may differ.
+/// The clock skew between processes that is tolerated, in seconds.
 pub const LEEWAY: i64 = 5;
-/// RFC 9068, 2.1: says what the token is, so that no other JWT passes for it.
+/// The `typ` header (RFC 9068, 2.1). It prevents that another kind of JWT is accepted as an access token (token confusion).
 const TYPE: &str = "at+jwt";
-/// No token of ours has near this many bytes.
+/// Tokens with more bytes are rejected. Ours are much shorter.
 const LONGEST: usize = 2048;
 
-/// A key, and the name by which tokens say that it signed them.
+/// A signing key and its key id (`kid`).
 #[derive(Clone)]
 pub struct Key {
     id: String,
     bytes: [u8; 32],
-    /// The header of its tokens, as it stands in them.
+    /// The header of the tokens that it signs, in base64url.
     head: String,
 }
 
@@ -60,18 +59,18 @@ static HS256: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// The token of `claims`, or an empty text, which no check lets through, if it cannot be made.
+/// Signs `claims`. Returns the token, or an empty string if that fails; [`decode`] rejects an empty string.
 pub fn encode(claims: &impl Serialize, key: &Key) -> String {
     install();
     let secret = EncodingKey::from_secret(&key.bytes);
     jsonwebtoken::encode(&header(&key.id), claims, &secret).unwrap_or_default()
 }
 
-/// The claims of `token`, if signature, algorithm, type, issuer and audience are right and it has
-/// an expiry. Whether that has passed is for the caller, who has the clock.
+/// Returns the claims of `token`, if its signature, algorithm, type, issuer and audience are valid and it has an expiry. The caller, who
+/// has the clock, checks whether the token has expired.
 ///
-/// Nothing of a header is obeyed or even read: it is the one that we write, to the letter, for one of
-/// the keys, or the token is none of ours.
+/// Nothing in the header is trusted. It must be byte for byte the header that we write for one of the keys, or the token is rejected
+/// before it is parsed. This prevents algorithm confusion.
 pub fn decode<'k, C: DeserializeOwned + Clone>(
     token: &str,
     keys: impl IntoIterator<Item = &'k Key>,
@@ -100,7 +99,7 @@ fn header(id: &str) -> Header {
 }
 
 fn install() {
-    // An error says that it was installed before.
+    // An error means that it is already installed.
     let _ = HS256.install_default();
 }
 

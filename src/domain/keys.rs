@@ -1,6 +1,6 @@
-//! Every key of the server, derived from `SESSION_SECRET`, one per purpose, so that a value made
-//! for one purpose is worth nothing for another. What was made with an earlier secret is still taken
-//! while `SESSION_SECRET_PREVIOUS` names that; nothing is made with it any more.
+//! The server's keys. HKDF derives one key for each purpose from `SESSION_SECRET` (domain separation), so that a value made for one purpose
+//! is invalid for another. Key rotation: values made with a secret in `SESSION_SECRET_PREVIOUS` are still accepted, but new ones are made
+//! with `SESSION_SECRET` only.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hkdf::Hkdf;
@@ -9,34 +9,34 @@ use sha2::{Digest, Sha256};
 
 use super::jwt;
 
-/// What a key is for.
+/// The purpose of a key.
 #[derive(Clone, Copy, Debug)]
 pub enum Purpose {
     /// Signs access tokens.
     Access,
-    /// Makes refresh tokens from session and generation.
+    /// Derives refresh tokens from session and generation.
     Refresh,
-    /// Makes the token of a sign-in link from the sign-in's id.
+    /// Derives the token of a sign-in link from the sign-in's id.
     Link,
-    /// Makes the code of a sign-in from its id.
+    /// Derives the code of a sign-in from its id.
     Code,
     /// Hashes codes for the database.
     CodeHash,
-    /// Marks the browser that sends a form, from the form's ticket.
+    /// Derives the value that marks the browser that sends a form from the form's ticket.
     Browser,
-    /// Hashes addresses as names of allowances.
+    /// Hashes addresses for the names of rate limits in the database.
     Allowance,
-    /// Proves that a browser signed in with an address before.
+    /// Signs the cookie of a known device: a browser that signed in with an address before.
     Device,
     /// Hashes addresses for the audit log.
     Audit,
     /// Names a session on a page.
     Handle,
-    /// Proves that we said why a session ended.
+    /// Authenticates our own statement of why a session ended.
     Ended,
 }
 
-/// The server's secrets, the present one and those before it. Its `Debug` shows nothing.
+/// The server's current and previous secrets. `Debug` redacts them.
 #[derive(Clone)]
 pub struct Keys {
     present: Secret,
@@ -46,8 +46,7 @@ pub struct Keys {
 #[derive(Clone)]
 struct Secret {
     hkdf: Hkdf<Sha256>,
-    /// Needed for nearly every request, so it is made once. Its name tells secrets apart, and says
-    /// nothing about them.
+    /// Derived once, since nearly every request needs it. Its id tells secrets apart, and reveals nothing about them.
     access: jwt::Key,
 }
 
@@ -65,7 +64,7 @@ impl Keys {
         }
     }
 
-    /// The 256-bit key of one purpose (RFC 5869).
+    /// The 256-bit key of one purpose (HKDF, RFC 5869).
     pub fn key(&self, purpose: Purpose) -> [u8; 32] {
         self.present.key(purpose)
     }
@@ -75,17 +74,17 @@ impl Keys {
         &self.present.access
     }
 
-    /// The keys whose access tokens are taken.
+    /// The keys whose access tokens are accepted.
     pub fn access_keys(&self) -> impl Iterator<Item = &jwt::Key> {
         self.secrets().map(|secret| &secret.access)
     }
 
-    /// HMAC-SHA256 of `message`.
+    /// HMAC-SHA256 of `message`, by the current secret.
     pub fn mac(&self, purpose: Purpose, message: &str) -> [u8; 32] {
         self.present.mac(purpose, message)
     }
 
-    /// Whether `tag` is the MAC of `message`, in constant time.
+    /// Whether `tag` is the MAC of `message` by any secret. Compares in constant time.
     pub fn verify(&self, purpose: Purpose, message: &str, tag: &[u8]) -> bool {
         self.secrets().any(|secret| {
             let hmac = secret.hmac(purpose, message);
@@ -93,7 +92,7 @@ impl Keys {
         })
     }
 
-    /// Each secret alone, the present one first: for what was made with one of them.
+    /// Each secret as [`Keys`] of its own, the current one first: to find values that were made with any of them.
     pub fn each(&self) -> impl Iterator<Item = Keys> + '_ {
         self.secrets().map(|secret| Keys {
             present: secret.clone(),
@@ -146,7 +145,7 @@ const ACCESS: &[u8] = b"billhook access token";
 
 fn expand(hkdf: &Hkdf<Sha256>, label: &[u8]) -> [u8; 32] {
     let mut key = [0; 32];
-    // Expanding fails above 8,160 bytes only, and this is 32.
+    // HKDF can expand up to 8,160 bytes, and this is 32: this branch is never reached.
     if hkdf.expand(label, &mut key).is_err() {
         key = Sha256::digest(label).into();
     }
@@ -155,17 +154,17 @@ fn expand(hkdf: &Hkdf<Sha256>, label: &[u8]) -> [u8; 32] {
 
 /// An HMAC with a key of any length.
 pub fn hmac_sha256(key: &[u8]) -> Hmac<Sha256> {
-    // Keys of every length are taken (RFC 2104, 2): the other branch is never reached.
+    // HMAC accepts keys of any length (RFC 2104, 2): the other branch is never reached.
     <Hmac<Sha256> as KeyInit>::new_from_slice(key)
         .unwrap_or_else(|_| <Hmac<Sha256> as KeyInit>::new(&Default::default()))
 }
 
-/// SHA-256 in hex: how tokens of 256 random bits are kept.
+/// SHA-256 in hex: the form in which the database stores tokens. They have 256 random bits, so no salt or slow hash is needed.
 pub fn sha256_hex(text: &str) -> String {
     hex::encode(Sha256::digest(text.as_bytes()))
 }
 
-/// Bytes as characters that are safe in URLs and cookies.
+/// Encodes bytes in base64url without padding, which is safe in URLs and cookies.
 pub fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }

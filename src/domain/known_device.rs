@@ -1,7 +1,7 @@
-//! The cookie by which a browser is known to have signed in with an address before. It signs nobody in: what it
-//! asks for is taken from an allowance that strangers cannot use up.
+//! The device cookie, which proves that a browser signed in with an address before (OWASP calls it a device cookie, too). It does not
+//! authenticate anyone. Requests of known devices have a rate limit of their own, which strangers cannot exhaust (denial of service).
 //!
-//! It ends by itself, and with all others of its address when that is signed out everywhere.
+//! The cookie expires after [`LIFETIME`]. To sign out everywhere revokes all device cookies of the address.
 
 use futures::FutureExt;
 
@@ -16,11 +16,11 @@ use crate::{
     store::{self, Tx},
 };
 
-/// Seconds from when it is made to its end.
+/// The lifetime of a device cookie in seconds.
 pub const LIFETIME: i64 = 180 * 24 * 60 * 60;
 
-/// The value for a browser that signed in as `email` at `made_at`, with the [`mark`] of then. Of one sign-in it
-/// is the same each time.
+/// The cookie's value for a browser that signed in as `email` at `made_at`, with the [`mark`] of that time. Deterministic: one sign-in
+/// always gives the same value.
 pub fn new(keys: &Keys, email: &str, sign_in: &str, made_at: i64, mark: Option<&str>) -> String {
     let id = keys::encode(&keys.mac(Purpose::Device, sign_in));
     let body = format!("{id}.{made_at}.{}", mark.unwrap_or_default());
@@ -28,8 +28,8 @@ pub fn new(keys: &Keys, email: &str, sign_in: &str, made_at: i64, mark: Option<&
     format!("{body}.{}", keys::encode(&tag))
 }
 
-/// The hash of the device, if the value is one that signed in as this address and has not ended. The database
-/// is asked whatever the value is, so that the time taken tells nothing.
+/// Returns the hash of the device, if the cookie's value is valid for this address, has not expired and is not revoked. Queries the
+/// database for every value, so that the response time reveals nothing (timing side channel).
 pub async fn of(app: &App, email: &Email, value: Option<&str>) -> store::Result<Option<String>> {
     let (keys, address) = (app.keys.clone(), email.as_str().to_owned());
     let mark = app
@@ -37,19 +37,19 @@ pub async fn of(app: &App, email: &Email, value: Option<&str>) -> store::Result<
         .read(move |tx| async move { mark(tx, &keys, &address).await }.boxed())
         .await?;
     let device = value.and_then(|value| read(app, email, value));
-    // Where no end is kept, the last one was longer ago than a device lives.
+    // If no mark is kept, the last revocation is older than the lifetime of a device cookie.
     let device = device.filter(|device| mark.is_none_or(|mark| mark == device.mark));
     Ok(device.map(|device| device.hash))
 }
 
-/// What the devices of an address carry that were made since their last end.
+/// The mark of the address's last revocation. Only device cookies that carry it are valid.
 pub async fn mark(tx: &mut Tx, keys: &Keys, email: &str) -> store::Result<Option<String>> {
     let names = limits::device_names(keys, email);
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     store::device::mark(tx, &names).await
 }
 
-/// Ends the devices of an address. The caller has locked it.
+/// Revokes all device cookies of an address. The caller must hold the lock of the address.
 pub async fn end_all(tx: &mut Tx, keys: &Keys, email: &str, now: i64) -> store::Result<()> {
     let mark = clock::new_id("end");
     match limits::device_names(keys, email).first() {

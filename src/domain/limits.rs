@@ -1,5 +1,5 @@
-//! How often sign-ins may be asked for and tried. What must outlive a restart is in the database
-//! (by address, by device, and mails in all); what need not is in memory (by client).
+//! The rate limits of sign-in: how often a mail may be requested, and a code or link tried. Limits that must survive a restart are in the
+//! database (by address, by known device, and for all mails together). Limits by client are in memory.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
@@ -18,30 +18,30 @@ use super::{
 use crate::{clock::Clock, log_throttle::LogThrottle, mask::shows, store::rate_limit::Rate};
 
 const MINUTE: i64 = 60 * 1000;
-/// Mails to one address that nobody known asks for: three, and then one an hour.
+/// The rate limit of mails to one address that unknown browsers request: a burst of three, then one per hour.
 const OF_ADDRESS: Rate = Rate {
     burst: 3,
     pause: 60 * MINUTE,
 };
-/// Mails to one address that the browsers ask for that signed in with it before, together: each mail is five more
-/// guesses at a code. What strangers ask for does not count.
+/// The rate limit of mails to one address that all its known devices request together. It is needed since each mail allows five more
+/// guesses at a code. Requests of strangers do not count.
 const OF_DEVICES: Rate = Rate {
     burst: 3,
     pause: 10 * MINUTE,
 };
-/// In `billhook dev` one person tries many times, and there is nobody to protect.
+/// The rate limit in `billhook dev`, where one developer signs in many times and no customer needs protection.
 const OF_TRIAL: Rate = Rate {
     burst: 60,
     pause: MINUTE,
 };
 
-/// Where a request came from, as far as limits go.
+/// The client of a request, by which the rate limits count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Client {
     V4(Ipv4Addr),
-    /// The first 64 bits: a household has them all.
+    /// The first 64 bits of an IPv6 address: one household usually has the whole /64 network.
     V6([u16; 4]),
-    /// Everybody whose address cannot be told.
+    /// All clients whose IP address is not known.
     #[default]
     Unknown,
 }
@@ -71,20 +71,20 @@ impl From<Ipv6Addr> for Client {
     }
 }
 
-/// The allowance that a question for a mail is taken from.
+/// The rate limit that applies to a request for a mail.
 pub struct Allowance {
     pub name: String,
     pub rate: Rate,
-    /// Its names under the secrets before this one: what was taken then counts on.
+    /// Its names by the previous secrets, so that requests from before a key rotation still count.
     pub earlier: Vec<String>,
-    /// The hash of the device that asks, if one does.
+    /// The hash of the known device that makes the request, if one does.
     pub device: Option<String>,
 }
 
 shows!(Allowance: rate);
 
-/// Whose allowance it is: that of the address's known devices, which they share, if `device` is the hash of one;
-/// else that of strangers.
+/// The rate limit of a request: if `device` is the hash of a known device, the one that all known devices of the address share; otherwise
+/// that of strangers.
 pub fn allowance(app: &App, email: &Email, device: Option<String>) -> Allowance {
     let (kind, rate) = match device {
         Some(_) => (DEVICES, OF_DEVICES),
@@ -102,14 +102,13 @@ pub fn allowance(app: &App, email: &Email, device: Option<String>) -> Allowance 
 const STRANGERS: &str = "address";
 const DEVICES: &str = "device";
 
-/// The names that an address's allowances may have, without the address: by the present secret and by
-/// those before it.
+/// The names of an address's rate limits, by the current and the previous secrets. They contain an HMAC instead of the address.
 pub fn address_names(keys: &Keys, email: &str) -> Vec<String> {
     let kinds = [STRANGERS, DEVICES].into_iter();
     kinds.flat_map(|kind| names(keys, kind, email)).collect()
 }
 
-/// The names of what belongs to an address's known devices together, that by the present secret first.
+/// The names of the rate limit that an address's known devices share, that by the current secret first.
 pub fn device_names(keys: &Keys, email: &str) -> Vec<String> {
     names(keys, DEVICES, email).collect()
 }
@@ -125,32 +124,32 @@ fn names<'k>(
     })
 }
 
-/// Mails that strangers may ask for to one address.
+/// The rate limit of mails to one address that strangers request.
 pub fn of_address(app: &App) -> Rate {
     if app.config.dev { OF_TRIAL } else { OF_ADDRESS }
 }
 
-/// The limits by client. A restart forgives a minute.
+/// The rate limits by client, in memory. A restart resets them, which grants about a minute's budget.
 #[derive(Clone, Debug)]
 pub struct Clients(Arc<Limiters>);
 
 #[derive(Debug)]
 struct Limiters {
-    /// Questions for a mail: five, and then one a minute.
+    /// Requests for a mail: a burst of five, then one per minute.
     asking: Budget<Client>,
-    /// The same of those who cannot be told apart, and in a flood of those for whom there is no room:
-    /// one a minute.
+    /// Requests for a mail from all unknown clients together, and in a flood from all clients beyond the capacity of `asking`: one per
+    /// minute.
     asking_unknown: Budget<()>,
-    /// Codes and links that are tried.
+    /// Attempts to use a code or a link.
     trying: Budget<Client>,
-    /// Questions of those who cannot be told apart, for a line in the log.
+    /// Throttles the log line about requests from unknown clients.
     unknown: LogThrottle,
-    /// Codes that were refused unread, for what all clients typed and for what one did.
+    /// Throttle the log lines about codes that were refused unread, since the rate limit of all clients or of one was reached.
     refused_codes: LogThrottle,
     codes_of_client: LogThrottle,
 }
 
-/// Seconds between two lines about the same.
+/// Seconds between two log lines about the same thing.
 const TELL_EVERY: i64 = 10 * 60;
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;
@@ -170,7 +169,7 @@ impl Clients {
         }))
     }
 
-    /// Whether the client may ask for a mail now, or how many seconds it has to wait.
+    /// Takes one request for a mail from the client's rate limit. If that is reached, the error is the seconds to wait.
     pub fn may_ask(&self, client: Client) -> Result<(), u64> {
         let asking = &self.0.asking;
         match client {
@@ -180,23 +179,22 @@ impl Clients {
         }
     }
 
-    /// Counts a question of somebody who cannot be told from others. How many there were since it was last
-    /// said, if it is time to say it again.
+    /// Counts a request from an unknown client. Returns the count since the last log line, if the next one is due.
     pub fn count_unknown(&self, now: i64) -> Option<u64> {
         self.0.unknown.count(now)
     }
 
-    /// The same of codes that were refused because too many were wrong.
+    /// The same for codes that were refused by the global rate limit of wrong codes.
     pub fn count_refused_codes(&self, now: i64) -> Option<u64> {
         self.0.refused_codes.count(now)
     }
 
-    /// The same where one client's were wrong.
+    /// The same for codes that were refused by the rate limit of one client.
     pub fn count_codes_of_client(&self, now: i64) -> Option<u64> {
         self.0.codes_of_client.count(now)
     }
 
-    /// Whether the client may try a code or a link now, or how many seconds it has to wait.
+    /// Takes one attempt to use a code or a link from the client's rate limit. If that is reached, the error is the seconds to wait.
     pub fn may_try(&self, client: Client) -> Result<(), u64> {
         self.0.trying.spend(&client)
     }

@@ -1,5 +1,5 @@
-//! How many sign-in mails may leave in an hour, whoever asks. It protects the reputation of the shop's mail
-//! server, and follows the number of customers: after a newsletter all of them may ask, and ask again.
+//! The global rate limit of sign-in mails per hour, across all addresses and clients. It protects the reputation of the shop's mail server.
+//! It is proportional to the number of customers, since after a newsletter all of them may request a mail, and then another.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -12,30 +12,30 @@ use crate::{
     store::{self, Tx, rate_limit::Rate},
 };
 
-/// The name of the allowance, which all processes share.
+/// The name of the rate limit in the database, which all processes share.
 const NAME: &str = "mails";
 const HOUR: i64 = 60 * 60 * 1000;
 const FOR_EACH_CUSTOMER: i64 = 2;
 const AT_LEAST: i64 = 60;
-/// Customers are not counted beyond this.
+/// Counting stops at this number of customers, so that the query stays fast.
 const MOST_COUNTED: i64 = 100_000;
-/// So few are counted whenever it matters: an import makes many of none.
+/// Up to this number the count is not cached, since an import may change a small number quickly.
 const FEW: i64 = 10_000;
-/// How long a larger number holds.
+/// How long a larger count is cached.
 const COUNT_EVERY: Duration = Duration::from_secs(60);
-/// Seconds between two lines in the log.
+/// Seconds between two log lines.
 const TELL_EVERY: i64 = 10 * 60;
-/// Where it is kept how many mails were dropped, and when the last one was.
+/// The name under which the database keeps how many mails were dropped, and when the last one was.
 const DROPPED: &str = "mails dropped";
 const DAY: i64 = 24 * 60 * 60;
 
-/// What a process knows of the limit. Clones share it.
+/// The state of the rate limit in this process: the cached count and the log throttles. Clones share it.
 #[derive(Clone, Debug)]
 pub struct MailLimit(Arc<Known>);
 
 #[derive(Debug)]
 struct Known {
-    /// How many customers there were, and when.
+    /// The cached number of customers, and when they were counted.
     customers: Mutex<Option<(i64, Duration)>>,
     waiting: LogThrottle,
     dropped: LogThrottle,
@@ -51,12 +51,12 @@ impl Default for MailLimit {
     }
 }
 
-/// What holds for so many customers.
+/// The rate limit for `count` customers.
 fn of_customers(count: i64) -> i64 {
     count.saturating_mul(FOR_EACH_CUSTOMER).max(AT_LEAST)
 }
 
-/// The limit as it is now.
+/// The current rate limit: `MAILS_PER_HOUR` if it is set, otherwise by the number of customers.
 pub async fn rate(app: &App, tx: &mut Tx) -> store::Result<Rate> {
     let burst = match app.config.mails_per_hour {
         Some(number) => number,
@@ -83,7 +83,7 @@ async fn customers(app: &App, tx: &mut Tx) -> store::Result<i64> {
     Ok(count)
 }
 
-/// Takes one mail from the limit. Where there is none left: the second from which on there is.
+/// Takes one mail from the rate limit. If that is reached, the inner error is the second from which the next mail may leave.
 pub async fn take(app: &App, tx: &mut Tx, time: i64) -> store::Result<Result<(), i64>> {
     let rate = rate(app, tx).await?;
     if store::rate_limit::take(tx, NAME, time * 1000, rate).await? {
@@ -99,18 +99,18 @@ pub async fn take(app: &App, tx: &mut Tx, time: i64) -> store::Result<Result<(),
     Ok(Err(free_at(tx, time, rate).await?))
 }
 
-/// The first whole second of a new allowance.
+/// The first whole second in which the next mail may leave.
 async fn free_at(tx: &mut Tx, time: i64, rate: Rate) -> store::Result<i64> {
     let free_at = store::rate_limit::free_at(tx, NAME, rate).await?;
     Ok(free_at.map_or(time, |millis| millis.div_euclid(1000)) + 1)
 }
 
-/// Whether mails have to wait for their turn at the moment. It depends on no address.
+/// Whether the rate limit is reached, so that mails wait. It does not depend on the address, and so reveals nothing about it.
 pub async fn is_reached(app: &App, tx: &mut Tx, time: i64) -> store::Result<bool> {
     Ok(waits_until(app, tx, time).await?.is_some())
 }
 
-/// The second until which mails have to wait for their turn, if they have to.
+/// The second until which mails wait for the rate limit, if they do.
 pub async fn waits_until(app: &App, tx: &mut Tx, time: i64) -> store::Result<Option<i64>> {
     let rate = rate(app, tx).await?;
     let free_at = store::rate_limit::free_at(tx, NAME, rate).await?;
@@ -118,7 +118,7 @@ pub async fn waits_until(app: &App, tx: &mut Tx, time: i64) -> store::Result<Opt
     Ok(free_at.map(|millis| millis.div_euclid(1000) + 1))
 }
 
-/// Keeps for the doctor that a mail to a customer was dropped for the limit.
+/// Records for the doctor that the rate limit caused a mail to a customer to be dropped.
 pub async fn note_dropped(app: &App, tx: &mut Tx, time: i64) -> store::Result<()> {
     if let Some(count) = app.mail_limit.0.dropped.count(app.clock.now()) {
         tracing::error!(
@@ -131,7 +131,7 @@ pub async fn note_dropped(app: &App, tx: &mut Tx, time: i64) -> store::Result<()
     store::progress::set(tx, DROPPED, &count, time).await
 }
 
-/// How many mails to customers were dropped lately: in a row of days, the last of which is not over.
+/// How many mails to customers were dropped recently. The count restarts after a day without a dropped mail.
 pub async fn dropped(tx: &mut Tx, time: i64) -> store::Result<i64> {
     let kept = store::progress::get_since(tx, DROPPED, time - DAY).await?;
     Ok(kept.and_then(|count| count.parse().ok()).unwrap_or(0))

@@ -1,6 +1,6 @@
-//! Asks Stripe for objects that events name and of which too little is known. Customers may have been made
-//! before the webhook, or as an Account of the v2 API, for which no `customer.*` event need come. What else
-//! a card is made of may be older than the webhook as well.
+//! Fetches objects from Stripe that events refer to and that the mirror lacks or knows only in part. A customer may have been created
+//! before the webhook endpoint, or as an Account of the v2 API, for which Stripe may send no `customer.*` event. The other objects of a
+//! card may also be older than the webhook endpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,14 +24,14 @@ use crate::{
     stripe::{Event, client},
 };
 
-/// Seconds after which an object is asked for: most often its own event comes first, or just after the
-/// one that names it.
+/// Seconds before a missing object is fetched. Usually its own event arrives before the one that names it, or just after it, and then
+/// no fetch is needed.
 const A_MOMENT: i64 = 2;
-/// Objects that are asked for in one step, side by side.
+/// Batch size: objects that one step fetches, concurrently.
 const MOST: i64 = 8;
-/// Seconds after which those of a worker that has died are taken by another.
+/// The lease on a claimed object, in seconds. If a worker dies, another one can claim its objects after that.
 const LEASE: i64 = 60;
-/// The nouns that are asked for.
+/// The kinds of objects that are fetched.
 const KINDS: [Kind; 6] = [
     Kind::Customer,
     Kind::Subscription,
@@ -41,10 +41,10 @@ const KINDS: [Kind; 6] = [
     Kind::PaymentMethod,
 ];
 
-/// Ids of objects that are named.
+/// Ids of objects that events name, by kind.
 type Named = BTreeMap<Kind, BTreeSet<String>>;
 
-/// Notes those of the objects that these events name of which too little is known.
+/// Queues the objects that these events name and that the mirror lacks or knows only in part, to be fetched.
 pub async fn note(tx: &mut Tx, events: &[&Event], now: i64) -> store::Result<()> {
     for (kind, ids) in named(events) {
         let lacking = lacking(tx, kind, ids).await?;
@@ -54,7 +54,7 @@ pub async fn note(tx: &mut Tx, events: &[&Event], now: i64) -> store::Result<()>
     Ok(())
 }
 
-/// Forgets customers: they are not to be asked for.
+/// Removes customers from the queue, so that they are not fetched.
 pub async fn forget(tx: &mut Tx, customers: &[&str]) -> store::Result<()> {
     store::missing_objects::forget(tx, refetch::list_of(Kind::Customer), customers).await
 }
@@ -69,7 +69,7 @@ fn named(events: &[&Event]) -> Named {
         if kind != Some(Kind::Customer) {
             name(Kind::Customer, &mut event.customer_id().into_iter());
         }
-        // Of what is deleted nothing is needed any more.
+        // The objects that a deleted object names are no longer needed.
         if event.r#type.ends_with(".deleted") {
             continue;
         }
@@ -111,7 +111,7 @@ fn named(events: &[&Event]) -> Named {
     named
 }
 
-/// Those of the ids of which too little is known.
+/// The given ids whose objects the mirror lacks or knows only in part.
 async fn lacking(
     tx: &mut Tx,
     kind: Kind,
@@ -128,8 +128,8 @@ async fn lacking(
     }
 }
 
-/// Subscriptions that name a discount of which nothing is known. A discount cannot be asked for by its id
-/// (<https://docs.stripe.com/api/discounts>).
+/// The given subscriptions that name an unknown discount. The subscription is fetched instead of the discount, since Stripe's API cannot
+/// retrieve a discount by its id (<https://docs.stripe.com/api/discounts>).
 async fn with_unknown_discounts(
     tx: &mut Tx,
     ids: BTreeSet<String>,
@@ -154,7 +154,8 @@ async fn with_unknown_discounts(
     Ok(of_subscription.into_keys().collect())
 }
 
-/// Asks for some that are due. False when there are none.
+/// Claims a batch of objects that are due, and fetches them. `false` if none is due, or while Stripe is not to be asked (circuit breaker
+/// open, or `Retry-After`).
 pub async fn step(app: &App) -> store::Result<bool> {
     let now = app.clock.now();
     if app.stripe.rest().is_some() {
@@ -175,10 +176,10 @@ pub async fn step(app: &App) -> store::Result<bool> {
     Ok(is_some)
 }
 
-/// What becomes of one.
+/// What happens to a claimed object.
 enum End {
     Known,
-    /// At that second, or never.
+    /// Retry at that second, or never.
     Again(Option<i64>),
 }
 
@@ -218,7 +219,7 @@ async fn is_lacking(app: &App, kind: Kind, id: &str) -> store::Result<bool> {
 
 async fn fetch(app: &App, kind: Kind, id: &str, attempts: i64) -> store::Result<End> {
     let now = app.clock.now();
-    // An id may be the seller's own text, and that an address.
+    // The seller can choose ids, so an id may contain an e-mail address: mask it in the log.
     let shown = mask::masked(id);
     let error = match refetch::fetch(&app.stripe, kind, id).await {
         Ok(fetched) => {
@@ -228,7 +229,7 @@ async fn fetch(app: &App, kind: Kind, id: &str, attempts: i64) -> store::Result<
                     id = shown,
                     "what an event named was read from Stripe"
                 );
-                // If it still lacks something, Stripe has nothing more to say.
+                // If the object is still incomplete, Stripe has no more data: do not retry.
                 return Ok(match is_lacking(app, kind, id).await? {
                     true => End::Again(None),
                     false => End::Known,
@@ -239,7 +240,7 @@ async fn fetch(app: &App, kind: Kind, id: &str, attempts: i64) -> store::Result<
         Err(error) => error,
     };
     if error.is_not_allowed() {
-        // Those that are asked for side by side are all refused.
+        // Concurrent fetches of the same kind are all refused. Only the first of them logs.
         if app.permissions.may_read(kind, now) {
             tracing::warn!(
                 ?kind,

@@ -1,5 +1,5 @@
-//! What Billhook does, apart from how it is asked: signing in, sessions, the list, the portal, and
-//! keeping the mirror true. One file each. [`App`] is what they all work with.
+//! The domain logic of Billhook, independent of HTTP: sign-in, sessions, the list of customer records, the portal, and synchronising the
+//! mirror with Stripe. One file each. All of them share [`App`].
 
 pub mod account_status;
 mod address_search;
@@ -55,7 +55,7 @@ use tokio::sync::Notify;
 
 use crate::{clock::Clock, config::Config, mail::Mailer, store::Store, stripe};
 
-/// Everything that a request or a worker may need. Clones are cheap and share it all.
+/// The application state that requests and background workers share. Clones are cheap.
 #[derive(Clone, Debug)]
 pub struct App {
     pub config: Arc<Config>,
@@ -66,15 +66,15 @@ pub struct App {
     pub mailer: Mailer,
     pub inbox: inbox::Inbox,
     pub changes: changes::Changes,
-    /// What the key may not read, as far as it was tried.
+    /// The kinds of objects that the API key was found not to be allowed to read.
     pub permissions: worker::Permissions,
-    /// How often each client may ask and try.
+    /// The rate limits by client.
     pub clients: limits::Clients,
-    /// How many mails may leave.
+    /// The global rate limit of mails.
     pub mail_limit: mail_limit::MailLimit,
-    /// Portal sessions that a session may still open.
+    /// The rate limit of portal sessions by session.
     pub portal_budget: budget::Budget<String>,
-    /// Why mails were not sent: kept in `billhook dev` alone.
+    /// Why mails were not sent. Filled in `billhook dev` only.
     pub unsent: unsent::Unsent,
     /// Wakes the worker that sends mail.
     pub outbox_due: Arc<Notify>,

@@ -1,23 +1,22 @@
-//! Amounts of money as Stripe counts them. `present::money` makes of them what people read.
+//! Amounts of money in minor units, as Stripe's API has them. `present::money` formats them for people.
 
 use serde::Serialize;
 
-/// Currencies whose minor unit is the unit itself, and those with a thousand of them
-/// (<https://docs.stripe.com/currencies#zero-decimal>).
+/// Zero-decimal currencies, and below them three-decimal currencies (<https://docs.stripe.com/currencies#zero-decimal>).
 const NO_DECIMALS: &[&str] = &[
     "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf",
     "xof", "xpf",
 ];
 const THREE_DECIMALS: &[&str] = &["bhd", "jod", "kwd", "omr", "tnd"];
-/// Those that are used without decimals, though Stripe counts hundredths of them
+/// Currencies that people use without decimals, although Stripe's amounts are in hundredths
 /// (<https://docs.stripe.com/currencies#special-cases>).
 const USED_WHOLE: &[&str] = &["isk", "ugx"];
 
-/// An amount in the minor unit of its currency: `€12.00` are 1200 of `eur`.
+/// An amount in the minor unit of its currency: `€12.00` is 1200 in `eur`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Money {
     pub minor: i64,
-    /// As Stripe writes it, in small letters.
+    /// The ISO 4217 code in lower case, as Stripe writes it.
     pub currency: String,
 }
 
@@ -30,7 +29,7 @@ impl Money {
     }
 }
 
-/// Digits after the point.
+/// The number of digits after the decimal point.
 pub fn decimals(currency: &str) -> u32 {
     if NO_DECIMALS.contains(&currency) {
         0
@@ -41,12 +40,12 @@ pub fn decimals(currency: &str) -> u32 {
     }
 }
 
-/// Whether people use whole units alone, though Stripe counts smaller ones.
+/// Whether people use whole units only, although Stripe's amounts are in smaller ones.
 pub fn is_used_whole(currency: &str) -> bool {
     USED_WHOLE.contains(&currency)
 }
 
-/// Whether Stripe charges such an amount: of some currencies whole units alone.
+/// Whether Stripe can charge this amount. In some currencies it charges whole units only.
 pub fn is_charged(minor: i64, currency: &str) -> bool {
     !is_used_whole(currency) || minor % 100 == 0
 }

@@ -1,11 +1,12 @@
-//! The ordering rule, for one object of any noun.
+//! The ordering rule for the events of one object, for every noun.
 //!
-//! Each mirrored row keeps `stripe_at`, the Stripe second that last wrote it. An older event is
-//! stale. A newer one is written. Deleted is final. Events of one second are put in order by what
-//! they say themselves: see [`tie`](super::tie). What was read from Stripe counts as of the second in
-//! which it was asked for. Of a noun that keeps its fields when it is deleted, deletion is final and the fields
-//! are ordered like any others. So any set of events, in any order, with any repetition and with any
-//! reading in between, ends in the same rows.
+//! Each mirrored row keeps `stripe_at`, the Stripe second of its last write. An older event is stale and changes nothing. A newer
+//! event is written. A deletion is final and leaves a tombstone. [`tie`](super::tie) orders events of the same second by their
+//! content. An object read from Stripe counts as of the second of the request. Some nouns keep their fields in the tombstone:
+//! for these the deletion is final, and their fields are ordered as usual.
+//!
+//! The rule is idempotent and independent of the order of delivery: any set of events, in any order, with duplicates and with
+//! reads from Stripe in between, ends in the same rows.
 
 use std::cmp::Ordering;
 
@@ -18,19 +19,19 @@ use crate::{
     stripe::Event,
 };
 
-/// How many seconds with several events each are looked back through.
+/// The most seconds with several events each that are searched backwards for a definite starting point.
 const FURTHEST_BACK: usize = 8;
 
-/// What is to be done about an event.
+/// What to do with an event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision<M> {
     Write(M),
     Keep,
-    /// The events leave open what came last: this is a guess, and Stripe is to be asked.
+    /// The events do not tell which came last. This is a guess, and the worker has to ask Stripe.
     Guess(Option<M>),
 }
 
-/// What the event would leave. `None` when its object cannot be read.
+/// The row that the event would leave. `None` when its object cannot be read.
 pub fn snapshot<M: Noun>(event: &Event) -> Option<M> {
     let livemode = event.livemode.into();
     let whole = || state::<M>(event).map(|state| state.stamped(livemode, event.created));
@@ -44,7 +45,7 @@ pub fn snapshot<M: Noun>(event: &Event) -> Option<M> {
     Some(M::gone(id, livemode, event.created))
 }
 
-/// What `next`, the snapshot of `event`, does to the present row.
+/// Decides what `next`, the snapshot of `event`, does to the present row.
 pub async fn decide<M: Noun>(
     tx: &mut Tx,
     present: Option<&M>,
@@ -59,10 +60,10 @@ pub async fn decide<M: Noun>(
         return Ok(Decision::Write(next));
     };
     Ok(match (row.deleted_at(), next.deleted_at()) {
-        // Deletions can differ in their second only when Stripe says it twice: the first counts.
+        // Two deletions differ in their second only when Stripe reports a deletion twice. The earlier one counts.
         (Some(at), Some(_)) if event.created < at => Decision::Write(next),
         (Some(_), _) => Decision::Keep,
-        // Final, however old: nothing that was true before it can be true after it.
+        // A deletion is final, however old: no earlier state can be true after it.
         (None, Some(_)) => Decision::Write(next),
         (None, None) => match event.created.cmp(&row.stripe_at()) {
             Ordering::Greater => Decision::Write(next),
@@ -73,7 +74,7 @@ pub async fn decide<M: Noun>(
     })
 }
 
-/// The same for a noun whose tombstones keep the last known fields.
+/// Like [`decide`], for a noun whose tombstones keep the last known fields.
 async fn decide_kept<M: Noun>(
     tx: &mut Tx,
     present: Option<&M>,
@@ -101,12 +102,12 @@ async fn decide_kept<M: Noun>(
     })
 }
 
-/// Whether the event says that its object was deleted, and nothing else about it.
+/// Whether the event says only that its object was deleted.
 fn is_bare(event: &Event) -> bool {
     mirror::is_deletion(event) && mirror::is_bare(&event.object)
 }
 
-/// What the last event of that second says, of all known events of the object of `event`.
+/// Returns what the last event of that second says, among all stored events of the same object.
 async fn last_of_second<M: Noun>(
     tx: &mut Tx,
     event: &Event,
@@ -115,7 +116,7 @@ async fn last_of_second<M: Noun>(
     let Some(object) = &event.object_id else {
         return Ok(Decision::Keep);
     };
-    // Back to a second with one event: from there the order of the later ones can be told.
+    // Go back to a second with a single event: the order of the later events can be derived from there.
     let mut seconds = Vec::new();
     let mut before = second.saturating_add(1);
     loop {
@@ -124,7 +125,7 @@ async fn last_of_second<M: Noun>(
             if !seconds.is_empty() {
                 break;
             }
-            // Some have been purged, so the events cannot tell any more.
+            // Payloads were purged, so the events no longer tell the order.
             return Ok(match event.created == second {
                 true => Decision::Guess(None),
                 false => Decision::Keep,
@@ -136,7 +137,7 @@ async fn last_of_second<M: Noun>(
             // A product, a price and a coupon may have the same id.
             .filter(|stored| Kind::of_type(&stored.r#type) == Kind::of_type(&event.r#type))
             .filter(|stored| !(M::KEEPS && is_bare(stored)))
-            // As it is given, it may have been completed since.
+            // Use the event as given: its truncated lists may have been completed since it was stored.
             .map(|stored| {
                 if stored.id == event.id {
                     event.clone()
@@ -147,7 +148,7 @@ async fn last_of_second<M: Noun>(
             .collect();
         let Some(first) = events.first() else { break };
         if seconds.is_empty() && first.created != second {
-            // The row is what was read from Stripe then, and knows better.
+            // The row holds a newer read from Stripe, which takes precedence.
             return Ok(Decision::Keep);
         }
         before = first.created;

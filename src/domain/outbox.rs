@@ -1,7 +1,10 @@
-//! Sends the mails of the outbox, some at a time, again after a failure, and never after they are of no
-//! more use: after the link in them has expired, or a day after a session ended by reuse. Here alone
-//! it is decided whether an address gets mail: whoever asks cannot tell, since [`decoy`]s cost as much.
-//! Times are the database's (`time`), as those of the sign-ins are.
+//! The outbox worker. It sends queued mails, several at a time, and retries failures with backoff. It drops a mail that is of
+//! no more use: a sign-in mail after its link has expired, a reuse warning a day after the session ended.
+//!
+//! Only this worker decides whether an address gets a mail. A [`decoy`] takes as long as a real delivery, so timing does not
+//! reveal whether the address is known (user enumeration).
+//!
+//! Times are the database's (`time`), like those of the sign-ins.
 
 use std::{
     sync::Arc,
@@ -30,22 +33,22 @@ use crate::{
     },
 };
 
-/// So many are sent side by side, so that a slow one holds up nobody. Mail servers take more from one
-/// client, but not all much more.
+/// Mails that are sent in parallel, so that one slow delivery does not block the others. Mail servers accept this
+/// many connections from one client, some of them not many more.
 const PLACES: usize = 10;
-/// Seconds after which a mail whose sender has died is tried by another.
+/// Lease in seconds: when the process that claimed a mail dies, another process takes the mail after this time.
 const LEASE: i64 = 60;
-/// Seconds of the lease in which nothing is sent any more.
+/// Safety margin in seconds: sending stops this long before the lease ends, so that no two processes send the same mail.
 const SPARE: i64 = 5;
-/// Seconds that a mail about a reuse is tried.
+/// Seconds for which a reuse warning is retried.
 const REUSE_LIFETIME: i64 = 24 * 60 * 60;
-/// Between tries of a mail. Without jitter: a mail and a decoy are tried again alike.
+/// Backoff between tries of a mail. Without jitter, so that the retries of a mail and of a decoy have the same timing.
 const BETWEEN_TRIES: Backoff = Backoff::new(Duration::from_secs(2), 2, Duration::from_secs(64));
-/// Nobody tells us of mails that other processes queue, so we look this often.
+/// Poll interval. Other processes also queue mails and do not notify this one.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Sends what is due until `stop`, and ends when what has been begun is done, or at `cut` at the latest. What is
-/// cut off is tried again when its lease is over, be it a mail or a decoy.
+/// Sends due mails until `stop`, then drains: it returns when the deliveries in progress are done, or at `cut` at the latest.
+/// Deliveries cut off there, decoys included, are retried after their lease ends.
 pub async fn run(app: App, stop: CancellationToken, cut: CancellationToken) {
     let places = Arc::new(Semaphore::new(PLACES));
     let mut begun = JoinSet::new();
@@ -102,32 +105,32 @@ fn told(done: Result<store::Result<()>, tokio::task::JoinError>) {
     }
 }
 
-/// What is to be done with a mail.
+/// What to do with a mail.
 enum Claim {
-    /// It was never to be sent, or is not to be any more: the sign-in was refused, which had nothing to do
-    /// with who is under its address, or is used.
+    /// It must not be sent: the sign-in was refused (by rate limits, which do not depend on whether the address is known) or is
+    /// used already.
     Unwanted,
-    /// It is of use before that second.
+    /// Send it before this second.
     Send(Letter, i64),
-    /// Nobody is under its address. What becomes of it is what became of another mail.
+    /// No customer has the address. The decoy copies the duration and the result of an earlier real delivery.
     Decoy(Delivery, i64),
     Expired,
-    /// There are more mails than may leave now: it was put off.
+    /// `MAILS_PER_HOUR` is used up for now: the mail was postponed.
     Later,
-    /// There are so bulk more that its turn would come too late.
+    /// `MAILS_PER_HOUR` is used up until after the link expires.
     TooMany,
 }
 
-/// A mail that nobody else takes for [`LEASE`] seconds.
+/// A mail leased to this process for [`LEASE`] seconds.
 struct Claimed {
     mail: Mail,
     claim: Claim,
     time: i64,
-    /// Of the steady clock.
+    /// By the monotonic clock.
     began: Duration,
 }
 
-/// Handles one mail that is due. False when there is none.
+/// Handles one due mail. Returns false when there is none.
 pub async fn step(app: &App) -> store::Result<bool> {
     match claim(app).await? {
         Some(claimed) => finish(app, claimed).await.map(|()| true),
@@ -168,7 +171,7 @@ async fn finish(app: &App, claimed: Claimed) -> store::Result<()> {
         time,
         began,
     } = claimed;
-    // While it is of use, and while nobody else may take it.
+    // The timeout: before the mail expires and before its lease ends.
     let until = |end: i64| {
         let seconds = (end - time).min(LEASE - SPARE);
         began + Duration::from_secs(seconds.try_into().unwrap_or(0))
@@ -211,18 +214,18 @@ async fn finish(app: &App, claimed: Claimed) -> store::Result<()> {
     }
 }
 
-/// What became of a mail.
+/// The result of handling a mail.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    /// It was handed over to the mail server.
+    /// The mail server accepted it.
     Sent,
-    /// It is settled at the same cost as one that was sent.
+    /// Not sent, but settled with the same statements as a sent mail, so that both take the same time.
     Unsent,
     Retried,
     Dropped,
 }
 
-/// `sent`: of a mail that was handed to the mail server, how long that took and what came of it.
+/// `sent` holds the duration and the result when the mail was handed to the mail server.
 async fn settle(
     app: &App,
     mail: Mail,
@@ -268,7 +271,7 @@ async fn about_sign_in(app: &App, tx: &mut Tx, mail: &Mail, time: i64) -> store:
     if sign_in.expires_at <= time {
         return Ok(Claim::Expired);
     }
-    // The secret that it was made with may be gone.
+    // The secret that derived its token and code may have been removed from the configuration.
     let Some(letter) = sign_in_mail(app, mail, &sign_in) else {
         return Ok(Claim::Expired);
     };
@@ -278,8 +281,8 @@ async fn about_sign_in(app: &App, tx: &mut Tx, mail: &Mail, time: i64) -> store:
         app.unsent
             .note(&sign_in.email, Why::Unknown, app.clock.now());
     }
-    // A mail that is tried again has been counted. Those that known devices ask for have limits of
-    // their own, so that a flood of others cannot hold them up.
+    // A retry was counted at the first try. Mails for known devices have rate limits of their own, so that a flood of requests
+    // by strangers cannot delay them.
     let is_counted = sign_in.device.is_some() || mail.attempts > 1;
     if !is_counted && let Err(free_at) = mail_limit::take(app, tx, time).await? {
         if free_at >= sign_in.expires_at {
@@ -290,11 +293,11 @@ async fn about_sign_in(app: &App, tx: &mut Tx, mail: &Mail, time: i64) -> store:
                 .note(&sign_in.email, Why::TooMany, app.clock.now());
             return Ok(Claim::TooMany);
         }
-        // Nobody looks at it before: known devices' mails are not to stand behind it.
+        // Not due before then, so it does not delay mails for known devices.
         store::outbox::put_off(tx, &mail.id, free_at).await?;
         return Ok(Claim::Later);
     }
-    // The clock shows whole seconds: one may be over already.
+    // The clock has whole seconds, and the current one may be almost over.
     let end = sign_in.expires_at - 1;
     Ok(match is_real {
         true => Claim::Send(Letter::SignIn(letter), end),
@@ -319,8 +322,8 @@ async fn about_reuse(app: &App, tx: &mut Tx, mail: &Mail, time: i64) -> store::R
     )
 }
 
-/// Hands the mail over before that moment of the steady clock: while it is of use, and while nobody else
-/// may take it. Claiming takes time too, when the database is slow.
+/// Hands the mail to the mail server, with a timeout at `end` (monotonic clock): before the mail expires and before its lease
+/// ends. `end` counts from before the claim, because claiming takes time too when the database is slow.
 async fn send(app: &App, letter: Letter, end: Duration) -> Result<Taken, mail::Error> {
     let left = end.saturating_sub(app.clock.steady());
     if left.is_zero() {
@@ -353,7 +356,8 @@ fn reuse_mail(app: &App, mail: &Mail, session: Session) -> ReuseMail {
     }
 }
 
-/// As everybody who writes what belongs to an address: an erasure does so in another order.
+/// Locks the address first, as every writer of an address's rows does. An erasure touches the rows in another order, and
+/// without this lock the two could deadlock.
 async fn lock_address(tx: &mut Tx, mail: &Mail) -> store::Result<()> {
     match store::outbox::address(tx, mail).await? {
         Some(address) => tx.lock(&[&address]).await,

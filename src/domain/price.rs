@@ -1,4 +1,4 @@
-//! What one item of a subscription costs by the seller's list.
+//! The list price of one item of a subscription.
 
 use serde::Serialize;
 
@@ -9,13 +9,13 @@ use crate::store::mirror;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListPrice {
     pub amount: Amount,
-    /// `None` for what is paid once.
+    /// `None` for a one-time price.
     pub interval: Option<Interval>,
-    /// Units that are subscribed to.
+    /// The number of units in the subscription.
     pub quantity: Option<i64>,
-    /// Set where `amount` is for several units together.
+    /// Set where `amount` is the price of a package of several units.
     pub pack: Option<Pack>,
-    /// Charged by what is used: `amount` is for one unit.
+    /// Metered usage: `amount` is the price of one unit.
     pub metered: bool,
 }
 
@@ -23,38 +23,38 @@ pub struct ListPrice {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Amount {
     Exact(Money),
-    /// Below the minor unit: a decimal number of minor units, as Stripe writes it.
+    /// A fraction of the minor unit: a decimal number of minor units, as Stripe writes it.
     Decimal {
         minor: String,
         currency: String,
     },
-    /// It depends on the quantity.
+    /// Tiered pricing: the amount depends on the quantity.
     Tiered,
-    /// Not known in the currency that is billed.
+    /// The amount is not known in the currency that is billed.
     BilledIn {
         currency: String,
     },
 }
 
-/// How often something is paid.
+/// The billing interval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Interval {
-    /// Stripe's word: `month`.
+    /// Stripe's value: `month`.
     pub unit: String,
     pub count: i64,
 }
 
-/// Units that are sold together.
+/// A package of units (`transform_quantity` at Stripe).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Pack {
     pub size: u64,
-    /// A pack that is begun counts.
+    /// Whether a package that is begun is charged in full.
     pub rounds_up: bool,
 }
 
 impl ListPrice {
-    /// `None` where there is no amount. A price may have amounts in several currencies, of which Stripe tells one:
-    /// of what is `billed_in` another, only that is known
+    /// `None` where the price has no amount. A price can have amounts in several currencies, and Stripe returns one of them by
+    /// default. Where the customer is billed in another currency (`billed_in`), only the currency is known
     /// (`currency_options` on <https://docs.stripe.com/api/prices/object>).
     pub fn of(
         row: &mirror::Price,
@@ -84,14 +84,14 @@ impl ListPrice {
         })
     }
 
-    /// How often `amount` is paid, as far as that is known.
+    /// How many times `amount` is charged, where that is known.
     pub fn times(&self) -> Option<i64> {
         let count = |quantity| self.pack.map_or(quantity, |pack| pack.count(quantity));
         self.quantity.filter(|_| !self.metered).map(count)
     }
 }
 
-/// How often a price is paid for a quantity: less often where units are sold in packs.
+/// How many times a price is charged for a quantity: less often where units are sold in packages.
 pub fn units(row: &mirror::Price, quantity: i64) -> i64 {
     Pack::of(row).map_or(quantity, |pack| pack.count(quantity))
 }
@@ -115,7 +115,7 @@ impl Pack {
         })
     }
 
-    /// How many of them are paid for.
+    /// The number of packages charged for these units.
     fn count(self, units: i64) -> i64 {
         let units = units.unsigned_abs();
         let packs = if self.rounds_up {
@@ -127,7 +127,7 @@ impl Pack {
     }
 }
 
-/// Whether it is a number of minor units, with or without decimals, that fits a `u64`.
+/// Whether the text is a number of minor units, with or without decimals, that fits a `u64`.
 fn is_decimal(text: &str) -> bool {
     let (minor, below) = text.split_once('.').unwrap_or((text, ""));
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());

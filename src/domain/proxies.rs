@@ -1,6 +1,6 @@
-//! Reverse proxies that `TRUSTED_PROXIES` does not name: what they say about their clients is not believed, so
-//! that all of their visitors are one client and share its limits. The log says so, and `billhook doctor`, which
-//! is another process and learns of it from the database.
+//! Detects reverse proxies that `TRUSTED_PROXIES` does not name. Their `X-Forwarded-For` is not trusted, so all their visitors
+//! count as one client and share one rate limit. The log warns about it. `billhook doctor` warns too: it is another process,
+//! so this module stores the proxy's address in the database.
 
 use std::net::IpAddr;
 
@@ -12,13 +12,13 @@ use crate::{
     store::{self, Tx, progress},
 };
 
-/// Seconds between two lines and two rows.
+/// Seconds between two log lines, and between two writes to the database.
 const SAY_EVERY: i64 = 600;
-/// Seconds after which what was met is no news any more.
+/// Seconds after which `billhook doctor` no longer reports a proxy.
 const NEWS: i64 = 7 * 24 * 60 * 60;
 
-/// Where such a proxy is. Anybody on the internet can send what a proxy sends, so those of an own network,
-/// which are more than likely to be one, are counted apart.
+/// The kind of network that the proxy is in. Any client on the internet can forge `X-Forwarded-For`; an address of a private
+/// network is most likely a real proxy. The two kinds are therefore counted separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Near,
@@ -32,7 +32,7 @@ impl Place {
         let is_near = match address {
             IpAddr::V4(it) => {
                 let [first, second, ..] = it.octets();
-                // And the addresses that carriers and clouds share (RFC 6598).
+                // Also shared address space of carriers and clouds (carrier-grade NAT, RFC 6598).
                 let is_shared = first == 100 && (64..128).contains(&second);
                 it.is_loopback() || it.is_private() || it.is_link_local() || is_shared
             }
@@ -51,12 +51,12 @@ impl Place {
     }
 }
 
-/// Whether an address is of a network of one's own.
+/// Whether an address belongs to a loopback, private, link-local or shared network.
 pub fn is_near(address: IpAddr) -> bool {
     Place::of(address) == Place::Near
 }
 
-/// What was met since the server started.
+/// The unknown proxies seen since the server started.
 #[derive(Debug)]
 pub struct Unknown {
     near: LogThrottle,
@@ -73,8 +73,8 @@ impl Default for Unknown {
 }
 
 impl Unknown {
-    /// Counts a request that came through such a proxy. Now and then it is logged and written down, beside the
-    /// request.
+    /// Counts a request that came through an unknown proxy. At most once per `SAY_EVERY` seconds and network kind it logs a
+    /// warning and stores the address, in a background task that does not delay the request.
     pub fn met(&self, app: &App, proxy: IpAddr) {
         let place = Place::of(proxy);
         let seldom = match place {
@@ -103,7 +103,7 @@ impl Unknown {
     }
 }
 
-/// The last ones met, of each place.
+/// The last unknown proxy of each network kind.
 pub async fn met(tx: &mut Tx, now: i64) -> store::Result<Vec<IpAddr>> {
     let mut found = Vec::new();
     for place in Place::ALL {

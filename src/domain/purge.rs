@@ -1,6 +1,6 @@
-//! Deletes what has had its time: payloads of events, sign-ins with their mails, ended sessions, and
-//! allowances that are whole again. The ids of events stay for ever, so that a late duplicate is
-//! still known, and so does the audit log.
+//! Deletes expired data (retention): payloads of events, sign-ins with their mails, ended sessions, and rate limits that are
+//! full again. The ids of events stay for ever, so that late duplicates are still recognised (idempotency). The audit log
+//! stays too.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use super::{App, known_device};
 use crate::store::{self, Tx};
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
-/// So many at once, so that nobody waits long for the writer.
+/// Batch size, so that a batch does not hold the database's write lock for long.
 const MOST: i64 = 1000;
 const DAY: i64 = 24 * 60 * 60;
-/// Seconds that a sign-in and its mail are kept after they have expired, to answer "no mail came".
+/// Retention in seconds of a sign-in and its mail after their expiry, to answer support questions such as "no mail came".
 const SIGN_INS_FOR: i64 = DAY;
-/// Seconds that is kept what became of the mails of an address, after the last of them.
+/// Retention in seconds of an address's delivery results, after the last of them.
 const MAILS_FOR: i64 = 30 * DAY;
-/// Seconds that a session is kept after its end, so that its browser can be told why it ended.
+/// Retention in seconds of an ended session, so that its browser can be told why it ended.
 pub const SESSIONS_FOR: i64 = 30 * DAY;
 
-/// How much was deleted.
+/// How many rows were deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
     pub payloads: u64,
@@ -29,7 +29,7 @@ pub struct Purged {
     pub sessions: u64,
 }
 
-/// Purges now and then every hour, until `stop`.
+/// Purges on start and every hour, until `stop`.
 pub async fn run(app: App, stop: CancellationToken) {
     loop {
         match purge(&app).await {
@@ -38,15 +38,10 @@ pub async fn run(app: App, stop: CancellationToken) {
                 sign_ins,
                 sessions,
             }) if payloads + sign_ins + sessions > 0 => {
-                tracing::info!(
-                    payloads,
-                    sign_ins,
-                    sessions,
-                    "what has had its time is deleted"
-                );
+                tracing::info!(payloads, sign_ins, sessions, "expired data was deleted");
             }
             Ok(_) => {}
-            Err(error) => tracing::error!(%error, "what has had its time could not be deleted"),
+            Err(error) => tracing::error!(%error, "expired data could not be deleted"),
         }
         if let Err(error) = forget_allowances(&app).await {
             tracing::error!(%error, "old allowances could not be forgotten");
@@ -71,7 +66,7 @@ async fn forget_allowances(app: &App) -> store::Result<()> {
     .map(drop)
 }
 
-/// How many payloads there are whose time is over.
+/// How many payloads are past their retention.
 pub async fn due(app: &App) -> store::Result<i64> {
     let before = before(app);
     app.store
@@ -83,7 +78,7 @@ fn before(app: &App) -> i64 {
     app.clock.now() - app.config.event_retention_days * DAY
 }
 
-/// Deletes everything whose time is over.
+/// Deletes everything that is past its retention.
 pub async fn purge(app: &App) -> store::Result<Purged> {
     let now = app.clock.now();
     let received_before = before(app);
@@ -91,7 +86,7 @@ pub async fn purge(app: &App) -> store::Result<Purged> {
         async move { store::event::purge(tx, received_before, MOST).await }.boxed()
     })
     .await?;
-    // Mails first: each refers to its sign-in.
+    // Mails first: each has a foreign key to its sign-in.
     let expired_before = now - SIGN_INS_FOR;
     until_none(app, move |tx| {
         async move { store::outbox::purge(tx, expired_before, MOST).await }.boxed()
@@ -101,7 +96,7 @@ pub async fn purge(app: &App) -> store::Result<Purged> {
         async move { store::sign_in::purge(tx, expired_before, MOST).await }.boxed()
     })
     .await?;
-    // No device is left that was made before them.
+    // No valid device cookie is older than this.
     let ends_before = now - known_device::LIFETIME;
     until_none(app, move |tx| {
         async move { store::device::purge(tx, ends_before, MOST).await }.boxed()
@@ -125,7 +120,7 @@ pub async fn purge(app: &App) -> store::Result<Purged> {
     })
 }
 
-/// Deletes some, each time in a transaction of its own, until there are none, and counts them.
+/// Deletes in batches, each in a transaction of its own, until nothing is left. Returns the number of deleted rows.
 async fn until_none(
     app: &App,
     some: impl for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, store::Result<u64>> + Clone + Send + 'static,

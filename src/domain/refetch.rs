@@ -1,5 +1,5 @@
-//! Asking Stripe what an object is now: where something in an event is cut or missing, or where events of
-//! one second leave open which came last.
+//! Reads the current state of an object from Stripe: where an event is truncated or lacks something, or where the order of
+//! events of one second is ambiguous.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use crate::{
     stripe::{Client, client, event, json, path},
 };
 
-/// An object as Stripe gave it, with the lists in it complete.
+/// An object as Stripe returned it, with its truncated lists completed.
 #[derive(Clone, PartialEq)]
 pub struct Fetched {
     pub kind: Kind,
@@ -29,7 +29,7 @@ pub struct Fetched {
 
 shows!(Fetched: kind, as_of);
 
-/// Reads one object, with the lists in it complete. `id` is the event's `object_id`.
+/// Reads one object and completes its truncated lists. `id` is the event's `object_id`.
 pub async fn fetch(stripe: &Client, kind: Kind, id: &str) -> Result<Fetched, client::Error> {
     let about = kind.about();
     match about.source {
@@ -56,8 +56,8 @@ pub async fn fetch(stripe: &Client, kind: Kind, id: &str) -> Result<Fetched, cli
     Ok(fetched)
 }
 
-/// Reads what a list in an object is cut of, and says of what was asked for and is not there that there
-/// is none.
+/// Reads the rest of a truncated list in an object. Marks an expandable field that was requested and is absent as empty, so
+/// that "none" differs from "not known".
 pub async fn complete(stripe: &Client, fetched: &mut Fetched) -> Result<(), client::Error> {
     if fetched.kind == Kind::Coupon
         && let Some(map) = fetched.object.as_object_mut()
@@ -95,7 +95,7 @@ async fn entitlements(stripe: &Client, customer: &str) -> Result<Fetched, client
     })
 }
 
-/// The path of Stripe's list of a noun.
+/// The path of Stripe's list endpoint of a noun.
 pub const fn list_of(kind: Kind) -> &'static str {
     kind.about().list
 }
@@ -104,27 +104,27 @@ pub const fn list_of(kind: Kind) -> &'static str {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Written {
     pub changed: Gathered,
-    /// The addresses that a customer has left.
+    /// Addresses that a customer no longer has.
     pub left: BTreeSet<String>,
-    /// The ids of objects that could not be read, or what they are where they have none.
+    /// The ids of objects that could not be read, or their `object` type where they have no id.
     pub unreadable: Vec<String>,
 }
 
 shows!(Written: changed, unreadable);
 
-/// Keeps other transactions from writing these objects and those inside them.
+/// Locks these objects and the objects inside them against other transactions.
 pub async fn lock(tx: &mut Tx, objects: &[Value]) -> store::Result<()> {
     let mut ids: Vec<_> = objects.iter().filter_map(event::object_id).collect();
     let mut seen = EmbeddedObjects::default();
     objects.iter().for_each(|object| seen.gather(object, 0, 0));
     in_embedded!(seen, rows => ids.extend(rows.into_keys()));
-    // As events do it, whose table comes first: two orders would make them wait for each other.
+    // In the same lock order as events take: the table of erased ids first. Another order could deadlock.
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
     store::erased::lock(tx, &ids).await.map(drop)
 }
 
-/// Writes objects of one kind that were read from Stripe, and the objects inside them, unless the
-/// rows are as new or somebody was erased whose they are.
+/// Writes objects of one kind that were read from Stripe, and the objects inside them. It skips rows that are at least as new
+/// and objects of an erased customer.
 pub async fn write(
     tx: &mut Tx,
     kind: Kind,
@@ -152,7 +152,7 @@ pub async fn write(
     for object in objects {
         seen.gather(object, livemode.into(), as_of);
     }
-    // What was read is as good as its own event.
+    // A read is as authoritative as the object's own event.
     in_embedded!(seen, rows => {
         let rows = rows.into_values().map(|row| row.seen(None));
         write_news(tx, rows.collect()).await?;
@@ -170,7 +170,7 @@ fn read<M: Noun>(object: &Value, as_of: i64, livemode: bool) -> Option<M> {
     Some(row.stamped(livemode.into(), as_of))
 }
 
-/// Writes those of the rows that are newer than what is there, and returns them, each with what it was.
+/// Writes the rows that are newer than the stored ones in one batch. Returns each with its previous row.
 async fn write_news<M: Noun>(tx: &mut Tx, rows: Vec<M>) -> store::Result<Vec<(Option<M>, M)>> {
     let rows: BTreeMap<String, M> = rows
         .into_iter()
@@ -194,13 +194,13 @@ async fn write_news<M: Noun>(tx: &mut Tx, rows: Vec<M>) -> store::Result<Vec<(Op
         .collect())
 }
 
-/// What becomes of a row by what was read of its object; `None` where that is nothing new.
+/// Merges a read object into the stored row. `None` where nothing changes.
 fn merged<M: Noun>(known: &M, read: M) -> Option<M> {
     let is_gone = known.deleted_at().is_some();
     let is_newer = known.seen_at().is_some() || known.stripe_at() < read.stripe_at();
     if M::KEEPS {
         let deleted_at = known.deleted_at().or(read.deleted_at());
-        // A deleted object is read without its fields.
+        // Stripe returns a deleted object without its fields.
         let fields = match is_newer && read.seen_at().is_none() {
             true => read.completed(known),
             false => known.clone().completed(&read),
@@ -212,7 +212,7 @@ fn merged<M: Noun>(known: &M, read: M) -> Option<M> {
         _ if is_gone => None,
         Some(_) => Some(read),
         None if is_newer => Some(read.completed(known)),
-        // What is not news may say what nobody has said before.
+        // An older read may still fill fields that are not known yet.
         None => {
             let filled = known.clone().completed(&read);
             (filled != *known).then_some(filled)
@@ -220,8 +220,7 @@ fn merged<M: Noun>(known: &M, read: M) -> Option<M> {
     }
 }
 
-/// Writes what was read in a transaction of its own, and tells the pages. False where it is no object of
-/// that kind.
+/// Writes a read object in its own transaction, and notifies open pages. Returns false where it is not an object of that kind.
 pub async fn keep(app: &App, fetched: Fetched) -> store::Result<bool> {
     let (livemode, now) = (app.config.livemode(), app.clock.now());
     let written = app

@@ -1,4 +1,4 @@
-//! The rotation of refresh tokens: which one gets what, and how a copy is noticed.
+//! Refresh token rotation: which token gets which successor, and how reuse of a stolen copy is detected.
 
 use futures::FutureExt;
 
@@ -17,35 +17,35 @@ use crate::{
     },
 };
 
-/// Seconds in which an old refresh token gets the same child again: tabs that renew at once.
+/// Grace period in seconds in which an old refresh token gets the same successor again, for tabs that renew in parallel.
 const SAME_CHILD: i64 = 10;
 
-/// Whether tokens of this generation may be in the browser by the rule of rotation: they are the present ones, or
-/// those before them and it may not have heard of the present ones yet.
+/// Whether the browser may legitimately hold tokens of this generation: the present ones, or their parents where the browser
+/// may not have received the present ones yet.
 pub fn may_hold(row: &Session, generation: i64, now: i64) -> bool {
     generation == row.generation
         || generation == row.parent_generation && (is_at_once(row, now) || is_unheard(row))
 }
 
-/// Two processes' clocks may differ a little, and one may be set back: that is not "at once".
+/// In absolute value, because the clocks of two processes can differ a little and a clock may be set back.
 fn is_at_once(row: &Session, now: i64) -> bool {
     (now - row.rotated_at).abs() <= SAME_CHILD
 }
 
-/// The present tokens never came back: perhaps their answer was lost.
+/// The present tokens were never used: the response that carried them may be lost.
 fn is_unheard(row: &Session) -> bool {
     row.seen_generation < row.generation
 }
 
-/// What is wanted of a refresh token.
+/// What the caller wants from a refresh token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum How {
     Renew,
-    /// To know whether it is good.
+    /// Check whether the token is valid, without renewing.
     Look,
 }
 
-/// Renews the session of a good refresh token, or ends it.
+/// Renews the session of a valid refresh token, or ends the session on reuse.
 pub async fn ask(
     app: &App,
     id: &str,
@@ -68,23 +68,23 @@ pub async fn ask(
     Ok(renewal)
 }
 
-/// What a refresh token is answered.
+/// The answer to a refresh token.
 pub enum Renewal {
-    /// The generation whose tokens the browser is to have.
+    /// The generation whose tokens the browser gets.
     Granted(Principal, i64),
     Over(Ended),
-    /// A copy was used, and the session is ended.
+    /// Reuse was detected: a copy was used, and the session is ended.
     Copied(Ended),
 }
 
-/// The rule of rotation.
+/// The rotation rule.
 ///
-/// - The present token: the next generation.
-/// - Its parent, at once: the present generation again (tabs that renew together).
-/// - Its parent, later, and the present one never came back: the answer was lost, so the next
-///   generation. Its parent is the one that came: the lost one is worth nothing from then on.
-/// - Anything else, or the parent although the present one is in use: somebody holds a copy. The
-///   session ends, and its owner is told by mail.
+/// - The present token: issue the next generation.
+/// - Its parent, within the grace period: return the present generation again (tabs that renew in parallel; idempotent).
+/// - Its parent, later, and the present token was never used: the response was lost, so issue the next generation. The parent
+///   of that generation is the token that was shown, so the lost one becomes invalid.
+/// - Any other token, or the parent although the present token is in use: reuse of a copy. The session ends, and its owner
+///   gets a mail.
 async fn renew(
     tx: &mut Tx,
     app: &App,
@@ -111,7 +111,7 @@ async fn renew(
             "a used refresh token came again: the session is ended"
         );
         store::session::end_for(tx, id, Why::Copied, now).await?;
-        // The outbox goes by the database's clock.
+        // The outbox uses the database's clock.
         let due_at = app.clock.of_database(tx.clock().await?);
         store::outbox::insert(tx, &reuse_mail(id, due_at)).await?;
         let entry = audit::entry(&app.keys, now, What::Reuse, &row.email)

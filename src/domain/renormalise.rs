@@ -1,18 +1,18 @@
-//! Brings the addresses of customers into the form that [`email::normalise`] gives them now: rows that an
-//! earlier version wrote may have another.
+//! Rewrites stored customer addresses to the current result of [`email::normalise`]. An earlier version may have normalised
+//! them differently.
 
 use futures::FutureExt;
 
 use super::email;
 use crate::store::{self, Store};
 
-/// What `normalise` does, as a number: raised when that changes.
+/// The version of `normalise`. Raise it when the normalisation changes.
 const VERSION: &str = "2";
 const NAME: &str = "addresses normalised";
-/// Rows in one transaction.
+/// Batch size: rows per transaction.
 const AT_ONCE: i64 = 1_000;
 
-/// Does it once for each version. Only addresses with something but plain ASCII in them can differ.
+/// Runs once per version. Only addresses with non-ASCII characters can differ.
 pub async fn run(store: &Store, now: i64) -> store::Result<()> {
     let done = store
         .read(|tx| store::progress::get(tx, NAME).boxed())

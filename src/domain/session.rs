@@ -1,11 +1,11 @@
-//! Sessions: a short access token (JWT, 5 minutes) and a rotating refresh token, checked against
-//! the session's row on every request, so that signing out ends both at once.
+//! Sessions: a short-lived access token (JWT, 5 minutes) and a rotating refresh token. Every request checks them against the
+//! session's row, so signing out revokes both at once.
 //!
-//! A refresh token is derived from session and generation. It can therefore be made again for a
-//! second tab, or for a browser that lost the answer, without being stored.
+//! A refresh token is derived from session and generation. The server can therefore issue the same token again, for a second
+//! tab or for a browser that lost the response, without storing it.
 //!
-//! A session ends by signing out, by reuse, or at its limits ([`expiry`](super::expiry)). The end is
-//! written when it is noticed, so that no clock that is set back revives it.
+//! A session ends by signing out, by reuse of a refresh token, or at its idle or age limit ([`expiry`](super::expiry)). The
+//! server writes the end when it notices it, so setting a clock back does not revive a session.
 
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
@@ -27,11 +27,11 @@ use crate::{
     },
 };
 
-/// The generation that a session begins with.
+/// The first generation of a session.
 pub const FIRST: i64 = 1;
-/// Seconds that an access token works.
+/// Lifetime of an access token in seconds.
 pub const ACCESS_LIFETIME: i64 = 5 * 60;
-/// Seconds between two notes that a session is in use: not every request is to write.
+/// Seconds between two writes of "last used", so that not every request writes to the database.
 const NOTE_EVERY: i64 = 60;
 
 /// The values of the two cookies.
@@ -41,18 +41,18 @@ pub struct Tokens {
     pub refresh: Secret,
 }
 
-/// Who sent a request, by its cookies.
+/// Who sent a request, according to its cookies.
 #[derive(Debug)]
 pub enum Identity {
     Nobody,
-    /// Whoever it was is signed out.
+    /// The session of these tokens has ended.
     Ended(Ended),
     Known(Principal),
-    /// Known, and the cookies are to be replaced.
+    /// Known, and the response must replace the cookies.
     Renewed(Principal, Tokens),
 }
 
-/// Nothing else: a claim that we do not make is no token of ours.
+/// Unknown claims are rejected: only tokens with exactly our claims are ours.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Claims {
@@ -65,7 +65,7 @@ struct Claims {
     exp: i64,
 }
 
-/// A session of a browser that is described as `browser`.
+/// Creates a session. `browser` describes the browser.
 pub fn new(email: String, browser: &str, now: i64) -> Session {
     Session {
         id: clock::new_id("ses"),
@@ -99,7 +99,7 @@ pub fn tokens(app: &App, session: &str, generation: i64) -> Tokens {
     }
 }
 
-/// Finds out who sent a request, from that client. The signature is checked before the database is asked.
+/// Authenticates a request from `client`. It verifies the signature before it queries the database.
 pub async fn identify(
     app: &App,
     access: Option<&str>,
@@ -118,9 +118,9 @@ pub async fn identify(
     }
 }
 
-/// Finds out who asks for the stream, which a browser does by itself. It counts as no use of the session and
-/// renews nothing, but the refresh token is looked at as any page does, and a copy ends the session. An
-/// access token alone is not enough: a browser has both, and a copy would hear of changes unnoticed.
+/// Authenticates the request for the event stream (server-sent events), which the browser opens by itself. It does not count as
+/// activity and renews nothing. It does check the refresh token as any page does, and reuse of a copy ends the session. An
+/// access token alone is not enough: a browser has both, and a thief with a copied access token could listen unnoticed.
 pub async fn peek(app: &App, refresh: Option<&str>, client: &str) -> store::Result<Peeked> {
     let nobody = |identity| Peeked {
         identity,
@@ -152,15 +152,15 @@ pub async fn peek(app: &App, refresh: Option<&str>, client: &str) -> store::Resu
     })
 }
 
-/// Who asks for the stream, and the generation of the token by which that is known.
+/// Who asks for the stream, and the generation of the token that proves it.
 #[derive(Debug)]
 pub struct Peeked {
     pub identity: Identity,
     pub generation: i64,
 }
 
-/// Who has a page before them that is made without a look at its route, for the name at its top. Nothing is
-/// renewed, noted or ended.
+/// Who is signed in, for the name at the top of a page that is rendered outside the page routes (such as an error page). It renews,
+/// records and ends nothing.
 pub async fn glance(app: &App, access: Option<&str>, refresh: Option<&str>) -> Option<Principal> {
     let access = access.and_then(|token| read_access(app, token));
     let refresh = refresh.and_then(|token| read_refresh(app, token));
@@ -174,14 +174,14 @@ pub async fn glance(app: &App, access: Option<&str>, refresh: Option<&str>) -> O
     is_current(&row, generation).then_some(principal)
 }
 
-/// Whether the session is live and its first tokens are its present ones.
+/// Whether the session is live and still has its first tokens.
 pub async fn is_new(tx: &mut Tx, app: &App, id: &str) -> store::Result<bool> {
     let limits = limits(app, app.clock.now());
     let live = store::session::principal(tx, id, limits, app.config.livemode()).await?;
     Ok(live.is_some_and(|(_, row)| row.generation == FIRST))
 }
 
-/// Ends a session in the database. Its tokens are worth nothing from then on.
+/// Ends a session in the database, which revokes its tokens.
 pub async fn end(app: &App, principal: &Principal, client: &str) -> store::Result<()> {
     let (id, now) = (principal.session().to_owned(), app.clock.now());
     let entry = audit::of(app, principal, What::SignedOut, client);
@@ -194,22 +194,22 @@ pub async fn end(app: &App, principal: &Principal, client: &str) -> store::Resul
             .boxed()
         })
         .await?;
-    // Its other open pages find out.
+    // Notifies its other open pages.
     app.changes.tell(Change::Of(principal.email().to_owned()));
     Ok(())
 }
 
-/// Whether a stream may go on.
+/// Whether a stream may continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watched {
-    /// So many seconds until its session reaches a limit, unless somebody uses it.
+    /// Seconds until the session reaches a limit, unless it is used before.
     Live(i64),
-    /// Its token has been replaced. The browser has the new one, and may come back with it.
+    /// The token was rotated. The browser has the new one and can reconnect with it.
     Replaced,
     Over,
 }
 
-/// Looks after a stream that was opened with a token of that generation.
+/// Checks the session of a stream that was opened with a token of that generation.
 pub async fn watch(app: &App, principal: &Principal, generation: i64) -> store::Result<Watched> {
     let now = app.clock.now();
     let limits = limits(app, now);
@@ -222,7 +222,7 @@ pub async fn watch(app: &App, principal: &Principal, generation: i64) -> store::
     })
 }
 
-/// What has not ended now began and was used after these times.
+/// A live session began and was last used after these times.
 pub fn limits(app: &App, now: i64) -> Limits {
     Limits {
         began_after: now - app.config.session_hours * 60 * 60,
@@ -230,13 +230,13 @@ pub fn limits(app: &App, now: i64) -> Limits {
     }
 }
 
-/// What there is of a session for which a good token was shown.
+/// What is stored about the session of a valid token.
 pub(super) enum Found {
     Live(Principal, Session),
     Ended(Ended),
 }
 
-/// Looks for a session. One that is seen to be beyond its limits ends.
+/// Finds a session. It ends a session that is past its limits.
 async fn look_up(app: &App, id: &str) -> store::Result<Found> {
     let now = app.clock.now();
     let (limits, livemode) = (limits(app, now), app.config.livemode());
@@ -256,7 +256,7 @@ async fn look_up(app: &App, id: &str) -> store::Result<Found> {
     Ok(found)
 }
 
-/// The session, and whether it is beyond its limits and has not been ended for that.
+/// Returns the session, and whether it is past its limits but not marked as ended yet.
 pub(super) async fn find(
     tx: &mut Tx,
     id: &str,
@@ -269,7 +269,7 @@ pub(super) async fn find(
         return Ok((Found::Live(principal, row), false));
     }
     let Some(row) = store::session::find(tx, id).await? else {
-        // Erased, or ended long ago.
+        // The customer was erased, or the session ended long ago and was purged.
         let nobody = Ended {
             email: String::new(),
             why: None,
@@ -277,19 +277,19 @@ pub(super) async fn find(
         };
         return Ok((Found::Ended(nobody), false));
     };
-    // The end may have been noticed long after the time was over.
+    // The server may notice the end long after the limit, so compute when the limit was reached.
     let idle_at = row.active_at.saturating_add(now - limits.active_after);
     let old_at = row.created_at.saturating_add(now - limits.began_after);
     if let Some(mut ended) = store::session::ended(tx, id).await? {
         ended.at = match ended.why {
             Some(Why::Idle) => ended.at.min(idle_at),
             Some(Why::Age) => ended.at.min(old_at),
-            // By the clock of whoever ended it, which may be another than that of this process.
+            // By the clock of the process that ended it, which can differ from this one's.
             _ => ended.at.max(row.active_at),
         };
         return Ok((Found::Ended(ended), false));
     }
-    // Whichever was first.
+    // The limit that was reached first.
     let (why, at) = if old_at <= idle_at {
         (Why::Age, old_at)
     } else {
@@ -303,13 +303,13 @@ pub(super) async fn find(
     Ok((Found::Ended(ended), true))
 }
 
-/// Whether the browser may still hold tokens of this generation. Not of one that was lost on the way
-/// and replaced: whoever shows those has taken them.
+/// Whether the browser may still hold tokens of this generation. Excludes a generation whose response was lost and that was
+/// replaced: only a thief can show its tokens.
 fn is_current(row: &Session, generation: i64) -> bool {
     generation == row.generation || generation == row.parent_generation
 }
 
-/// Nothing when the refresh token is to decide.
+/// `None` when the refresh token has to decide.
 async fn by_access(app: &App, id: &str, generation: i64) -> store::Result<Option<Identity>> {
     let (principal, row) = match look_up(app, id).await? {
         Found::Live(principal, row) => (principal, row),

@@ -1,11 +1,11 @@
-//! Proving an inbox: asking for a link, using it, and typing its code.
+//! Passwordless sign-in by mail: asking for a magic link, using the link, and typing its one-time code.
 //!
-//! A sign-in is bound to the browser that asked. The link works there alone; the code is typed
-//! there too, whatever device the mail was read on. So a link that a mail scanner opens, or that
-//! somebody sends to a stranger, signs nobody in. For a moment that browser may use it sign_in_retry ([`sign_in_retry`]).
+//! A sign-in is bound to the browser that asked for it. The link works only in that browser. The code is typed there too, on
+//! whatever device the mail is read. A link that a mail scanner opens, or that an attacker sends to a victim (login CSRF),
+//! therefore signs no one in. For a short time the same browser may use a sign-in again ([`sign_in_retry`]).
 //!
-//! How long a sign-in lives is measured by the database's clock (`time`), which all processes share;
-//! sessions and the audit log go by this machine's (`now`).
+//! The lifetime of a sign-in is measured by the database's clock (`time`), which all processes share. Sessions and the audit
+//! log use this machine's clock (`now`).
 
 use futures::FutureExt;
 
@@ -35,57 +35,56 @@ use crate::{
     text,
 };
 
-/// How long a link and its code work, in seconds.
+/// Lifetime of a link and its code, in seconds.
 pub const LIFETIME: i64 = 10 * 60;
-/// How many sign-ins an address may have open, and a browser. One more is answered like the others
-/// and sends nothing: it must not push out those that somebody is about to use, and no browser is
-/// to try one code against many addresses.
+/// The most open sign-ins per address and per browser. A further request gets the same response and no mail. It must not push
+/// out sign-ins that are about to be used, and a browser must not try one code against many addresses.
 pub const MOST_LIVE: i64 = 3;
 /// Seconds before a browser gets another mail to the same address.
 pub const RESEND_AFTER: i64 = 60;
-/// How many codes may be tried against one sign-in.
+/// The most tries of a code against one sign-in (brute-force limit).
 pub(super) const MOST_TRIES: i64 = 5;
 const CODE_DIGITS: usize = 8;
-/// Sign-ins that are no good any more and are kept with their browser, which is shown the newest address.
+/// The most used or expired sign-ins that stay bound to a browser. The browser is shown the newest address.
 const MOST_SPENT: i64 = 8;
 
 /// Why a code did not sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Another code is needed; tries are left.
+    /// The code is wrong, and tries are left.
     WrongCode,
     /// Used, expired, tried too often, or never existed.
     Spent,
-    /// Too many were wrong, whoever typed them: none is looked at.
+    /// Rate limited: there were too many wrong codes, from any client. The code is not checked.
     Paused,
 }
 
-/// Why a link is not good for anything here.
+/// Why a link cannot be used in this browser.
 enum Unusable {
     Spent,
-    /// It was asked for in another browser, for this address (masked).
+    /// Another browser asked for it, for this address (masked).
     OtherBrowser(String),
 }
 
-/// What a link is good for in the browser that shows it.
+/// What a link does in the browser that opens it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
     /// It would sign in as this address (masked).
     Ready(String),
-    /// It would sign in as this address (masked), but in the browser that asked for it.
+    /// It would sign in as this address (masked), but only in the browser that asked for it.
     Elsewhere(String),
     Spent,
 }
 
-/// What a sign-in gives the browser.
+/// What a successful sign-in gives the browser.
 #[derive(Debug)]
 pub struct Entry {
     pub tokens: Tokens,
-    /// The value of the cookie by which the browser's own allowance is known next time.
+    /// The value of the known-device cookie, which gives this browser a rate limit of its own next time.
     pub device: Secret,
 }
 
-/// What the browser that asks has sent: its cookies, and the ticket of the page's form.
+/// What the asking browser sent: its cookies, and the ticket in the page's form.
 #[derive(Clone, Copy, Default)]
 pub struct Asking<'c> {
     pub browser: Option<&'c str>,
@@ -95,10 +94,10 @@ pub struct Asking<'c> {
 
 shows!(Asking<'c>:);
 
-/// Starts a sign-in: a row and a mail in one transaction, whoever asks and for whatever address; the
-/// outbox decides whether the mail is sent. Returns a new value of the cookie that marks the asking
-/// browser: an old one may have been put there by somebody else. A form that is sent twice gets the
-/// same value twice.
+/// Starts a sign-in. It inserts a row and a mail in one transaction for every request and every address, so that timing reveals
+/// nothing (user enumeration); the outbox decides whether to send the mail. Returns a new value for the cookie that identifies
+/// the asking browser: an attacker may have planted the old one (session fixation). It is idempotent per form: a form that is
+/// sent twice gets the same value twice.
 pub async fn ask(
     app: &App,
     email: &Email,
@@ -123,7 +122,7 @@ pub async fn ask(
         ),
         browser_hash,
         attempts: 0,
-        // Below, by the database's clock.
+        // Set below, by the database's clock.
         created_at: 0,
         expires_at: 0,
         used_at: None,
@@ -145,7 +144,7 @@ pub async fn ask(
     };
     let masked = email.masked();
     let (clock, unsent) = (app.clock.clone(), app.unsent.clone());
-    // Once an hour for each address and client: this can be repeated at will, and the log never shrinks.
+    // At most one entry per hour, address and client: this request can be repeated at will, and the audit log never shrinks.
     let who = audit::who(&app.keys, email.as_str());
     let entry = audit::entry(&app.keys, now, What::Asked, email.as_str())
         .with_client(&visitor.client)
@@ -182,7 +181,7 @@ pub async fn ask(
                 let mut refused = live.of_browser >= MOST_LIVE
                     || live.asked_just_now > 0
                     || (is_full && !is_known);
-                // The same statement for those who are refused anyway; it takes nothing from them.
+                // A refused request runs the same statement, to take the same time. It consumes nothing from the rate limit.
                 let rate = match refused {
                     true => Rate { burst: 1, pause: 0 },
                     false => allowance.rate,
@@ -192,7 +191,7 @@ pub async fn ask(
                 }
                 refused |= !store::rate_limit::take(tx, &allowance.name, time * 1000, rate).await?;
                 if is_full && !refused {
-                    // Strangers cannot lock out whoever signed in here before.
+                    // Strangers cannot lock out a known device: it replaces the oldest sign-in of a stranger.
                     refused =
                         !store::sign_in::end_oldest_of_strangers(tx, &row.email, time).await?;
                 }
@@ -227,9 +226,9 @@ pub async fn ask(
     Ok(browser)
 }
 
-/// The value that marks the asking browser. Of two clicks on one button the browser may keep either answer, so
-/// both have to say the same. A ticket is as new as the page that it was on, which others can neither
-/// read nor send; where there is none, each answer has its own value.
+/// The value that identifies the asking browser. After a double click the browser may keep either response, so both must carry
+/// the same value: it is derived from the form's ticket. A ticket is as new as its page, and others can neither read it nor
+/// send it. Without a ticket each response gets a random value.
 fn mark(app: &App, ticket: Option<&str>) -> String {
     match ticket.filter(|ticket| is_token(ticket)) {
         Some(ticket) => keys::encode(&app.keys.mac(Purpose::Browser, ticket)),
@@ -237,7 +236,7 @@ fn mark(app: &App, ticket: Option<&str>) -> String {
     }
 }
 
-/// Looks at a link without using it.
+/// Checks a link without using it.
 pub async fn look(app: &App, token: &str, browser: Option<&str>) -> store::Result<Link> {
     let (row, time) = by_token(app, token).await?;
     if let (Some(row), Some(browser)) = (&row, browser)
@@ -253,12 +252,12 @@ pub async fn look(app: &App, token: &str, browser: Option<&str>) -> store::Resul
     })
 }
 
-/// The address that a link signs in, for comparing it with the one that is signed in already.
+/// The address that a link signs in, to compare it with the session's address.
 pub async fn address_of(app: &App, token: &str) -> store::Result<Option<String>> {
     Ok(by_token(app, token).await?.0.map(|row| row.email))
 }
 
-/// Uses a link, if this browser may. Any number of parallel calls get one session. `visitor` is who uses it.
+/// Uses a link, if this browser may. Idempotent: any number of parallel calls get one session. `visitor` is the client.
 pub async fn confirm(
     app: &App,
     token: &str,
@@ -282,7 +281,7 @@ pub async fn confirm(
     match usable(row, browser, time) {
         Ok(row) => consume(app, row, visitor).await,
         Err(unusable) => {
-            // Using a link twice is no attack.
+            // Using a link twice is not an attack, so only the use in another browser is audited.
             if let (Unusable::OtherBrowser(_), Some(entry)) = (unusable, tried) {
                 audit::note(app, entry);
             }
@@ -291,7 +290,7 @@ pub async fn confirm(
     }
 }
 
-/// Tries a code against the sign-ins of the asking browser.
+/// Checks a typed code against the open sign-ins of the asking browser.
 pub async fn enter_code(
     app: &App,
     typed: &str,
@@ -304,7 +303,7 @@ pub async fn enter_code(
     let (hash, now) = (keys::sha256_hex(browser), app.clock.now());
     let code = text::digits(typed);
     if code.len() != CODE_DIGITS {
-        // A slip of the hand: no code that there is could be meant.
+        // A typing error: no code has this length, so it does not count as a try.
         return Ok(Err(Refusal::WrongCode));
     }
     let (keys, client) = (app.keys.clone(), visitor.client.clone());
@@ -312,15 +311,14 @@ pub async fn enter_code(
         app.clock.clone(),
         code_guessing::Share::of(app, &visitor.client),
     );
-    // A transaction of its own: the try is counted, and a wrong one written down, before anybody is
-    // told how it went.
+    // In its own transaction, so that the try is counted and a wrong one is audited before the response reveals the result.
     let of = app.clone();
     let tried = app
         .store
         .write(move |tx| {
             async move {
                 let time = lock(tx, &clock, &[&hash], None).await?;
-                // Before a try is counted: whoever types the right code twice has typed no wrong one.
+                // Before a try is counted: typing the right code twice is not a wrong try.
                 if let Some(entry) = sign_in_retry::by_code(tx, &of, &hash, &code, time).await? {
                     return Ok(Tried::Again(entry));
                 }
@@ -336,7 +334,7 @@ pub async fn enter_code(
                     _ => share.take(tx, time).await?,
                 };
                 let spent = taken.err();
-                // Where the budget is spent, what a known device asked for is looked at all the same.
+                // Even when the budget is spent, codes of known devices are checked.
                 let tried = match spent {
                     None => store::sign_in::count_try(tx, &hash, time, MOST_TRIES).await?,
                     Some(_) => {
@@ -387,28 +385,27 @@ pub async fn enter_code(
     }
 }
 
-/// What became of a code.
+/// The result of a typed code.
 enum Tried {
     /// Too many wrong codes were typed.
     Paused(code_guessing::Spent),
-    /// It is the one that signed in here a moment ago.
+    /// The code signed this browser in a moment ago.
     Again(Entry),
-    /// The sign-ins that it was tried against, and which of them it is of.
+    /// The sign-ins that it was checked against, and the index of the match.
     Counted(Vec<SignIn>, Option<usize>),
 }
 
-/// The token of a link. It is derived, so that the outbox need not hold it.
+/// The token of a link. It is derived from the id, so the outbox does not store it.
 pub fn token(app: &App, id: &str) -> String {
     token_by(&app.keys, id)
 }
 
-/// The 8 digits of a sign-in.
+/// The 8-digit code of a sign-in.
 pub fn code(app: &App, id: &str) -> String {
     code_by(&app.keys, id)
 }
 
-/// Token and code of a sign-in that may have been asked for before the secret was changed. Nothing when
-/// its secret is not known any more.
+/// Token and code of a sign-in, also when the secret was rotated since. `None` when its secret is no longer configured.
 pub fn token_and_code(app: &App, row: &SignIn) -> Option<(Secret, Secret)> {
     app.keys.each().find_map(|keys| {
         let token = token_by(&keys, &row.id);
@@ -429,7 +426,7 @@ fn code_by(keys: &Keys, id: &str) -> String {
     format!("{:08}", number % 100_000_000)
 }
 
-/// A value that [`clock::random_token`] or [`token`] may have made: 256 bits in 43 characters.
+/// Whether the value has the form of [`clock::random_token`] and [`token`]: 256 bits in 43 characters.
 pub fn is_token(value: &str) -> bool {
     value.len() == 43 && keys::decode(value).is_some_and(|bytes| bytes.len() == 32)
 }
@@ -439,9 +436,8 @@ pub(super) fn is_code_of(keys: &Keys, row: &SignIn, code: &str) -> bool {
         .is_ok_and(|tag| keys.verify(Purpose::CodeHash, &format!("{}.{code}", row.id), &tag))
 }
 
-/// Locks browsers, and then every address that one of them asks for and `email`, so that whoever
-/// writes a sign-in has its address to itself, and nobody waits for somebody who waits for them.
-/// Returns the time.
+/// Locks the browsers first, then `email` and every address that one of these browsers asks for. Every writer of a sign-in has
+/// exclusive access to its address. All transactions use this lock order, so they cannot deadlock. Returns the time.
 async fn lock(
     tx: &mut Tx,
     clock: &Clock,
@@ -474,7 +470,7 @@ async fn by_token(app: &App, token: &str) -> store::Result<(Option<SignIn>, i64)
 }
 
 fn usable(row: Option<SignIn>, browser: Option<&str>, time: i64) -> Result<SignIn, Unusable> {
-    // Too many wrong codes end the link with them.
+    // Too many wrong codes also invalidate the link.
     let is_open =
         |row: &SignIn| row.is_unused() && row.expires_at > time && row.attempts < MOST_TRIES;
     let row = row.filter(is_open).ok_or(Unusable::Spent)?;
@@ -495,12 +491,12 @@ async fn consume(app: &App, row: SignIn, visitor: &Visitor) -> store::Result<Opt
         .store
         .write(move |tx| {
             async move {
-                // As in `lock`: what is written here is of this address alone.
+                // In the lock order of `lock`: everything written here belongs to this one address.
                 tx.lock(&[&row.email]).await?;
                 let time = clock.of_database(tx.clock().await?);
                 let used = store::sign_in::consume(tx, &row.id, &row.browser_hash, time).await?;
                 let Some(email) = used else {
-                    // Perhaps by the same browser, a moment ago.
+                    // The same browser may have used it a moment ago.
                     let entry =
                         sign_in_retry::entry(tx, &of, &row.id, &row.browser_hash, time).await?;
                     return Ok(entry.map(|entry| (entry, None)));
@@ -508,7 +504,7 @@ async fn consume(app: &App, row: SignIn, visitor: &Visitor) -> store::Result<Opt
                 store::sign_in::end_all(tx, &email, time).await?;
                 let session = session::new(email, &words, now);
                 if let Some(before) = &before {
-                    // Its tokens may be somebody else's too, who planted them.
+                    // End the old session (session fixation): an attacker may have planted its tokens and still hold them.
                     store::session::end(tx, before, now).await?;
                 }
                 store::session::insert(tx, &session).await?;

@@ -1,5 +1,5 @@
-//! Using a sign-in twice. A button is pressed twice, or the answer is lost: the browser that used a sign-in gets
-//! the same session again for a short while, so that no session is left that nobody holds.
+//! Makes the use of a sign-in idempotent. A button is pressed twice, or the response is lost: for a short time the browser that
+//! used a sign-in gets the same session again, so that no orphaned session is left.
 
 use futures::FutureExt;
 
@@ -15,13 +15,13 @@ use crate::{
     },
 };
 
-/// Seconds in which a sign-in gives the same session again.
+/// Seconds in which a used sign-in returns the same session again.
 const FOR: i64 = 60;
-/// How many codes may be tried against a sign-in, those before and after it was used.
+/// The most tries of a code against one sign-in, before and after its use together.
 const MOST_TRIES_AGAIN: i64 = 2 * MOST_TRIES;
 
-/// What the sign-in gave to this browser a moment ago, if that session is as it was given: neither ended nor
-/// renewed, which only a browser that has it can do.
+/// The session that the sign-in gave to this browser a moment ago, if it is unchanged: neither ended nor renewed. Only a browser
+/// that holds its tokens can do either.
 pub async fn entry(
     tx: &mut Tx,
     app: &App,
@@ -38,7 +38,7 @@ pub async fn entry(
     give(tx, app, id, &used).await.map(Some)
 }
 
-/// What a browser is handed for a sign-in that was used.
+/// The tokens and the device cookie for a used sign-in.
 pub async fn give(tx: &mut Tx, app: &App, id: &str, used: &Used) -> store::Result<Entry> {
     let mark = known_device::mark(tx, &app.keys, &used.email).await?;
     let device = known_device::new(&app.keys, &used.email, id, used.used_at, mark.as_deref());
@@ -48,7 +48,7 @@ pub async fn give(tx: &mut Tx, app: &App, id: &str, used: &Used) -> store::Resul
     })
 }
 
-/// The same, outside of a transaction.
+/// Like [`entry`], in a transaction of its own.
 pub async fn look(
     app: &App,
     row: &SignIn,
@@ -64,7 +64,7 @@ pub async fn look(
         .await
 }
 
-/// What this browser was given for the code a moment ago. A wrong one is counted.
+/// The session that this browser got for the same code a moment ago. A wrong code is counted.
 pub async fn by_code(
     tx: &mut Tx,
     app: &App,
@@ -85,8 +85,8 @@ pub async fn by_code(
     }
 }
 
-/// The sign-in whose code this browser typed a moment ago and types again before it has an answer. That one was
-/// counted, perhaps as the last that is permitted.
+/// The sign-in whose code this browser typed a moment ago and sends again before the first response arrives. The first try was
+/// counted, perhaps as the last permitted one.
 pub async fn under_way(
     tx: &mut Tx,
     app: &App,

@@ -1,20 +1,19 @@
-//! Telling somebody why they were signed out, on the next page that they see. What is to be told travels in a
-//! cookie: an address stands in no URL, and nobody but the server can make the value, so what is planted shows
-//! nothing.
+//! Tells a user on the next page why they were signed out. A cookie carries the notice, so no address appears in a URL. Only
+//! the server can make the cookie's value (it has a MAC), so a forged or planted cookie shows nothing.
 
 use super::keys::{self, Keys, Purpose};
 use crate::store::session::{Ended, Why};
 
-/// Seconds for which it is told.
+/// Seconds for which the notice is shown.
 pub const TOLD_FOR: i64 = 5 * 60;
 
-/// Seconds after an end by itself in which the address is told too.
+/// Seconds after an expiry (idle or age) in which the notice includes the address.
 const ADDRESS_FOR: i64 = 7 * 24 * 60 * 60;
-/// The same after an end that somebody ordered, or that was for safety.
+/// The same after a sign-out on request, or one for security reasons.
 const ADDRESS_FOR_ORDERED: i64 = 60 * 60;
 
-/// What may be told to whoever shows a token of the session. Until a moment ago they could have read the address
-/// in the session itself; whoever finds an old token, on a machine that was lost or sold, is told why at most.
+/// What to tell a client that shows a token of the session. A recent user could read the address in the session itself. A
+/// client that finds an old token, on a lost or sold machine, is told only the reason.
 pub fn told(ended: Ended, now: i64) -> Ended {
     let most = match ended.why {
         Some(Why::Idle | Why::Age) => ADDRESS_FOR,
@@ -29,8 +28,8 @@ pub fn told(ended: Ended, now: i64) -> Ended {
     }
 }
 
-/// The value of the cookie, or nothing where nothing is to be told: whoever signs out knows it, and leaves no
-/// address behind.
+/// The value of the cookie. `None` where there is nothing to tell: a user who signed out knows it, and leaves no address
+/// behind.
 pub fn seal(keys: &Keys, ended: &Ended, now: i64) -> Option<String> {
     if ended.why == Some(Why::Here) {
         return None;
@@ -41,7 +40,7 @@ pub fn seal(keys: &Keys, ended: &Ended, now: i64) -> Option<String> {
     Some(format!("{body}.{tag}"))
 }
 
-/// What such a value tells, if it is one of ours and not old.
+/// Reads the cookie. `None` if its MAC is wrong or it is too old.
 pub fn open(keys: &Keys, value: &str, now: i64) -> Option<Ended> {
     let (body, tag) = value.rsplit_once('.')?;
     let is_ours = keys.verify(Purpose::Ended, body, &keys::decode(tag)?);

@@ -1,6 +1,6 @@
-//! Asks Stripe for the events that never arrived: on start, then every hour, from where the last
-//! sweep began. Stripe keeps events for 30 days. They go in by the same door as webhooks do, where
-//! known ones are duplicates, so overlap costs nothing and order does not matter.
+//! Reconciliation: lists events from Stripe to find those whose webhook never arrived. It runs on start and every hour, from
+//! the start of the last sweep. Stripe keeps events for 30 days. Found events take the same path as webhooks, which is
+//! idempotent: known ones are duplicates. So overlap is harmless and order does not matter.
 
 use std::time::Duration;
 
@@ -14,26 +14,25 @@ use crate::{
 };
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
-/// How far back Stripe knows events (<https://docs.stripe.com/api/events>).
+/// Stripe's retention of events in seconds (<https://docs.stripe.com/api/events>).
 const KEPT_BY_STRIPE: i64 = 30 * 24 * 60 * 60;
-/// Seconds that a sweep goes further back than the last one came: what happened while Stripe was
-/// making a page may be on none.
+/// Overlap in seconds with the last sweep: Stripe may miss an event that is created while it builds a page.
 const OVERLAP: i64 = 5 * 60;
-/// Seconds that clocks may differ (checklist 48).
+/// The largest accepted clock skew in seconds (checklist 48).
 const MOST_SKEW: i64 = 60;
 const CURSOR: &str = "sweep";
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Events that Stripe listed.
+    /// The number of events that Stripe listed.
     pub seen: u64,
-    /// The ids of those that had not arrived though they are of a kind that is mirrored.
+    /// The ids of mirrored events that had not arrived.
     pub found: Vec<String>,
-    /// Seconds between the last sweep and the oldest event that Stripe still knows: what happened
-    /// then may never be known. 0 is good.
+    /// Seconds between the last sweep and the oldest event that Stripe still keeps: changes in that time may be lost. 0 means
+    /// no gap.
     pub gap: i64,
-    /// Seconds that this machine's clock is ahead of Stripe's, or behind it.
+    /// Clock skew: seconds that this machine's clock is ahead of Stripe's, or behind it.
     pub skew: i64,
 }
 
@@ -47,7 +46,7 @@ pub enum Error {
     NotStored(#[from] NotStored),
 }
 
-/// Sweeps now and then every hour, until `stop`.
+/// Sweeps on start and every hour, until `stop`.
 pub async fn run(app: App, stop: CancellationToken) {
     loop {
         let swept = tokio::select! {
@@ -98,8 +97,8 @@ fn tell(swept: &Swept) {
     }
 }
 
-/// Asks for everything since the last sweep began, and moves the cursor when all of it is stored.
-/// The first one only sets the cursor: what was before is the import's.
+/// Lists all events since the last sweep began. It moves the cursor when all of them are stored, so a crash repeats the sweep.
+/// The first sweep only sets the cursor: the import covers everything before.
 pub async fn sweep(app: &App) -> Result<Swept, Error> {
     let cursor = app
         .store
@@ -131,7 +130,7 @@ pub async fn sweep(app: &App) -> Result<Swept, Error> {
             .last()
             .and_then(|event| json::text(event, "id"));
         let is_last = !page.has_more || after.is_none();
-        // Together, so that they share commits.
+        // In parallel, so that they share commits (batch).
         let received = page.objects.iter().map(|object| receive(app, object));
         for found in try_join_all(received).await? {
             swept.seen += 1;
@@ -145,7 +144,8 @@ pub async fn sweep(app: &App) -> Result<Swept, Error> {
     }
 }
 
-/// By what was read just now as of a second of Stripe's, to some seconds. 0 where Stripe gave no date.
+/// The clock skew, from a response just read as of Stripe's second `as_of`, accurate to a few seconds. 0 where Stripe sent no
+/// `Date`.
 fn skew(app: &App, as_of: i64) -> i64 {
     match as_of {
         0 => 0,
@@ -153,21 +153,21 @@ fn skew(app: &App, as_of: i64) -> i64 {
     }
 }
 
-/// The id of the event if it had not arrived and is missed.
+/// Returns the event's id if it had not arrived and should have.
 async fn receive(app: &App, object: &serde_json::Value) -> Result<Option<String>, Error> {
     let Ok(event) = Event::parse(object.to_string().as_bytes()) else {
         return Ok(None);
     };
     let id = event.id.clone();
     let outcome = app.inbox.receive(event).await?;
-    // What the endpoint is not subscribed to never arrives, and is not missed.
+    // An event type that the endpoint does not subscribe to never arrives by webhook, so it does not count.
     Ok(match outcome {
         Outcome::Duplicate | Outcome::Ignored => None,
         _ => Some(id),
     })
 }
 
-/// What happens from that second on is the next sweep's.
+/// The next sweep starts from this second.
 pub async fn set_cursor(app: &App, second: i64) -> Result<(), Error> {
     let now = app.clock.now();
     app.store
@@ -178,7 +178,7 @@ pub async fn set_cursor(app: &App, second: i64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether there is a cursor: whether what happens from now on will be found.
+/// Whether a cursor exists, which means that sweeps will find what happens from now on.
 pub async fn has_begun(app: &App) -> Result<bool, Error> {
     let known = app
         .store

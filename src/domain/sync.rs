@@ -1,5 +1,5 @@
-//! From events to the mirror: which noun an event is about, and what becomes of it. The rule by
-//! which one object's events are ordered is in [`order`](super::order).
+//! Applies events to the mirror: which noun an event is about, and what it changes. [`order`](super::order) holds the ordering
+//! rule for the events of one object.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::{
     stripe::Event,
 };
 
-/// Which events are mirrored: those of the account and of the mode that our key is of.
+/// Which events are mirrored: those of this account and of the key's mode (live or test).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ours {
     pub livemode: bool,
@@ -34,21 +34,20 @@ impl Ours {
     }
 }
 
-/// What became of an event.
+/// The result of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
-    /// It is now what the row says.
+    /// The row now holds its content.
     Applied,
-    /// The row says something newer.
+    /// The row holds something newer.
     Stale,
-    /// Nothing here is about it; it is kept in the log.
+    /// It concerns no mirrored object. It is kept in the log.
     Ignored,
-    /// Stripe is to be asked: something in it is cut or missing, or events of one second leave their order
-    /// open.
+    /// The worker has to ask Stripe: the event is truncated or lacks something, or the order of events of one second is ambiguous.
     Pending,
-    /// It could not be applied; it is stored and tried again.
+    /// It could not be applied. It is stored and retried.
     Failed,
-    /// It was stored before, and nothing was done.
+    /// It was stored before. Nothing was done (idempotent).
     Duplicate,
 }
 
@@ -65,21 +64,21 @@ impl Outcome {
     }
 }
 
-/// The outcome of each event, in their order, and what changed.
+/// The outcome of each event, in the order given, and what changed.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Received {
     pub outcomes: Vec<Outcome>,
     pub changed: Gathered,
-    /// The objects of which several events of one second were put in order.
+    /// Objects for which several events of one second were put in order.
     pub tied: BTreeSet<String>,
-    /// The addresses that a customer has left.
+    /// Addresses that a customer no longer has.
     pub left: BTreeSet<String>,
 }
 
 shows!(Received: outcomes, changed, tied);
 
-/// Stores the events and applies them, in the caller's transaction: a few statements for all of
-/// them, however many they are.
+/// Stores a batch of events and applies them, in the caller's transaction. Idempotent: an event stored before is a duplicate.
+/// The number of statements does not grow with the size of the batch.
 pub async fn receive(
     tx: &mut Tx,
     events: &[Event],
@@ -107,7 +106,7 @@ pub async fn receive(
         .filter_map(|(both, is_new)| is_new.then_some(both))
         .unzip();
     let applied = apply_held(&held, tx, &fresh, ours, Doubt::Ask, now).await?;
-    // What came late or at once with others may decide what waits.
+    // A late event, or one of several in a second, may settle pending events. Make those due now.
     let late = fresh
         .iter()
         .zip(&applied.outcomes)
@@ -140,7 +139,7 @@ pub async fn receive(
     })
 }
 
-/// Stores an event that could not be applied, so that it is tried again at `due_at`.
+/// Stores an event that could not be applied, so that it is retried at `due_at`.
 pub async fn store_failed(
     tx: &mut Tx,
     event: &Event,
@@ -169,17 +168,17 @@ pub async fn store_failed(
     })
 }
 
-/// What to do where Stripe would have to be asked.
+/// What to do with an event that requires a read from Stripe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Doubt {
     /// Leave the event pending.
     #[default]
     Ask,
-    /// Stripe cannot be asked: what the events say, as far as they go, is all there is.
+    /// Stripe cannot be asked: use the events as they are, as far as they go.
     Settle,
 }
 
-/// Applies events that are stored already, in the caller's transaction.
+/// Applies stored events, in the caller's transaction.
 pub async fn apply(
     tx: &mut Tx,
     events: &[Event],
@@ -192,7 +191,7 @@ pub async fn apply(
     apply_held(&held, tx, &events, ours, doubt, now).await
 }
 
-/// The same for events whose objects are locked.
+/// Like [`apply`], for events whose objects are locked.
 async fn apply_held(
     held: &Held,
     tx: &mut Tx,
@@ -237,14 +236,14 @@ async fn apply_held(
 /// What is known once the objects of some events are locked.
 #[derive(Debug)]
 struct Held {
-    /// Those of the ids in the events that were erased: about them nothing is written.
+    /// Ids in the events whose objects were erased. Nothing is written about them.
     erased: BTreeSet<String>,
-    /// Objects inside those of the events of which nothing was known. They are locked as well: who
-    /// writes one waits for nobody who waits for him.
+    /// Objects embedded in the events' objects that were not known before. They are locked as well, in the same lock order, so that
+    /// two transactions that write them cannot deadlock.
     unknown: BTreeSet<String>,
 }
 
-/// Keeps other transactions from writing the objects of these events, and what they would add.
+/// Locks the objects of these events, and the embedded objects that they would add, against other transactions.
 async fn lock(tx: &mut Tx, events: &[Event], ours: &Ours) -> store::Result<Held> {
     let mirrored: Vec<_> = events
         .iter()
@@ -263,7 +262,7 @@ async fn lock(tx: &mut Tx, events: &[Event], ours: &Ours) -> store::Result<Held>
     Ok(Held { erased, unknown })
 }
 
-/// The ids of objects inside those of the events of which nothing better is known than that.
+/// The ids of embedded objects of which no better source than an embedding is stored.
 async fn unknown(tx: &mut Tx, events: &[&Event]) -> store::Result<BTreeSet<String>> {
     let mut unknown = BTreeSet::new();
     in_embedded!(seen_in(events.iter().copied()), rows => {
@@ -282,7 +281,7 @@ async fn unsettled<N: Noun>(
     row::unsettled::<N>(tx, ids, N::SETTLED).await
 }
 
-/// What stands inside the objects of these events.
+/// The objects embedded in the objects of these events.
 fn seen_in<'e>(events: impl Iterator<Item = &'e Event>) -> EmbeddedObjects {
     let mut seen = EmbeddedObjects::default();
     for event in events.filter(|event| !mirror::is_deletion(event)) {
@@ -297,8 +296,7 @@ fn is_ours(event: &Event, ours: &Ours) -> bool {
         && (event.context.is_none() || event.context == ours.account)
 }
 
-/// The noun of an event that is mirrored: of our own account, of the mode that our key is of, and
-/// about an object that can be told from others.
+/// The noun of a mirrored event: of this account, of the key's mode, and about an object that has an id.
 pub fn kind(event: &Event, ours: &Ours) -> Option<Kind> {
     let is_one = is_ours(event, ours) && event.object_id.is_some();
     Kind::of_type(&event.r#type).filter(|_| is_one)
@@ -313,7 +311,7 @@ struct Work {
 }
 
 impl Work {
-    /// Applies events of one noun; each comes with its place among the outcomes.
+    /// Applies events of one noun. Each comes with its index in the outcomes.
     async fn apply<M: Noun>(
         &mut self,
         tx: &mut Tx,
@@ -348,7 +346,7 @@ impl Work {
                 Decision::Keep => (None, true),
                 Decision::Guess(next) => (next, !asks),
             };
-            // After a tie it may be another event of that second that the row says.
+            // After a tie the row may hold another event of the same second.
             let is_applied = next.as_ref().is_some_and(|row| says(row, snapshot));
             let next = next.map(|row| match after.get(row.id()) {
                 Some(known) if M::KEEPS || row.deleted_at().is_none() => row.completed(known),
@@ -356,7 +354,7 @@ impl Work {
             });
             after.extend(next.map(|row| (row.id().to_owned(), row)));
             if let Some(outcome) = self.outcomes.get_mut(*index) {
-                // The rest is asked for, and what there is is written until then.
+                // Part of it is missing and Stripe has to be asked. Until then the known part is written.
                 *outcome = match (sure && !(asks && is_part), is_applied) {
                     (false, _) => Outcome::Pending,
                     (true, true) => Outcome::Applied,
@@ -376,7 +374,7 @@ impl Work {
     }
 }
 
-/// Whether a row is what the event of that snapshot left.
+/// Whether a row holds the state of that snapshot.
 fn says<M: Noun>(row: &M, snapshot: &M) -> bool {
     let is_its_deletion =
         snapshot.deleted_at().is_some() && row.deleted_at() == snapshot.deleted_at();
@@ -384,8 +382,8 @@ fn says<M: Noun>(row: &M, snapshot: &M) -> bool {
     row == snapshot || M::KEEPS && (is_its_deletion || with_its_fields())
 }
 
-/// Keeps what stands inside the objects of events, where nothing better is known of it. What a stale
-/// event holds was true in its second as well.
+/// Stores objects embedded in the events' objects, where no better source is known. Even a stale event counts: what it holds
+/// was true in its second.
 async fn put_sightings(
     tx: &mut Tx,
     events: &[&Event],
@@ -430,7 +428,7 @@ fn row(event: &Event, kind: Option<Kind>, now: i64) -> store::event::Event {
     }
 }
 
-/// What is stored of an event about somebody who was erased: that it came.
+/// The stored row of an event about an erased customer: it records only that the event came, without its payload.
 fn empty_row(event: &Event, kind: Option<Kind>, now: i64) -> store::event::Event {
     let row = row(event, kind, now);
     store::event::Event {

@@ -1,33 +1,32 @@
-//! Which of several events of one object and one Stripe second came last. Stripe's times are whole
-//! seconds and its deliveries come in any order, so the events themselves are asked: what an update
-//! calls previous, put back into its object, is what the event before it left. The order is the one
-//! in which each begins where the one before ended. Events without previous values only say what
-//! the object was; there the object's progress in its life tells (a draft does not follow a paid
-//! invoice).
+//! Tie-breaking: which of several events of one object in one Stripe second came last. Stripe's times are whole seconds and its
+//! deliveries come in any order, so the order is derived from the events' content. An update carries its previous values; put
+//! back into the object, they give the state that the event before it left. The right order is the chain in which each update
+//! begins where the one before ended. Events without previous values only carry a state; for these the object's progress in
+//! its life cycle decides (a draft does not follow a paid invoice).
 //!
-//! The answer depends on the events alone, never on which came first. Where they leave it open the
-//! greatest id counts: arbitrary, but the same for everybody.
+//! The answer is deterministic: it depends on the events alone, never on the order of arrival. Where they are ambiguous the
+//! greatest id wins, which is arbitrary but the same in every process.
 
 use serde_json::Value;
 
 use super::mirror::{Noun, state};
 use crate::stripe::Event;
 
-/// Orders of more events than this are not searched.
+/// The most events whose orders are searched, because the number of orders grows factorially.
 const MOST_SEARCHED: usize = 7;
 
 /// The last of some events.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Last {
     pub event: Event,
-    /// The events leave open which is the last, and it matters: asking Stripe would tell.
+    /// The events are ambiguous and the candidates differ. Only a read from Stripe can tell.
     pub is_open: bool,
 }
 
-/// What an update changes from and to, where both can be read.
+/// The states before and after an update, where they can be read.
 type Step<M> = (Option<M>, Option<M>);
 
-/// The last of `events`, all of one second, after `earlier`, the last event of the seconds before.
+/// The last of `events`, all of one second. `earlier` is the last event of the seconds before.
 pub fn last<M: Noun>(earlier: Option<Event>, mut events: Vec<Event>) -> Option<Last> {
     if events.len() < 2 {
         let event = events.pop().or(earlier)?;
@@ -59,7 +58,7 @@ pub fn last<M: Noun>(earlier: Option<Event>, mut events: Vec<Event>) -> Option<L
         .map(|event| (before(event), state(event)))
         .collect();
     let ends = ends(start.as_ref(), &steps);
-    // What an update began with or led to, but for the last, was passed through.
+    // A state that an update began with or led to is not the last one, except at the end of the chain.
     let is_passed = |what: &Option<M>| {
         *what == start && !steps.is_empty()
             || steps.iter().any(|(from, to)| from == what || to == what)
@@ -86,8 +85,8 @@ pub fn last<M: Noun>(earlier: Option<Event>, mut events: Vec<Event>) -> Option<L
     })
 }
 
-/// The updates that can be the last: of the orders that begin at `start`, else of all orders in
-/// which each begins where the one before ended, else any.
+/// The updates that can be the last: from the orders that begin at `start`, else from all orders in which each update begins
+/// where the one before ended, else any update.
 fn ends<M: Noun>(start: Option<&M>, steps: &[Step<M>]) -> Vec<usize> {
     let mut ends = Vec::new();
     if steps.len() <= MOST_SEARCHED {
@@ -124,7 +123,7 @@ fn search<M: Noun>(
     }
 }
 
-/// The object as it was before an update: with the previous values put back.
+/// The object before an update: with the previous values put back.
 fn before<M: Noun>(event: &Event) -> Option<M> {
     let mut event = event.clone();
     let previous = std::mem::take(&mut event.previous);
@@ -132,8 +131,8 @@ fn before<M: Noun>(event: &Event) -> Option<M> {
     state(&event)
 }
 
-/// Stripe names the changed fields of a map inside the object one by one, so a map is put back into
-/// the map that is there; what was added there was null before.
+/// Stripe lists the changed fields of a map one by one, so a previous map is merged into the present one. A field that the
+/// update added has the previous value null.
 fn put_back(object: &mut Value, previous: &Value) {
     let (Value::Object(object), Value::Object(previous)) = (object, previous) else {
         return;

@@ -1,27 +1,27 @@
-//! Why mails were not sent, for `/dev/mail` of `billhook dev`. Visitors are all told the same, and so is
-//! whoever tries the program; elsewhere nothing of this is kept, as it says who is a customer.
+//! Records why mails were not sent, for `/dev/mail` of `billhook dev`. The response to a visitor is always the same, which would
+//! puzzle a developer who tries the program. In production nothing is recorded, because it would reveal who is a customer.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::mask::shows;
 
-/// The oldest beyond this are forgotten.
+/// The most notes kept. Older ones are dropped.
 const MOST_KEPT: usize = 50;
 
-/// Why somebody who asked gets no mail.
+/// Why a request for a sign-in gets no mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     /// No customer has the address.
     Unknown,
-    /// The same browser has asked for the same address just now.
+    /// The same browser asked for the same address a moment ago.
     Pause,
-    /// The browser has too many sign-ins open.
+    /// The browser has too many open sign-ins.
     Browser,
-    /// The address has too many sign-ins open.
+    /// The address has too many open sign-ins.
     Address,
-    /// The allowance of the address, or of the known device, is used up.
+    /// The rate limit of the address, or of the known device, is used up.
     Allowance,
-    /// More mails than `MAILS_PER_HOUR`: its link would expire before its turn.
+    /// The rate limit `MAILS_PER_HOUR` is used up: the link would expire before the mail's turn.
     TooMany,
 }
 
@@ -51,12 +51,11 @@ impl Why {
     }
 }
 
-/// A mail that was not sent.
 #[derive(Clone)]
 pub struct Note {
     pub to: String,
     pub why: Why,
-    /// In unix seconds.
+    /// Unix seconds.
     pub at: i64,
 }
 

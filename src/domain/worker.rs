@@ -1,5 +1,5 @@
-//! Takes up what could not be decided when it came in: events that failed, that are to be replayed,
-//! or about whose objects Stripe has to be asked. Several processes may run it at once.
+//! The worker for events that could not be settled on arrival: failed events, replayed events, and events that require a read
+//! from Stripe. It retries with backoff. Several processes can run it at once: each claims events with a lease.
 
 use std::{
     collections::BTreeMap,
@@ -24,36 +24,36 @@ use crate::{
     stripe::Event,
 };
 
-/// Events that are taken at once: few, so that those that come in do not wait long for the writer.
+/// Batch size of a claim: small, so that incoming events do not wait long for the database's write lock.
 const MOST: i64 = 64;
-/// Events that are made due in one transaction.
+/// Batch size of a replay: events made due in one transaction.
 const REPLAYED_AT_ONCE: usize = 64;
-/// Between two of them, so many times as long as the last one took, up to that long. A server beside this
-/// process looks for SQLite's lock in steps that grow, and is to find it free in the first few.
+/// Backpressure of a replay: after each batch it sleeps this many times the batch's duration, up to the limit below. A server
+/// in another process polls for SQLite's lock with growing backoff, and should find it free within the first few polls.
 const BREATHS: u32 = 3;
 const LONGEST_BREATH: Duration = Duration::from_millis(200);
-/// Seconds after which events whose worker has died are taken by another: while they are applied together; and
-/// while they are applied one by one, or Stripe is asked.
+/// Leases in seconds, after which another worker takes the events of one that died: the short lease while a batch is applied,
+/// the long one while events are applied one by one or Stripe is asked.
 const LEASE: i64 = 10;
 const LONG_LEASE: i64 = 60;
-/// Other processes, and commands, make events due without telling us, so we look this often.
+/// Poll interval. Other processes and commands make events due without notifying this one.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// An event that has failed so often, or for so long, is dead (checklist 52).
+/// An event that has failed this often, or for this long, is dead (checklist 52).
 pub(super) const MOST_ATTEMPTS: i64 = 12;
 const LONGEST: i64 = 72 * 60 * 60;
 const BETWEEN_TRIES: Backoff =
     Backoff::new(Duration::from_secs(5), 3, Duration::from_secs(16 * 60 * 60));
-/// Seconds for which a noun that the key may not read is not asked for again.
+/// Seconds for which a noun that the key may not read is not requested again.
 const NOT_ALLOWED_FOR: i64 = 60 * 60;
-/// Seconds until what was read too early is read again.
+/// Seconds until a read that came too early is repeated.
 const SOON: i64 = 2;
-/// Objects that Stripe is asked about side by side. Even when it hangs, all of them are answered for
-/// before that lease ends, but for one whose list hangs too; what fails after that is another's.
+/// Objects that are requested from Stripe in parallel. Even when Stripe hangs, all requests time out before the long lease ends,
+/// except for an object whose list hangs too. A failure after the lease belongs to the worker that took the event over.
 const ASKED_AT_ONCE: usize = 16;
-/// An event that is so many seconds ahead of Stripe's own clock is not waited for.
+/// Clock skew limit: an event this many seconds ahead of Stripe's own clock is not waited for.
 const TOO_FAR_AHEAD: i64 = 60;
 
-/// When each noun may be asked for again, after Stripe has said that the key may not read it.
+/// When each noun may be requested again, after Stripe has said that the key may not read it.
 #[derive(Clone, Debug, Default)]
 pub struct Permissions(Arc<Mutex<BTreeMap<Kind, i64>>>);
 
@@ -72,10 +72,10 @@ impl Permissions {
     }
 }
 
-/// Takes up what is due until `stop`.
+/// Handles due events until `stop`.
 pub async fn run(app: App, stop: CancellationToken) {
     loop {
-        // Given up in the middle it loses nothing: what it took is due again when its lease ends.
+        // Safe to cancel at any point: claimed events are due again when their lease ends.
         let result = tokio::select! {
             () = stop.cancelled() => return,
             result = both(&app) => result,
@@ -99,8 +99,8 @@ async fn both(app: &App) -> store::Result<bool> {
     Ok(missing_objects::step(app).await? || did_events)
 }
 
-/// Makes these events due at `now`, as if they had just come, and returns how many still have their
-/// payloads. Some at a time, so that those that come in need not wait for all of them.
+/// Makes these events due at `now`, as if they had just arrived. Returns how many still have their payloads. It works in
+/// batches with pauses between them, so that incoming events do not wait for all of it.
 pub async fn replay(store: &Store, ids: &[String], now: i64) -> store::Result<u64> {
     let mut replayed = 0;
     let mut parts = ids.chunks(REPLAYED_AT_ONCE).peekable();
@@ -122,7 +122,7 @@ pub async fn replay(store: &Store, ids: &[String], now: i64) -> store::Result<u6
     Ok(replayed)
 }
 
-/// Handles some events that are due. False when there are none.
+/// Handles a batch of due events. Returns false when there are none.
 pub async fn step(app: &App) -> store::Result<bool> {
     let now = app.clock.now();
     let claimed = app
@@ -148,7 +148,7 @@ pub async fn step(app: &App) -> store::Result<bool> {
     let mut to_ask = match apply(app, events).await {
         Ok(to_ask) => to_ask,
         Err(error) => {
-            // The database's trouble costs them no try. What cannot be given back waits for its lease to end.
+            // A database error does not count as a try of these events. If giving them back fails too, they wait for their lease to end.
             let _ = give_back(app, taken, now).await;
             return Err(error);
         }
@@ -158,7 +158,7 @@ pub async fn step(app: &App) -> store::Result<bool> {
     postpone(app, later, now).await?;
     let asked = to_ask.iter_mut().flat_map(|(_, events)| events);
     hold(app, asked.map(|(row, _)| row)).await?;
-    // Side by side: a route that hangs holds up only what is on it.
+    // In parallel: a Stripe endpoint that hangs delays only the objects that are requested from it.
     let asking = to_ask
         .into_iter()
         .map(|(kind, events)| ask(app, kind, events));
@@ -166,7 +166,7 @@ pub async fn step(app: &App) -> store::Result<bool> {
     Ok(true)
 }
 
-/// Makes events that were taken at `now`, and not looked at, due again.
+/// Makes events that were claimed at `now`, and not handled, due again.
 async fn give_back(app: &App, ids: Vec<String>, now: i64) -> store::Result<()> {
     app.store
         .write(move |tx| {
@@ -181,8 +181,7 @@ async fn give_back(app: &App, ids: Vec<String>, now: i64) -> store::Result<()> {
 
 type Claimed = Vec<(Row, Event)>;
 
-/// Applies the events, together or, if that fails, one by one. Returns those about which Stripe is
-/// to be asked, by object.
+/// Applies the events as a batch or, if that fails, one by one. Returns the events that require a read from Stripe, by object.
 async fn apply(app: &App, mut events: Claimed) -> store::Result<Vec<(Kind, Claimed)>> {
     let outcomes = match apply_together(app, &events).await {
         Ok(outcomes) => outcomes,
@@ -217,7 +216,7 @@ async fn apply(app: &App, mut events: Claimed) -> store::Result<Vec<(Kind, Claim
         .collect())
 }
 
-/// Makes the lease of these events last for what takes longer.
+/// Extends the lease of these events for slow work.
 async fn hold<'r>(app: &App, rows: impl Iterator<Item = &'r mut Row>) -> store::Result<()> {
     let until = app.clock.now() + LONG_LEASE;
     let taken = |row: &mut Row| Some((row.id.clone(), row.due_at.replace(until)?));
@@ -241,7 +240,7 @@ async fn apply_together(app: &App, events: &[(Row, Event)]) -> store::Result<Vec
     settle(app, events, Doubt::Ask).await
 }
 
-/// Applies stored events and records what became of them. What stays pending keeps its lease.
+/// Applies stored events and records the outcomes. Pending events keep their lease.
 async fn settle(app: &App, events: Vec<Event>, doubt: Doubt) -> store::Result<Vec<Outcome>> {
     let (ours, now) = (Ours::of(&app.config), app.clock.now());
     let received = app
@@ -268,7 +267,7 @@ async fn settle(app: &App, events: Vec<Event>, doubt: Doubt) -> store::Result<Ve
     Ok(received.outcomes)
 }
 
-/// Asks Stripe about the object of these events, once for all of them.
+/// Reads the object of these events from Stripe, once for all of them.
 async fn ask(app: &App, kind: Kind, events: Claimed) -> store::Result<()> {
     let now = app.clock.now();
     let Some(id) = events
@@ -291,7 +290,7 @@ async fn ask(app: &App, kind: Kind, events: Claimed) -> store::Result<()> {
             app.permissions.refuse(kind, now);
             take_as_they_are(app, events).await
         }
-        // There is nothing to read any more, so the events have the last word.
+        // The object no longer exists at Stripe, so the events are the only source.
         Err(error) if error.is_not_there() => take_as_they_are(app, events).await,
         Err(error) => fail_all(app, &events, &error.to_string()).await,
     }
@@ -314,7 +313,7 @@ async fn keep(
         }
         return take_as_they_are(app, events).await;
     }
-    // Read in the second of the event it might have been read before it.
+    // A read in the same second as the event may have happened before it.
     if fetched.as_of <= newest {
         return postpone(app, events, now + SOON).await;
     }
@@ -363,7 +362,7 @@ async fn fail_all(app: &App, events: &Claimed, error: &str) -> store::Result<()>
     Ok(())
 }
 
-/// Another try later, or none if there were enough of them.
+/// Schedules a retry with backoff, or marks the event dead after the last try.
 async fn record_failure(app: &App, row: &Row, error: &str, is_final: bool) -> store::Result<()> {
     let error = masked(error);
     let now = app.clock.now();
@@ -392,8 +391,7 @@ async fn record_failure(app: &App, row: &Row, error: &str, is_final: bool) -> st
         .await
 }
 
-/// Seconds before the next try: 5, 15, 45 and so on up to 16 hours, each more or less. Twelve tries
-/// take about two days.
+/// Exponential backoff with jitter, in seconds: 5, 15, 45 and so on up to 16 hours. Twelve tries take about two days.
 pub fn pause(attempts: i64) -> i64 {
     i64::try_from(BETWEEN_TRIES.pause(attempts).as_secs()).unwrap_or(i64::MAX)
 }

@@ -1,8 +1,7 @@
-//! Connections: how many there may be, how long one may take to say what it wants, and how they
-//! end. axum's own loop has no limit and no clock (axum#3478).
+//! Accepts connections: connection limit, slowloris protection (timeouts for slow and silent peers), backpressure and graceful
+//! shutdown. axum's own accept loop has neither a limit nor a timeout (axum#3478).
 //!
-//! HTTP/1.1 alone, since that is what proxies speak to servers behind them: a peer cannot choose
-//! HTTP/2 and its resets.
+//! HTTP/1.1 only, which proxies speak to the servers behind them. A peer cannot choose HTTP/2 and its resets (rapid reset attack).
 
 use std::{
     convert::Infallible,
@@ -43,41 +42,41 @@ use super::{
 };
 use crate::log_throttle::LogThrottle;
 
-/// A request's head has [`Silence::head`]. Between two requests a connection may be silent for longer than
-/// proxies keep theirs (nginx 60 seconds, Traefik 90, Caddy 120, Google's load balancers 600): if we closed it first, a
-/// request could be on its way. Idle ones give way when there is no place left.
+/// Timeouts against slowloris. A request's head has [`Silence::head`]. The keep-alive timeout (idle between two requests) is longer
+/// than that of proxies (nginx 60 seconds, Traefik 90, Caddy 120, Google's load balancers 600): if we closed first, a request
+/// could be on its way. When the connection limit is reached, idle connections are closed.
 const SILENCE: Silence = Silence {
     head: Duration::from_secs(10),
     idle: Duration::from_secs(620),
     last: Duration::from_secs(1),
 };
-/// Bytes of a request's head; beyond it is a 431.
+/// Maximum size of a request's head in bytes. Larger ones get 431.
 const LARGEST_HEAD: usize = 32 * 1024;
-/// Connections at a time, where the system allows as many files.
+/// Maximum number of connections, if the limit of open files allows it.
 const MOST_CONNECTIONS: u64 = 8_192;
-/// Files that stay for the database, Stripe and mail.
+/// File descriptors reserved for the database, Stripe and mail.
 const OTHER_FILES: u64 = 256;
-/// Who takes nothing of an answer for so long is gone, or up to no good.
+/// Write timeout: a peer that reads nothing of its response for this long is gone, or an attacker (slow read).
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Bytes of an answer that the system keeps for a peer. It takes more only when a third of them are gone,
-/// so with as many as it would like a slow reader would look like none.
+/// Socket send buffer in bytes. The kernel reports the socket as writable only when a third of the buffer is free. With the
+/// kernel's own, larger size a slow reader would look like a peer that reads nothing.
 const SEND_BUFFER: usize = 256 * 1024;
-/// When no file is left, one may be free after this.
+/// Delay before the next accept after a failure: a file descriptor may be free by then.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Those who connected before the server stopped listening are found in this time.
+/// Time to accept the connections that are already in the kernel's backlog when the server stops.
 const LAST_LOOK: Duration = Duration::from_millis(10);
-/// Seconds between two lines about the same shortage.
+/// Seconds between two log lines about the same shortage.
 const SAY_EVERY: i64 = 60;
 
-/// What connections may do.
+/// Limits and timeouts of connections.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at a time.
+    /// Maximum number of connections.
     pub places: usize,
-    /// Proxies of ours, which may have all of them.
+    /// Our own proxies. The limit per peer does not apply to them.
     pub trusted: Vec<IpNet>,
     pub silence: Silence,
-    /// How long a peer may take nothing of its answer.
+    /// Write timeout: how long a peer may read nothing of its response.
     pub patience: Duration,
 }
 
@@ -92,8 +91,8 @@ impl Default for Limits {
     }
 }
 
-/// Serves until `stop`; from then on takes no connection, and gives those that there are until
-/// `grace` is over to finish. Whether all did.
+/// Serves until `stop`. Then shuts down gracefully: accepts no more connections, and gives open ones until `grace` is over to
+/// finish. Returns whether all finished in time.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -113,7 +112,7 @@ pub async fn serve(
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            // Those that ended are forgotten as they end.
+            // Reaps tasks as their connections end.
             Some(_) = server.tasks.join_next(), if !server.tasks.is_empty() => continue,
             accepted = accept(&listener, began) => accepted,
         };
@@ -121,14 +120,14 @@ pub async fn serve(
             continue;
         };
         tokio::select! {
-            // Where there is room it is not turned away.
+            // `biased`: if there is room, a stop must not drop a connection that is already accepted.
             biased;
             () = server.start(stream, peer) => {}
             () = stop.cancelled() => break,
         }
     }
     server.places.close();
-    // They were let in by the system already, and may have asked.
+    // The kernel has accepted these already, and they may have sent a request.
     while let Ok(Some((stream, peer))) =
         tokio::time::timeout(LAST_LOOK, accept(&listener, began)).await
     {
@@ -144,11 +143,11 @@ pub async fn serve(
     is_done
 }
 
-/// `None` when that connection came to nothing.
+/// `None` if the connection failed before it was accepted.
 async fn accept(listener: &TcpListener, began: Instant) -> Option<(TcpStream, Peer)> {
     match listener.accept().await {
         Ok((stream, address)) => {
-            // Answers are written whole; waiting for more would only delay them.
+            // Nagle's algorithm would only add latency: responses are written in one piece.
             let _ = stream.set_nodelay(true);
             let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER);
             Some((stream, Peer(address.ip().to_canonical())))
@@ -179,7 +178,7 @@ struct Server {
 }
 
 impl Server {
-    /// Runs a connection, as soon as there is room for it.
+    /// Starts a connection's task. Waits while there is no room for it, so that accepting stops (backpressure).
     async fn start(&mut self, stream: TcpStream, peer: Peer) {
         if !self.places.admits(peer.0) {
             static CAPPED: LogThrottle = LogThrottle::new(SAY_EVERY);
@@ -209,7 +208,7 @@ impl Server {
         let ended = places.clone();
         places.put(number, peer.0, pulse, || {
             tasks.spawn(async move {
-                // Also when the connection's task breaks off.
+                // Dropped also when the connection's task panics or is aborted.
                 let _entry = Entry(ended, number);
                 connection.await;
                 drop(permit);
@@ -218,7 +217,7 @@ impl Server {
     }
 }
 
-/// A connection in the list of places. Dropped, it is in there no more.
+/// An entry in the list of connections. Dropping it removes the entry.
 struct Entry(Places, u64);
 
 impl Drop for Entry {
@@ -227,7 +226,7 @@ impl Drop for Entry {
     }
 }
 
-/// Speaks HTTP on a stream until it ends.
+/// Serves HTTP on a stream until it ends.
 fn connection(
     stream: TcpStream,
     peer: Peer,
@@ -254,7 +253,7 @@ fn connection(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // See [`Watched`], which can tell heads from idle connections.
+        // [`Watched`] has its own timeouts, since it can tell an unfinished head from an idle connection.
         .header_read_timeout(None)
         .max_header_size(LARGEST_HEAD)
         .serve_connection(TokioIo::new(stream), service);
@@ -266,7 +265,7 @@ fn connection(
     }
 }
 
-/// A connection that ends when it is silent for too long.
+/// A connection with timeouts: ends when the peer is silent for too long (slowloris).
 struct Watched<C> {
     connection: Pin<Box<C>>,
     pulse: Arc<ConnectionActivity>,
@@ -279,7 +278,7 @@ impl<C: Future> Future for Watched<C> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         self.pulse.wake_by(context.waker());
-        // A peer that breaks off is no fault of ours.
+        // A peer that disconnects is not an error of ours.
         if self.connection.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }
@@ -309,7 +308,7 @@ fn is_of_that_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Raises the limit of open files as far as the system lets us: services often start with 1,024.
+/// Raises the limit of open files as far as the system allows: services often start with 1,024.
 fn most_connections() -> usize {
     let mut files = getrlimit(Resource::Nofile);
     let wanted = MOST_CONNECTIONS + OTHER_FILES;

@@ -1,5 +1,5 @@
-//! The memory for bodies of requests: all that are under way at a time share one budget. Above it there is
-//! a 503, and Stripe, for one, sends its event again.
+//! Memory limit for request bodies: all bodies in flight share one budget. Above it, requests get 503 (load shedding). Clients
+//! retry; Stripe, for one, sends its event again.
 
 use std::{
     collections::HashMap,
@@ -25,16 +25,16 @@ use super::{
 };
 use crate::{domain::limits::Client, log_throttle::LogThrottle, pages::message::Message};
 
-/// Bytes of webhooks. Sixteen of the largest, or thousands of the usual ones.
+/// Budget for webhooks in bytes: sixteen of the largest, or thousands of usual size.
 const MOST_OF_MACHINES: usize = 32 * 1024 * 1024;
-/// Bytes of forms, which are small: what machines send does not keep anybody from signing in.
+/// Budget for forms in bytes; they are small. A separate budget, so that a flood of webhooks cannot block sign-ins.
 const MOST_OF_PAGES: usize = 8 * 1024 * 1024;
-/// One peer that is no proxy of ours has at most one of so many parts.
+/// One peer, unless it is a trusted proxy, gets at most `1 / PARTS` of a budget.
 const PARTS: usize = 4;
-/// Seconds between two lines in the log.
+/// Seconds between two log lines.
 const SAY_EVERY: i64 = 60;
 
-/// What is left of both budgets.
+/// The two budgets.
 #[derive(Clone, Debug)]
 pub struct Bodies {
     pages: Budget,
@@ -53,7 +53,7 @@ impl Default for Bodies {
 #[derive(Clone, Debug)]
 struct Budget {
     left: Arc<Semaphore>,
-    /// Bytes that one peer may hold.
+    /// Maximum number of bytes that one peer may hold.
     part: usize,
     peers: Arc<Mutex<HashMap<Client, usize>>>,
 }
@@ -67,7 +67,7 @@ impl Budget {
         }
     }
 
-    /// Whether the peer may hold so many more. Then it does.
+    /// Reserves bytes for the peer. Returns false if that would exceed its share.
     fn take(&self, peer: Client, bytes: usize) -> bool {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         let held = peers.entry(peer).or_default();
@@ -106,16 +106,16 @@ pub async fn of_machines(State(site): State<Site>, request: Request, next: Next)
     .await
 }
 
-/// Why a body is read no further.
+/// Why a body is not read any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
-    /// It is larger than its route allows.
+    /// It exceeds its route's limit.
     TooLarge,
-    /// All bodies together take the memory that there is for them.
+    /// All bodies together exceed the budget.
     Full,
 }
 
-/// The answer of the handler, or 413 or 503 when the body was refused.
+/// Runs the handler. If the body was refused, responds with 413 or 503 instead.
 async fn counted(
     site: &Site,
     budget: &Budget,
@@ -123,7 +123,7 @@ async fn counted(
     request: Request,
     next: Next,
 ) -> Response {
-    // What is no route reads no body.
+    // Requests without a route never read their body.
     let limit = routes::of(&request).map(|route| route.body_limit);
     let (Some(limit), false) = (limit, request.body().is_end_stream()) else {
         return next.run(request).await;
@@ -135,7 +135,7 @@ async fn counted(
     let trusted = &site.app.config.trusted_proxies;
     let peer = request.extensions().get::<Peer>().copied();
     let peer = peer.filter(|Peer(address)| !client::is_trusted(*address, trusted));
-    // Held until there is an answer: whoever reads a body keeps it for a while.
+    // Held until the response: a handler that reads a body keeps it in memory for a while.
     let share = Arc::new(Share {
         budget: budget.clone(),
         peer: peer.map(|Peer(address)| client::key(address.to_canonical())),
@@ -168,9 +168,9 @@ async fn counted(
 #[derive(Debug)]
 struct Share {
     budget: Budget,
-    /// Nobody where a proxy of ours sends what many say.
+    /// `None` for a trusted proxy, which forwards the requests of many clients.
     peer: Option<Client>,
-    /// Bytes of this body.
+    /// The route's body limit in bytes.
     limit: usize,
     held: Mutex<Held>,
 }
@@ -197,7 +197,7 @@ impl Share {
         self.lock().refusal
     }
 
-    /// Whether there is room for so many bytes more. Once there is none, all that was held is given back.
+    /// Reserves more bytes. If they exceed a limit, returns false and releases all bytes of this body.
     fn take(&self, bytes: usize) -> bool {
         let refusal = match self.hold(bytes) {
             Ok(()) => return true,
@@ -230,7 +230,7 @@ impl Share {
         Ok(())
     }
 
-    /// Gives the peer's part back.
+    /// Releases the peer's bytes.
     fn give_back(&self) {
         let bytes = std::mem::take(&mut self.lock().bytes);
         if let Some(peer) = self.peer.filter(|_| bytes > 0) {
@@ -239,7 +239,7 @@ impl Share {
     }
 }
 
-/// A body whose bytes are counted as they come.
+/// A body that reserves its bytes as they arrive.
 struct Counted {
     body: Body,
     share: Arc<Share>,

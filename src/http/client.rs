@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection, and for whom: proxies of ours may say so, nobody else.
+//! The client's IP address, for rate limits and logs. Only trusted proxies may forward it; any other client could spoof it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,15 +13,15 @@ use ipnet::IpNet;
 use super::Site;
 use crate::domain::{limits::Client, proxies};
 
-/// The address at the other end of the connection: a visitor's, or that of the proxy before us.
-/// Every request carries it in its extensions.
+/// The address at the other end of the connection: a visitor's, or that of the proxy before us. Every request carries it in its
+/// extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub IpAddr);
 
-/// Proxies in a row beyond this are nobody's.
+/// Maximum number of proxies in a row. Longer chains are not trusted.
 const MOST_HOPS: usize = 20;
 
-/// Puts the [`Client`] beside the [`Peer`], for the limits.
+/// Adds the [`Client`] to the request's extensions, for the rate limits.
 pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().copied();
     let config = &site.app.config;
@@ -31,7 +31,7 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
     let unknown = peer.and_then(|Peer(address)| {
         unknown_proxy(address, request.headers(), &config.trusted_proxies)
     });
-    // In a trial nothing but the browser's own machine is trusted, and all limits are wide.
+    // `billhook dev` trusts only the browser's own machine, and its rate limits are wide.
     if let Some(proxy) = unknown.filter(|_| !config.dev) {
         site.proxies.met(&site.app, proxy);
     }
@@ -39,7 +39,7 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
     next.run(request).await
 }
 
-/// What proxies write, and browsers do not.
+/// Headers that proxies set and browsers do not.
 const OF_PROXIES: [&str; 4] = [
     "x-forwarded-for",
     "forwarded",
@@ -47,8 +47,8 @@ const OF_PROXIES: [&str; 4] = [
     "x-forwarded-proto",
 ];
 
-/// The proxy whose word is not taken, if this came through one: a peer that speaks for others, or one of a
-/// network of our own that a trusted proxy names as its client though it speaks for others too.
+/// The untrusted proxy through which the request came, if any: a peer that sends forwarding headers, or an address in a private
+/// network that a trusted proxy names as its client although it forwards requests itself.
 fn unknown_proxy(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     let peer = peer.to_canonical();
@@ -69,7 +69,7 @@ fn unknown_proxy(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option
     (speaks && proxies::is_near(first)).then_some(first)
 }
 
-/// Whether a trusted proxy says that the browser came by http.
+/// Whether a trusted proxy says that the browser used http (`X-Forwarded-Proto`).
 pub fn is_said_to_be_http(peer: Peer, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
     let Peer(address) = peer;
     let is_trusted = trusted.iter().any(|network| network.contains(&address));
@@ -81,9 +81,9 @@ pub fn is_said_to_be_http(peer: Peer, headers: &HeaderMap, trusted: &[IpNet]) ->
     is_trusted && !said.is_empty() && said.iter().all(|line| line.to_str().is_ok_and(is_http))
 }
 
-/// Who asks: the peer, or, where that is a proxy of ours, whom the proxies name. `X-Forwarded-For` is
-/// read from its end, each entry written by the proxy after it, for as long as that one is trusted:
-/// what a client writes there itself is never reached.
+/// The client's address: the peer, or, if that is a trusted proxy, the address that the proxies forward. Reads `X-Forwarded-For`
+/// from the right. Each proxy appends the address of its peer, so an entry counts only while the proxy that wrote it is trusted. Entries
+/// that a client spoofs are never reached.
 pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     let mut current = peer.to_canonical();
@@ -108,17 +108,17 @@ pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
             return key(current);
         }
     }
-    // Proxies all the way, or none that said anything.
+    // All entries are proxies, or no proxy added an entry.
     Client::Unknown
 }
 
-/// Whether it is a reverse proxy of ours.
+/// Whether the address is a trusted reverse proxy.
 pub fn is_trusted(peer: IpAddr, trusted: &[IpNet]) -> bool {
     let peer = peer.to_canonical();
     trusted.iter().any(|network| network.contains(&peer))
 }
 
-/// An address, or the network of one.
+/// The key for rate limits: an IPv4 address, or the network of an IPv6 address.
 pub fn key(address: IpAddr) -> Client {
     match address {
         IpAddr::V4(address) => Client::V4(address),
@@ -126,7 +126,7 @@ pub fn key(address: IpAddr) -> Client {
     }
 }
 
-/// `192.0.2.1`, `192.0.2.1:8080`, `2001:db8::1` or `[2001:db8::1]:8080`.
+/// Parses `192.0.2.1`, `192.0.2.1:8080`, `2001:db8::1` or `[2001:db8::1]:8080`.
 fn read(entry: &str) -> Option<IpAddr> {
     let with_port = || entry.parse().ok().map(|address: SocketAddr| address.ip());
     let in_brackets = || {
@@ -199,7 +199,7 @@ mod tests {
                 "203.0.113.9, 172.18.0.1, 10.1.1.1",
                 Some("172.18.0.1"),
             ),
-            // A client of the own network, and one that lies.
+            // A client in the private network, and one that spoofs the header.
             ("127.0.0.1", "x-forwarded-for", "172.18.0.1", None),
             (
                 "127.0.0.1",
@@ -225,13 +225,13 @@ mod tests {
         let net = Client::V6([0x2001, 0xdb8, 0, 1]);
         let twenty = vec!["10.0.0.1"; 20].join(", ");
         for (peer, forwarded, expected) in [
-            // Nobody's word but a proxy's.
+            // Only trusted proxies may forward an address.
             ("192.0.2.1", vec![], v4("192.0.2.1")),
             ("192.0.2.1", vec!["203.0.113.9"], v4("192.0.2.1")),
             ("192.0.2.1", vec!["garbage"], v4("192.0.2.1")),
             ("::ffff:192.0.2.1", vec![], v4("192.0.2.1")),
             ("2001:db8:0:1:2:3:4:5", vec![], net),
-            // From the right: what stands further left was sent by the client.
+            // Read from the right: entries further left come from the client.
             ("127.0.0.1", vec!["203.0.113.9"], v4("203.0.113.9")),
             ("::ffff:127.0.0.1", vec!["203.0.113.9"], v4("203.0.113.9")),
             ("::1", vec!["198.51.100.7, 203.0.113.9"], v4("203.0.113.9")),
@@ -250,13 +250,13 @@ mod tests {
                 vec![&format!("192.0.2.1,{}", &twenty[10..])],
                 v4("192.0.2.1"),
             ),
-            // As proxies write them.
+            // Formats that proxies write.
             ("::1", vec!["203.0.113.9:4711"], v4("203.0.113.9")),
             ("::1", vec!["::ffff:203.0.113.9"], v4("203.0.113.9")),
             ("::1", vec!["2001:db8:0:1::7"], net),
             ("::1", vec!["[2001:db8:0:1::7]"], net),
             ("::1", vec!["[2001:db8:0:1::7]:4711"], net),
-            // Nobody can be told.
+            // The client cannot be determined.
             ("::1", vec![], Client::Unknown),
             ("::1", vec![""], Client::Unknown),
             ("::1", vec!["unknown"], Client::Unknown),

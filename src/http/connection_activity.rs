@@ -1,5 +1,5 @@
-//! What a connection is doing: who waits for whom, and since when. The connection's parts say it here, and
-//! whoever has to make room or to end it reads it.
+//! The state of a connection: whether the server or the peer has to act next, and since when. The parts of a connection update it.
+//! Timeouts and the connection limit read it to choose which connection to close (slowloris protection).
 
 use std::{
     pin::Pin,
@@ -12,26 +12,26 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::time::Instant;
 
-/// How long connections may be silent.
+/// Timeouts for silent connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Silence {
-    /// For a request's head, from its first byte, and on a new connection from the beginning.
+    /// For a request's head: from its first byte, or on a new connection from the start (slowloris).
     pub head: Duration,
-    /// Between two requests.
+    /// Keep-alive timeout between two requests.
     pub idle: Duration,
-    /// Before the first byte of a new connection, when the server ends: the request may be on its way.
+    /// During shutdown, for the first byte of a new connection: the request may be on its way.
     pub last: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doing {
-    /// No whole head has come yet.
+    /// No complete head has arrived yet.
     Asking,
-    /// Everything is answered.
+    /// All requests are answered.
     Idle,
-    /// A request is being worked on.
+    /// The server handles a request.
     Working,
-    /// The peer does not send the rest of a body, or does not take its answer.
+    /// The peer does not send the rest of a body, or does not read its response.
     Owing,
 }
 
@@ -39,16 +39,16 @@ enum Doing {
 struct State {
     doing: Doing,
     since: Instant,
-    /// Whether a byte came since the last request.
+    /// Whether a byte has arrived since the last request.
     has_spoken: bool,
-    /// The answer is complete, and not flushed yet.
+    /// The response is complete but not flushed yet.
     is_answered: bool,
-    /// The peer sends a body that nobody reads.
+    /// The peer sends a body that no handler reads.
     is_unread: bool,
-    /// All is said, and that body is being thrown away.
+    /// The response is sent, and the rest of that body is being discarded.
     is_lingering: bool,
     leaving_since: Option<Instant>,
-    /// The stream is to look closed as soon as there is nothing to read.
+    /// The stream reports end of file as soon as there is nothing to read.
     is_ending: bool,
     waker: Option<Waker>,
 }
@@ -73,15 +73,15 @@ impl Default for ConnectionActivity {
     }
 }
 
-/// Which connections give way first; among equals the one that has waited longest.
+/// Order in which connections are closed to make room: lower first; among equals, the one that has waited longest.
 pub type Rank = (u8, Instant);
 
-/// How a silent connection ends when its time is over.
+/// How a connection ends when its timeout expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// As if the peer had closed it, unless something has arrived meanwhile.
+    /// As if the peer had closed it, unless data has arrived meanwhile.
     Clean,
-    /// In the middle of a head.
+    /// Closed in the middle of a request's head.
     Cut,
 }
 
@@ -90,7 +90,7 @@ impl ConnectionActivity {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Bytes came.
+    /// Bytes have arrived.
     pub fn heard(&self) {
         let mut state = self.lock();
         state.is_ending = false;
@@ -100,14 +100,14 @@ impl ConnectionActivity {
         }
     }
 
-    /// A request came.
+    /// A request's head has arrived.
     pub fn works(&self) {
         let mut state = self.lock();
         state.is_answered = false;
         state.begin(Doing::Working);
     }
 
-    /// Whether the peer keeps the request waiting.
+    /// Sets whether the server waits for the peer in the middle of a request.
     pub fn owes(&self, does: bool) {
         let mut state = self.lock();
         match (state.doing, does) {
@@ -125,17 +125,17 @@ impl ConnectionActivity {
         self.lock().is_unread = true;
     }
 
-    /// Whether the peer may still be sending what nobody reads.
+    /// Whether the peer may still be sending a body that no handler reads.
     pub fn is_unread(&self) -> bool {
         self.lock().is_unread
     }
 
-    /// From now on what comes is thrown away.
+    /// From now on, incoming bytes are discarded.
     pub fn lingers(&self) {
         self.lock().is_lingering = true;
     }
 
-    /// All that was written has left.
+    /// All written bytes are flushed.
     pub fn flushed(&self) {
         let mut state = self.lock();
         if state.is_answered {
@@ -145,7 +145,7 @@ impl ConnectionActivity {
         }
     }
 
-    /// Ends the connection once it is idle. What comes until then is answered.
+    /// Closes the connection once it is idle. Requests that arrive until then are answered.
     pub fn leave(&self) {
         let mut state = self.lock();
         state.leaving_since.get_or_insert_with(Instant::now);
@@ -158,8 +158,8 @@ impl ConnectionActivity {
         self.lock().leaving_since.is_some()
     }
 
-    /// Whether it ends at once, so that its place is as good as free. One whose peer still sends what was
-    /// refused stays for a while, and so does one that asks again.
+    /// Whether the connection is about to end, so that its place counts as free. False while its peer still sends a refused body, or
+    /// sends another request.
     pub fn is_going(&self) -> bool {
         let state = self.lock();
         state.leaving_since.is_some() && state.is_idle()
@@ -169,25 +169,25 @@ impl ConnectionActivity {
         self.lock().is_ending
     }
 
-    /// Whether it is idle, which is ended by [`ConnectionActivity::leave`] without a loss.
+    /// Whether it is idle, so that [`ConnectionActivity::leave`] can close it without losing a request.
     pub fn is_idle(&self) -> bool {
         self.lock().is_idle()
     }
 
-    /// Its place among those that give way; `None` when something is being done for it.
+    /// Its rank among the connections that can be closed; `None` while the server handles a request.
     pub fn rank(&self, young: Duration) -> Option<Rank> {
         let state = self.lock();
         let is_young = state.since.elapsed() < young;
         match state.doing {
             Doing::Working => None,
-            // It may just be about to ask.
+            // A new connection may be about to send its request.
             Doing::Asking if is_young => Some((1, state.since)),
             Doing::Asking | Doing::Idle => Some((0, state.since)),
             Doing::Owing => Some((1, state.since)),
         }
     }
 
-    /// When the connection ends if nothing happens, and how.
+    /// When the connection times out, and how it ends then.
     pub fn due(&self, silence: Silence) -> Option<(Instant, End)> {
         let state = self.lock();
         match (state.doing, state.leaving_since) {
@@ -226,7 +226,7 @@ impl State {
     }
 }
 
-/// A request's body that says when it is waited for, and when nobody wants the rest.
+/// A request's body that records when the server waits for it, and whether it was dropped before its end.
 #[derive(Debug)]
 pub struct Asked<B> {
     body: B,
@@ -285,7 +285,7 @@ impl<B> Drop for Asked<B> {
     }
 }
 
-/// An answer's body that says when it is complete.
+/// A response's body that records when it is complete.
 #[derive(Debug)]
 pub struct Answer {
     body: Body,

@@ -1,5 +1,5 @@
-//! The connections that there may be at a time, and who gives way when there is no room for another:
-//! those that wait for their peer, so that nobody keeps others out by waiting.
+//! Connection limit, in total and per peer. When it is reached, connections that wait for their peer are closed to make room. So no
+//! peer can exhaust the limit by waiting (slowloris).
 
 use std::{
     collections::BTreeMap,
@@ -20,11 +20,11 @@ use tokio::{
 use super::{client, connection_activity::ConnectionActivity};
 use crate::domain::limits::Client;
 
-/// A new connection is about to ask: one that has been silent for less goes last.
+/// A new connection is about to send a request: if it has been silent for less than this, it is closed last.
 const YOUNG: Duration = Duration::from_secs(1);
-/// How soon to look again whether one gives way.
+/// Poll interval while waiting for a free place.
 const AGAIN: Duration = Duration::from_millis(20);
-/// One peer has at most this part of all places, but not fewer than the number.
+/// One peer gets at most `1 / PART_OF_PEER` of all places, but at least `LEAST_OF_PEER`.
 const PART_OF_PEER: usize = 4;
 const LEAST_OF_PEER: usize = 16;
 
@@ -34,13 +34,13 @@ pub struct Places {
     of_peer: usize,
     trusted: Arc<[IpNet]>,
     taken: Arc<Mutex<BTreeMap<u64, Taken>>>,
-    /// Changed and read while `taken` is locked.
+    /// Read and written only while `taken` is locked.
     is_closed: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
 struct Taken {
-    /// `None` for a proxy of ours.
+    /// `None` for a trusted proxy.
     client: Option<Client>,
     pulse: Arc<ConnectionActivity>,
     task: AbortHandle,
@@ -61,13 +61,13 @@ impl Places {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whose place it is: an address or an IPv6 network. `None` for a proxy of ours, which speaks for many.
+    /// The key for the limit per peer: an address or an IPv6 network. `None` for a trusted proxy, which forwards for many clients.
     fn client_of(&self, peer: IpAddr) -> Option<Client> {
         let is_trusted = self.trusted.iter().any(|network| network.contains(&peer));
         (!is_trusted).then(|| client::key(peer))
     }
 
-    /// Whether this peer may have another. If it has all of its own, one of them gives way.
+    /// Whether this peer may open another connection. If it has reached its limit, closes one of its own to make room.
     pub fn admits(&self, peer: IpAddr) -> bool {
         let Some(client) = self.client_of(peer) else {
             return true;
@@ -82,7 +82,7 @@ impl Places {
         count < self.of_peer || self.make_way(Some(client))
     }
 
-    /// Waits for a place, and lets others give way meanwhile.
+    /// Waits for a free place, and closes other connections to get one.
     pub async fn take(&self) -> Option<OwnedSemaphorePermit> {
         loop {
             if let Ok(permit) = self.free.clone().try_acquire_owned() {
@@ -96,7 +96,7 @@ impl Places {
         }
     }
 
-    /// Ends one that waits for its peer, of this client if one is given. Whether there was one.
+    /// Closes a connection that waits for its peer, optionally only one of this client. Returns whether there was one.
     fn make_way(&self, client: Option<Client>) -> bool {
         let mut taken = self.lock();
         let first = taken
@@ -121,7 +121,7 @@ impl Places {
         true
     }
 
-    /// Runs a connection in its place. `spawn` starts it; [`Places::forget`] has to follow its end.
+    /// Registers a connection. `spawn` starts it; the caller must call [`Places::forget`] when it ends.
     pub fn put(
         &self,
         number: u64,
@@ -129,7 +129,7 @@ impl Places {
         pulse: Arc<ConnectionActivity>,
         spawn: impl FnOnce() -> AbortHandle,
     ) {
-        // Held until the task is in the list: it may end before.
+        // Locked until the task is registered: it may end before that.
         let mut taken = self.lock();
         if self.is_closed.load(Ordering::Relaxed) {
             pulse.leave();
@@ -150,7 +150,7 @@ impl Places {
         self.lock().remove(&number);
     }
 
-    /// Every connection, also one that comes later, ends as soon as it is idle.
+    /// Shutdown: closes every connection as soon as it is idle, including those registered later.
     pub fn close(&self) {
         let taken = self.lock();
         self.is_closed.store(true, Ordering::Relaxed);
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
     use crate::http::connection_activity::Answer;
 
-    /// As of a connection whose request was answered.
+    /// The state of a connection whose request was answered.
     fn answered() -> Arc<ConnectionActivity> {
         let pulse = Arc::new(ConnectionActivity::default());
         pulse.works();
@@ -179,7 +179,7 @@ mod tests {
         pulse
     }
 
-    /// So many connections of one peer, none of which ends by itself; those that were let in.
+    /// Opens connections of one peer, none of which ends by itself. Returns those that were admitted.
     fn connect(
         places: &Places,
         pulse: impl Fn() -> Arc<ConnectionActivity>,

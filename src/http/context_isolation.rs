@@ -1,12 +1,11 @@
-//! Keeps what one request is given apart from the others. Leptos leaves the context of a page in its
-//! thread until the page is done, and what begins there meanwhile becomes a part of it: without this a
-//! server function would find, of what it is not given itself, what was given to a page for somebody
-//! else (leptos_axum 0.8.10, `handle_server_fns_inner`).
+//! Isolates the Leptos context of each request. Leptos leaves the context of a page in its thread until the page is done, and tasks
+//! that start there meanwhile inherit it. Without this layer, a server function would see another visitor's values for every
+//! type that its own context lacks (leptos_axum 0.8.10, `handle_server_fns_inner`).
 
 use axum::{extract::Request, middleware::Next, response::Response};
 use leptos::{prelude::Owner, reactive::computed::ScopedFuture};
 
-/// Whatever runs for this request finds a context of its own, at first an empty one.
+/// Runs the request in a context of its own, which is empty at first.
 pub async fn layer(request: Request, next: Next) -> Response {
     ScopedFuture {
         owner: Owner::default(),

@@ -1,5 +1,5 @@
-//! How long an answer may take. Who is slow to send a form is told so; where we are slow ourselves,
-//! that is said and written down.
+//! Request timeout. If the client sends its body too slowly (slowloris), responds with 408. If the server itself is too slow, responds
+//! with an error and logs it.
 
 use std::{
     pin::Pin,
@@ -63,7 +63,7 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
     }
 }
 
-/// A body that tells whether the rest of it is being waited for.
+/// A body that records whether the server waits for the rest of it.
 struct Watched {
     body: Body,
     is_awaited: Arc<AtomicBool>,

@@ -1,5 +1,5 @@
-//! The site's files: style, scripts, WebAssembly, icon. What is neither a route nor a file is a page that
-//! says so. The app is not asked: it takes `/billing/` for `/billing`, and only routes are guarded.
+//! Static files: style, scripts, WebAssembly, icon. If there is neither a route nor a file, responds with the page for 404. The
+//! Leptos router is not used: it accepts `/billing/` for `/billing`, but the guard protects only routes of the table.
 
 use axum::{
     body::Body,
@@ -16,16 +16,16 @@ use crate::{
     pages::message::{self, Message},
 };
 
-/// No path of ours is near this many bytes; one that no disk could hold would be an error in the log.
+/// Maximum length of a path in bytes; ours are far shorter. A path too long for the file system would log an error.
 const LONGEST_PATH: usize = 100;
 
-/// Marks the answer with a file whose name says what is in it.
+/// Marks a response with a file whose name contains a content hash.
 #[derive(Clone, Copy, Debug)]
 pub struct NeverChanges;
 
 pub async fn serve(State(site): State<Site>, request: Request) -> Response {
     let headers = request.headers().clone();
-    // A cache that goes by endings alone may keep what looks like a file, and give it to others.
+    // A cache that decides by file extension may store such a page and serve it to other visitors (web cache deception).
     let is_like_a_file = request.uri().path().contains('.');
     let missing = async || {
         let address = match is_like_a_file {
@@ -37,7 +37,7 @@ pub async fn serve(State(site): State<Site>, request: Request) -> Response {
     if request.uri().path().len() > LONGEST_PATH {
         return missing().await;
     }
-    // Whole files alone: the answer to half of one, or to "has it changed", would need headers of its own.
+    // Only complete files: partial (`Range`) and conditional responses would need headers of their own.
     let mut asked = Request::builder()
         .method(request.method())
         .uri(request.uri());

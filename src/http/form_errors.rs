@@ -1,7 +1,6 @@
-//! Gives whatever calls a server function an answer with the right status, and forms without
-//! JavaScript one that a person can read. A server function that refuses would send the browser back
-//! where it came from with the error in the address, where anybody could forge it; here it becomes a
-//! page. Nothing that was sent is repeated.
+//! Sets the right status on errors of server functions, and renders an error page for forms without JavaScript. By default Leptos
+//! redirects the browser back to the `Referer` with the error in the URL, where any site could forge it. This layer responds with a page
+//! instead, which repeats no input.
 
 use axum::{
     Json,
@@ -20,7 +19,7 @@ use crate::{
     pages::message::{self, Message},
 };
 
-/// Server functions mark their errors with this header.
+/// Leptos marks errors of server functions with this header.
 const ERROR_MARK: &str = "serverfnerror";
 
 pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Response {
@@ -40,7 +39,7 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
     let response = with_true_status(response);
     let status = response.status();
     if status == StatusCode::FOUND {
-        // Ours are 303. This one is Leptos' own, to wherever the Referer says; nobody is sent there.
+        // Our own redirects are 303. This 302 comes from Leptos and follows the `Referer`, which is an open redirect: replace it.
         let mut away = Redirect::to("/billing").into_response();
         keep_cookies(&response, &mut away);
         return away;
@@ -55,7 +54,7 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
         status if status.is_server_error() => Message::Fault,
         _ => Message::BadForm,
     };
-    // The database may be what is at fault.
+    // The database may be the cause of the error, so it is not asked who is signed in.
     let address = if status.is_server_error() {
         None
     } else {
@@ -72,8 +71,8 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
     page
 }
 
-/// Our own refusals have set their status. What is left was decided by the framework: an argument was
-/// missing or unreadable, and the server function itself never ran.
+/// Our own errors have set their status. Otherwise the framework failed: an argument was missing or could not be parsed, and the
+/// server function did not run.
 fn with_true_status(response: Response) -> Response {
     let is_undecided = !response.status().is_client_error()
         && response.status() != StatusCode::SERVICE_UNAVAILABLE;
@@ -89,14 +88,14 @@ fn with_true_status(response: Response) -> Response {
     answer
 }
 
-/// The guard may have renewed the session on the way.
+/// Keeps `Set-Cookie` headers: the guard may have renewed the session.
 fn keep_cookies(from: &Response, to: &mut Response) {
     for line in from.headers().get_all(header::SET_COOKIE) {
         to.headers_mut().append(header::SET_COOKIE, line.clone());
     }
 }
 
-/// Whether the body is a plain form, or there is none that says what it is.
+/// Whether the body is a plain form, or has no content type.
 fn is_plain_form(headers: &HeaderMap) -> bool {
     let is_there = headers.contains_key(header::CONTENT_TYPE);
     let kind = text(headers, header::CONTENT_TYPE).and_then(|value| value.split(';').next());

@@ -1,5 +1,5 @@
-//! Which person is this? Every route of browsers passes here, and is closed to strangers unless its row in
-//! [`super::routes`] opens it. Expired access is renewed before anything is rendered.
+//! Authentication. Every route for browsers passes this layer and requires a session, unless its row in [`super::routes`] makes it
+//! public. Expired access tokens are renewed before anything is rendered.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ pub async fn layer(
     let client = request.extensions().get::<Client>().map(Client::to_string);
     let client = client.unwrap_or_default();
     let identity = if route.access == Access::Watch {
-        // The browser comes back for it for as long as a page is open.
+        // An open page reconnects for as long as it stays open, so this must not count as a use of the session.
         session::peek(&site.app, refresh, &client)
             .await
             .map(|peeked| {
@@ -60,7 +60,7 @@ pub async fn layer(
         Ok(Identity::Known(principal)) => (Caller::Visitor(principal), None),
         Ok(Identity::Renewed(principal, tokens)) => (Caller::Visitor(principal), Some(tokens)),
         Ok(Identity::Nobody) => (Caller::Nobody(None), None),
-        // Whoever signed out knows it, and leaves no address behind.
+        // A person who signed out needs no notice, and their address must not stay in the browser.
         Ok(Identity::Ended(Ended {
             why: Some(Why::Here),
             ..
@@ -93,7 +93,7 @@ pub async fn layer(
         }
         None => {}
     }
-    // A sign-in or sign-out inside has the last word.
+    // If the handler itself signed in or out, its cookies take precedence.
     if !cookies::is_set(response.headers(), config, Name::Refresh) {
         let values = lines
             .iter()
@@ -105,7 +105,7 @@ pub async fn layer(
     response
 }
 
-/// The address that is signed in, for the header of a page that no route makes.
+/// The signed-in address, for the header of pages without a route.
 pub async fn glance(site: &Site, headers: &HeaderMap) -> Option<String> {
     let [access, refresh] =
         [Name::Access, Name::Refresh].map(|name| cookies::read(headers, &site.app.config, name));
@@ -113,8 +113,8 @@ pub async fn glance(site: &Site, headers: &HeaderMap) -> Option<String> {
     Some(principal.email().to_owned())
 }
 
-/// Pages and forms lead to the sign-in, an open list is told that it is over, and programs get a
-/// 401 that they can read.
+/// The response without a session: a redirect to the sign-in for pages and forms, a `signed-out` event for an open list, and a
+/// 401 with JSON for programs.
 fn refuse(request: &Request) -> Response {
     let accept = request
         .headers()

@@ -1,4 +1,4 @@
-//! Headers of every answer: what browsers may do with our pages.
+//! Security headers of every response: Content-Security-Policy (against XSS and clickjacking), caching, and HSTS.
 
 use axum::{
     extract::{Request, State},
@@ -11,24 +11,24 @@ use leptos::{config::Env, nonce::Nonce, prelude::*};
 use super::{Site, files::NeverChanges};
 use crate::clock;
 
-/// One value for scripts of one answer.
+/// The CSP nonce of one response.
 #[derive(Clone, Debug)]
 struct ScriptNonce(String);
 
-/// What an answer of `billhook dev` has to do with frames, in its extensions. All other pages have none, and are in none.
+/// How a response of `billhook dev` uses frames. In the response's extensions. All other pages contain no frames and cannot be framed.
 #[derive(Clone, Copy, Debug)]
 pub enum Framing {
-    /// A page that shows a mail in one.
+    /// A page that shows a mail in a frame.
     Shows,
-    /// The mail: no script, nothing that is loaded, and not our origin. Its links lead the whole page on.
+    /// The mail in the frame: no scripts, no loaded resources, an opaque origin. Its links navigate the top-level page.
     Mail,
 }
 
-/// Links alone.
+/// Allows nothing but links.
 const MAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'self'; sandbox allow-top-navigation-by-user-activation";
 
-/// Hands the nonce of this request to what Leptos renders.
+/// Provides the request's CSP nonce to Leptos' context.
 pub fn provide_nonce() {
     let nonce = use_context::<axum::http::request::Parts>()
         .and_then(|parts| parts.extensions.get::<ScriptNonce>().cloned());
@@ -37,13 +37,13 @@ pub fn provide_nonce() {
     }
 }
 
-/// Scripts run by nonce alone, and so does what they load; forms may lead to Stripe's portal, since that is where opening it
-/// redirects; everything else is our own or nothing.
+/// Sets the Content-Security-Policy: scripts run only with the nonce, and may load further scripts; forms may also submit to Stripe's
+/// portal, since opening it redirects there; all other resources are limited to our origin or forbidden.
 pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -> Response {
     let nonce = clock::random_token();
     request.extensions_mut().insert(ScriptNonce(nonce.clone()));
     let mut response = next.run(request).await;
-    // `cargo leptos watch` tells pages to reload through a socket on a port of its own.
+    // `cargo leptos watch` reloads pages through a WebSocket on a port of its own.
     let reload = if site.leptos.env == Env::DEV {
         " ws:"
     } else {
@@ -72,11 +72,10 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
     }
     put_usual(headers, site.app.config.is_https());
     if matches!(framing, Some(Framing::Mail)) {
-        // Opened by itself, a browser shows no page that has this header and a sandbox.
+        // When the mail is opened at the top level, browsers refuse a sandboxed page that has this header.
         headers.remove("cross-origin-opener-policy");
     }
-    // Pages are of one person and one moment. Files of the site say when they changed, and lie there in
-    // several encodings.
+    // Pages differ by visitor and over time. Static files have a `Last-Modified` header, and exist in several encodings.
     let is_file = headers.contains_key(header::LAST_MODIFIED);
     let differs_by = if is_file { "accept-encoding" } else { "cookie" };
     let is_said = headers
@@ -92,7 +91,7 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
     let cache = match (is_file, never_changes) {
         (true, true) => "public, max-age=31536000, immutable",
         (true, false) => "no-cache",
-        // Some CDNs put scripts into pages in place of e-mail addresses.
+        // `no-transform`: some CDNs replace email addresses with scripts.
         (false, _) if is_page => "no-store, no-transform",
         (false, _) => "no-store",
     };
@@ -100,7 +99,7 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
     response
 }
 
-/// What programs ask for: no browser has any business with it.
+/// Headers for machines and programs: no browser needs to do anything with these responses.
 pub fn for_machines<B>(mut response: Response<B>, is_https: bool) -> Response<B> {
     let headers = response.headers_mut();
     put_usual(headers, is_https);

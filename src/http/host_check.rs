@@ -1,5 +1,5 @@
-//! What every request of a browser must be before anything looks at it: of a method that there is, for a target
-//! of the usual form, and for the host that is ours.
+//! Checks every request of a browser first: the method is known, the target has the usual form, and the `Host` header is
+//! `FRONTEND_URL`'s.
 
 use axum::{
     extract::{Request, State},
@@ -25,7 +25,7 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
         let allow = [(header::ALLOW, "GET, HEAD, POST")];
         return (StatusCode::METHOD_NOT_ALLOWED, allow).into_response();
     }
-    // RFC 9112, 3.2: a server has to read the absolute form too. The others are for proxies.
+    // RFC 9112, 3.2: a server must accept the absolute form too. The other forms are for proxies.
     if !request.uri().path().starts_with('/') {
         return StatusCode::BAD_REQUEST.into_response();
     }
@@ -33,7 +33,7 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
         return StatusCode::BAD_REQUEST.into_response();
     };
     if !is_ours(&host, &config.frontend_url) {
-        // In a trial people type either name of this machine; cookies are of one.
+        // With `billhook dev` people type `localhost` or `127.0.0.1`, but cookies belong to one host.
         if config.dev && is_this_machine(&host) && request.method() == Method::GET {
             let path = request.uri().path_and_query();
             let path = path.map_or("/", PathAndQuery::as_str);
@@ -43,14 +43,14 @@ pub async fn layer(State(site): State<Site>, mut request: Request, next: Next) -
         return message::response(config, Message::WrongHost);
     }
     if request.uri().authority().is_some() {
-        // What comes after reads the origin form alone.
+        // Later layers read only the origin form.
         let target = request.uri().path_and_query().cloned();
         *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
     }
     next.run(request).await
 }
 
-/// Anybody can ask for another host, but a proxy that does not pass ours on closes the whole site.
+/// Logged, since a proxy that rewrites the `Host` header makes the whole site fail. Throttled, since any client can send such requests.
 fn tell_operator(now: i64) {
     static MISLED: LogThrottle = LogThrottle::new(600);
     if let Some(count) = MISLED.count(now) {
@@ -61,8 +61,8 @@ fn tell_operator(now: i64) {
     }
 }
 
-/// The host of the target counts before that of the header (RFC 9112, 3.2.2). `None` when there is
-/// no host, or more than one.
+/// The requested host. The target takes precedence over the `Host` header (RFC 9112, 3.2.2). `None` without a host, or with more
+/// than one.
 fn asked_for(target: &Uri, headers: &HeaderMap) -> Option<Authority> {
     let mut lines = headers.get_all(header::HOST).iter();
     let line = lines.next();
@@ -76,7 +76,7 @@ fn asked_for(target: &Uri, headers: &HeaderMap) -> Option<Authority> {
 }
 
 fn is_ours(host: &Authority, frontend: &Url) -> bool {
-    // Only the scheme's own port may be left out, or written though it goes without saying.
+    // Only the scheme's default port may be omitted, or given redundantly.
     let port = match host.port() {
         Some(port) => Some(port.as_u16()),
         None => default_port(frontend),

@@ -1,6 +1,6 @@
-//! Visitors who come by http where `FRONTEND_URL` is https, since the proxy does not send them on: no cookie of
-//! ours reaches them there, so nobody could sign in. They are led to https, once. A proxy that calls https http
-//! cannot make a loop of that: where a browser or the address shows that it was led there, it is taken in.
+//! Redirects visitors from http to https, once, if `FRONTEND_URL` is https and the proxy does not redirect them itself. Over http our
+//! cookies do not reach them, so they could not sign in. A proxy that reports https as http must not cause a redirect loop: if a
+//! header of the browser or the URL shows that the visitor was redirected already, the request passes.
 
 use axum::{
     extract::{Request, State},
@@ -13,7 +13,7 @@ use url::Url;
 use super::{Site, client};
 use crate::{config::Config, log_throttle::LogThrottle};
 
-/// Stands in the query of an address that somebody was led to.
+/// Query parameter that marks a URL as already redirected.
 const LED: &str = "https";
 
 pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Response {
@@ -22,7 +22,7 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
         return next.run(request).await;
     }
     let headers = request.headers();
-    // Browsers send this only where they see https, or their own machine.
+    // Browsers send `Sec-Fetch-Site` only over https, or to their own machine.
     let has_site = headers.contains_key("sec-fetch-site");
     if request.method() == Method::POST && !has_site && is_from_http(headers, &config.frontend_url)
     {
@@ -41,14 +41,14 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
     next.run(request).await
 }
 
-/// Whether a form is from a page of ours that was got by http. Browsers say so themselves.
+/// Whether a form comes from one of our pages that was loaded over http. The browser's `Origin` header says so.
 fn is_from_http(headers: &HeaderMap, frontend: &Url) -> bool {
     let origin = headers.get(header::ORIGIN);
     let origin = origin.and_then(|origin| Url::parse(origin.to_str().ok()?).ok());
     origin.is_some_and(|origin| origin.scheme() == "http" && origin.host() == frontend.host())
 }
 
-/// Browsers take none of these from http, and send none there.
+/// Browsers neither accept nor send `__Host-` cookies over http.
 fn has_cookie_of_https(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(header::COOKIE).iter();
     lines
@@ -58,7 +58,7 @@ fn has_cookie_of_https(headers: &HeaderMap) -> bool {
 
 fn was_led(target: &Uri) -> bool {
     let query = target.query().unwrap_or_default();
-    // Some proxies write it as `https=`.
+    // Some proxies rewrite it to `https=`.
     let mut parts = query.split('&');
     parts.any(|part| part.trim_end_matches('=') == LED)
 }
@@ -71,7 +71,7 @@ fn led(config: &Config, target: &Uri) -> String {
     config.url(&format!("{}?{query}", target.path()))
 }
 
-/// It works, but what went by http could be read on its way.
+/// The redirect works, but data that was sent over http could be read on its way.
 fn tell_operator(now: i64) {
     static BY_HTTP: LogThrottle = LogThrottle::new(600);
     if let Some(count) = BY_HTTP.count(now) {

@@ -1,5 +1,5 @@
-//! How often a client may ask for a mail and try a code or a link. It is told so by a page that
-//! depends on the client alone, and says nothing about an address.
+//! Rate limit per client: how often it may ask for a mail, or try a code or a link. The error page depends only on the client, so it
+//! reveals nothing about an address.
 
 use std::sync::Arc;
 
@@ -29,10 +29,10 @@ pub async fn layer(
 ) -> Response {
     let client = request.extensions().get().copied();
     let client = client.unwrap_or(Client::Unknown);
-    // Another site can make a browser ask for anything by GET: that must not take from its allowance.
+    // Only POST counts: another site can make a browser send any GET (CSRF), which must not use up the client's limit.
     let allowed = match route.limit {
         _ if request.method() != Method::POST => Ok(()),
-        // One person tries many things, and there is nobody to protect.
+        // With `billhook dev` one person tries many things, and there is no one to protect.
         _ if site.app.config.dev && is_here(&request) => Ok(()),
         Limit::Ask => {
             if client == Client::Unknown {
@@ -45,7 +45,7 @@ pub async fn layer(
     };
     match allowed {
         Err(seconds) => {
-            // Anybody can bring this about, so it must not fill a log that is kept.
+            // At debug level: any client can trigger this line, so it must not fill a log that is kept.
             tracing::debug!(?client, "a client asks too often");
             let mut response = message::response(&site.app.config, Message::TooMany);
             let seconds = HeaderValue::from(seconds);
@@ -56,14 +56,14 @@ pub async fn layer(
     }
 }
 
-/// Whether the request comes from this very machine.
+/// Whether the request comes from this machine.
 fn is_here(request: &Request) -> bool {
     let peer = request.extensions().get::<Peer>();
     peer.is_some_and(|Peer(address)| address.to_canonical().is_loopback())
 }
 
-/// Visitors whose addresses cannot be told share one limit: a proxy that does not name them closes the
-/// sign-in for nearly everybody.
+/// Visitors with an unknown address share one rate limit. A proxy that does not forward addresses thus blocks the sign-in for nearly
+/// all visitors.
 fn tell_operator(site: &Site, request: &Request) {
     let Some(count) = site.app.clients.count_unknown(site.app.clock.now()) else {
         return;

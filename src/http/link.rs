@@ -1,6 +1,5 @@
-//! `GET /sign-in/link?token=…`, where the mail's link leads. It consumes nothing, however often it
-//! is opened: it moves the token out of the address, which histories and proxies keep, into a
-//! short-lived cookie, and goes on to the page with the button.
+//! `GET /sign-in/link?token=…`, the link in the mail. Safe and idempotent: opening it does not consume the token. Moves the token out of
+//! the URL, which histories and proxies store, into a short-lived cookie, and redirects to the page with the button.
 
 use axum::{
     extract::{RawQuery, State},
@@ -23,7 +22,7 @@ pub async fn open(State(site): State<Site>, RawQuery(query): RawQuery) -> Respon
         .filter(|value| sign_in::is_token(value));
     let line = match token {
         Some(token) => cookies::set(config, Name::Link, &token),
-        // The page then says that this link does not work. That a browser keeps no cookies is another matter.
+        // A marker, so that the page says that the link is invalid. A missing cookie would mean that the browser blocks cookies.
         None => cookies::set(config, Name::Link, "none"),
     };
     (

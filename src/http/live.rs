@@ -1,11 +1,10 @@
-//! `GET /billing/live`: the list of an open page as server-sent events. `customers` carries the
-//! whole list as JSON: at once, so that nothing is missed between page and stream, and after each
-//! change; and with it, on a page that somebody came back to from Stripe (`?back=…`), what has changed since
-//! they left. `signed-out` says that the session is over.
+//! `GET /billing/live`: the list of an open page as server-sent events. `customers` carries the whole list as JSON: once at the
+//! start, so that no change between page and stream is missed, and after each change. On a page that a customer came back to from Stripe
+//! (`?back=…`), it also carries what has changed since they left. `signed-out` says that the session is over.
 //!
-//! The stream ends after as long as an access token lives, and tells no change once its refresh token has been
-//! replaced: the browser comes back by itself, and passes the guard again. An open page is no use of the session, so one that nobody touches is told at the
-//! idle limit that it is over.
+//! The stream ends after the lifetime of an access token, and sends no change once its refresh token has been replaced. The browser
+//! reconnects by itself, and passes the guard again. An open page does not count as use of the session: an untouched page gets
+//! `signed-out` at the idle timeout.
 
 use std::{
     collections::BTreeMap,
@@ -44,9 +43,9 @@ use crate::{
 };
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Open pages of one session that hear of changes. With one more, the oldest gives way.
+/// Maximum number of streams per session. One more closes the oldest.
 const MOST_OF_SESSION: usize = 8;
-/// A page that gave way comes back after this, and not at once, which would only make another give way.
+/// A closed page reconnects after this delay. At once, it would only close another.
 const COME_BACK_AFTER: Duration = Duration::from_secs(30);
 
 pub async fn stream(
@@ -78,12 +77,12 @@ pub async fn stream(
         seconds_left: 0,
     };
     let list = stream::unfold(Some(page), next).take_until(Box::pin(end));
-    // It holds the place for as long as the stream is open.
+    // Holds its place for as long as the stream is open.
     let last = stream::once(async move { place.last_word() }).filter_map(future::ready);
     answer(list.chain(last))
 }
 
-/// Of the refresh token by which the guard let a stream through.
+/// The generation of the refresh token with which the guard admitted a stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Generation(pub i64);
 
@@ -92,26 +91,25 @@ pub struct Asked {
     back: Option<String>,
 }
 
-/// What a browser is told that has no session: an answer that it can read, where a 401 would only
-/// make it give up.
+/// The response without a session: an event stream that the browser can read. After a 401 it would give up.
 pub fn signed_out() -> Response {
     answer(stream::iter([Ok(over())]))
 }
 
 fn answer(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
     let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    // nginx, and what is made of it, would otherwise keep events back until it has many.
+    // nginx and servers built on it would otherwise buffer events.
     ([("x-accel-buffering", "no")], stream).into_response()
 }
 
 fn over() -> Event {
-    // A browser drops an event that has no data.
+    // Browsers ignore an event without data.
     Event::default()
         .event("signed-out")
         .data("the session is over")
 }
 
-/// The open streams, by session and, within it, by age. Each can be told to give way.
+/// The open streams by session, each session's in order of age. Each stream has a token to close it.
 #[derive(Debug, Default)]
 pub struct Streams(Mutex<Open>);
 
@@ -127,7 +125,7 @@ impl Streams {
     }
 }
 
-/// A stream among those of its session. Given back when this goes.
+/// A stream's entry among those of its session. Dropping it removes the entry.
 struct Place {
     site: Site,
     key: (String, u64),
@@ -169,7 +167,7 @@ impl Drop for Place {
     }
 }
 
-/// One open page.
+/// The state of one stream.
 struct Page {
     app: App,
     principal: Principal,
@@ -178,12 +176,12 @@ struct Page {
     back: Option<String>,
     changes: Receiver<Change>,
     is_new: bool,
-    /// Until its session reaches a limit, as it was when last looked at.
+    /// Seconds until the session reaches its idle or absolute limit, as of the last look.
     seconds_left: i64,
 }
 
-/// The list at once, then after each change. When the database does not answer, the stream ends:
-/// the browser comes back, and gets the list then.
+/// Sends the list at once, then after each change. If the database fails, the stream ends: the browser reconnects, and gets the
+/// list then.
 async fn next(page: Option<Page>) -> Option<(Result<Event, Infallible>, Option<Page>)> {
     let mut page = page?;
     let mut is_due = std::mem::take(&mut page.is_new);
@@ -219,14 +217,14 @@ async fn next(page: Option<Page>) -> Option<(Result<Event, Infallible>, Option<P
 }
 
 impl Page {
-    /// True after a change, false when the session may be over, `None` when the program is ending.
+    /// True after a change, false if the session may be over, `None` if the server shuts down.
     async fn wait_for_change(&mut self) -> Option<bool> {
         let limit = Duration::from_secs(self.seconds_left.max(1).unsigned_abs());
         let change = async {
             loop {
                 match self.changes.recv().await {
                     Ok(change) if !change.concerns(self.principal.email()) => {}
-                    // After a lag some were missed; one of them may have been ours.
+                    // A receiver that lags has missed changes; one of them may concern this session.
                     Ok(_) | Err(RecvError::Lagged(_)) => return Some(true),
                     Err(RecvError::Closed) => return None,
                 }
@@ -235,7 +233,7 @@ impl Page {
         let is_changed = tokio::time::timeout(limit, change)
             .await
             .unwrap_or(Some(false))?;
-        // The list that is read next holds these already.
+        // Drains queued changes: the list that is read next includes them.
         while is_changed
             && !matches!(
                 self.changes.try_recv(),

@@ -1,4 +1,4 @@
-//! The guard of machines and programs. They have no session, so a route that takes one is closed to them.
+//! The guard for machines and programs. They have no session, so routes that require one reject them.
 
 use axum::{
     extract::Request,

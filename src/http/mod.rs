@@ -1,5 +1,5 @@
-//! The HTTP surface: the table of routes is in `routes`, and the layers that a request passes on its way are put together
-//! here. What a route does is in `api`, `pages` and the files here.
+//! The HTTP surface. The table of routes is in `routes`; this file builds the router and its layers (middleware). Handlers are in
+//! `api`, `pages` and the files here.
 
 pub mod accept;
 pub mod body_budget;
@@ -56,19 +56,19 @@ use crate::{
     pages::message::Message,
 };
 
-/// Log lines a minute about requests that failed for a fault of ours: anybody can repeat them while it lasts.
+/// Log lines per minute about failed requests that are our own fault: any client can repeat them while the fault lasts.
 const MOST_FAULTS: u64 = 20;
 
-/// What handlers can ask for. Every layer clones it for every request, so clones share one.
+/// The state for handlers and layers. Every layer clones it for every request, so clones share one `Arc`.
 #[derive(Clone, Debug)]
 pub struct Site(Arc<Parts>);
 
-/// What is in a [`Site`].
+/// The content of a [`Site`].
 #[derive(Debug)]
 pub struct Parts {
     pub app: App,
     pub leptos: LeptosOptions,
-    /// Cancelled when the server is to end: open streams end then.
+    /// Cancelled when the server shuts down: open streams end then.
     pub stop: CancellationToken,
     pub readiness: Readiness,
     pub streams: live::Streams,
@@ -76,13 +76,13 @@ pub struct Parts {
     pub refused: same_site::Refused,
     pub faults: LogThrottle,
     pub proxies: proxies::Unknown,
-    /// Where forms may lead besides our own pages, as a Content-Security-Policy lists it.
+    /// Targets of forms besides our own pages, in the syntax of the Content-Security-Policy.
     pub portal_origins: String,
     pub routes: Vec<Arc<Route>>,
 }
 
 impl Site {
-    /// With every route of the table, and `extra` ones: those of `billhook dev`.
+    /// Creates the state with every route of the table, and `extra` ones: those of `billhook dev`.
     pub fn new(
         app: App,
         leptos: LeptosOptions,
@@ -115,9 +115,9 @@ impl Deref for Site {
     }
 }
 
-/// Every route, each behind the layers of its audience. Where several layers stand in a row, the first is the outermost.
+/// Builds the router: every route behind the layers of its audience. In a `ServiceBuilder`, the first layer is the outermost.
 pub fn router(site: Site) -> Router {
-    // Server functions and pages spawn through it. An error says that it was set before.
+    // Server functions and pages spawn tasks through it. An error means that it was set before.
     let _ = any_spawner::Executor::init_tokio();
     Router::new()
         .merge(for_programs(&site))
@@ -150,7 +150,7 @@ fn rows(site: &Site, audience: Audience) -> Router<Site> {
     })
 }
 
-/// What pages and server functions find in Leptos' context.
+/// Provides the Leptos context for pages and server functions.
 fn context(site: &Site) -> impl Fn() + Clone + Send + Sync + 'static {
     let site = site.clone();
     let places = answer::Places::new(routes::pages(&site.routes));
@@ -163,7 +163,7 @@ fn context(site: &Site) -> impl Fn() + Clone + Send + Sync + 'static {
 
 fn for_browsers(site: &Site) -> Router<Site> {
     let pages = rows(site, Audience::Browser)
-        // Only routes that exist are guarded; all else is a public file or a 404.
+        // The guard covers only routes that exist; all other paths are public files or 404.
         .route_layer(from_fn_with_state(site.clone(), guard::layer))
         .route_layer(from_fn_with_state(site.clone(), limit::layer))
         .fallback(files::serve)
@@ -173,7 +173,7 @@ fn for_browsers(site: &Site) -> Router<Site> {
         .layer(from_fn_with_state(site.clone(), form_errors::layer))
         .layer(from_fn_with_state(site.clone(), same_site::layer))
         .layer(CompressionLayer::new().quality(CompressionLevel::Default));
-    // One layer for axum, which boxes each for every request.
+    // Combined into one layer, since axum boxes each layer for every request.
     pages.layer(
         ServiceBuilder::new()
             .map_request(marking(site))
@@ -185,12 +185,12 @@ fn for_browsers(site: &Site) -> Router<Site> {
     )
 }
 
-/// Probes ask by address, and a signature proves more than a name that proxies may rewrite: these are of any host.
+/// No host check: probes connect by IP address, and a webhook's signature proves more than a `Host` header that proxies may rewrite.
 fn for_machines(site: &Site) -> Router<Site> {
     behind_machine_layers(rows(site, Audience::Machine), site, Audience::Machine)
 }
 
-/// The seller's programs send no cookies, so no other site can make them ask for anything.
+/// No CSRF protection needed: the seller's programs send no cookies, so no other site can make them send requests.
 fn for_programs(site: &Site) -> Router<Site> {
     let programs = rows(site, Audience::Program);
     behind_machine_layers(programs, site, Audience::Program)

@@ -1,5 +1,4 @@
-//! Errors in the form that the audience reads: a page for browsers, `application/problem+json` (RFC 9457) for machines and
-//! programs.
+//! Error responses for each audience: a page for browsers, `application/problem+json` (RFC 9457) for machines and programs.
 
 use axum::{
     Json,
@@ -21,7 +20,7 @@ pub struct Problem {
     status: StatusCode,
     /// One sentence, for people who read logs.
     detail: String,
-    /// Seconds after which the same request may be answered.
+    /// `Retry-After` in seconds.
     retry_after: Option<u64>,
 }
 
@@ -34,7 +33,7 @@ impl Problem {
         }
     }
 
-    /// 503, and worth another try in [`RETRY_AFTER`] seconds.
+    /// 503, with a retry after [`RETRY_AFTER`] seconds.
     pub fn unavailable(detail: impl Into<String>) -> Problem {
         Problem {
             retry_after: Some(RETRY_AFTER),
@@ -47,7 +46,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or_default();
         let body = json!({
-            // RFC 9457, 4.2.1: the status says it all.
+            // RFC 9457, 4.2.1: the error has no meaning beyond its status.
             "type": "about:blank",
             "title": title,
             "status": self.status.as_u16(),
@@ -66,7 +65,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// A page or a problem.
+/// The error as a page or as a problem.
 pub fn answer(config: &Config, audience: Audience, message: Message) -> Response {
     if audience == Audience::Browser {
         return message::response(config, message);
@@ -86,7 +85,7 @@ pub fn answer(config: &Config, audience: Audience, message: Message) -> Response
     .into_response()
 }
 
-/// 413, for a body of over `limit` bytes.
+/// 413, for a body of more than `limit` bytes.
 pub fn too_large(config: &Config, audience: Audience, limit: usize) -> Response {
     let status = StatusCode::PAYLOAD_TOO_LARGE;
     if audience == Audience::Browser {

@@ -1,5 +1,5 @@
-//! `GET /ready`: whether to send requests here. It says 503 while the database cannot be read and written, and
-//! from the moment on that the program is to end, so that a load balancer looks elsewhere first.
+//! `GET /ready`: the readiness probe. Responds with 503 while the database cannot be read and written, and from the start of the
+//! shutdown on, so that a load balancer stops sending requests first.
 
 use std::{
     sync::{
@@ -14,14 +14,14 @@ use axum::extract::State;
 use super::{Site, problem::Problem};
 use crate::store::diagnostics;
 
-/// The database has this long to be read, and to be written.
+/// Timeout for reading from the database, and for writing to it.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Whoever asked in this time will ask again, and is given [`NOTICE`].
+/// A load balancer that has asked within this time will ask again, so the shutdown waits for [`NOTICE`].
 const ASKED_LATELY: Duration = Duration::from_secs(60);
-/// Connections are still taken for so long after [`Readiness::end`], for those who ask every second.
+/// The server still accepts connections for this long after [`Readiness::end`], for load balancers that ask every second.
 const NOTICE: Duration = Duration::from_secs(2);
 
-/// Whether the program is ending, and whether anybody asks.
+/// Whether the server is shutting down, and when a probe last asked.
 #[derive(Debug, Default)]
 pub struct Readiness {
     is_ending: AtomicBool,
@@ -29,7 +29,7 @@ pub struct Readiness {
     written: tokio::sync::Mutex<Written>,
 }
 
-/// How the last try to write went.
+/// Result of the last write probe.
 #[derive(Debug, Default)]
 struct Written {
     tried_at: Option<Instant>,
@@ -37,14 +37,13 @@ struct Written {
     good_at: Option<Instant>,
 }
 
-/// Anybody may ask, so the database is written at most as often.
+/// Minimum interval between write probes: any client can call this endpoint.
 const TRY_EVERY: Duration = Duration::from_secs(1);
-/// Under load others are written first: so long a queue is no reason to send requests elsewhere.
+/// Under load, other writes come first: a queue of this length does not make the server unready.
 const QUEUE: Duration = Duration::from_secs(3);
 
 impl Readiness {
-    /// From now on the answer is 503. Returns when whoever asks has had time to hear it; at once if
-    /// nobody asks.
+    /// From now on the response is 503. Returns after load balancers have had time to notice; at once if none asks.
     pub async fn end(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
         let asked_at = *self.asked_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +52,7 @@ impl Readiness {
         }
     }
 
-    /// Whether a write would work: one is made. Who asks at the same time waits for the same.
+    /// Whether the database accepts a write: makes one. Concurrent callers share its result.
     async fn can_write(&self, site: &Site) -> bool {
         let mut written = self.written.lock().await;
         let lately = |at: Option<Instant>, span| at.is_some_and(|at| at.elapsed() < span);

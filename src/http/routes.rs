@@ -1,7 +1,6 @@
-//! The table of routes. Each row says who asks (audience), what they must prove (access), how often they may ask (limit),
-//! how large their body and how late our answer may be, and what answers. The router, its layers and the test of access
-//! read this table; nothing else lists paths. To add a route, add its row here and its row in
-//! `tests/integration/matrix.rs`.
+//! The table of routes. Each row has the client type (audience), the authentication it needs (access), its rate limit (limit), the
+//! body limit, the timeout (deadline) and the handler. The router, its layers and the test of access read this table; no other
+//! place lists paths. To add a route, add its row here and its row in `tests/integration/matrix.rs`.
 
 use std::{sync::Arc, sync::LazyLock, time::Duration};
 
@@ -22,30 +21,30 @@ use crate::{
     timeouts,
 };
 
-/// Who asks. It decides which layers a request passes, and the form of errors.
+/// The type of client. It decides which layers a request passes, and the format of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
     /// Pages and forms, with cookies. Errors are pages.
     Browser,
     /// Probes and webhooks. Errors are `application/problem+json` (RFC 9457).
     Machine,
-    /// The seller's own programs, below `/api/v1/`: JSON in and out, and no cookies. Errors as for machines.
+    /// The seller's own programs, below `/api/v1/`: JSON in and out, no cookies. Errors as for machines.
     Program,
 }
 
-/// What a request must prove before its handler runs.
+/// The authentication that a request needs before its handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     Public,
-    /// A live session. Expired access is renewed, and the session counts as used.
+    /// A valid session. An expired access token is renewed, and the session counts as used.
     Session,
-    /// A live session that is only watched: this renews nothing, and is no use of the session.
+    /// A valid session, observed only: nothing is renewed, and the session does not count as used.
     Watch,
-    /// A `Stripe-Signature` over the body. The handler verifies it, as it reads the body.
+    /// A `Stripe-Signature` over the body. The handler verifies it while it reads the body.
     Signature,
 }
 
-/// Which rate_limit of its client a request takes from (see [`crate::domain::limits`]).
+/// The rate limit of the client that a request counts against (see [`crate::domain::limits`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     None,
@@ -55,18 +54,18 @@ pub enum Limit {
     Try,
 }
 
-/// What answers.
+/// The kind of handler.
 #[derive(Clone, Debug)]
 pub enum Handler {
-    /// A page, rendered whole before its first byte is sent, so that none can lose a status or a cookie half way. Our own
-    /// redirects may name it.
+    /// A page, rendered completely before its first byte is sent, so that the status and cookies are final. Our own redirects may
+    /// target it.
     Page(fn() -> AnyView),
     /// A server function of [`crate::api`].
     Function,
     Other(Box<MethodRouter<super::Site>>),
 }
 
-/// A row.
+/// A row of the table.
 #[derive(Clone, Debug)]
 pub struct Route {
     pub method: Method,
@@ -74,20 +73,19 @@ pub struct Route {
     pub audience: Audience,
     pub access: Access,
     pub limit: Limit,
-    /// Bytes of the request's body.
+    /// Maximum size of the request's body in bytes.
     pub body_limit: usize,
-    /// From the request's head to the answer's.
+    /// Timeout from the request's head to the response's head.
     pub deadline: Duration,
     pub handler: Handler,
 }
 
-/// No form of ours is typos this bulk bytes.
+/// Body limit of forms in bytes; ours are smaller.
 const FORM: usize = 16 * 1024;
-/// Bytes. Most events are of some kB. What Stripe lets a seller write (50 values of metadata of 500
-/// characters, on an object and on each that it holds) makes bodies of about 1 MB where the text is not
-/// ASCII, as each character is then up to 12 bytes of escapes.
+/// Body limit of webhooks in bytes. Most events have a few kB. Metadata may have 50 values of 500 characters, on an object and on each
+/// that it contains. If the text is not ASCII, each character takes up to 12 bytes of JSON escapes: together about 1 MB.
 const EVENT: usize = 2 * 1024 * 1024;
-/// Most of what a page or a form waits for ends sooner by itself; a body that drips does not.
+/// Default timeout. Most waits of a page or form end sooner by timeouts of their own; a body that drips in (slowloris) does not.
 pub const USUAL: Duration = Duration::from_secs(15);
 static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     use Access::{Public, Session, Signature, Watch};
@@ -105,7 +103,7 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         form::<api::AskLink>(Public).limited(Limit::Ask),
         form::<api::EnterCode>(Public).limited(Limit::Try),
         form::<api::ConfirmLink>(Public).limited(Limit::Try),
-        // Signing out twice is no error.
+        // Public, since signing out is idempotent: a second time is not an error.
         form::<api::SignOut>(Public),
         form::<api::EndSession>(Session),
         form::<api::SignOutEverywhere>(Session),
@@ -129,7 +127,7 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
             Public,
             get(version::version),
         ),
-        // Programs get no page for what is not there.
+        // Programs get JSON instead of a page for 404.
         route(
             Method::GET,
             "/api/v1/{*rest}",
@@ -164,7 +162,7 @@ fn route(
     }
 }
 
-/// A route of browsers that is asked for by GET.
+/// A GET route for browsers.
 pub fn browser(path: &'static str, access: Access, handler: MethodRouter<super::Site>) -> Route {
     route(Method::GET, path, Audience::Browser, access, handler)
 }
@@ -206,7 +204,7 @@ pub fn pages(routes: &[Arc<Route>]) -> Vec<&'static str> {
     pages.map(|route| route.path).collect()
 }
 
-/// Puts the row of a request into its extensions, for the layers and the handler.
+/// Puts the matching row into the request's extensions, for the layers and the handler.
 pub fn mark(routes: &[Arc<Route>], mut request: Request) -> Request {
     let Some(path) = request.extensions().get::<MatchedPath>() else {
         return request;
@@ -216,7 +214,7 @@ pub fn mark(routes: &[Arc<Route>], mut request: Request) -> Request {
         ref method => method,
     };
     let of_path = || routes.iter().filter(|route| route.path == path.as_str());
-    // Another method is answered 405 behind the same guard.
+    // A wrong method gets 405 behind the same guard.
     let found = of_path().find(|route| route.method == *method);
     if let Some(route) = found.or_else(|| of_path().next()).cloned() {
         request.extensions_mut().insert(route);
@@ -224,7 +222,7 @@ pub fn mark(routes: &[Arc<Route>], mut request: Request) -> Request {
     request
 }
 
-/// The row of a request; `None` for a file, or for what is not there.
+/// The request's row; `None` for a file or an unknown path.
 pub fn of(request: &Request) -> Option<&Route> {
     request
         .extensions()

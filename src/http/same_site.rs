@@ -1,5 +1,5 @@
-//! Refuses what another site makes a browser send. Server functions are plain forms, so the cookie's
-//! SameSite=Lax is the first guard and this is the second.
+//! CSRF protection: refuses unsafe requests that another site makes a browser send. Server functions are plain forms, so the
+//! cookies' `SameSite=Lax` is the first defence and this layer is the second.
 
 use axum::{
     extract::{Request, State},
@@ -18,11 +18,11 @@ const FETCH_SITE: &str = "sec-fetch-site";
 
 /// Seconds between two log lines for the same reason.
 const SAY_EVERY: i64 = 600;
-/// Characters of a foreign header in the log.
+/// Maximum number of characters of a foreign header in the log.
 const SHOWN: usize = 100;
 
-/// Lets an unsafe method through only from our own pages: by Sec-Fetch-Site where the browser
-/// sends it, and by Origin where it sends that; one of the two it has to send (OWASP, Cross-Site Request Forgery Prevention, "Fetch Metadata").
+/// Lets an unsafe method pass only from our own pages. Checks `Sec-Fetch-Site` and `Origin`, as far as the browser sends them; at
+/// least one is required (OWASP, Cross-Site Request Forgery Prevention, "Fetch Metadata").
 pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Response {
     let is_safe = matches!(
         *request.method(),
@@ -41,7 +41,7 @@ pub async fn layer(State(site): State<Site>, request: Request, next: Next) -> Re
     response
 }
 
-/// Why a form was refused. A proxy that rewrites headers locks everybody out, and this tells how.
+/// Why a form was refused. If a proxy rewrites headers, every form is refused, and the reason tells the operator how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Refusal {
     #[error("it has two lines of Origin or of Sec-Fetch-Site")]
@@ -56,7 +56,7 @@ enum Refusal {
     Neither,
 }
 
-/// The log lines about refusals, by their reason: so that no reason hides another.
+/// Log throttles, one per reason, so that one reason does not suppress another.
 #[derive(Debug)]
 pub struct Refused([LogThrottle; 5]);
 
@@ -66,7 +66,7 @@ impl Default for Refused {
     }
 }
 
-/// Anybody can send such forms, so they must not fill a log that is kept.
+/// Throttled: any client can send such forms, so they must not fill a log that is kept.
 fn tell_operator(site: &Site, refusal: Refusal, headers: &HeaderMap) {
     let line = site.refused.0.get(refusal as usize);
     let Some(count) = line.and_then(|line| line.count(site.app.clock.now())) else {
@@ -88,7 +88,7 @@ fn tell_operator(site: &Site, refusal: Refusal, headers: &HeaderMap) {
 }
 
 fn judge(headers: &HeaderMap, origin: &str) -> Result<(), Refusal> {
-    // Of two lines this layer and a proxy could mean different ones. No browser sends them.
+    // With duplicate headers, this layer and a proxy could each read another one. Browsers never send duplicates.
     if [FETCH_SITE, header::ORIGIN.as_str()]
         .iter()
         .any(|name| headers.get_all(*name).iter().count() > 1)

@@ -1,4 +1,4 @@
-//! `GET /api/v1/version`: which release answers.
+//! `GET /api/v1/version`: the running release.
 
 use axum::Json;
 use serde::Serialize;

@@ -1,5 +1,5 @@
-//! `POST /webhooks/stripe`. A 200 says that the event is on disk; anything else makes Stripe send
-//! it again. Nothing is written for a body whose signature is not good.
+//! `POST /webhooks/stripe`. 200 means that the event is durable. On any other status Stripe retries. An event whose signature is
+//! invalid is not stored.
 
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ use crate::{
     },
 };
 
-/// A sender that drips its body is cut off.
+/// Timeout for reading the body, against senders that drip it (slowloris).
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// The database has this long to make the event durable, before we say 503.
+/// Timeout for the database to make the event durable. Then the response is 503.
 const STORE_TIMEOUT: Duration = Duration::from_millis(4_500);
 
 pub async fn receive(
@@ -41,9 +41,9 @@ pub async fn receive(
         log_throttled(app.clock.now(), refusal);
         Problem::new(StatusCode::BAD_REQUEST, "the signature is not good")
     };
-    // Before the body: anybody can send one, and it costs us memory.
+    // Checked before the body is read: any client can send one, and it uses memory.
     let claim = claim(&headers, app.clock.now()).map_err(refuse)?;
-    // The layer before this one holds the body to the route's limit.
+    // The body limit of the route is enforced by an outer layer.
     let body = tokio::time::timeout(READ_TIMEOUT, to_bytes(body, usize::MAX))
         .await
         .map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body took too long"))?
@@ -89,7 +89,7 @@ pub async fn receive(
     Ok(words(outcome))
 }
 
-/// Exactly one header line counts: with two, sender and receiver could mean different ones.
+/// Requires exactly one header: with duplicates, sender and receiver could each read another one.
 fn claim(headers: &HeaderMap, now: i64) -> Result<Claim<'_>, signature::Refusal> {
     let mut lines = headers.get_all("stripe-signature").iter();
     let (Some(line), None) = (lines.next(), lines.next()) else {
@@ -110,7 +110,7 @@ fn words(outcome: Outcome) -> &'static str {
     }
 }
 
-/// With how many it stands for: anybody can send bad signatures.
+/// Throttled, with the number of suppressed lines: any client can send bad signatures.
 fn log_throttled(now: i64, refusal: signature::Refusal) {
     static REFUSED: LogThrottle = LogThrottle::new(10);
     if let Some(count) = REFUSED.count(now) {

@@ -1,6 +1,6 @@
-//! The bytes of a connection. A peer that takes nothing of what it asked for is given up: without that,
-//! whoever never reads an answer keeps a connection and the answer's memory for as long as they like. And a
-//! connection ends when nothing is under way to us, not when a request arrives.
+//! The stream of a connection, with a write timeout: closes a connection whose peer reads nothing of its response. Without it, a
+//! peer that never reads (slow read, the counterpart of slowloris) would hold the connection and the response's memory for as long
+//! as it likes. The stream also reports end of file only when no bytes are waiting, so that a closing connection does not lose a request.
 
 use std::{
     io::{self, IoSlice},
@@ -18,21 +18,21 @@ use tokio::{
 
 use super::connection_activity::ConnectionActivity;
 
-/// What a peer still sends of a body that was refused is thrown away for so long. If it were not read, the system
-/// would reset the connection, and the peer might never see the answer.
+/// How long the rest of a refused body is read and discarded. If it were left unread, the kernel would reset the connection, and the
+/// peer might never receive the response (lingering close).
 const LINGER: Duration = Duration::from_secs(3);
-/// And so many bytes of it.
+/// Maximum number of bytes to discard.
 const MOST_UNREAD: usize = 4 * 1024 * 1024;
 
-/// A stream whose writes fail once the peer has taken nothing for a while.
+/// A stream whose writes time out if the peer reads nothing.
 #[derive(Debug)]
 pub struct WriteTimeout {
     stream: TcpStream,
     patience: Duration,
     pulse: Arc<ConnectionActivity>,
-    /// Set while a write waits for the peer.
+    /// The write timeout; set while a write waits for the peer.
     limit: Option<Pin<Box<Sleep>>>,
-    /// Set while the rest of what the peer sends is thrown away.
+    /// The timeout for lingering; set while the rest of a body is discarded.
     linger: Option<Pin<Box<Sleep>>>,
     thrown_away: usize,
 }
@@ -77,7 +77,7 @@ impl WriteTimeout {
             .map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Whether bytes have arrived that were not read. The runtime may not know of them yet.
+    /// Whether bytes have arrived that are not read yet. Asks the kernel, since the runtime may not know of them yet.
     fn has_unread(&self) -> bool {
         rustix::io::ioctl_fionread(&self.stream).is_ok_and(|bytes| bytes > 0)
     }

@@ -1,12 +1,12 @@
-//! One billing record: what is due, its subscriptions, and the forms that lead to Stripe.
+//! The card of a customer: what is due, its subscriptions, and the forms that lead to Stripe.
 
 use leptos::{ev::SubmitEvent, prelude::*};
 
 use super::browser;
 use crate::model::{CustomerView, Day, DueView, InvoiceView, PdfView, State, SubscriptionView};
 
-/// The button whose page at Stripe is being opened: the id that its form is about (a customer's, a
-/// subscription's or an invoice's) and the button's flow.
+/// The button whose page at Stripe is being opened: the id that its form is about (of a customer, a subscription or an invoice) and
+/// the button's flow.
 pub type Pending = (String, &'static str);
 
 type Flow = (&'static str, &'static str);
@@ -20,13 +20,13 @@ const CHANGE_PLAN: Flow = ("change_plan", "Change plan");
 const CANCEL: Flow = ("cancel", "Cancel plan");
 const PAY: &str = "pay";
 
-/// Where a form is sent, and what its buttons say meanwhile.
+/// The URL that a form posts to, and the text of its buttons meanwhile.
 type Way = (&'static str, &'static str);
 
 const TO_PORTAL: Way = ("/api/open_portal", "Opening the portal…");
 const TO_INVOICE: Way = ("/api/pay_invoice", "Opening the invoice…");
 
-/// `failed`: what to say of its portal, which could not be opened just now.
+/// `failed`: the error for a portal that could not be opened just now.
 #[component]
 pub fn Card(
     customer: CustomerView,
@@ -46,7 +46,7 @@ pub fn Card(
         invoices,
     } = customer;
     let name_id = dom_id(&id, "name");
-    // A card has one button that most people want.
+    // A card has one primary button.
     let has_primary = due.is_none();
     let is_late = state.1;
     let due = due.map(|due| {
@@ -111,7 +111,7 @@ pub fn Card(
     }
 }
 
-/// The id of a customer, to be copied.
+/// The id of a customer, with a button to copy it.
 #[component]
 fn CustomerId(id: String, live: RwSignal<bool>) -> impl IntoView {
     let copied = RwSignal::new(false);
@@ -144,7 +144,7 @@ fn CustomerId(id: String, live: RwSignal<bool>) -> impl IntoView {
     }
 }
 
-/// What should be paid now, and the way to the page at Stripe where that is done.
+/// What the customer should pay now, with a button to Stripe's page for it.
 #[component]
 fn Due(
     due: DueView,
@@ -192,7 +192,7 @@ fn Subscription(
         may_change,
         may_cancel,
     } = subscription;
-    // Not the word of a customer's: a seller may give both the same id.
+    // A prefix other than the customer's: a seller may give a customer and a subscription the same id.
     let name_id = dom_id(&id, "plan");
     let labelled_by = name_id.clone();
     let heading_id = name_id.clone();
@@ -208,7 +208,7 @@ fn Subscription(
         .map(|(_, (flow, label))| (flow, label.to_owned()))
         .collect();
     view! {
-        // No landmark: two of them may be of the same product.
+        // Not a landmark: two of them may have the same product name.
         <section class="subscription" role="group" aria-labelledby=labelled_by>
             <div class="name">
                 <h3 id=heading_id>
@@ -235,9 +235,8 @@ fn Subscription(
     }
 }
 
-/// A form whose buttons lead to a page of `customer` at Stripe, or to one of what it is `about`: the name of
-/// a field, and an id. `has_primary`: the first button is the one that most people want. `named` is
-/// the id of the heading that says what the buttons are for.
+/// A form whose buttons open a page of `customer` at Stripe. `about`: the field name and id of the object that the page is for, if it
+/// is not the customer. `has_primary`: the first button is the primary one. `named` is the id of the heading that describes the buttons.
 #[component]
 fn Buttons(
     way: Way,
@@ -261,7 +260,7 @@ fn Buttons(
             })
         };
         let is_primary = has_primary && flow == first;
-        // Where it leads is all that the form for it can do.
+        // The form's action for paying takes no `flow` field.
         let name = (flow != PAY).then_some("flow");
         view! {
             <button
@@ -310,7 +309,7 @@ fn state_in_words(State(words, is_bad): State) -> impl IntoView {
     view! { <span class="state" class:overdue=is_bad>{words}</span> }
 }
 
-/// In UTC as the server has it, and in the visitor's time zone once the browser has taken over.
+/// A `<time>` in UTC as rendered by the server, and in the visitor's time zone after hydration.
 fn time(Day(at, iso, text): Day, live: RwSignal<bool>) -> impl IntoView {
     let words = move || {
         let local = live.get().then(|| browser::local_day(at)).flatten();
@@ -319,8 +318,8 @@ fn time(Day(at, iso, text): Day, live: RwSignal<bool>) -> impl IntoView {
     view! { <time datetime=iso>{words}</time> }
 }
 
-/// An id in the document, of one of Stripe's and what it is for. Lists of ids have white space between them,
-/// and sellers choose ids that have it within.
+/// An HTML id from one of Stripe's ids and a suffix. Escaped, since lists of ids are separated by white space, and sellers choose ids
+/// that contain it.
 fn dom_id(id: &str, what: &str) -> String {
     let id = id.replace('%', "%25");
     id.replace(|letter: char| letter.is_ascii_whitespace(), "%20") + "-" + what

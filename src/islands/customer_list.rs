@@ -1,4 +1,4 @@
-//! The list of billing records: filter, pending buttons, and changes as the webhooks bring them.
+//! The list of customers: filter, pending buttons, and live updates after webhooks.
 
 use std::sync::Arc;
 
@@ -11,23 +11,22 @@ use super::{
 };
 use crate::model::CustomerView;
 
-/// From how many records on a filter helps.
+/// Minimum number of records for which the filter is shown.
 const FILTER_FROM: usize = 6;
 
-/// A record of the list, which many look at. As the key of its card it is all of it: one that changes is
-/// another one.
+/// A shared record of the list. The whole record is the key of its card: after a change, the card is created anew.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Record(Arc<CustomerView>);
 
-/// The server writes every key, and does nothing with it.
+/// Serializes only the id: the server writes every key into the page, but the key is not read.
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.id.serialize(serializer)
     }
 }
 
-/// `failed` is the customer whose portal could not be opened just now, and what to say of it; `notice`
-/// what has changed at Stripe since somebody left for it; `stream` where changes are told.
+/// `failed` is the customer whose portal could not be opened just now, with the error; `notice` is what has changed at Stripe since
+/// the customer left for it; `stream` is the URL of the event stream.
 #[island]
 pub fn CustomerList(
     customers: Vec<CustomerView>,
@@ -43,7 +42,7 @@ pub fn CustomerList(
     let filter = RwSignal::new(String::new());
     let pending = RwSignal::new(None::<Pending>);
     let offline = RwSignal::new(false);
-    // False until the browser has taken over: what needs JavaScript is hidden until then.
+    // False until hydration: elements that need JavaScript are hidden until then.
     let live = RwSignal::new(false);
 
     let begin = move || {
@@ -53,27 +52,27 @@ pub fn CustomerList(
             &address.get_value(),
             move |(list, news): (Vec<CustomerView>, Option<String>)| {
                 let list = records(list);
-                // The first comes as soon as the page listens, and mostly is what is here already.
+                // The first event arrives as soon as the page listens, and mostly equals the rendered list.
                 if customers.with_untracked(|now| *now == list) {
                     return;
                 }
                 if let Some(news) = news {
                     notice.set(news);
                 }
-                // A card that changes is made anew, and its buttons with it.
+                // A changed card is created anew with its buttons, so the focus would be lost.
                 browser::keep_focus(move || customers.set(list));
             },
         );
         browser::on_connection_change(move |is_online| offline.set(!is_online));
         browser::on_return(move || pending.set(None));
     };
-    // Not in one go with taking over the page: meanwhile a slow phone would answer no touch.
+    // Not in the same task as hydration, which would block the input of a slow phone for longer.
     Effect::new(move |_| set_timeout(begin.clone(), std::time::Duration::ZERO));
 
     let is_whole = move || filter.with(|text| text.trim().is_empty());
     let shown = move || {
         let mut list = customers.get();
-        // On the server the filter is empty: there is no browser to ask for small letters.
+        // On the server the filter is empty, so the browser's lower-case function is never called there.
         if !is_whole() {
             let wanted = filter.with(|text| browser::lower_case(text.trim()));
             list.retain(|Record(customer)| {
@@ -137,7 +136,7 @@ pub fn CustomerList(
                 on:input=move |event| filter.set(event_target_value(&event))
             />
         </div>
-        // A count is for those who cannot see the list; that nothing is left is for everybody.
+        // The count is for screen readers only; that no record matches is for all visitors.
         <p role="status" class:heard=move || is_whole() || !shown().is_empty()>
             {heard}
         </p>
@@ -163,7 +162,7 @@ fn records(list: Vec<CustomerView>) -> Vec<Record> {
         .collect()
 }
 
-/// With one record nobody counts: the shop and the plan.
+/// With one record a count is useless: shows the shop and the plan.
 fn heading(list: &[Record], app_name: &str) -> impl IntoView + use<> {
     let (words, plan) = match list {
         [Record(only)] => match only.subscriptions.first() {

@@ -1,4 +1,4 @@
-//! Why a mail did not leave.
+//! Why a mail was not sent.
 
 /// A part of the conversation with a mail server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub enum Step {
     From,
     To,
     Data,
-    /// The end of DATA: with its answer the server has the mail.
+    /// The end of DATA: a positive answer means that the server has accepted the mail.
     End,
 }
 
@@ -31,14 +31,14 @@ impl std::fmt::Display for Step {
     }
 }
 
-/// A no of the server's (SMTP 4yz or 5yz).
+/// A negative reply of the server (SMTP 4yz, transient, or 5yz, permanent).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     pub step: Step,
     pub code: u16,
-    /// The code and the server's words, without addresses and secrets.
+    /// The reply code and text, without addresses and secrets.
     pub answer: String,
-    /// Whether it says for good that this recipient gets no mail.
+    /// Whether the server permanently refuses this recipient.
     pub is_about_recipient: bool,
 }
 
@@ -54,8 +54,8 @@ pub enum Error {
     Address,
     #[error("the mail server refused {}: {}", .0.step, .0.answer)]
     Refused(Refusal),
-    /// The server was not reached, broke off, or said what makes no sense there. Whether it has the mail is not
-    /// known where that was at the end of DATA.
+    /// The server was not reached, closed the connection, or sent an unexpected reply. If that happened at the end
+    /// of DATA, it is not known whether the server has the mail.
     #[error("the mail server did not take it, {step} failed: {reason}")]
     Broken { step: Step, reason: String },
     #[error("the mail server took too long")]
@@ -63,7 +63,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether trying again is of no use: the server has said no to this recipient for good.
+    /// Whether a retry is pointless: the server permanently refuses this recipient.
     pub fn is_permanent(&self) -> bool {
         match self {
             Error::Message(_) => true,
@@ -72,7 +72,7 @@ impl Error {
         }
     }
 
-    /// Whether no mail will leave before the operator, or the provider, has put something right.
+    /// Whether no mail can be sent until the operator or the mail provider fixes something.
     pub fn is_alarm(&self) -> bool {
         match self {
             Error::Refused(refusal) => refusal.code >= 500 && !refusal.is_about_recipient,
@@ -82,7 +82,7 @@ impl Error {
         }
     }
 
-    /// Whether it says nothing about the recipient: any other mail would have met it too.
+    /// Whether the error is unrelated to the recipient: any other mail would have failed too.
     pub fn is_of_server(&self) -> bool {
         match self {
             Error::Refused(refusal) => {

@@ -1,5 +1,5 @@
-//! Mail: what is sent and how. There are three kinds, the sign-in mail, the one after a reuse and the
-//! operator's test, each as text and as HTML that say the same.
+//! Mail: its contents and how it is sent. There are three kinds: the sign-in mail, the warning after a token reuse,
+//! and the operator's test mail. Each has a text part and an HTML part with the same content.
 
 mod error;
 mod reply;
@@ -31,57 +31,57 @@ pub enum Letter {
     Test(TestMail),
 }
 
-/// What `billhook mail test` sends.
+/// The mail of `billhook mail test`.
 #[derive(Clone)]
 pub struct TestMail {
-    /// The local part of its Message-ID.
+    /// The local part of the Message-ID.
     pub id: String,
     pub to: String,
-    /// Where it comes from.
+    /// The URL of the Billhook that sends it.
     pub start: String,
 }
 
 shows!(TestMail: id);
 
-/// What a mail says after a copy of a session's tokens was used.
+/// The warning after a refresh token was reused.
 #[derive(Clone)]
 pub struct ReuseMail {
-    /// The local part of its Message-ID, the same on every try.
+    /// The local part of the Message-ID, the same on every retry (idempotent).
     pub id: String,
     pub to: String,
-    /// The browser that signed in: `Firefox on Linux`, or nothing where it is not known.
+    /// The browser that signed in: `Firefox on Linux`, or empty if it is not known.
     pub browser: String,
-    /// Where to sign in again.
+    /// The URL to sign in again.
     pub start: String,
 }
 
 shows!(ReuseMail: id);
 
-/// What a sign-in mail says.
+/// The contents of a sign-in mail.
 #[derive(Clone)]
 pub struct SignInMail {
-    /// The local part of its Message-ID, the same on every try.
+    /// The local part of the Message-ID, the same on every retry (idempotent).
     pub id: String,
     pub to: String,
     pub link: Secret,
     /// 8 digits.
     pub code: Secret,
-    /// How long both work.
+    /// How long the link and the code work.
     pub minutes: i64,
-    /// The browser that asked: `Firefox on Linux`, or nothing where it is not known.
+    /// The browser that requested the sign-in: `Firefox on Linux`, or empty if it is not known.
     pub asked_from: String,
 }
 
 shows!(SignInMail: id);
 
-/// That a mail was taken.
+/// The mail server accepted the mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
-    /// What the server said to that, without addresses and secrets. It often names the mail's id in its log.
+    /// The server's reply, without addresses and secrets. It often contains the mail's id in the server's log.
     pub answer: String,
 }
 
-/// A mail as it would have been sent, for `billhook dev`.
+/// A mail that `billhook dev` keeps instead of sending it.
 #[derive(Clone)]
 pub struct KeptMail {
     pub to: String,
@@ -94,7 +94,7 @@ pub struct KeptMail {
 
 shows!(KeptMail: subject, at);
 
-/// How mail leaves.
+/// How mail is sent.
 #[derive(Clone)]
 pub enum Mailer {
     Smtp {
@@ -102,7 +102,7 @@ pub enum Mailer {
         from: Mailbox,
         app_name: String,
     },
-    /// It does not: `billhook dev` shows it in the browser.
+    /// Mail is not sent: `billhook dev` shows it in the browser.
     Kept {
         mails: Arc<Mutex<Vec<KeptMail>>>,
         app_name: String,
@@ -119,11 +119,11 @@ impl std::fmt::Debug for Mailer {
     }
 }
 
-/// `billhook dev` forgets the oldest beyond this.
+/// `billhook dev` drops the oldest mails beyond this number.
 const MOST_KEPT: usize = 50;
 
 impl Mailer {
-    /// As the settings say.
+    /// The mailer that the settings configure.
     pub fn of(config: &Config) -> Result<Mailer, Error> {
         Ok(Mailer::Smtp {
             post: Arc::new(post(config)?),
@@ -132,7 +132,7 @@ impl Mailer {
         })
     }
 
-    /// By SMTP, as `SMTP_URL` says, from this machine itself.
+    /// A mailer that sends by SMTP to the server of `SMTP_URL`.
     pub fn smtp(url: &str, from: Mailbox, app_name: &str) -> Result<Mailer, Error> {
         let server = Server::read(url).ok_or(Error::Address)?;
         Ok(Mailer::Smtp {
@@ -142,7 +142,7 @@ impl Mailer {
         })
     }
 
-    /// Sends the mail, or keeps it. That ends within [`LIMIT`].
+    /// Sends the mail, or keeps it. Returns within the timeout [`LIMIT`].
     pub async fn send(&self, mail: Letter) -> Result<Taken, Error> {
         match self {
             Mailer::Smtp {
@@ -180,13 +180,13 @@ impl Mailer {
     }
 }
 
-/// Where mail is handed in, as the settings say.
+/// The mail submission server that the settings configure.
 pub fn post(config: &Config) -> Result<Post, Error> {
     let server = Server::read(config.smtp_url.expose()).ok_or(Error::Address)?;
     Ok(Post::new(server, config.ehlo_name.clone()))
 }
 
-/// The sender's address for the server, which knows domains in ASCII alone.
+/// The sender's address for SMTP commands, with the domain in ASCII (punycode).
 pub fn sender(from: &Mailbox) -> String {
     let address: &str = from.email.as_ref();
     let (user, domain) = (from.email.user(), from.email.domain());
@@ -213,7 +213,7 @@ impl Letter {
         }
     }
 
-    /// The value of one of its template's blanks.
+    /// The value of a placeholder in the mail's template.
     fn value(&self, name: &str) -> Option<String> {
         match (self, name) {
             (Letter::SignIn(mail), "link") => Some(mail.link.expose().to_owned()),
@@ -303,7 +303,7 @@ mod tests {
             "{formatted}"
         );
         assert_eq!(formatted.matches("\r\nTo: ").count(), 1, "{formatted}");
-        // RFC 3834: so that no machine answers it.
+        // RFC 3834: keeps auto-responders from answering.
         assert!(formatted.contains("\r\nAuto-Submitted: auto-generated\r\n"));
         for trick in [
             "ada@example.com\r\nBcc: eve@example.org",

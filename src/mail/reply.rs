@@ -1,16 +1,16 @@
-//! What a mail server answers (RFC 5321, 4.2), and whom a refusal is about.
+//! Replies of a mail server (RFC 5321, 4.2), and whether a refusal is about the recipient or about us.
 
 use super::Step;
 
-/// An answer, of one line or several.
+/// A reply of one or several lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     pub code: u16,
-    /// Without the codes.
+    /// Without the reply codes.
     pub lines: Vec<String>,
 }
 
-/// A line of an answer: code, whether it is the last, text.
+/// Parses a line of a reply: code, whether it is the last line, text.
 pub fn read_line(line: &str) -> Option<(u16, bool, &str)> {
     let (digits, rest) = line.split_at_checked(3)?;
     let code: u16 = digits.parse().ok()?;
@@ -23,7 +23,7 @@ pub fn read_line(line: &str) -> Option<(u16, bool, &str)> {
     (200..600).contains(&code).then_some((code, is_last, text))
 }
 
-/// Servers that send no enhanced status code say it in words. These are about the recipient …
+/// Phrases for servers that send no enhanced status code. These are about the recipient …
 const OF_RECIPIENT: [&str; 12] = [
     "user unknown",
     "unknown user",
@@ -59,26 +59,27 @@ const OF_US: [&str; 16] = [
 ];
 
 impl Reply {
-    /// The code and the lines, on one line.
+    /// The code and all lines, joined on one line.
     pub fn text(&self) -> String {
         format!("{} {}", self.code, self.lines.join(" "))
             .trim_end()
             .to_owned()
     }
 
-    /// Whether it says for good that this recipient gets no mail, whoever sends it. All else is about us, and
-    /// can change when the operator or the provider has put something right.
+    /// Whether the server permanently refuses this recipient, from any sender. All other errors are about us, and
+    /// can end when the operator or the provider fixes something.
     pub fn is_about_recipient(&self, step: Step) -> bool {
         if !(500..600).contains(&self.code) {
             return false;
         }
-        // RFC 3463: 5.1 is the address, but 5.1.7 and 5.1.8 are the sender's; 5.2 is the mailbox.
+        // RFC 3463: 5.1 is about the recipient's address, except 5.1.7 and 5.1.8, which are about the sender; 5.2
+        // is about the mailbox.
         let by_status = match self.status() {
             Some((1, detail)) if detail > 0 => Some(!matches!(detail, 7 | 8)),
             Some((2, _)) => Some(true),
-            // 5.0.0 says nothing.
+            // 5.0.0 carries no information.
             Some((0, _) | (1, 0)) | None => None,
-            // An unknown user, as Exchange Online says it.
+            // Exchange Online reports an unknown user this way.
             Some((4, 1)) if step == Step::To && self.says_rejected() => Some(true),
             Some(_) => Some(false),
         };
@@ -96,7 +97,7 @@ impl Reply {
 
     fn names_recipient(&self) -> bool {
         let words = self.lines.join(" ").to_ascii_lowercase();
-        // An address is no word about anything.
+        // Words of an address must not match a phrase.
         let words: Vec<_> = words
             .split_whitespace()
             .filter(|word| !word.contains('@'))
@@ -106,7 +107,8 @@ impl Reply {
         matches!(self.code, 501 | 550..=553 | 556) && (says(&OF_RECIPIENT) || !says(&OF_US))
     }
 
-    /// Subject and detail of the enhanced status code: at the beginning, or as qmail has it, `(#5.7.1)`.
+    /// Subject and detail of the enhanced status code: at the beginning of the text, or as qmail writes it,
+    /// `(#5.7.1)`.
     fn status(&self) -> Option<(u16, u16)> {
         let text = self.lines.join(" ");
         let mut words = text.split_whitespace();

@@ -1,20 +1,20 @@
-//! What a mail server says, without what nobody is to read: servers like to repeat addresses, user names and
-//! whatever else they were given.
+//! Removes secrets and personal data from a mail server's replies: servers often repeat addresses, user names and
+//! other input.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
 use super::server::Login;
 use crate::mask::masked;
 
-/// Letters of an answer that are kept.
+/// Characters of a reply that are kept; the rest is truncated.
 const MOST: usize = 300;
 
-/// What is taken out of answers.
+/// Texts that are removed from replies.
 #[derive(Clone, Default)]
 pub struct Hidden {
-    /// Wherever it stands.
+    /// Removed anywhere in the text.
     everywhere: Vec<String>,
-    /// Where it is a word of its own.
+    /// Removed only as a whole word.
     words: Vec<String>,
 }
 
@@ -43,14 +43,14 @@ impl Hidden {
             hidden.everywhere.push(recipient.to_owned());
             hidden.words.push(local.to_owned());
         }
-        // The longest first: a password may begin with another secret.
+        // Longest first, because a password may begin with another secret.
         hidden
             .everywhere
             .sort_by_key(|text| std::cmp::Reverse(text.len()));
         hidden
     }
 
-    /// An answer, for logs, the database and the operator.
+    /// The reply without secrets, for logs, the database and the operator.
     pub fn shown(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.everywhere {
@@ -66,14 +66,14 @@ impl Hidden {
     }
 }
 
-/// The same for what the program or the system says.
+/// The same for messages of the program or the system, which contain no secrets.
 pub fn shown(text: &str) -> String {
     let plain = text.chars().take(MOST);
     let plain = plain.map(|letter| if letter.is_control() { '·' } else { letter });
     masked(&plain.collect::<String>())
 }
 
-/// The text without `part`, in letters of either case, where what is around it says so.
+/// The text without `part`, ignoring ASCII case, wherever `goes` accepts the characters before and after it.
 fn without(text: &str, part: &str, goes: impl Fn(Option<char>, Option<char>) -> bool) -> String {
     let (lower, part) = (text.to_ascii_lowercase(), part.to_ascii_lowercase());
     if part.is_empty() {

@@ -1,4 +1,4 @@
-//! `SMTP_URL`, read: which server, how it is spoken to, and with which user and password.
+//! Parses `SMTP_URL`: the server, its encryption, user and password.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -11,17 +11,17 @@ use crate::{config::Secret, mask::shows};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tls {
     Never,
-    /// Where the server offers STARTTLS.
+    /// Opportunistic: STARTTLS if the server offers it.
     IfOffered,
-    /// By STARTTLS, or nothing is sent.
+    /// STARTTLS is required; without it nothing is sent.
     Demanded,
     FromTheStart,
 }
 
-/// Where mail is handed in.
+/// The mail submission server.
 #[derive(Clone)]
 pub struct Server {
-    /// A name, or an IP address without brackets.
+    /// A host name, or an IP address without brackets.
     pub host: String,
     pub port: u16,
     pub tls: Tls,
@@ -30,7 +30,7 @@ pub struct Server {
 
 shows!(Server: port, tls);
 
-/// Who we are to the server.
+/// The credentials for the server.
 #[derive(Clone)]
 pub struct Login {
     pub user: String,
@@ -40,9 +40,9 @@ pub struct Login {
 shows!(Login:);
 
 impl Server {
-    /// Reads `smtp://` or `smtps://`, user and password, host, port and `?tls=`. A URL ends its user and
-    /// password at the first `/`, `#` or `?`; here they end at the last `@`, as no host has one, so that
-    /// passwords with these letters are read as they were meant.
+    /// Parses `smtp://` or `smtps://`, user and password, host, port and `?tls=`. A standard URL parser ends the
+    /// user information at the first `/`, `#` or `?`. This one ends it at the last `@`, because no host contains
+    /// one, so passwords with these characters are read correctly.
     pub fn read(url: &str) -> Option<Server> {
         let (scheme, rest) = url.split_once("://")?;
         let (login, place) = match rest.rsplit_once('@') {
@@ -68,8 +68,8 @@ impl Server {
         })
     }
 
-    /// Whether it keeps passwords and mails to itself: TLS from the beginning or demanded, or a server on
-    /// this machine. TLS where it is offered is what an attacker makes into none.
+    /// Whether passwords and mails stay confidential: TLS from the start or required, or a server on this machine.
+    /// Opportunistic TLS does not count: an attacker can strip it (downgrade attack).
     pub fn is_private(&self) -> bool {
         let is_here = || match self.host.parse::<IpAddr>() {
             Ok(address) => address.is_loopback(),
@@ -79,7 +79,7 @@ impl Server {
     }
 }
 
-/// The first `:` is between user and password. Without a password there is nothing to sign in with.
+/// The first `:` separates user and password. Without a password there are no credentials.
 fn read_login(text: &str) -> Option<Login> {
     let decoded = |text: &str| {
         percent_decode_str(text)
@@ -89,7 +89,7 @@ fn read_login(text: &str) -> Option<Login> {
     };
     let (user, password) = text.split_once(':')?;
     let (user, password) = (decoded(user)?, decoded(password)?);
-    // NUL separates them on the wire (RFC 4616).
+    // NUL separates user and password in AUTH PLAIN (RFC 4616).
     let is_text = |text: &str| !text.is_empty() && !text.contains(char::is_control);
     (is_text(&user) && is_text(&password)).then(|| Login {
         user,
@@ -117,7 +117,7 @@ fn read_place(text: &str) -> Option<(String, Option<u16>)> {
     }
 }
 
-/// How we introduce ourselves in EHLO (RFC 5321, 4.1.3): a host's name, or an address in brackets.
+/// The name for EHLO (RFC 5321, 4.1.3): a host name, or an IP address in brackets.
 pub fn ehlo_name(text: &str) -> Option<String> {
     let inner = text
         .strip_prefix('[')

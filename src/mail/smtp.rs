@@ -1,8 +1,8 @@
-//! Handing one mail in, over a connection of its own (RFC 5321).
+//! An SMTP client that submits one mail per connection (RFC 5321).
 //!
-//! A connection is used for one mail and never kept: one that was given up in the middle still has answers
-//! under way, which the next mail would take for its own. For the same reason nothing is sent while
-//! something lies there that was not asked for.
+//! A connection is never reused: after a timeout in the middle it may still have replies under way, which the next
+//! mail would take for its own (response desynchronisation). For the same reason nothing is sent while an
+//! unsolicited reply is unread.
 
 use std::{
     io,
@@ -22,15 +22,15 @@ use super::{
     talk::{Talk, broken},
 };
 
-/// From the first packet to the answer to the end of DATA.
+/// Timeout for a whole delivery, from connecting to the reply to the end of DATA.
 pub const LIMIT: Duration = Duration::from_secs(20);
-/// One of several addresses of the server is not waited for longer than this.
+/// Timeout for connecting to one of the server's addresses.
 const TO_CONNECT: Duration = Duration::from_secs(5);
 
-/// Where mail is handed in, and as whom.
+/// The mail submission server and how we introduce ourselves.
 pub struct Post {
     pub server: Server,
-    /// What EHLO says.
+    /// The name in EHLO.
     pub ehlo_name: String,
     tls: OnceLock<Arc<ClientConfig>>,
 }
@@ -46,9 +46,9 @@ impl Post {
         }
     }
 
-    /// Hands a mail in. Returns what the server answered when it took it.
+    /// Delivers a mail to the server. Returns the server's reply that accepts it.
     pub async fn deliver(&self, from: &str, to: &str, mail: &[u8]) -> Result<String, Error> {
-        // On the heap: the whole conversation is one large future.
+        // Boxed, because the future of the whole SMTP session is large.
         let deliver = Box::pin(async {
             let mut talk = self.connect(to).await?;
             let result = talk.deliver(from, to, mail).await;
@@ -60,8 +60,8 @@ impl Post {
             .unwrap_or(Err(Error::TooLate))
     }
 
-    /// Goes as far as a mail would, up to RCPT, and sends none. Returns what the server answered last. Without
-    /// an address it goes as far as signing in.
+    /// Runs the same SMTP session up to RCPT without sending a mail. Returns the server's last reply. Without an
+    /// address it stops after signing in.
     pub async fn rehearse(&self, address: Option<&str>) -> Result<Option<String>, Error> {
         let rehearse = Box::pin(async {
             let mut talk = self.connect(address.unwrap_or_default()).await?;
@@ -80,7 +80,7 @@ impl Post {
             .unwrap_or(Err(Error::TooLate))
     }
 
-    /// Connects, agrees on TLS and signs in.
+    /// Connects, negotiates TLS and signs in.
     async fn connect(&self, recipient: &str) -> Result<Talk, Error> {
         let wire = reach(&self.server).await?;
         let mut talk = Talk {
@@ -114,7 +114,7 @@ impl Post {
             }
             Tls::Demanded | Tls::IfOffered if starttls => {
                 talk.command(Step::Tls, "STARTTLS", 2).await?;
-                // What came before TLS is not the server's word for certain.
+                // Replies from before TLS may come from an attacker (STARTTLS injection).
                 if talk.quiet(Step::Tls).await.is_err() {
                     return Err(broken(Step::Tls, "it went on without TLS"));
                 }
@@ -156,7 +156,7 @@ fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
     Ok(Arc::new(config))
 }
 
-/// The first address of the server that answers.
+/// Connects to the first address of the server that answers.
 async fn reach(server: &Server) -> Result<TcpStream, Error> {
     let addresses = lookup_host((server.host.as_str(), server.port))
         .await

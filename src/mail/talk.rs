@@ -1,4 +1,4 @@
-//! A conversation with a mail server, one line and one answer after the other (RFC 5321).
+//! An SMTP session: commands and replies, one after the other (RFC 5321).
 
 use std::{io, time::Duration};
 
@@ -13,9 +13,10 @@ use super::{
     server::Login,
 };
 
-/// To say goodbye, which nobody waits for.
+/// Timeout for QUIT, which no caller waits for.
 const TO_LEAVE: Duration = Duration::from_secs(2);
-/// Bytes of a line, and of all lines of one answer. RFC 5321 has 512 for a line.
+/// Limits in bytes for a line and for all lines of one reply, against unbounded memory use. RFC 5321 has 512 for a
+/// line.
 const LONGEST_LINE: usize = 2_000;
 const LONGEST_REPLY: usize = 64_000;
 
@@ -29,14 +30,14 @@ pub fn broken(step: Step, reason: &(impl std::fmt::Display + ?Sized)) -> Error {
 pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<W: AsyncRead + AsyncWrite + Send + Unpin> Wire for W {}
 
-/// A conversation with the server.
+/// An SMTP session with the server.
 pub struct Talk {
     pub wire: Box<dyn Wire>,
-    /// What came and was not looked at yet.
+    /// Bytes received and not parsed yet.
     pub unread: Vec<u8>,
-    /// Whether all that was said has its answer. Otherwise nothing more may be said.
+    /// Whether every command has its reply. If not, no further command may be sent.
     pub is_in_step: bool,
-    /// The lines of the answer to EHLO.
+    /// The lines of the reply to EHLO.
     pub offers: Vec<String>,
     pub hidden: Hidden,
 }
@@ -52,7 +53,7 @@ impl Talk {
         self.quiet(Step::Data).await?;
         self.is_in_step = false;
         self.write(Step::Data, &stuffed(mail)).await?;
-        // An answer that is here before the end was sent is none to it.
+        // A reply that arrives before the end of DATA was sent does not belong to it.
         self.quiet(Step::Data).await?;
         self.write(Step::End, b".\r\n").await?;
         let taken = self.reply(Step::End).await?;
@@ -83,7 +84,7 @@ impl Talk {
         Ok(())
     }
 
-    /// What the server offers under that keyword: its parameters.
+    /// The parameters of an extension (EHLO keyword) that the server offers.
     pub fn offers(&self, keyword: &str) -> Option<&str> {
         self.offers.iter().find_map(|line| {
             // Old servers write `AUTH=PLAIN`.
@@ -108,7 +109,8 @@ impl Talk {
             self.command(Step::Auth, &format!("AUTH PLAIN {token}"), 2)
                 .await?;
         } else if has("LOGIN") {
-            // It asks for one after the other, in words that nobody agrees on.
+            // The server asks for user and password one after the other; its prompts differ between servers and are
+            // ignored.
             self.command(Step::Auth, "AUTH LOGIN", 3).await?;
             self.command(Step::Auth, &BASE64_STANDARD.encode(user), 3)
                 .await?;
@@ -120,7 +122,7 @@ impl Talk {
         Ok(())
     }
 
-    /// Says something, and takes an answer of that class: 2yz or 3yz.
+    /// Sends a command, and expects a reply of that class: 2yz or 3yz.
     pub async fn command(&mut self, step: Step, line: &str, class: u16) -> Result<Reply, Error> {
         let reply = self.ask(step, line).await?;
         self.check(step, reply, class)
@@ -160,9 +162,9 @@ impl Talk {
         broken(step, &format!("it said what was not asked for: {said}"))
     }
 
-    /// Makes sure that the server has said nothing of its own accord.
+    /// Checks that the server has sent nothing unsolicited.
     pub async fn quiet(&mut self, step: Step) -> Result<(), Error> {
-        // What has come to this machine is seen once the runtime has looked.
+        // Data that has arrived becomes readable once the runtime has polled the socket.
         tokio::task::yield_now().await;
         match self.wire.read_buf(&mut self.unread).now_or_never() {
             Some(Ok(0)) => return Err(self.broken_off(step, &closed())),
@@ -174,7 +176,7 @@ impl Talk {
         }
         self.is_in_step = false;
         let reply = self.reply(step).await?;
-        // It says why it goes: 421, or that the mail is too large.
+        // The server says why it closes: 421, or that the mail is too large.
         Err(match reply.code {
             400.. => self.refused(step, &reply),
             _ => self.out_of_turn(step, &reply),
@@ -237,7 +239,7 @@ impl Talk {
         broken(step, reason)
     }
 
-    /// Says goodbye where that can be said, beside what else is done.
+    /// Sends QUIT in the background, if the session is in step.
     pub fn leave(mut self) {
         if self.is_in_step {
             tokio::spawn(async move { self.quit().await });
@@ -259,7 +261,7 @@ fn closed() -> io::Error {
     io::Error::other("it closed the connection")
 }
 
-/// The mail with its line ends, and a dot more at each line that begins with one (RFC 5321, 4.5.2).
+/// The mail with CRLF line ends and dot-stuffing: a line that begins with a dot gets another (RFC 5321, 4.5.2).
 fn stuffed(mail: &[u8]) -> Vec<u8> {
     let mut stuffed = Vec::with_capacity(mail.len() + 64);
     let mail = mail.strip_suffix(b"\r\n").unwrap_or(mail);

@@ -1,4 +1,4 @@
-//! The text of each mail: as text and as HTML that say the same.
+//! Renders each mail as text and as HTML with the same content.
 
 use lettre::{
     Address, Message,
@@ -11,7 +11,7 @@ use lettre::{
 use super::{Error, Letter};
 use crate::{mask::masked, model::escape};
 
-/// The whole mail. It says that a machine wrote it (RFC 3834), so that none answers it.
+/// The whole message. It is marked as automatically generated (RFC 3834), so that no auto-responder answers it.
 pub fn message(mail: &Letter, from: &Mailbox, app_name: &str) -> Result<Message, Error> {
     let problem = |error: &dyn std::fmt::Display| Error::Message(masked(&error.to_string()));
     let to: Address = mail.to().parse().map_err(|error| problem(&error))?;
@@ -55,7 +55,7 @@ pub fn html(mail: &Letter, app_name: &str) -> String {
     fill(template, mail, app_name, escape)
 }
 
-/// Puts the values into a template. In one pass, so that a value with braces in it stays a value.
+/// Fills in a template in a single pass, so that braces in a value are not replaced again (template injection).
 fn fill(template: &str, mail: &Letter, app_name: &str, escape: fn(&str) -> String) -> String {
     let mut filled = String::with_capacity(template.len() + 512);
     let mut rest = template;
@@ -81,13 +81,13 @@ fn next_name(text: &str) -> Option<(&str, &str, &str)> {
     Some((before, name, after))
 }
 
-/// `1234 5678`: easier to read out, and the form takes the space.
+/// `1234 5678`: easier to read. The form accepts the space.
 pub fn spaced(code: &str) -> String {
     code.split_at_checked(4)
         .map_or_else(|| code.to_owned(), |(a, b)| format!("{a} {b}"))
 }
 
-/// A sentence about the browser that asked, or nothing where it is not known.
+/// A sentence about the browser that requested the sign-in; empty if it is not known.
 pub fn asked_from(browser: &str) -> String {
     match browser {
         "" => String::new(),
@@ -95,7 +95,7 @@ pub fn asked_from(browser: &str) -> String {
     }
 }
 
-/// Read after "Your sign-in with".
+/// The browser, as it follows "Your sign-in with".
 pub fn signed_in_with(browser: &str) -> String {
     match browser {
         "" => "a browser that we cannot name".to_owned(),

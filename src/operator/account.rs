@@ -1,5 +1,4 @@
-//! `billhook account`: what an operator does for one address: look at it, sign it out, erase what is kept about
-//! it.
+//! `billhook account`: shows an address's status, ends its sessions, or erases its data.
 
 use clap::{Args, Subcommand};
 
@@ -23,7 +22,7 @@ pub struct Account {
     act: Act,
 }
 
-// What was typed holds an address.
+// Debug output must not show the arguments: they contain an address.
 shows!(Account:);
 
 #[derive(Subcommand)]
@@ -92,7 +91,7 @@ async fn sign_out(app: &App, address: &str, form: Form) -> Result<(), Vec<String
 }
 
 async fn erase(app: &App, address: &str, yes: bool, form: Form) -> Result<(), Vec<String>> {
-    // Stripe takes addresses that nobody can sign in with.
+    // Stripe accepts addresses that cannot be used to sign in.
     let address = email::normalise(address);
     if !address.contains('@') {
         return Err(told(&"that is not an e-mail address; nothing was done"));

@@ -1,4 +1,4 @@
-//! `billhook account show`: why a person gets mail, or none.
+//! `billhook account show`: explains why an address gets mail or does not.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ use crate::{
     say,
 };
 
-/// Customers that are named.
+/// Maximum number of customers that are listed.
 const NAMED: usize = 10;
 
 pub async fn show(app: &App, typed: &str, form: Form) -> Result<(), Vec<String>> {
@@ -149,7 +149,7 @@ fn in_columns(mails: &[Letter]) -> Vec<Vec<String>> {
     lines
 }
 
-/// Why no mail comes, as far as it can be told from here.
+/// Why no mail arrives, as far as the database tells.
 fn reasons(standing: &AccountStatus) -> Vec<String> {
     let mut reasons: Vec<String> = Vec::new();
     if !standing.is_address {

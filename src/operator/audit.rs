@@ -1,4 +1,4 @@
-//! `billhook audit`: who did what, and when.
+//! `billhook audit`: lists the audit log, who did what and when.
 
 use clap::{Args, Subcommand};
 use futures::FutureExt;

@@ -1,4 +1,4 @@
-//! `billhook backup`: a copy of the database that can be put in its place.
+//! `billhook backup`: copies the database into a file that `billhook restore` can put in its place.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `billhook config`: every setting as it is in force, and where it comes from.
+//! `billhook config`: prints every setting in force and its source.
 
 use clap::Args;
 use serde_json::json;
@@ -18,10 +18,10 @@ pub struct Settings {
     form: Form,
 }
 
-/// What there is to say of one setting.
+/// The output for one setting.
 struct Row {
     name: &'static str,
-    /// Nothing where there is none, or none that can be used.
+    /// `None` if the setting is not set or is invalid.
     value: Option<String>,
     from: String,
     is_at_fault: bool,
@@ -76,7 +76,7 @@ fn row(setting: &'static Setting, found: &Environment, around: &Around) -> Row {
     let set = found.settings.get(name).map(|value| value.trim());
     let value = match (origin, is_at_fault) {
         (Origin::Default, _) => Some(setting.default).filter(|text| !text.is_empty()),
-        // What is wrong may be a secret in the wrong place.
+        // An invalid value may be a secret in the wrong setting, so it is not shown.
         (_, true) => None,
         (_, false) => set,
     };

@@ -1,4 +1,4 @@
-//! `billhook events`: what came, what became of it, and once more.
+//! `billhook events`: lists, shows and replays events.
 
 use clap::{
     Args, Subcommand,
@@ -21,13 +21,13 @@ use crate::{
     },
 };
 
-/// Failed and dead events that are taken from the database at once.
+/// Batch size in which failed and dead events are read from the database.
 const PART: i64 = 1000;
-/// Replayed events that people are shown; programs get them all.
+/// Maximum of replayed events listed for a person; JSON output lists all.
 const SHOWN: usize = 50;
-/// Events that are read at once to be shown.
+/// Batch size in which events are read to be listed.
 const AT_ONCE: usize = 100;
-/// So many of them are named in the audit log.
+/// Maximum of these events that the audit log names.
 const NAMED: usize = 10;
 
 #[derive(Args, Debug)]
@@ -220,7 +220,7 @@ async fn show(app: &App, id: String, reveal: bool, form: Form) -> Result<(), Vec
     Ok(())
 }
 
-/// Makes them due, and does what a worker does until none of them is.
+/// Requeues the events, and runs a worker's loop until none of them is due.
 async fn apply(app: &App, ids: &[String]) -> Result<(), Vec<String>> {
     let first: Vec<_> = ids.iter().take(NAMED).map(String::as_str).collect();
     let more = if ids.len() > NAMED { " and more" } else { "" };
@@ -233,7 +233,7 @@ async fn apply(app: &App, ids: &[String]) -> Result<(), Vec<String>> {
     Ok(())
 }
 
-/// Every event that failed or is dead, and whether it still has its payload.
+/// Every failed or dead event, and whether it still has its payload.
 async fn failed(app: &App) -> Result<Vec<(String, bool)>, Vec<String>> {
     let mut all: Vec<(String, bool)> = Vec::new();
     loop {
@@ -249,7 +249,7 @@ async fn failed(app: &App) -> Result<Vec<(String, bool)>, Vec<String>> {
     }
 }
 
-/// These events, and whether they still have their payloads. An id that is none is an error.
+/// These events, and whether they still have their payloads. An unknown id is an error.
 async fn known(app: &App, ids: Vec<String>) -> Result<Vec<(String, bool)>, Vec<String>> {
     let found = read(app, move |tx| {
         async move {
@@ -276,7 +276,7 @@ async fn known(app: &App, ids: Vec<String>) -> Result<Vec<(String, bool)>, Vec<S
     }
 }
 
-/// These events as they are now, without their payloads, which may be large.
+/// The current rows of these events, without their payloads, which may be large.
 async fn by_id(app: &App, ids: &[String]) -> Result<Vec<Event>, Vec<String>> {
     let ids = ids.to_vec();
     read(app, move |tx| {

@@ -1,4 +1,4 @@
-//! `billhook import`: a bar for people, lines for logs, and an exit status that does not lie.
+//! `billhook import`: a progress bar for people, lines for logs, and a correct exit status.
 
 use std::{
     collections::BTreeMap,
@@ -25,11 +25,11 @@ use crate::{
     say,
 };
 
-/// Errors that are shown one by one; the rest is counted.
+/// Errors that are listed; the rest is counted.
 const SHOWN: usize = 20;
-/// Seconds between lines where there is no terminal.
+/// Seconds between progress lines without a terminal.
 const LINE_EVERY: u64 = 10;
-/// Parts of the bar.
+/// Steps of the progress bar.
 const FINE: u64 = 1000;
 
 #[derive(Args, Debug)]
@@ -137,7 +137,7 @@ impl Import {
         if lines.is_empty() { Ok(()) } else { Err(lines) }
     }
 
-    /// The command that goes on where this one stops.
+    /// The command that resumes this import.
     fn again(&self) -> String {
         let names: Vec<_> = self.only.iter().copied().map(name_of).collect();
         let mut command = "billhook import".to_owned();
@@ -148,11 +148,11 @@ impl Import {
     }
 }
 
-/// A bar on a terminal, a line now and then elsewhere, nothing before JSON.
+/// Progress output: a bar on a terminal, a line now and then elsewhere, nothing with JSON.
 struct Show {
     bar: Option<ProgressBar>,
     is_silent: bool,
-    /// Where the noun that is being read began.
+    /// The object type being read: its start time and its progress then.
     noun: Option<(Instant, Progress)>,
     last_line: Option<Instant>,
 }
@@ -180,7 +180,7 @@ impl Show {
         let name = name_of(progress.kind);
         let left = left(seconds, progress.part - first.part, 1.0 - progress.part);
         if let Some(bar) = &self.bar {
-            // Its own estimate would count what an earlier run has read as done in no time.
+            // The bar's own estimate would count the objects of an earlier run as read in no time.
             let template = "{msg:20} {bar:30} {percent:>3} %  {prefix}";
             bar.set_prefix(format!("{} read, {rate:.0}/s{left}", progress.read));
             if let Ok(style) = ProgressStyle::with_template(template) {
@@ -202,7 +202,7 @@ impl Show {
         }
     }
 
-    /// The bar of a noun stays as it ended.
+    /// Leaves the finished bar of an object type on the screen.
     fn end(&mut self, is_stopped: bool) {
         if let (Some(bar), Some(_)) = (&self.bar, self.noun.take()) {
             if !is_stopped {
@@ -215,7 +215,7 @@ impl Show {
     }
 }
 
-/// `, 3 minutes left`, from how long a part of it took. Nothing while that is not known.
+/// `, 3 minutes left`, estimated from the time taken so far. Empty while that is not known.
 fn left(seconds: f64, done: f64, still: f64) -> String {
     if done <= 0.0 {
         return String::new();

@@ -1,4 +1,4 @@
-//! `billhook mail`: whether mail leaves.
+//! `billhook mail`: tests whether mail can be sent.
 
 use clap::{Args, Subcommand};
 
@@ -17,15 +17,15 @@ pub struct Mail {
     act: Act,
 }
 
-// What was typed holds an address.
+// Debug output must not show the arguments: they contain an address.
 shows!(Mail:);
 
 #[derive(Subcommand)]
 enum Act {
     /// Send a test mail, and say what the mail server answered
     ///
-    /// It goes the way that sign-in mails go, at once and once, whoever the address is of. Exits with 1 when the
-    /// server did not take it.
+    /// The mail takes the same way as sign-in mails, but is sent at once, without a retry, and to any address. Exits with 1
+    /// when the server does not accept it.
     Test {
         address: String,
         #[command(flatten)]

@@ -1,12 +1,12 @@
-//! Payloads of events for a terminal: who it is about, and what opens something, is not shown. A text is
-//! shown only where it can be no such thing: ids, and words of Stripe's own. So what Stripe adds tomorrow
-//! is masked until it is known.
+//! Masks event payloads for a terminal: personal data and credentials are hidden. An allowlist decides: a text is
+//! shown only if it can only be an id or one of Stripe's own words. So new fields of Stripe are masked until they
+//! are known.
 
 use serde_json::Value;
 
 const HIDDEN: &str = "…";
 
-/// Below these everything is masked, numbers too.
+/// Everything below these fields is masked, numbers too.
 const WHOLE: &[&str] = &[
     "address",
     "billing_details",
@@ -20,7 +20,7 @@ const WHOLE: &[&str] = &[
     "tax_ids",
 ];
 
-/// What ends like this is masked, whatever it looks like.
+/// Fields with these endings are masked, whatever their value.
 const ENDINGS: &[&str] = &[
     "email",
     "name",
@@ -36,16 +36,16 @@ const ENDINGS: &[&str] = &[
     "_ip",
 ];
 
-/// The same payload, masked.
+/// The masked payload.
 pub fn masked(payload: &Value) -> Value {
     match payload {
         Value::Object(map) => {
             let fields = map.iter().map(|(key, value)| {
                 let value = match key.as_str() {
-                    // The whole of it is about whoever it is about.
+                    // The whole field is personal data.
                     key if WHOLE.contains(&key) => hidden(value),
                     key if ENDINGS.iter().any(|end| key.ends_with(end)) => hidden(value),
-                    // A date, and a word.
+                    // A date and a code name.
                     "api_version" => value.clone(),
                     _ => masked(value),
                 };
@@ -59,7 +59,7 @@ pub fn masked(payload: &Value) -> Value {
     }
 }
 
-/// The shape alone: which fields there are, and which of them are nothing.
+/// Only the structure: which fields exist, and which of them are null.
 fn hidden(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
@@ -72,8 +72,8 @@ fn hidden(value: &Value) -> Value {
     }
 }
 
-/// Ids such as `cus_9s6XKzkNRiz8i3`, words such as `past_due` and `customer.updated`, and decimal
-/// numbers of money.
+/// Whether a text is harmless: ids such as `cus_9s6XKzkNRiz8i3`, words such as `past_due` and `customer.updated`,
+/// and decimal amounts of money.
 fn is_harmless(text: &str) -> bool {
     let is_word = |text: &str| {
         text.starts_with(|first: char| first.is_ascii_lowercase())
@@ -84,8 +84,8 @@ fn is_harmless(text: &str) -> bool {
     (is_word(text) || is_id(text) || text.is_empty()) && !text.contains("secret")
 }
 
-/// A prefix of Stripe's and its own characters. Whoever writes to Stripe may choose some ids; a
-/// client's secret is an id and more.
+/// Whether a text has the form of an id that Stripe generates: a prefix, then ASCII letters and digits. Sellers can
+/// choose some ids freely, and a client secret is an id with a suffix, so all other forms are masked.
 fn is_id(text: &str) -> bool {
     let Some((prefix, rest)) = text.rsplit_once('_') else {
         return false;

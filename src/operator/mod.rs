@@ -1,5 +1,5 @@
-//! The operator's commands: looking whether all is well, importing, looking at events, replaying
-//! them, looking at an address, signing it out, erasing it, a test mail. They work on the same database as a server that runs, and beside it.
+//! The operator's commands: checks, import, events and replays, status of an address, ending its sessions, erasing
+//! its data, and a test mail. They work on the database of a running server, beside it.
 
 mod account;
 mod account_status;
@@ -36,10 +36,10 @@ pub use mail::Mail;
 pub use restore::Restore;
 
 const STOPPED: &str = "billhook: stopped";
-/// Events that a sweep names when a person reads it.
+/// Maximum of events that a sweep lists for a person.
 const SHOWN: usize = 20;
 
-/// What every command takes.
+/// The options of every command.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Form {
     /// Print JSON, for programs
@@ -71,8 +71,8 @@ pub enum Command {
     Audit(Audit),
     /// Ask Stripe for the events that never arrived
     Sweep(Form),
-    /// Delete what has had its time: payloads of events after EVENT_RETENTION_DAYS, sign-ins, sessions.
-    /// Shows how much of them there is; does it with --yes
+    /// Delete expired data: payloads of events after EVENT_RETENTION_DAYS, sign-ins, sessions.
+    /// Shows how much there is; deletes it with --yes
     Purge(Purge),
     /// Copy SQLite's database, in use or not, into a file that can be put in its place
     Backup(Backup),
@@ -82,7 +82,7 @@ pub enum Command {
     Mail(Mail),
 }
 
-/// Runs one of them. What went wrong is for the operator to read, a line each.
+/// Runs a command. The errors are for the operator to read, one line each.
 pub async fn run(
     command: Command,
     config: Config,
@@ -106,7 +106,7 @@ pub async fn run(
     result
 }
 
-/// Gives up when it is told to stop. What was done until then stays done.
+/// Cancels the work on shutdown. What was committed until then stays.
 async fn unless(
     stop: &CancellationToken,
     work: impl Future<Output = Result<(), Vec<String>>>,
@@ -117,7 +117,7 @@ async fn unless(
     }
 }
 
-/// The program without its server.
+/// The app without its server.
 async fn build(config: Config) -> Result<App, serve::Error> {
     let mailer = Mailer::of(&config)?;
     serve::build(config, Clock::default(), mailer).await
@@ -154,7 +154,7 @@ async fn sweep_now(app: &App, form: Form) -> Result<(), Vec<String>> {
     Ok(())
 }
 
-/// Writes down what is about to be done, or does not let it be done.
+/// Writes the action to the audit log before it is done. If that fails, the action must not be done.
 async fn write_down(app: &App, act: &str) -> Result<(), Vec<String>> {
     let entry = domain::audit::operator(app.clock.now(), act);
     domain::audit::write(app, entry)

@@ -1,4 +1,5 @@
-//! `billhook restore`: puts a copy of SQLite's database in its place, after doing again what was erased since.
+//! `billhook restore`: puts a backup of SQLite's database in place, after applying the erasures since the backup
+//! again.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -24,7 +25,7 @@ use crate::{
     },
 };
 
-/// A copy is read whole before it counts, however large it is.
+/// Timeout of the integrity check. A backup is always read completely, however large it is.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Args, Debug)]
@@ -52,7 +53,7 @@ impl Restore {
                 &"the database is Postgres: restore it with pg_restore, and then run `billhook restore` without a file",
             ));
         };
-        // No server may have it open.
+        // No server may have the database open.
         let _lock = serve::lock(&config).await.map_err(|error| told(&error))?;
         if file::resolved(from) == file::resolved(&database) {
             return Err(told(&"that is the database itself; nothing was done"));
@@ -103,7 +104,7 @@ impl Restore {
     }
 }
 
-/// The copy while it is made. What is left of it goes with this, also when the command is stopped.
+/// The copy while it is being prepared. Dropping this removes its files, also when the command is cancelled.
 struct Fresh(PathBuf);
 
 impl Fresh {
@@ -119,7 +120,7 @@ impl Fresh {
 
 impl Drop for Fresh {
     fn drop(&mut self) {
-        // What went wrong before is what counts.
+        // An earlier error is the one to report.
         let _ = remove(&self.0);
     }
 }
@@ -131,8 +132,8 @@ async fn assemble(config: Config) -> Result<App, Vec<String>> {
         .map_err(|error| told(&error))
 }
 
-/// The copy as it will be: whole, of this program and mode, with its tables up to date, and without those who were
-/// erased since.
+/// Prepares the copy: intact, of this program and mode, migrated, and without the people who were erased since the
+/// backup.
 async fn make(from: &Path, fresh: &Path, config: Config) -> Result<erase_again::Done, Vec<String>> {
     let shown = from.display();
     copy(from, fresh).map_err(|error| told(&format!("{shown} could not be copied: {error}")))?;
@@ -140,7 +141,7 @@ async fn make(from: &Path, fresh: &Path, config: Config) -> Result<erase_again::
     look(&url)
         .await
         .map_err(|says| told(&format!("{shown} {says}; nothing was done")))?;
-    // It is the list of the database whose place it takes.
+    // The list of erasures of the database that is being replaced.
     let erasures_file = erasures::path(&config);
     let config = Config {
         database_url: Secret::new(url),
@@ -182,7 +183,7 @@ async fn look(url: &str) -> Result<(), String> {
     }
 }
 
-/// Copies the file, and the log beside it if it has one: then it was not made by `billhook backup`.
+/// Copies the file and the write-ahead log, if there is one: then `billhook backup` did not make the file.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     for (ending, is_needed) in [("", true), ("-wal", false)] {
         let mut source = match File::open(file::beside(from, ending)) {
@@ -198,7 +199,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a database's files, where they are.
+/// Removes the files of a database, if they exist.
 fn remove(database: &Path) -> io::Result<()> {
     file::all(database)
         .iter()
@@ -212,7 +213,8 @@ fn remove_one(file: &Path) -> io::Result<()> {
     }
 }
 
-/// The server may be another user than the operator, who may be root: it has to open what root puts there.
+/// The server may run as another user than the operator, who may be root: it must be able to open files that root
+/// creates.
 fn give_to_owner(fresh: &Path, target: &Path) -> io::Result<()> {
     let folder = target.parent().unwrap_or(Path::new("."));
     let owner = fs::metadata(target).or_else(|_| fs::metadata(folder))?;
@@ -223,7 +225,8 @@ fn give_to_owner(fresh: &Path, target: &Path) -> io::Result<()> {
     chown(fresh, Some(owner.uid()), Some(owner.gid()))
 }
 
-/// Puts the fresh database into its place, and what was there beside it: at no moment is there none.
+/// Moves the fresh database into place, and keeps the old one beside it. Atomic: a database file exists at every
+/// moment.
 fn place(fresh: &Path, database: &Path) -> io::Result<Option<PathBuf>> {
     let target = file::resolved(database);
     let now = Clock::default().now();
@@ -245,7 +248,7 @@ fn place(fresh: &Path, database: &Path) -> io::Result<Option<PathBuf>> {
     let mut has_log = false;
     if is_there {
         fs::hard_link(&target, &old)?;
-        // The log is the old one's; SQLite would take it for the new one's.
+        // The log belongs to the old database; SQLite would replay it into the new one.
         has_log = match fs::rename(&log, &old_log) {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,

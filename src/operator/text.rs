@@ -1,9 +1,9 @@
-//! Text for a terminal.
+//! Formats text for a terminal.
 
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-/// A time in UTC, or nothing where the number is none.
+/// A time in UTC; empty if the number is out of range.
 pub fn time(unix: i64) -> String {
     OffsetDateTime::from_unix_timestamp(unix)
         .ok()
@@ -11,25 +11,27 @@ pub fn time(unix: i64) -> String {
         .unwrap_or_default()
 }
 
-/// What a stranger may have written, without what moves a cursor, starts a line or turns the text around.
+/// Untrusted text without control characters: nothing that moves the cursor, starts a line or reverses the text
+/// direction (terminal injection).
 pub fn plain(text: &str) -> String {
     text.chars()
         .map(|letter| if is_odd(letter) { '·' } else { letter })
         .collect()
 }
 
-/// JSON on one line, in which a program reads what was written and a terminal is not moved.
+/// JSON on one line, safe for a terminal: control characters are escaped, and programs read the original text.
 pub fn json(value: &Value) -> String {
     escaped(&value.to_string())
 }
 
-/// The same for a person, on several lines.
+/// The same for people, on several lines.
 pub fn pretty(value: &Value) -> String {
     let lines = format!("{value:#}");
     lines.lines().map(escaped).collect::<Vec<_>>().join("\n")
 }
 
-/// JSON leaves alone what is in no older character set. It is inside of quotes there, always.
+/// Escapes control and invisible characters that JSON leaves unescaped. In JSON output they only occur inside
+/// strings, so escaping them is safe.
 fn escaped(json: &str) -> String {
     let escape = |letter: char| format!("\\u{:04x}", u32::from(letter));
     json.chars()
@@ -43,14 +45,14 @@ fn escaped(json: &str) -> String {
         .collect()
 }
 
-/// Control characters, also those of eight bits, and what no eye sees: marks of direction, joiners,
-/// separators of lines. All have four hex digits.
+/// C0 and C1 control characters and invisible characters: direction marks, joiners, line separators. All have four
+/// hex digits.
 fn is_odd(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Columns as wide as their widest text; the last is as wide as it likes.
+/// Columns as wide as their widest text; the last column is not padded.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
@@ -66,7 +68,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Seconds of `30m`, `12h` or `7d`.
+/// Parses `30m`, `12h` or `7d` into seconds.
 pub fn seconds(text: &str) -> Result<i64, String> {
     let wrong = || format!("`{text}` is no time such as 30m, 12h or 7d");
     let number = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());

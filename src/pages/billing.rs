@@ -1,5 +1,5 @@
-//! `/billing`: every customer record of the signed-in address. The list is an island: rendered here
-//! first, live in the browser afterwards.
+//! `/billing`: every customer record of the signed-in address. The list is an island: rendered on the server first, then updated in
+//! the browser.
 
 use axum::http::StatusCode;
 use leptos::prelude::*;
@@ -42,12 +42,12 @@ pub fn Billing() -> impl IntoView {
                 }
             })}</Suspense>
         </Frame>
-        // Not Leptos' own tag: that also preloads the program where scripts are off.
+        // Not Leptos' own tag, which also preloads the program when scripts are off.
         <script type="module" src=assets::url("/islands.js") nonce=leptos::nonce::use_nonce()></script>
     }
 }
 
-/// Where the page hears of changes, and of what has changed since somebody left it for Stripe.
+/// The URL of the event stream. Passes `back` on, so that the stream tells what has changed since the customer left for Stripe.
 fn stream() -> String {
     match answer::query("back") {
         Some(back) => {
@@ -60,7 +60,7 @@ fn stream() -> String {
     }
 }
 
-/// What has changed since somebody left the list for Stripe.
+/// What has changed since the customer left for Stripe.
 async fn news() -> Option<String> {
     let back = answer::query("back")?;
     let (app, principal) = (answer::app().ok()?, answer::principal().ok()?);
@@ -68,7 +68,7 @@ async fn news() -> Option<String> {
     news.map(present::news)
 }
 
-/// What is said after a click on *Pay* for which nothing was left to pay.
+/// The notice after a click on *Pay* for an invoice that was already paid.
 fn settled(customers: &[CustomerView]) -> Option<&'static str> {
     let is_settled = answer::query("problem").is_some_and(|code| code == "settled");
     let id = answer::query("customer").filter(|_| is_settled)?;
@@ -76,14 +76,13 @@ fn settled(customers: &[CustomerView]) -> Option<&'static str> {
     is_listed.then_some("That invoice is settled already: nothing is left to pay on it.")
 }
 
-/// Whether the page tells of a click on this customer that failed. The list is whole all the same: one
-/// that fails does not hide the others. Of whom the list does not have nothing is said, since anybody
-/// can write an address.
+/// Whether the page shows an error beside this customer, after a click that failed. The rest of the list still renders. Shows nothing
+/// for customers that are not on the list, since anyone can forge the URL.
 fn tell_of(id: &str, customers: &[CustomerView]) -> bool {
     let is_listed = customers.iter().any(|customer| customer.id == id);
     if is_listed {
         let customer = billing::shown(id);
-        // Whoever reloads the page repeats it.
+        // Throttled: reloading the page repeats the line.
         static TOLD: LogThrottle = LogThrottle::few(10, 60);
         let now = answer::app().map_or(0, |app| app.clock.now());
         if let Some(count) = TOLD.count(now) {
@@ -95,7 +94,7 @@ fn tell_of(id: &str, customers: &[CustomerView]) -> bool {
     is_listed
 }
 
-/// What stands beside the customer whose portal could not be opened just now.
+/// The error beside a customer whose portal could not be opened just now.
 fn words(code: &str) -> Option<&'static str> {
     [ApiError::Unavailable, ApiError::NotSetUp]
         .into_iter()

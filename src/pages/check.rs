@@ -1,4 +1,4 @@
-//! `/sign-in/check`: what happens to the mail, and where its code is typed.
+//! `/sign-in/check`: shows the state of the mail, and asks for its code.
 
 use leptos::prelude::*;
 
@@ -140,7 +140,7 @@ fn CodeForm() -> impl IntoView {
     }
 }
 
-/// The same for everybody, and there from the beginning: no script has to bring it.
+/// The same for every address, so it reveals nothing. Rendered at once: it needs no script.
 #[component]
 fn NoMail(asked: Asked) -> impl IntoView {
     view! {
@@ -152,7 +152,7 @@ fn NoMail(asked: Asked) -> impl IntoView {
                 <li>"Send it again, a minute after the last one. An address gets three mails, and then one an hour."</li>
             </ul>
             <form method="post" action="/api/ask_link">
-                // Two clicks on the button send it twice.
+                // Idempotency key: the browser sends it twice when the button is clicked twice.
                 <input type="hidden" name="ticket" value=clock::random_token()/>
                 <input type="hidden" name="email" value=asked.address/>
                 <button class="button">"Send again"</button>
@@ -161,7 +161,7 @@ fn NoMail(asked: Asked) -> impl IntoView {
     }
 }
 
-/// In another tab, while this one waited for the mail.
+/// The person signed in in another tab, while this one waited for the mail.
 #[component]
 fn SignedInAlready() -> impl IntoView {
     view! {

@@ -1,4 +1,4 @@
-//! `/sign-in/confirm`: a link was opened. Showing this page uses nothing up; its button does.
+//! `/sign-in/confirm`: the page of an opened link. Showing it does not consume the link; its button does.
 
 use leptos::prelude::*;
 
@@ -16,7 +16,7 @@ pub fn Confirm() -> impl IntoView {
         <Frame title="Sign in">
             <Suspense>{Suspend::new(async move {
                 match look().await {
-                    // A second press of the button, the mail opened again, or signed in in another tab.
+                    // The button was pressed twice, the mail was opened again, or the person signed in in another tab.
                     Ok(Seen::SignedIn) => {
                         answer::see_other("/billing");
                         ().into_any()
@@ -34,7 +34,7 @@ pub fn Confirm() -> impl IntoView {
     }
 }
 
-/// What this browser is shown.
+/// What the page shows.
 enum Seen {
     SignedIn,
     NoCookie,
@@ -61,7 +61,7 @@ async fn look() -> Result<Seen, ApiError> {
     let address = sign_in::address_of(&app, &token)
         .await
         .map_err(answer::unavailable)?;
-    // A link of another address changes who is signed in here, or says why it does not.
+    // A link for another address switches who is signed in here, or shows why it cannot.
     let is_another = address.is_some_and(|address| address != principal.email());
     Ok(if is_another {
         Seen::Link(link)

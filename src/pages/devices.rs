@@ -1,4 +1,4 @@
-//! `/devices`: the browsers in which the address is signed in, each with a button that signs it out.
+//! `/devices`: the browsers in which the address is signed in, each with a button to sign it out.
 
 use leptos::prelude::*;
 
@@ -81,7 +81,7 @@ fn Card(device: Device) -> impl IntoView {
     }
 }
 
-/// How long ago, roughly, and so in no time zone.
+/// Roughly how long ago. A duration needs no time zone.
 fn ago(seconds: i64) -> String {
     let count = |number: i64, unit: &str| match number {
         1 => format!("1 {unit} ago"),

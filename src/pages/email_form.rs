@@ -1,4 +1,4 @@
-//! `/`: where a customer types their address.
+//! `/`: the sign-in form, where a customer types their address.
 
 use leptos::prelude::*;
 
@@ -43,7 +43,7 @@ pub fn EmailForm() -> impl IntoView {
                 )}
             </p>
             <form class="card" method="post" action="/api/ask_link">
-                // Two clicks on the button send it twice.
+                // Idempotency key: the browser sends it twice when the button is clicked twice.
                 <input type="hidden" name="ticket" value=clock::random_token()/>
                 <div class="field">
                     <label for="email">"E-mail address"</label>
@@ -79,7 +79,7 @@ pub fn EmailForm() -> impl IntoView {
     .into_any()
 }
 
-/// What was typed a moment ago and is no address.
+/// The text that was just typed and is not a valid address.
 fn typed() -> Option<String> {
     let app = answer::app().ok()?;
     let value = cookies::read(&answer::headers(), &app.config, Name::Typed)?;

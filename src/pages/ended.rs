@@ -1,4 +1,4 @@
-//! What the start page says to somebody who was signed out.
+//! The notice on the start page after a session has ended.
 
 use leptos::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::{
     store::session::{Ended, Why},
 };
 
-/// What is to be told: of the session of this request, or of one a moment ago.
+/// The ended session: that of this request, or the one from the cookie of a moment ago.
 pub fn told() -> Option<Ended> {
     let app = answer::app().ok()?;
     answer::ended().or_else(|| {
@@ -33,7 +33,7 @@ pub fn SignedOut(ended: Ended) -> impl IntoView {
     })
 }
 
-/// Nothing for somebody who signed out here.
+/// `None` if the person signed out here.
 fn words(why: Option<Why>, config: &Config) -> Option<String> {
     let shop = &config.app_name;
     Some(match why {

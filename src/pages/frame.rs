@@ -1,11 +1,11 @@
-//! What is the same on every page: the shop's name, who is signed in, the footer.
+//! The common layout of every page: the shop's name, who is signed in, the footer.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
 
 use crate::{answer, model::escape};
 
-/// The page around `children`. `title` is what the browser's tab says before the shop's name.
+/// The layout around `children`. `title` is the text of the browser's tab before the shop's name.
 #[component]
 pub fn Frame(title: &'static str, children: Children) -> impl IntoView {
     let (app_name, dev) = answer::app()
@@ -14,7 +14,7 @@ pub fn Frame(title: &'static str, children: Children) -> impl IntoView {
     let address = answer::principal()
         .ok()
         .map(|principal| principal.email().to_owned());
-    // leptos_meta writes a title as it is given, so it is escaped here.
+    // leptos_meta does not escape titles.
     let tab = format!("{title} · {}", escape(&app_name));
     view! {
         <Title text=tab/>
@@ -24,7 +24,7 @@ pub fn Frame(title: &'static str, children: Children) -> impl IntoView {
     }
 }
 
-/// The bar at the top.
+/// The header.
 #[component]
 pub fn Head(app_name: String, dev: bool, address: Option<String>) -> impl IntoView {
     let mark: String = app_name.chars().take(1).collect();
@@ -62,7 +62,7 @@ pub fn Head(app_name: String, dev: bool, address: Option<String>) -> impl IntoVi
     }
 }
 
-/// The line at the bottom.
+/// The footer.
 #[component]
 pub fn Foot() -> impl IntoView {
     view! {

@@ -1,4 +1,4 @@
-//! Pages that layers make without a route: a refused form, a fault of ours.
+//! Pages without a route, which layers respond with: a refused form, an internal error.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -12,23 +12,23 @@ use super::{
 };
 use crate::{answer::RETRY_AFTER, assets, config::Config, model::escape};
 
-/// What such a page says.
+/// The content of such a page.
 #[derive(Clone, Debug)]
 pub enum Message {
     NotFound,
-    /// The form could not be read, is too large, or came from another site.
+    /// The form could not be parsed, is too large, or came from another site (CSRF).
     BadForm,
-    /// The request was for another host than `FRONTEND_URL`'s.
+    /// The request's host is not `FRONTEND_URL`'s.
     WrongHost,
-    /// The database or Stripe did not answer.
+    /// The database or Stripe did not respond.
     Fault,
-    /// Something of ours broke; the id is in the log too.
+    /// An internal error; its id is in the log too.
     Broken(String),
-    /// Asked for too often.
+    /// The client exceeded a rate limit.
     TooMany,
 }
 
-/// The whole document, for somebody who is signed in with that address or for nobody.
+/// The whole document. `address` is the signed-in address, if any.
 pub fn document(config: &Config, message: Message, address: Option<String>) -> String {
     let frontend_url = config.url("/");
     let (app_name, dev) = (config.app_name.clone(), config.dev);
@@ -53,7 +53,7 @@ pub fn document(config: &Config, message: Message, address: Option<String>) -> S
     page(&title, &Owner::new().with(body))
 }
 
-/// The head of a document without program, around `body`. Both are HTML.
+/// A document without a program, around `body`. `title` and `body` are HTML.
 pub fn page(title: &str, body: &str) -> String {
     format!(
         "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -143,12 +143,12 @@ fn BadForm() -> impl IntoView {
     }
 }
 
-/// The document as an answer, with the status that it stands for.
+/// The document as a response, with its status.
 pub fn response(config: &Config, message: Message) -> Response {
     response_for(config, message, None)
 }
 
-/// The same, with the header of somebody who is signed in with that address.
+/// The same, with the signed-in address in the header.
 pub fn response_for(config: &Config, message: Message, address: Option<String>) -> Response {
     let status = message.status();
     let mut response = (status, Html(document(config, message, address))).into_response();

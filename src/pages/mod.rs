@@ -1,5 +1,5 @@
-//! One file per screen, rendered on the server. To add one, follow `check.rs`: a component that
-//! asks `domain` for what it shows and puts it into the [`frame::Frame`].
+//! One file per screen, rendered on the server. To add one, follow `check.rs`: a component that asks `domain` for its data and
+//! renders it in the [`frame::Frame`].
 
 pub mod billing;
 pub mod check;

@@ -1,8 +1,8 @@
-//! What is said to a browser that sends none of our cookies back where the way in needs one.
+//! Errors for browsers that do not send our cookies back where the sign-in needs one.
 
 use leptos::prelude::*;
 
-/// For the page of a link. It also comes up when somebody opens that page by itself.
+/// For the page of a link. Also shown when that page is opened directly.
 #[component]
 pub fn LinkWithoutCookie() -> impl IntoView {
     view! {
@@ -17,7 +17,7 @@ pub fn LinkWithoutCookie() -> impl IntoView {
     }
 }
 
-/// What a code comes to without one.
+/// The error for a code that arrives without a cookie.
 pub const CODE_UNTOLD: &str = "Your browser sent no cookie of ours with the code, so nobody can tell what it is for. Allow cookies for this site, or use another browser, and ask for a new one.";
 
 /// For the page that asks for the code.

@@ -1,4 +1,4 @@
-//! What is said of addresses that lead nowhere, and of things that are somebody else's.
+//! The 404 page: for unknown URLs, and for things that belong to another customer.
 
 use leptos::prelude::*;
 

@@ -4,7 +4,7 @@ use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::forma
 
 use crate::model::Day;
 
-/// A day in UTC; empty texts where the number is no time.
+/// A day in UTC; empty texts if the number is out of range.
 pub fn day(at: i64) -> Day {
     let text = |format: &[BorrowedFormatItem<'_>]| {
         OffsetDateTime::from_unix_timestamp(at)

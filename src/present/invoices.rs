@@ -26,7 +26,7 @@ pub fn due(due: Due) -> DueView {
     }
 }
 
-/// The open ones, how many more there are, and the last of the others.
+/// The open invoices, a line with how many more there are if the list is truncated, and the newest of the others.
 pub fn list(invoices: Invoices) -> Vec<InvoiceView> {
     let open = invoices.open.into_iter().map(invoice);
     let more = invoices.more_open.map(more);
@@ -56,7 +56,7 @@ fn invoice(card: InvoiceCard) -> InvoiceView {
     }
 }
 
-/// What stands before a day, and that day.
+/// The words before a day, and that day.
 fn words(card: &InvoiceCard) -> (String, i64) {
     let state = match &card.status {
         InvoiceStatus::Open {
@@ -94,7 +94,7 @@ fn words(card: &InvoiceCard) -> (String, i64) {
     (format!("Last invoice: {},", parts.join(", ")), card.created)
 }
 
-/// ` of €12.00`
+/// Formats ` of €12.00`.
 fn of(amount: Option<&Money>) -> String {
     amount.map_or_else(String::new, |amount| {
         format!(" of {}", money::amount(amount))

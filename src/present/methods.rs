@@ -1,7 +1,7 @@
-//! A payment method in the words that its owner uses.
+//! Payment methods in the words that their owners use.
 //!
-//! The API's words are those of <https://docs.stripe.com/api/payment_methods/object> and of the types
-//! of npm's `stripe` 23.1.0, with those of older cards, bank accounts and sources.
+//! The API's values come from <https://docs.stripe.com/api/payment_methods/object> and from the types of npm's `stripe` 23.1.0, with
+//! those of older cards, bank accounts and sources.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use crate::domain::cards::{
     card::{PaymentMethods, SavedMethod},
 };
 
-/// The API's word, and ours. Sorted.
+/// Pairs of the API's value and our text, sorted.
 type Table = &'static [(&'static str, &'static str)];
 
-/// Without `custom`, which has a name of its own.
+/// Without `custom`, which has a display name of its own.
 const TYPES: Table = &[
     ("ach_credit_transfer", "Bank transfer"),
     ("ach_debit", "Bank account"),
@@ -92,7 +92,7 @@ const TYPES: Table = &[
     ("zip", "Zip"),
 ];
 
-/// Without `unknown` and `other`, which are a card as any.
+/// Without `unknown` and `other`, which are shown as a plain card.
 const BRANDS: Table = &[
     ("american_express", "American Express"),
     ("amex", "American Express"),
@@ -137,15 +137,15 @@ const KOREAN_ISSUERS: Table = &[
     ("woori", "Woori Card"),
 ];
 
-/// Read after "Pays with". Stripe adds types without a new version of its API.
+/// Follows "Pays with". Needed since Stripe adds types without a new API version.
 const UNKNOWN: &str = "a saved payment method";
 
-/// `Pays with Visa ending in 4242, valid until 12/2027`, or `Pays by invoice`
+/// Formats `Pays with Visa ending in 4242, valid until 12/2027`, or `Pays by invoice`.
 pub fn words(paid: &PaymentMethods) -> String {
     if paid.methods.is_empty() {
         return "Pays by invoice".to_owned();
     }
-    // A reader cannot tell two apart that read alike.
+    // Deduplicated: a reader cannot tell methods apart that have the same text.
     let words: BTreeSet<_> = paid.methods.iter().map(method).collect();
     let words: Vec<_> = words.into_iter().collect();
     let also = if paid.by_invoice {
@@ -165,8 +165,7 @@ fn method(method: &SavedMethod) -> String {
         }
         "kr_card" => known(KOREAN_ISSUERS).map(str::to_owned),
         "custom" => brand.map(str::to_owned),
-        // Sources of other types name a bank too: the one that is paid, or one behind a better
-        // known name.
+        // Sources of other types name a bank too: the one that receives the payment, or one behind a better-known name.
         "ach_debit" | "acss_debit" | "bank_account" | "nz_bank_account" | "us_bank_account" => {
             brand.map(|bank| format!("{bank} account"))
         }

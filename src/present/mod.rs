@@ -1,5 +1,5 @@
-//! The words of the list of customers: from the types of `domain` to the texts of `model`. The page, the server
-//! function and the stream of an open page all show these.
+//! Formats the list of customers: from the types of `domain` to the texts of `model`. The page, the server function and the event
+//! stream of an open page all use it.
 
 mod date;
 mod invoices;
@@ -48,7 +48,7 @@ fn subscription(card: SubscriptionCard) -> SubscriptionView {
     }
 }
 
-/// The names of the products, else what the seller wrote.
+/// The names of the products, else the seller's description.
 fn title(card: &SubscriptionCard) -> String {
     if card.products.is_empty() {
         let description = card.description.clone();

@@ -2,7 +2,7 @@
 
 use crate::domain::money::{Money, decimals, is_used_whole};
 
-/// `€12.00`
+/// Formats `€12.00`.
 pub fn amount(money: &Money) -> String {
     let currency = money.currency.as_str();
     let places = decimals(currency);
@@ -17,7 +17,7 @@ pub fn amount(money: &Money) -> String {
     signed(money.minor < 0, &number, currency)
 }
 
-/// An amount below the minor unit, as Stripe writes it: `0.25` cents are `€0.0025`.
+/// Formats an amount below the minor unit, as Stripe writes it: `0.25` cents become `€0.0025`.
 pub fn fraction(text: &str, currency: &str) -> String {
     let (minor, below) = text.split_once('.').unwrap_or((text, ""));
     let places = decimals(currency) as usize;
@@ -55,7 +55,7 @@ fn signed(is_negative: bool, number: &str, currency: &str) -> String {
     format!("{minus}{symbol}{number}")
 }
 
-/// `12,345`
+/// Formats `12,345`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What has changed since somebody left for Stripe, in sentences.
+//! What has changed since the customer left for Stripe, in sentences.
 
 use super::{methods, money, subscription};
 use crate::domain::cards::card::News;

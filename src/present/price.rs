@@ -1,4 +1,4 @@
-//! What a subscription costs, in words.
+//! Prices of subscriptions in words.
 
 use super::money::{amount, fraction, grouped};
 use crate::domain::{
@@ -6,7 +6,7 @@ use crate::domain::{
     price::{Amount, Interval, ListPrice},
 };
 
-/// `€12.00 / month × 3`. Empty where it is not known.
+/// Formats `€12.00 / month × 3`. Empty if the price is unknown.
 pub fn cost(cost: &Cost, plus_tax: bool) -> String {
     let words = match cost {
         Cost::Unknown => return String::new(),
@@ -58,7 +58,7 @@ fn price(price: &ListPrice) -> String {
     format!("{amount}{unit}{}{times}", interval(price.interval.as_ref()))
 }
 
-/// ` / month` or ` / 3 months`
+/// Formats ` / month` or ` / 3 months`.
 fn interval(interval: Option<&Interval>) -> String {
     match interval {
         Some(Interval { unit, count: 1 }) => format!(" / {unit}"),
@@ -67,7 +67,7 @@ fn interval(interval: Option<&Interval>) -> String {
     }
 }
 
-/// `Discount: 50% off €24.00`
+/// Formats `Discount: 50% off €24.00`.
 pub fn discount(discount: &Discount) -> String {
     let list = |all: &[Off]| all.iter().map(off).collect::<Vec<_>>().join(" and ");
     let always = (!discount.always.is_empty()).then(|| {

@@ -33,7 +33,7 @@ pub fn of_subscription(status: &SubscriptionStatus) -> State {
     State(words.to_owned(), status.urgent().is_some())
 }
 
-/// What happens to a subscription when, and when its discount ends.
+/// The dates of a subscription with their labels, and when its discount ends.
 pub fn dates(card: &SubscriptionCard) -> Vec<(String, Day)> {
     let own = card.dates.iter().map(|date| {
         let words = match date.kind {

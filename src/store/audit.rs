@@ -1,32 +1,32 @@
-//! The audit log. It is written and read, and the database refuses everything else.
+//! The audit log, append-only: rows are inserted and read. The database refuses updates and deletes.
 
 use sqlx::AssertSqlSafe;
 
 use super::{Result, Tx, on};
 use crate::{domain::audit::What, log_throttle::LogThrottle, mask::shows};
 
-/// A row of `audit`. [`crate::domain::audit`] makes them.
+/// A row of `audit`. [`crate::domain::audit`] builds them.
 #[derive(Clone, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct Entry {
     /// Unix seconds.
     pub at: i64,
     pub what: String,
-    /// HMAC of the address.
+    /// HMAC of the e-mail address.
     pub who: Option<String>,
     /// The masked address.
     pub shown: Option<String>,
-    /// Where the request came from.
+    /// The client address that the request came from.
     pub client: Option<String>,
     pub session: Option<String>,
     pub detail: Option<String>,
-    /// Of entries with the same value here only the first is written.
+    /// Deduplication key: of several entries with the same value, only the first is written.
     pub once: Option<String>,
 }
 
 shows!(Entry: at, what, session, detail, once);
 
-/// What strangers can repeat, by new addresses and clients if need be. Of each kind at most [`MOST_AN_HOUR`]
-/// are written, since the log never shrinks.
+/// Kinds that strangers can repeat without limit, with new addresses and clients if necessary. At most
+/// [`MOST_AN_HOUR`] entries of each kind are written per hour (a rate limit), because the log never shrinks.
 const REPEATABLE: [What; 5] = [
     What::Asked,
     What::CodeFailed,
@@ -65,7 +65,7 @@ pub async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
         .map(drop))
 }
 
-/// How many of the same kind there are in the hour before it, up to [`MOST_AN_HOUR`].
+/// Counts the entries of the same kind in the hour before this one, up to [`MOST_AN_HOUR`].
 async fn count_of_hour(tx: &mut Tx, entry: &Entry) -> Result<i64> {
     const SQL: &str = "SELECT COUNT(*) FROM (
             SELECT 1 FROM audit WHERE at > $1 AND what = $2 LIMIT $3
@@ -78,23 +78,23 @@ async fn count_of_hour(tx: &mut Tx, entry: &Entry) -> Result<i64> {
         .await)
 }
 
-/// Which entries are listed. What is `None` does not matter.
+/// Which entries are listed. A field that is `None` does not filter.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     pub what: Option<String>,
     pub who: Option<String>,
-    /// Of this unix second or later.
+    /// At this unix second or later.
     pub since: Option<i64>,
 }
 
 shows!(Filter: what, since);
 
-/// The newest entries that pass, at most so many.
+/// The newest entries that match the filter, at most `most`.
 pub async fn list(tx: &mut Tx, filter: &Filter, most: i64) -> Result<Vec<Entry>> {
     const SQL: &str = "SELECT at, what, who, shown, client, session, detail, once FROM audit
         WHERE ($1 IS NULL OR what = $1) AND ($2 IS NULL OR who = $2) AND ($3 IS NULL OR at >= $3)
         ORDER BY at DESC, number DESC LIMIT $4";
-    // Postgres asks for the types of values that may be NULL.
+    // Postgres needs a type for parameters that may be NULL.
     let sql = match tx {
         Tx::Sqlite(_) => SQL.to_owned(),
         Tx::Postgres(_) => SQL

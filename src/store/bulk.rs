@@ -1,12 +1,13 @@
-//! Statements about many rows. Postgres takes each column as an array, so that one statement does,
-//! whatever their number. SQLite takes every value by itself, in statements of the few sizes that its
-//! cache of prepared ones holds: one for many rows is several times faster than one for each.
+//! Bulk statements: batches of many rows in one statement. Postgres takes each column as an array, so one statement
+//! handles any number of rows. SQLite takes each value as its own parameter, in batches of a few fixed sizes, so
+//! that its cache of prepared statements holds all of them. A batch is several times faster than one statement per
+//! row.
 
 use sqlx::{AssertSqlSafe, FromRow, postgres::PgRow, sqlite::SqliteRow};
 
 use super::{Result, Tx};
 
-/// One value. There are no other types than these two.
+/// One value of a row. The schema has no types other than these two.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cell<'a> {
     Text(Option<&'a str>),
@@ -15,7 +16,7 @@ pub enum Cell<'a> {
 
 impl std::fmt::Debug for Cell<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // A text may be anybody's name.
+        // The text may be a person's name, so it is not printed.
         match self {
             Cell::Text(text) => write!(f, "Text({:?})", text.map(|_| "…")),
             Cell::Number(number) => write!(f, "Number({number:?})"),
@@ -81,7 +82,7 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// Binds a cell as what it is.
+/// Binds a cell with its own type.
 macro_rules! bind {
     ($query:expr, $cell:expr) => {
         match $cell {
@@ -91,15 +92,15 @@ macro_rules! bind {
     };
 }
 
-/// Where rows are written.
+/// The table and columns to insert into.
 #[derive(Clone, Copy, Debug)]
 pub struct Table<'a> {
     pub name: &'a str,
     pub columns: &'a [&'a str],
 }
 
-/// Inserts rows, each with its values in the order of the columns. `clash` is the statement's
-/// `ON CONFLICT …`, and may end with `RETURNING` and a column of text, which is what is returned then.
+/// Inserts a batch of rows, each with its values in the order of the columns. `clash` is the statement's `ON
+/// CONFLICT …` clause. It may end with `RETURNING` and one text column; `insert` returns the values of that column.
 pub async fn insert(
     tx: &mut Tx,
     table: Table<'_>,
@@ -152,8 +153,8 @@ pub async fn insert(
     Ok(written)
 }
 
-/// The rows that `sql` finds: it makes the statement from its condition on the ids, to be written once,
-/// after the name of their column.
+/// Selects rows in batches of ids. `sql` builds the statement from the condition on the ids; it must use that
+/// condition exactly once, directly after the name of the id column.
 pub async fn select<T>(tx: &mut Tx, ids: &[&str], sql: impl Fn(&str) -> String) -> Result<Vec<T>>
 where
     T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
@@ -180,8 +181,9 @@ where
     }
 }
 
-/// Changes rows, and returns how many: `sql` makes the statement from its condition on the ids, to be
-/// written once, after the name of their column, and from the names of `values` in their order.
+/// Updates rows in batches of ids, and returns the number of rows changed. `sql` builds the statement from the
+/// condition on the ids, which it must use exactly once, directly after the name of the id column, and from the
+/// placeholders of `values`, in their order.
 pub async fn change<const N: usize>(
     tx: &mut Tx,
     ids: &[&str],
@@ -191,7 +193,7 @@ pub async fn change<const N: usize>(
     if ids.is_empty() {
         return Ok(0);
     }
-    // The ids come first: SQLite counts them by itself.
+    // The ids are bound first, because SQLite numbers their placeholders itself.
     let names = |after: usize| std::array::from_fn(|index| format!("${}", after + 1 + index));
     match tx {
         Tx::Sqlite(tx) => {
@@ -219,7 +221,7 @@ pub async fn change<const N: usize>(
     }
 }
 
-/// Rows in a statement of SQLite's. It takes 32,766 values.
+/// Maximum batch size in rows on SQLite, which takes at most 32,766 parameters per statement.
 const MOST: usize = 256;
 
 const AMONG_ARRAY: &str = "= ANY($1)";
@@ -229,10 +231,10 @@ fn among(count: usize) -> String {
     format!("IN {}", lists(1, count))
 }
 
-/// Splits rows into the few sizes that statements are prepared for.
+/// Splits rows into batches of the few sizes that statements are prepared for.
 fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
-        // The greatest power of two.
+        // The greatest power of two that fits.
         let size = 1 << rows.len().min(MOST).checked_ilog2()?;
         let (chunk, rest) = rows.split_at(size);
         rows = rest;
@@ -240,8 +242,8 @@ fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-/// `(?, ?), (?, ?)` for two rows of two columns. Without numbers, since each costs SQLite a walk
-/// through all of them when it is bound.
+/// `(?, ?), (?, ?)` for two rows of two columns. The placeholders have no numbers: SQLite walks through all
+/// numbered ones each time it binds one.
 fn lists(rows: usize, columns: usize) -> String {
     let row = format!("({})", vec!["?"; columns].join(", "));
     vec![row.as_str(); rows].join(", ")

@@ -1,5 +1,5 @@
-//! All that the cards of a person are made of, in one statement: on SQLite each costs two switches between
-//! threads, on Postgres a round trip, and a dozen of them were most of what a page took.
+//! Reads all rows that a person's cards are built from, in one statement. On SQLite each statement costs two thread
+//! switches, on Postgres a round trip; a dozen separate statements took most of the time of a page.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ use super::{
     row::PlainRow,
 };
 
-/// Rows as they are in the tables, in no order. Of prices and products with tombstones.
+/// Rows as they are in the tables, in no particular order. Prices and products include tombstones.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Rows {
     pub customers: Vec<Customer>,
@@ -22,11 +22,11 @@ pub struct Rows {
     pub prices: Vec<Price>,
     pub products: Vec<Product>,
     pub methods: Vec<PaymentMethod>,
-    /// Those that events of their own told, and that were not taken away.
+    /// Discounts that their own events reported and that were not deleted.
     pub discounts: Vec<Discount>,
-    /// All that are open, and the newest of the others that is no draft.
+    /// All open invoices, and the newest of the others that is not a draft.
     pub invoices: Vec<Invoice>,
-    /// Customers with a payment on its way: a bank may take some days.
+    /// Customers with a payment in process. A bank transfer may take some days.
     pub in_process: Vec<InProcess>,
 }
 
@@ -35,8 +35,8 @@ pub struct InProcess {
     pub customer_id: String,
 }
 
-/// The parts in their order: a name, the columns, and where they are from. `$1` and `$2` are the
-/// principal's address and mode, `$3` the only customer that is wanted or nothing.
+/// The parts of the statement in their order: name, columns, and source. `$1` and `$2` are the principal's address
+/// and mode. `$3` is the id of the only customer wanted, or NULL.
 fn parts() -> [(&'static str, Vec<&'static str>, &'static str); 9] {
     [
         (
@@ -99,12 +99,12 @@ fn parts() -> [(&'static str, Vec<&'static str>, &'static str); 9] {
     ]
 }
 
-/// One object of JSON with a list of each part. `list` makes the list of a part from its name and columns.
+/// One JSON object with a list for each part. `list` builds the list of a part from its name and columns.
 fn statement(object: &str, list: impl Fn(&str, &[&str]) -> String) -> String {
     let parts = parts();
     let with = parts.iter().map(|(name, columns, source)| {
         let columns = columns.join(", ");
-        // SQLite would run the text of a part once for each part that refers to it.
+        // Without MATERIALIZED, SQLite would run a part's query once for each part that refers to it.
         format!("{name} AS MATERIALIZED (SELECT {columns} FROM {source})")
     });
     let lists = parts
@@ -117,7 +117,7 @@ fn statement(object: &str, list: impl Fn(&str, &[&str]) -> String) -> String {
     )
 }
 
-/// The engines name the functions of JSON differently.
+/// SQLite and Postgres name the JSON functions differently.
 static SQLITE: LazyLock<String> = LazyLock::new(|| {
     statement("json_object", |name, columns| {
         let pairs = columns.iter().map(|column| format!("'{column}', {column}"));
@@ -133,7 +133,7 @@ static POSTGRES: LazyLock<String> = LazyLock::new(|| {
     format!("SELECT CAST(({made}) AS TEXT)")
 });
 
-/// What belongs to the principal's customers, or to `only` that one.
+/// The rows that belong to the principal's customers, or only to the customer `only`.
 pub async fn read(tx: &mut Tx, principal: &Principal, only: Option<&str>) -> Result<Rows> {
     let json: String = match tx {
         Tx::Sqlite(tx) => {

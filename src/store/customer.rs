@@ -1,5 +1,5 @@
-//! Mirrored customers. Reads for a visitor take a [`Principal`]; writes come from `domain::sync`
-//! alone, which holds the ordering rule.
+//! Mirrored customers. Reads for a visitor take a [`Principal`], which scopes them to the visitor's own rows. Only
+//! `domain::sync` writes; it holds the ordering rule.
 
 use sqlx::AssertSqlSafe;
 
@@ -8,21 +8,20 @@ use super::{Principal, Result, Tx, on, row::rows};
 rows! {
     /// A row of `customer`. Times are unix seconds.
     Customer in "customer" {
-        /// As Stripe has it.
+        /// The address as Stripe has it.
         email: Option<String>,
-        /// As [`crate::domain::email::normalise`] makes it: what a verified address is compared
-        /// with.
+        /// The address as [`crate::domain::email::normalise`] returns it. Verified addresses are compared with it.
         email_normalised: Option<String>,
         name: Option<String>,
         description: Option<String>,
         phone: Option<String>,
         currency: Option<String>,
-        /// Stripe's map, as JSON.
+        /// Stripe's metadata map, as JSON.
         metadata: Option<String>,
         default_payment_method: Option<String>,
-        /// A card or source of the older kind.
+        /// A card or source of Stripe's older APIs.
         default_source: Option<String>,
-        /// The id of its discount, as a JSON list.
+        /// The id of its discount, in a JSON list.
         discounts: Option<String>,
         /// 1 when the newest invoice was not paid.
         delinquent: i64,
@@ -42,7 +41,7 @@ pub async fn owned(tx: &mut Tx, principal: &Principal, id: &str) -> Result<Optio
         .await)
 }
 
-/// Of which mode the customers are, if there are any.
+/// The mode of the mirrored customers, live or test; `None` if there are no customers.
 pub async fn livemode(tx: &mut Tx) -> Result<Option<bool>> {
     const SQL: &str = "SELECT CAST(livemode AS BIGINT) FROM customer LIMIT 1";
     let found: Option<i64> = on!(tx, connection => sqlx::query_scalar(SQL)
@@ -51,7 +50,7 @@ pub async fn livemode(tx: &mut Tx) -> Result<Option<bool>> {
     Ok(found.map(|livemode| livemode != 0))
 }
 
-/// Whether anybody of that mode is under the address.
+/// Whether a customer of that mode has the address.
 pub async fn exists(tx: &mut Tx, email: &str, livemode: bool) -> Result<bool> {
     const SQL: &str = "SELECT id FROM customer
         WHERE email_normalised = $1 AND livemode = $2 AND deleted_at IS NULL LIMIT 1";
@@ -63,7 +62,7 @@ pub async fn exists(tx: &mut Tx, email: &str, livemode: bool) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// How many customers of that mode can be written to; not counted beyond `most`.
+/// Counts the customers of that mode that have an address to send mail to, up to `most`.
 pub async fn count(tx: &mut Tx, livemode: bool, most: i64) -> Result<i64> {
     const SQL: &str = "SELECT COUNT(*) FROM (SELECT id FROM customer
         WHERE email_normalised IS NOT NULL AND livemode = $1 AND deleted_at IS NULL LIMIT $2) AS found";
@@ -74,14 +73,14 @@ pub async fn count(tx: &mut Tx, livemode: bool, most: i64) -> Result<i64> {
         .await)
 }
 
-/// The ids of all customers under an address, whatever their mode.
+/// The ids of all customers with an address, in either mode.
 pub async fn ids_of_address(tx: &mut Tx, email: &str) -> Result<Vec<String>> {
     const SQL: &str = "SELECT id FROM customer
         WHERE email_normalised = $1 AND deleted_at IS NULL ORDER BY id";
     on!(tx, connection => sqlx::query_scalar(SQL).bind(email).fetch_all(connection).await)
 }
 
-/// The customers under an address, of either mode: the id, and 1 where it is of the live one.
+/// The customers with an address, in either mode: the id, and 1 for live mode.
 pub async fn of_address(tx: &mut Tx, email: &str) -> Result<Vec<(String, i64)>> {
     const SQL: &str = "SELECT id, CAST(livemode AS BIGINT) FROM customer
         WHERE email_normalised = $1 AND deleted_at IS NULL ORDER BY id";
@@ -97,10 +96,10 @@ pub async fn addresses(tx: &mut Tx, ids: &[&str]) -> Result<Vec<String>> {
         .collect())
 }
 
-/// Ids and addresses of customers after `after`, in their order, whose address has something in it but
-/// printable ASCII; at most so many.
+/// Ids and addresses of customers after `after`, ordered by id, whose address contains characters other than
+/// printable ASCII. At most `most`.
 pub async fn odd_addresses(tx: &mut Tx, after: &str, most: i64) -> Result<Vec<(String, String)>> {
-    // Each engine has patterns of its own.
+    // SQLite and Postgres have different pattern operators.
     let is_odd = match tx {
         Tx::Sqlite(_) => "email GLOB '*[^ -~]*'",
         Tx::Postgres(_) => "email ~ '[^ -~]'",
@@ -114,7 +113,7 @@ pub async fn odd_addresses(tx: &mut Tx, after: &str, most: i64) -> Result<Vec<(S
         .await)
 }
 
-/// Sets what a customer is found by, as long as it has that address.
+/// Sets a customer's normalised address, unless its address has changed meanwhile.
 pub async fn set_normalised(tx: &mut Tx, id: &str, email: &str, normalised: &str) -> Result<()> {
     const SQL: &str = "UPDATE customer SET email_normalised = $3 WHERE id = $1 AND email = $2";
     on!(tx, connection => { sqlx::query(SQL)
@@ -126,7 +125,7 @@ pub async fn set_normalised(tx: &mut Tx, id: &str, email: &str, normalised: &str
     Ok(())
 }
 
-/// The ids of live customers of that mode after `after`, in their order, at most so many.
+/// The ids of customers of that mode that are not deleted, after `after`, ordered by id. At most `most`.
 pub async fn ids_after(tx: &mut Tx, after: &str, livemode: bool, most: i64) -> Result<Vec<String>> {
     const SQL: &str = "SELECT id FROM customer
         WHERE id > $1 AND livemode = $2 AND deleted_at IS NULL ORDER BY id LIMIT $3";
@@ -138,7 +137,7 @@ pub async fn ids_after(tx: &mut Tx, after: &str, livemode: bool, most: i64) -> R
         .await)
 }
 
-/// How many live customers of that mode there are up to `id`, and how many after it.
+/// Counts the customers of that mode that are not deleted: up to `id`, and after it.
 pub async fn counts_around(tx: &mut Tx, id: &str, livemode: bool) -> Result<(i64, i64)> {
     const SQL: &str =
         "SELECT COUNT(CASE WHEN id <= $1 THEN 1 END), COUNT(CASE WHEN id > $1 THEN 1 END)
@@ -150,8 +149,8 @@ pub async fn counts_around(tx: &mut Tx, id: &str, livemode: bool) -> Result<(i64
         .await)
 }
 
-/// The ids of live customers of that mode that were last written before that Stripe second, after
-/// `after` in their order, at most so many.
+/// The ids of customers of that mode that are not deleted and were last written before that Stripe second, after
+/// `after`, ordered by id. At most `most`.
 pub async fn ids_unwritten_since(
     tx: &mut Tx,
     second: i64,

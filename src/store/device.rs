@@ -1,8 +1,9 @@
-//! Addresses whose known devices were ended at once. No address stands there, but a hash for each secret.
+//! Addresses whose known devices were revoked all at once. The table holds no address, only a hash of it for each
+//! secret.
 
 use super::{Result, Tx, bulk, on};
 
-/// The mark that devices carry if they were made since the last end under any of these names of their address.
+/// The mark that valid device cookies carry since the last revocation under any of these hashes of the address.
 pub async fn mark(tx: &mut Tx, names: &[&str]) -> Result<Option<String>> {
     let ends: Vec<(String, i64)> = bulk::select(tx, names, |among| {
         format!("SELECT mark, ended_at FROM device_end WHERE name {among}")
@@ -12,7 +13,7 @@ pub async fn mark(tx: &mut Tx, names: &[&str]) -> Result<Option<String>> {
     Ok(last.map(|(mark, _)| mark))
 }
 
-/// Ends the devices of an address. Those that are made from now on carry `mark`, which no other end has.
+/// Revokes the devices of an address. New device cookies carry `mark`, which is unique to this revocation.
 pub async fn end(tx: &mut Tx, name: &str, mark: &str, now: i64) -> Result<()> {
     const SQL: &str = "INSERT INTO device_end (name, mark, ended_at) VALUES ($1, $2, $3)
         ON CONFLICT (name) DO UPDATE SET mark = excluded.mark, ended_at = excluded.ended_at";
@@ -25,7 +26,7 @@ pub async fn end(tx: &mut Tx, name: &str, mark: &str, now: i64) -> Result<()> {
         .map(drop))
 }
 
-/// Forgets ends before that second, at most so many. Returns how many there were.
+/// Deletes revocations before that second, at most `most`. Returns the number of rows deleted.
 pub async fn purge(tx: &mut Tx, before: i64, most: i64) -> Result<u64> {
     const SQL: &str = "DELETE FROM device_end WHERE name IN
         (SELECT name FROM device_end WHERE ended_at < $1 LIMIT $2)";

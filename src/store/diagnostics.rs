@@ -1,4 +1,5 @@
-//! What can be asked of a database without changing it, for `billhook doctor`.
+//! Checks of the database for `billhook doctor`, `billhook restore` and the readiness check. Only [`write`] commits
+//! a row.
 
 use std::{
     collections::BTreeSet,
@@ -10,18 +11,18 @@ use sqlx::migrate::Migrator;
 
 use super::{Error, Result, Store, Tx, on, progress};
 
-/// The tables against those of this program.
+/// The database's migrations compared with those of this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tables {
-    /// Migrations that the program has and the database has not.
+    /// Migrations that the program has and the database does not have.
     pub missing: usize,
-    /// Migrations that only the database has: a newer program made them.
+    /// Migrations that only the database has: a newer version of the program applied them.
     pub unknown: usize,
-    /// Migrations that the database has. Without any it is empty, or somebody else's.
+    /// Applied migrations. With 0, the database is empty or belongs to another program.
     pub applied: usize,
 }
 
-/// How far its tables are.
+/// Compares the migrations.
 pub async fn tables(store: &Store) -> Result<Tables> {
     const EXISTS: [&str; 2] = [
         "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'",
@@ -56,12 +57,12 @@ pub async fn tables(store: &Store) -> Result<Tables> {
     })
 }
 
-/// Whether it can be written: a row is, and taken back.
+/// Whether the database can be written: inserts a row and rolls back.
 pub async fn rehearse(store: &Store, now: i64) -> Result<()> {
     let write = store.write(move |tx| {
         async move {
             progress::set(tx, "doctor", "", now).await?;
-            // Work that ends in an error is not committed.
+            // `Store::write` rolls back when the work returns an error.
             Err::<(), _>(Error::RowNotFound)
         }
         .boxed()
@@ -72,9 +73,9 @@ pub async fn rehearse(store: &Store, now: i64) -> Result<()> {
     }
 }
 
-/// Writes for good, as little as that can be, and tries whether there is room for more.
+/// Commits one small row, and checks in a savepoint, which is rolled back, that there is disk space for more.
 pub async fn write(store: &Store, now: i64) -> Result<()> {
-    /// Characters, some pages of them.
+    /// Characters; they fill several pages.
     const MORE: usize = 32 * 1024;
     let write = store.write(move |tx| {
         async move {
@@ -92,19 +93,19 @@ async fn execute(tx: &mut Tx, sql: &'static str) -> Result<()> {
     on!(tx, connection => sqlx::query(sql).execute(connection).await.map(drop))
 }
 
-/// What is known of a database's file.
+/// Integrity of a database file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
     Whole,
     Damaged,
-    /// There was no time to read it to its end. Nothing was wrong until then.
+    /// The timeout passed before the whole file was read. No damage was found until then.
     WholeSoFar,
 }
 
-/// Whether SQLite finds something wrong with its file, for which it reads all of it, but not for
-/// longer than that. Postgres looks after its own.
+/// Integrity check of SQLite's file. It reads the whole file, up to the timeout `patience`. Postgres checks its own
+/// files.
 pub async fn health(store: &Store, patience: Duration) -> Result<Health> {
-    /// Steps between two looks at the time.
+    /// Virtual machine instructions of SQLite between two checks of the timeout.
     const STEPS: i32 = 1000;
     let Store::Sqlite { readers, .. } = store else {
         return Ok(Health::Whole);
@@ -127,7 +128,7 @@ pub async fn health(store: &Store, patience: Duration) -> Result<Health> {
     }
 }
 
-/// Whether the role that row-level security needs is there, or can be made. SQLite needs none.
+/// Whether the role that row-level security needs exists or can be created. SQLite needs none.
 pub async fn may_make_role(store: &Store) -> Result<bool> {
     const SQL: &str = "SELECT COUNT(*) FROM pg_roles WHERE rolname = 'billhook_customer'
         OR (rolname = current_user AND (rolcreaterole OR rolsuper))";

@@ -1,5 +1,5 @@
-//! Erasing a person: what is found of one, how it goes, and the ids of those who were erased, by which
-//! it is known what must not come back.
+//! Erasing a person: finds the rows of a person, deletes them, and remembers the erased ids, so that events and
+//! imports do not bring them back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,16 +12,17 @@ use super::{
     locks, on,
 };
 
-/// Keeps everybody from the mirror until this transaction ends: whoever writes there asks [`lock`] or
-/// [`among`] first, in the same transaction. And what is deleted in it is overwritten, where the engine can do that.
+/// Locks the mirror against other writers until this transaction ends: each writer calls [`lock`] or [`among`]
+/// first, in the same transaction. Also overwrites what this transaction deletes, where the engine supports that
+/// (SQLite's `secure_delete`).
 pub async fn begin(tx: &mut Tx) -> Result<()> {
     match tx {
-        // There is one writer.
+        // SQLite needs no lock: it has one writer.
         Tx::Sqlite(tx) => sqlx::query("PRAGMA secure_delete = ON")
             .execute(&mut **tx)
             .await
             .map(drop),
-        // Reading it takes a lock as well, which is kept as long as a transaction goes on.
+        // Reading the table takes a lock that conflicts with this one and lasts until the transaction ends.
         Tx::Postgres(tx) => sqlx::query("LOCK TABLE erased IN ACCESS EXCLUSIVE MODE")
             .execute(&mut **tx)
             .await
@@ -29,16 +30,16 @@ pub async fn begin(tx: &mut Tx) -> Result<()> {
     }
 }
 
-/// Above 0 when anybody was erased.
+/// Above 0 when at least one person was erased.
 macro_rules! anybody {
     () => {
         "SELECT COUNT(*) FROM (SELECT id FROM erased LIMIT 1) AS erased"
     };
 }
 
-/// Locks these objects as [`Tx::lock`] does, and says in the same round trip whether anybody was erased. That
-/// cannot change while the locks are waited for: the statement has the table by then, which [`begin`]
-/// would have to have alone.
+/// Locks these objects as [`Tx::lock`] does, and returns in the same round trip whether at least one person was
+/// erased. The result cannot change during the wait for the locks: the statement already holds a lock on the table,
+/// and [`begin`] needs an exclusive one.
 pub async fn lock(tx: &mut Tx, ids: &[&str]) -> Result<bool> {
     let found: i64 = match tx {
         Tx::Sqlite(tx) => sqlx::query_scalar(anybody!()).fetch_one(&mut **tx).await?,
@@ -53,14 +54,14 @@ pub async fn lock(tx: &mut Tx, ids: &[&str]) -> Result<bool> {
     Ok(found > 0)
 }
 
-/// Stands among the ids when hashes do, too: of what was erased after this database was copied, nothing else is
-/// known.
+/// This marker row exists when the table also holds hashes of ids. Of erasures that happened after a backup, a
+/// restored database has only the hashes.
 const HASHES: &str = "hashes";
 const HASH: &str = "hash:";
-/// Before the ids of erasures.
+/// Prefix of the ids of erasures.
 const ERASURE: &str = "erasure:";
 
-/// Which of these ids were erased. Mostly nobody was, which is known without looking for each.
+/// Which of these ids were erased. In most databases the table is empty; then the ids are not looked up.
 pub async fn among(tx: &mut Tx, ids: impl IntoIterator<Item = String>) -> Result<BTreeSet<String>> {
     const KINDS: &str = concat!(
         "SELECT (",
@@ -75,7 +76,7 @@ pub async fn among(tx: &mut Tx, ids: impl IntoIterator<Item = String>) -> Result
     if anybody == 0 {
         return Ok(BTreeSet::new());
     }
-    // By what each may stand there as.
+    // Maps each form that an id may have in the table to the id.
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     for id in ids {
         if hashes > 0 {
@@ -98,12 +99,12 @@ async fn present(tx: &mut Tx, ids: Vec<&str>) -> Result<BTreeSet<String>> {
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
-/// Remembers an erasure as such.
+/// Records that this erasure was applied.
 pub async fn note(tx: &mut Tx, erasure: &str, now: i64) -> Result<()> {
     add(tx, &[&format!("{ERASURE}{erasure}")], now).await
 }
 
-/// Which of these erasures this database has had.
+/// Which of these erasures this database has applied.
 pub async fn known(tx: &mut Tx, erasures: &[String]) -> Result<BTreeSet<String>> {
     let names: Vec<_> = erasures.iter().map(|id| format!("{ERASURE}{id}")).collect();
     let found = present(tx, names.iter().map(String::as_str).collect()).await?;
@@ -111,7 +112,7 @@ pub async fn known(tx: &mut Tx, erasures: &[String]) -> Result<BTreeSet<String>>
     Ok(found.iter().filter_map(id).collect())
 }
 
-/// Remembers the hashes of ids.
+/// Records the hashes of erased ids.
 pub async fn add_hashes(tx: &mut Tx, hashes: &BTreeSet<String>, now: i64) -> Result<()> {
     let mut names: Vec<_> = hashes.iter().map(|hash| format!("{HASH}{hash}")).collect();
     names.push(HASHES.to_owned());
@@ -123,14 +124,14 @@ pub async fn add_hashes(tx: &mut Tx, hashes: &BTreeSet<String>, now: i64) -> Res
     .await
 }
 
-/// Ids of customers, and of what may be theirs.
+/// Ids of customers, and of objects that may belong to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ids {
     pub customers: BTreeSet<String>,
     pub objects: BTreeSet<String>,
 }
 
-/// Every id that the database has and that an erasure may be about; `tables` are those of what customers have.
+/// Every id in the database that an erasure may be about. `tables` are the tables of the customers' objects.
 pub async fn all_ids(tx: &mut Tx, tables: &[&str]) -> Result<Ids> {
     const CUSTOMERS: &str = "SELECT id FROM customer
         UNION SELECT customer_id FROM event WHERE customer_id IS NOT NULL";
@@ -149,7 +150,7 @@ pub async fn all_ids(tx: &mut Tx, tables: &[&str]) -> Result<Ids> {
     })
 }
 
-/// Every address that the database has in a column of its own.
+/// Every address that the database has in its own column.
 pub async fn addresses(tx: &mut Tx) -> Result<Vec<String>> {
     const SQL: &str = "SELECT email_normalised FROM customer WHERE email_normalised IS NOT NULL
         UNION SELECT email FROM sign_in UNION SELECT email FROM session";
@@ -160,7 +161,7 @@ async fn texts(tx: &mut Tx, sql: String) -> Result<Vec<String>> {
     on!(tx, connection => sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(connection).await)
 }
 
-/// Some events with their payloads, after `after` in the order of their ids.
+/// A batch of events with their payloads, after `after`, ordered by id.
 pub async fn payloads(tx: &mut Tx, after: &str, most: i64) -> Result<Vec<(String, String)>> {
     const SQL: &str = "SELECT id, payload FROM event WHERE id > $1 AND payload <> ''
         ORDER BY id LIMIT $2";
@@ -171,7 +172,7 @@ pub async fn payloads(tx: &mut Tx, after: &str, most: i64) -> Result<Vec<(String
         .await)
 }
 
-/// Remembers ids. Those that are known stay as they are.
+/// Records erased ids. Idempotent: known ids keep their first time.
 pub async fn add(tx: &mut Tx, ids: &[&str], now: i64) -> Result<()> {
     let table = Table {
         name: "erased",
@@ -192,9 +193,9 @@ pub struct Trace {
     pub id: String,
     pub object_id: Option<String>,
     pub customer_id: Option<String>,
-    /// 1 where it still has its payload.
+    /// 1 if the payload has not been deleted.
     pub payload: i64,
-    /// 1 where its payload is still needed: it has not been applied.
+    /// 1 if the event has not been applied and still needs its payload.
     pub waits: i64,
 }
 
@@ -205,7 +206,7 @@ const TRACE: &str = "SELECT id, object_id, customer_id,
 
 /// The events that name one of these customers.
 pub async fn events_of_customers(tx: &mut Tx, ids: &[&str]) -> Result<Vec<Trace>> {
-    // About the customers themselves; and about what is theirs, which has an index of its own.
+    // Events about the customers themselves, and events about their objects, which have a separate index.
     let mut events = bulk::select(tx, ids, |among| {
         format!("{TRACE} WHERE object_id {among} AND customer_id = object_id")
     })
@@ -222,18 +223,18 @@ pub async fn events_of_objects(tx: &mut Tx, ids: &[&str]) -> Result<Vec<Trace>> 
     bulk::select(tx, ids, |among| format!("{TRACE} WHERE object_id {among}")).await
 }
 
-/// The events of these ids.
+/// The events with these ids.
 pub async fn events(tx: &mut Tx, ids: &[&str]) -> Result<Vec<Trace>> {
     bulk::select(tx, ids, |among| format!("{TRACE} WHERE id {among}")).await
 }
 
-/// Whether a payload mentions a text, as far as the database can tell.
+/// The payload contains the text.
 pub const MENTIONED: i64 = 1;
-/// It has escapes or letters outside ASCII, in which the text may be written too.
+/// The payload has escapes or non-ASCII letters, so it may contain the text in another spelling.
 pub const PERHAPS: i64 = 2;
 
-/// Some events that have their payloads, after `after` in the order of their ids: the id, and
-/// [`MENTIONED`] where the text, which is in lower case, is in the payload in any.
+/// A batch of events that have payloads, after `after`, ordered by id: the id, and [`MENTIONED`] if the payload
+/// contains the text, ignoring case. The text must be in lower case.
 pub async fn mentions(
     tx: &mut Tx,
     text: &str,
@@ -258,7 +259,7 @@ pub async fn mentions(
         .await)
 }
 
-/// Takes their payloads from events. Those that were not applied are not going to be.
+/// Deletes the payloads of events. Events that were not applied will not be applied.
 pub async fn blank(tx: &mut Tx, ids: &[&str], now: i64) -> Result<u64> {
     bulk::change(tx, ids, [now.into()], |among, [now]| {
         format!(
@@ -285,7 +286,7 @@ pub async fn rows_by(
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
-/// How much there is of an address's own.
+/// Number of an address's own rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct Own {
     pub sign_ins: i64,
@@ -293,7 +294,7 @@ pub struct Own {
     pub sessions: i64,
 }
 
-/// Mails that go to an address.
+/// The mails to an address.
 const MAILS: &str = "FROM outbox WHERE sign_in_id IN (SELECT id FROM sign_in WHERE email = $1)
     OR session_id IN (SELECT id FROM session WHERE email = $1)";
 
@@ -307,13 +308,13 @@ pub async fn own(tx: &mut Tx, email: &str) -> Result<Own> {
     on!(tx, connection => sqlx::query_as(AssertSqlSafe(sql)).bind(email).fetch_one(connection).await)
 }
 
-/// Deletes the sign-ins, mails and sessions of an address, and the allowances of these names.
-/// What devices had before they shared one allowance goes too.
+/// Deletes the sign-ins, mails and sessions of an address, and the rate-limit allowances with these names. Also
+/// deletes the per-device allowances of older versions.
 pub async fn delete_own(tx: &mut Tx, email: &str, allowances: &[&str]) -> Result<()> {
     const DEVICES: &str = "DELETE FROM allowance WHERE name IN
         (SELECT 'device:' || device FROM sign_in WHERE email = $1 AND device IS NOT NULL)";
     let mails = format!("DELETE {MAILS}");
-    // Mails before what they refer to.
+    // Mails first: they refer to the other rows.
     for sql in [
         DEVICES,
         &mails,
@@ -329,8 +330,8 @@ pub async fn delete_own(tx: &mut Tx, email: &str, allowances: &[&str]) -> Result
     .map(drop)
 }
 
-/// Moves SQLite's write-ahead log into the file and empties it: it still holds what was before. Postgres
-/// does so in its own time, as it takes what was deleted out of its files.
+/// Checkpoints and truncates SQLite's write-ahead log, which still holds the deleted data. Postgres recycles its
+/// log and removes deleted rows from its files by itself, later.
 pub async fn forget_log(store: &Store) -> Result<()> {
     match store {
         Store::Sqlite { readers, .. } => sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,6 +1,6 @@
-//! The erasures, kept in a file apart from the database, so that a copy of the database that is older than an
-//! erasure does not undo it. A line is added for each, and none is ever changed. It holds no address and no id,
-//! only hashes: enough to know an address or an id again, and not to learn it.
+//! The list of erasures, in an append-only file separate from the database, so that restoring an older backup does
+//! not undo an erasure. Each erasure adds one line; no line is ever changed. The file holds hashes instead of
+//! addresses and ids: they recognise an address or id, and do not reveal it.
 
 use std::{
     collections::BTreeSet,
@@ -19,19 +19,19 @@ use crate::{config::Config, mask::shows};
 /// One erasure.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Erasure {
-    /// Of its own: a database that knows it has had it.
+    /// Unique id. A database that knows it has applied this erasure.
     pub id: String,
     pub at: i64,
     pub livemode: bool,
     /// The hash of the address.
     pub address: String,
-    /// The hashes of the customers' ids, and of all that was theirs.
+    /// The hashes of the ids of the customers and of all their objects.
     pub ids: BTreeSet<String>,
 }
 
 shows!(Erasure: id, at, livemode);
 
-/// The file of a configuration: the one that it names, or one beside SQLite's database.
+/// The file that the configuration names, or the default beside SQLite's database.
 pub fn path(config: &Config) -> Option<PathBuf> {
     let beside = || Some(file::beside(&database(config)?, "-erased"));
     let file = config.erasures_file.clone().or_else(beside)?;
@@ -52,12 +52,12 @@ pub fn hash_of_id(id: &str) -> String {
     hash("billhook erased id", id)
 }
 
-/// Without a key of the server's: that changes, and what was erased stays erased.
+/// Not keyed: the server's keys change, and erased data must stay recognisable.
 fn hash(label: &str, text: &str) -> String {
     hex::encode(Sha256::digest(format!("{label}\0{text}").as_bytes()))
 }
 
-/// Adds an erasure. On disk when this returns.
+/// Appends an erasure. It is on disk (synced) when this returns.
 pub fn append(config: &Config, erasure: &Erasure) -> io::Result<()> {
     let Some(path) = path(config) else {
         return Ok(());
@@ -67,7 +67,7 @@ pub fn append(config: &Config, erasure: &Erasure) -> io::Result<()> {
     let options = options.read(true).append(true).create(true).mode(0o600);
     let mut file = options.open(&path).map_err(|error| named(&path, &error))?;
     let mut line = serde_json::to_string(erasure)?;
-    // A line that a power cut tore must not take this one with it.
+    // A power cut may have left a truncated last line. Start on a new line, so that this one stays readable.
     if is_torn(&mut file).map_err(|error| named(&path, &error))? {
         line.insert(0, '\n');
     }
@@ -86,11 +86,11 @@ pub fn append(config: &Config, erasure: &Erasure) -> io::Result<()> {
     Ok(())
 }
 
-/// The server reads it, and may be another user than the operator.
+/// The server must be able to read the file, and may run as another user than the operator.
 fn give_to_owner(config: &Config, path: &Path) {
     let owner = database(config).and_then(|file| std::fs::metadata(file).ok());
     if let Some(owner) = owner {
-        // Only root can, and only then it is needed.
+        // Only root can change the owner, and only root needs to.
         let _ = chown(path, Some(owner.uid()), Some(owner.gid()));
     }
 }
@@ -105,7 +105,7 @@ fn is_torn(file: &mut File) -> io::Result<bool> {
     Ok(last != *b"\n")
 }
 
-/// All erasures of a configuration, and how many lines are none.
+/// All erasures of a configuration, and the number of lines that cannot be parsed.
 pub fn read(config: &Config) -> io::Result<(Vec<Erasure>, usize)> {
     let Some(path) = path(config) else {
         return Ok((Vec::new(), 0));

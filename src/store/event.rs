@@ -1,4 +1,4 @@
-//! The inbox: every event that was answered 200, once.
+//! The webhook inbox: each event that was answered with 200, deduplicated by its id.
 
 use sqlx::AssertSqlSafe;
 
@@ -11,19 +11,19 @@ use super::{
 use crate::mask::shows;
 
 words! {
-    /// What became of an event.
+    /// The processing state of an event.
     pub enum State {
-        /// The mirror holds what it says.
+        /// The mirror contains its effect.
         Applied = "applied",
-        /// Something newer was known.
+        /// The mirror already had newer state.
         Stale = "stale",
-        /// It is of a type that is not mirrored, or of another account.
+        /// Its type is not mirrored, or it belongs to another account.
         Ignored = "ignored",
-        /// Stripe has to be asked first.
+        /// Waits for data that must be read from Stripe first.
         Pending = "pending",
-        /// It could not be applied, and is tried again.
+        /// Applying it failed; it is retried.
         Failed = "failed",
-        /// It failed too often, or for too long.
+        /// It failed too often or for too long, and is not retried (dead letter).
         Dead = "dead",
     }
 }
@@ -35,7 +35,7 @@ pub struct Event {
     pub r#type: String,
     /// The id of `data.object`, if it has one.
     pub object_id: Option<String>,
-    /// The customer that it is about, if it says one.
+    /// The id of the customer, if the event names one.
     pub customer_id: Option<String>,
     pub created: i64,
     pub livemode: i64,
@@ -45,11 +45,11 @@ pub struct Event {
     pub error: Option<String>,
     pub received_at: i64,
     pub processed_at: Option<i64>,
-    /// When the worker takes it next; of pending and failed ones alone.
+    /// When the worker takes it next. Set only for pending and failed events.
     pub due_at: Option<i64>,
-    /// When it was replayed, if it was: its tries are counted from then.
+    /// When it was last replayed. Its attempts are counted from then.
     pub tried_since: Option<i64>,
-    /// The body as it was signed; empty once its time is over.
+    /// The signed body; empty after the retention period.
     pub payload: String,
 }
 
@@ -58,7 +58,7 @@ shows!(
     processed_at, due_at, tried_since
 );
 
-/// Those that are written when an event comes in.
+/// The columns that are written when an event arrives.
 const COLUMNS: &[&str] = &[
     "id",
     "type",
@@ -98,14 +98,15 @@ impl Event {
     }
 }
 
-/// Stores the events whose ids are not known yet, and returns those ids. Of two with the same id
-/// one is stored.
+/// Inserts the events whose ids are not stored yet, and returns those ids. Idempotent: of two events with the same
+/// id, one is stored.
 pub async fn insert_all(tx: &mut Tx, events: &[Event]) -> Result<Vec<String>> {
     let table = Table {
         name: "event",
         columns: COLUMNS,
     };
-    // In one order everywhere: of two transactions with the same events, one waits for the other.
+    // All transactions insert in the same order, which prevents deadlocks: of two with the same events, one waits
+    // for the other.
     let mut events: Vec<_> = events.iter().collect();
     events.sort_by(|one, other| one.id.cmp(&other.id));
     let rows: Vec<_> = events.into_iter().map(Event::cells).collect();
@@ -113,7 +114,7 @@ pub async fn insert_all(tx: &mut Tx, events: &[Event]) -> Result<Vec<String>> {
     bulk::insert(tx, table, &rows, clash).await
 }
 
-/// Records what became of events, and when the worker takes them, if it is to.
+/// Records the state of events, and when the worker takes them, if it has to.
 pub async fn set_state(tx: &mut Tx, ids: &[&str], state: State, due_at: Option<i64>) -> Result<()> {
     let values = [state.as_str().into(), due_at.into()];
     bulk::change(tx, ids, values, |among, [state, due_at]| {
@@ -123,8 +124,8 @@ pub async fn set_state(tx: &mut Tx, ids: &[&str], state: State, due_at: Option<i
     Ok(())
 }
 
-/// The payloads of an object's events in the last second with any before `before`. Ignored ones do
-/// not count.
+/// The payloads of an object's events in the latest second before `before` that has any. Ignored events do not
+/// count.
 pub async fn of_second_before(tx: &mut Tx, object_id: &str, before: i64) -> Result<Vec<String>> {
     const SQL: &str = "SELECT payload FROM event
         WHERE object_id = $1 AND state <> 'ignored' AND created =
@@ -137,10 +138,10 @@ pub async fn of_second_before(tx: &mut Tx, object_id: &str, before: i64) -> Resu
         .await)
 }
 
-/// Takes events that are due, oldest first, and makes them due again at `until`: if whoever took
-/// them dies, they are taken by another. Each taking counts as an attempt.
+/// Leases events that are due, oldest first, until `until`: they are due again then, so if the worker dies, another
+/// one takes them. Each lease counts as an attempt.
 pub async fn claim(tx: &mut Tx, now: i64, until: i64, most: i64) -> Result<Vec<Event>> {
-    // Several processes on one Postgres pass over each other's rows; SQLite has one writer.
+    // SKIP LOCKED: several processes on one Postgres skip each other's rows. SQLite has one writer.
     let skip = match tx {
         Tx::Sqlite(_) => "",
         Tx::Postgres(_) => "FOR UPDATE SKIP LOCKED",
@@ -158,7 +159,8 @@ pub async fn claim(tx: &mut Tx, now: i64, until: i64, most: i64) -> Result<Vec<E
         .await)
 }
 
-/// Makes events that were taken until `claimed` due at `until` instead. What is another's by now stays so.
+/// Extends or shortens the lease of events from `claimed` to `until`. Events that another worker has leased
+/// meanwhile keep their lease.
 pub async fn hold(tx: &mut Tx, ids: &[&str], claimed: i64, until: i64) -> Result<()> {
     let values = [claimed.into(), until.into()];
     bulk::change(tx, ids, values, |among, [claimed, until]| {
@@ -168,7 +170,7 @@ pub async fn hold(tx: &mut Tx, ids: &[&str], claimed: i64, until: i64) -> Result
     Ok(())
 }
 
-/// Records what became of events that the worker took.
+/// Records the final state of events that the worker took.
 pub async fn finish(tx: &mut Tx, ids: &[&str], state: State, now: i64) -> Result<()> {
     bulk::change(
         tx,
@@ -185,8 +187,8 @@ pub async fn finish(tx: &mut Tx, ids: &[&str], state: State, now: i64) -> Result
     Ok(())
 }
 
-/// Records a try that failed: with `due_at` there is another, without none. What was not finished by
-/// the end of its lease `until` may be another's by now, who has the last word.
+/// Records a failed attempt. With `due_at` the event is retried then; without it, the event is dead. `until` is the
+/// end of this worker's lease: if another worker has leased the event since, that worker's result counts.
 pub async fn fail(
     tx: &mut Tx,
     id: &str,
@@ -211,8 +213,8 @@ pub async fn fail(
     Ok(())
 }
 
-/// Records that a try of events that were taken until `claimed` is to be made again at `due_at`, and does not
-/// count it. What is done with, or was made due meanwhile, stays so.
+/// Schedules a retry at `due_at` of events that were leased until `claimed`, without counting this attempt. Events
+/// that are finished or were made due meanwhile stay unchanged.
 pub async fn postpone(tx: &mut Tx, ids: &[&str], claimed: i64, due_at: i64) -> Result<()> {
     let values = [claimed.into(), due_at.into()];
     bulk::change(tx, ids, values, |among, [claimed, due_at]| {
@@ -225,8 +227,8 @@ pub async fn postpone(tx: &mut Tx, ids: &[&str], claimed: i64, due_at: i64) -> R
     Ok(())
 }
 
-/// Makes what waits of these objects due at once: something came that may decide it. That costs it
-/// no attempt.
+/// Makes waiting events of these objects due at once, because new data may settle them. This does not count as an
+/// attempt.
 pub async fn hurry(tx: &mut Tx, object_ids: &[&str], now: i64) -> Result<()> {
     bulk::change(tx, object_ids, [now.into()], |among, [now]| {
         format!(
@@ -239,7 +241,7 @@ pub async fn hurry(tx: &mut Tx, object_ids: &[&str], now: i64) -> Result<()> {
     Ok(())
 }
 
-/// Ids and types of what is pending or failed of the object of that id, from before that second.
+/// Ids and types of pending and failed events of this object from before that second.
 pub async fn unsettled_before(
     tx: &mut Tx,
     object_id: &str,
@@ -265,18 +267,18 @@ pub async fn count(tx: &mut Tx) -> Result<i64> {
     on!(tx, connection => sqlx::query_scalar(SQL).fetch_one(connection).await)
 }
 
-/// Which events are listed. What is `None` does not matter.
+/// Which events are listed. A field that is `None` does not filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     pub state: Option<State>,
-    /// A type, or its beginning with `*`: `customer.*`.
+    /// A type, or a prefix followed by `*`: `customer.*`.
     pub r#type: Option<String>,
     pub customer: Option<String>,
     /// Received at this unix second or later.
     pub since: Option<i64>,
 }
 
-/// The newest events that pass, at most so many, without their payloads.
+/// The newest events that match the filter, at most `most`, without their payloads.
 pub async fn list(tx: &mut Tx, filter: &Filter, most: i64) -> Result<Vec<Event>> {
     const SQL: &str = "SELECT id, type, object_id, customer_id, created, livemode, api_version,
             state, attempts, error, received_at, processed_at, due_at, tried_since, '' AS payload
@@ -287,7 +289,7 @@ pub async fn list(tx: &mut Tx, filter: &Filter, most: i64) -> Result<Vec<Event>>
           AND ($3 IS NULL OR customer_id = $3)
           AND ($4 IS NULL OR received_at >= $4)
         ORDER BY received_at DESC, id LIMIT $5";
-    // Postgres asks for the types of values that may be NULL.
+    // Postgres needs a type for parameters that may be NULL.
     let sql = match tx {
         Tx::Sqlite(_) => SQL.to_owned(),
         Tx::Postgres(_) => SQL
@@ -306,8 +308,8 @@ pub async fn list(tx: &mut Tx, filter: &Filter, most: i64) -> Result<Vec<Event>>
         .await)
 }
 
-/// Ids of failed and dead events after this one, in their order, at most so many, each with whether it
-/// still has its payload.
+/// Ids of failed and dead events after this one, ordered by id, at most `most`, each with whether it still has its
+/// payload.
 pub async fn failed_after(tx: &mut Tx, after: &str, most: i64) -> Result<Vec<(String, bool)>> {
     const SQL: &str = "SELECT id, CASE WHEN payload = '' THEN 0 ELSE 1 END FROM event
         WHERE id > $1 AND state IN ('failed', 'dead') ORDER BY id LIMIT $2";
@@ -319,14 +321,14 @@ pub async fn failed_after(tx: &mut Tx, after: &str, most: i64) -> Result<Vec<(St
     Ok(rows.into_iter().map(|(id, has)| (id, has == 1)).collect())
 }
 
-/// How many events are in each state.
+/// The number of events in each state.
 pub async fn counts(tx: &mut Tx) -> Result<Vec<(State, i64)>> {
     const SQL: &str = "SELECT state, COUNT(*) FROM event GROUP BY state ORDER BY state";
     on!(tx, connection => sqlx::query_as(SQL).fetch_all(connection).await)
 }
 
-/// Makes events that still have their payloads due at `now`, as if they had just come. Returns how
-/// many there were.
+/// Requeues events that still have their payloads: they are due at `now`, as if they had just arrived. Returns the
+/// number of events requeued.
 pub async fn requeue(tx: &mut Tx, ids: &[&str], now: i64) -> Result<u64> {
     bulk::change(tx, ids, [now.into()], |among, [now]| {
         format!(
@@ -345,8 +347,8 @@ pub async fn purgeable(tx: &mut Tx, before: i64) -> Result<i64> {
     on!(tx, connection => sqlx::query_scalar(SQL).bind(before).fetch_one(connection).await)
 }
 
-/// Deletes the payloads of events that were received before that second and are done with, at most
-/// so many. Returns how many there were.
+/// Deletes the payloads of finished events that were received before that second, at most `most`. Returns the
+/// number of payloads deleted.
 pub async fn purge(tx: &mut Tx, before: i64, most: i64) -> Result<u64> {
     const SQL: &str = "UPDATE event SET payload = '' WHERE id IN
         (SELECT id FROM event

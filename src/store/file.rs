@@ -1,4 +1,4 @@
-//! SQLite's file: where it lies, and copies of it.
+//! SQLite's database file: its location, permissions and backups.
 
 use std::{
     fs::{OpenOptions, Permissions},
@@ -13,23 +13,23 @@ use sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
 
 use super::{Error, Result, Store};
 
-/// Network file systems besides NFS: CIFS, SMB 2 and 9p.
+/// File system types of network file systems besides NFS: CIFS, SMB 2 and 9p.
 const OTHER_NETWORKS: [FsWord; 3] = [0xFF53_4D42, 0xFE53_4D42, 0x0102_1997];
 
-/// The file of a `sqlite:` address.
+/// The file of a `sqlite:` URL.
 pub fn of_url(url: &str) -> Option<PathBuf> {
     let options = SqliteConnectOptions::from_str(url).ok();
     let options = options.filter(|_| url.starts_with("sqlite:"))?;
-    // One in memory has a name like this, and no file.
+    // An in-memory database has such a name, and no file.
     let file = options.get_filename();
     if file.to_string_lossy().starts_with("file:") {
         return None;
     }
-    // People read of it, and not all know in which folder a service starts.
+    // The path is made absolute for messages: readers may not know the working directory of the service.
     Some(std::path::absolute(file).unwrap_or_else(|_| file.to_owned()))
 }
 
-/// The file that a path leads to in the end, beside which SQLite keeps its others.
+/// The file that a path resolves to through symbolic links. SQLite keeps its other files beside it.
 pub fn resolved(file: &Path) -> PathBuf {
     if let Ok(whole) = file.canonicalize() {
         return whole;
@@ -44,19 +44,19 @@ pub fn resolved(file: &Path) -> PathBuf {
     }
 }
 
-/// What lies beside a database's file, under its name and more.
+/// The path of a file beside the database file: the database's name with `ending` appended.
 pub fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut name = resolved(database).into_os_string();
     name.push(ending);
     name.into()
 }
 
-/// SQLite's files of a database: they all hold what is in it.
+/// SQLite's files of a database: the database, the write-ahead log and the shared memory. All of them hold data.
 pub fn all(database: &Path) -> [PathBuf; 3] {
     ["", "-wal", "-shm"].map(|ending| beside(database, ending))
 }
 
-/// Those of the files that others than their owner may open.
+/// The files that users other than the owner may open.
 pub fn open_to_others(database: &Path) -> Vec<PathBuf> {
     let is_open = |file: &PathBuf| {
         std::fs::metadata(file).is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
@@ -64,11 +64,12 @@ pub fn open_to_others(database: &Path) -> Vec<PathBuf> {
     all(database).into_iter().filter(is_open).collect()
 }
 
-/// Makes a database's files their owner's alone, and a missing one so: SQLite makes the others like it.
+/// Makes a database's files private to their owner, and creates a missing database file as private: SQLite creates
+/// its other files with the same mode.
 pub fn keep_private(database: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let made = options.write(true).create_new(true).mode(0o600);
-    // What is in the way otherwise SQLite meets too, and names.
+    // If this fails, SQLite fails for the same reason and reports it.
     if made.open(resolved(database)).is_ok() {
         return Ok(());
     }
@@ -78,7 +79,7 @@ pub fn keep_private(database: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The address of a file.
+/// The `sqlite:` URL of a file.
 pub fn url(file: &Path) -> String {
     let path = file.display().to_string();
     let path = path
@@ -88,7 +89,7 @@ pub fn url(file: &Path) -> String {
     format!("sqlite://{path}")
 }
 
-/// The first thing above the file that exists: a folder, if all is well.
+/// The nearest existing ancestor of the file: a folder, unless something is wrong.
 pub fn nearest(file: &Path) -> Option<&Path> {
     let folders = file.ancestors().skip(1).map(|folder| {
         if folder.as_os_str().is_empty() {
@@ -100,7 +101,7 @@ pub fn nearest(file: &Path) -> Option<&Path> {
     folders.into_iter().find(|folder| folder.exists())
 }
 
-/// Whether the folder is another machine's: SQLite's locks do not hold there, and it loses data
+/// Whether the folder is on a network file system. SQLite's locks do not work there, and it loses data
 /// (<https://sqlite.org/howtocorrupt.html>).
 pub fn is_remote(folder: &Path) -> bool {
     statfs(folder).is_ok_and(|system| is_network(system.f_type))
@@ -111,7 +112,7 @@ fn is_network(r#type: FsWord) -> bool {
     kind == NFS_SUPER_MAGIC || OTHER_NETWORKS.contains(&kind)
 }
 
-/// What a database is called where a person reads of it: the file, or the server and the name there. No password.
+/// The name of a database in messages: the file, or the server and database name. Never the password.
 pub fn place(url: &str) -> String {
     if let Some(file) = of_url(url) {
         return file.display().to_string();
@@ -123,20 +124,20 @@ pub fn place(url: &str) -> String {
     format!("{} at {}:{}", name, options.get_host(), options.get_port())
 }
 
-/// Megabytes that are left on the disk of a folder.
+/// Free disk space of a folder, in megabytes.
 pub fn room(folder: &Path) -> Option<u64> {
     let disk = statvfs(folder).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize) >> 20)
 }
 
-/// Copies a database that is in use into a file that is not there yet, readable by its owner alone. On
-/// disk when this returns.
+/// Copies a database, in use or not, into a new file that only its owner can read. The copy is on disk (synced)
+/// when this returns.
 pub async fn back_up(store: &Store, to: &Path) -> Result<()> {
     let Store::Sqlite { readers, .. } = store else {
         let says = "Postgres is copied by pg_dump";
         return Err(Error::Configuration(says.into()));
     };
-    // SQLite fills a file that is empty, and would make one that everybody may read.
+    // SQLite writes into an existing empty file. If it created the file itself, other users could read it.
     let mut options = OpenOptions::new();
     let file = options.write(true).create_new(true).mode(0o600).open(to)?;
     let copied = async {
@@ -150,7 +151,7 @@ pub async fn back_up(store: &Store, to: &Path) -> Result<()> {
     };
     let copied = copied.await;
     if copied.is_err() {
-        // Half a copy is worse than none.
+        // An incomplete copy must not be mistaken for a backup.
         std::fs::remove_file(to)?;
     }
     copied

@@ -1,5 +1,5 @@
-//! One server for one file of SQLite: a lock of the operating system beside the database, which goes with the
-//! process that holds it, however that ends. Commands do not take it; they work beside a server.
+//! Allows one server per SQLite file: an operating-system lock (advisory) on a file beside the database. The system
+//! releases it when the process ends, however it ends. Commands do not take the lock; they run beside a server.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -11,25 +11,25 @@ use std::{
 
 use super::file::beside;
 
-/// A server that is being replaced has this long to go.
+/// Timeout for the previous server to exit when it is being replaced.
 const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Held for as long as it lives.
+/// Holds the lock until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
-/// Why there is none.
+/// Why the lock was not taken.
 #[derive(Debug)]
 pub enum Refusal {
-    /// The number of the process that has it, where that is known.
+    /// The process id of the holder, if known.
     Held(Option<u32>),
     Io(PathBuf, io::Error),
 }
 
-/// Takes the lock of a database's file, and waits a moment for it.
+/// Takes the lock of a database's file, with a short timeout.
 pub async fn take(database: &Path) -> Result<Lock, Refusal> {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -43,7 +43,7 @@ pub async fn take(database: &Path) -> Result<Lock, Refusal> {
 fn attempt(database: &Path) -> Result<Lock, Refusal> {
     let path = beside(database, "-lock");
     let failed = |error| Refusal::Io(path.clone(), error);
-    // It stays when the lock goes: whoever removed it could remove another one's.
+    // The file is never removed: removing it could remove a file that another process has locked since.
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -66,17 +66,17 @@ fn attempt(database: &Path) -> Result<Lock, Refusal> {
     Ok(Lock { _file: file })
 }
 
-/// A command that root ran must not keep the server, another user, from the lock.
+/// A command run by root must not create a lock file that the server, another user, cannot open.
 fn give_to_owner(database: &Path, lock: &Path) {
     let folder = database.parent().unwrap_or(Path::new("."));
     let owner = std::fs::metadata(database).or_else(|_| std::fs::metadata(folder));
     if let Ok(owner) = owner {
-        // Only root can, and only then it is needed.
+        // Only root can change the owner, and only root needs to.
         let _ = chown(lock, Some(owner.uid()), Some(owner.gid()));
     }
 }
 
-/// Which server has the lock, if one has. Changes nothing.
+/// The process id of the server that holds the lock, if there is one. Changes nothing.
 pub fn holder(database: &Path) -> Option<Option<u32>> {
     let mut file = File::open(beside(database, "-lock")).ok()?;
     match file.try_lock_shared() {

@@ -1,5 +1,5 @@
-//! Objects that events name and of which the mirror knows too little. Each is asked for once, by one
-//! worker at a time. `list` is Stripe's name for the list of such objects.
+//! Queue of objects that events name and the mirror does not know, or knows only in part. Each object is read from
+//! Stripe once, by one worker at a time. `list` is Stripe's name for the list of such objects.
 
 use super::{
     Result, Tx,
@@ -7,7 +7,7 @@ use super::{
     on,
 };
 
-/// An object to be asked for, and how often it has been tried.
+/// An object to read from Stripe, and the number of attempts so far.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, sqlx::FromRow)]
 pub struct Unknown {
     pub list: String,
@@ -15,7 +15,7 @@ pub struct Unknown {
     pub attempts: i64,
 }
 
-/// Notes objects to be asked for at `due_at`. One that is noted already stays as it is.
+/// Queues objects to be read at `due_at`. Idempotent: an object that is already queued stays unchanged.
 pub async fn note(tx: &mut Tx, list: &str, ids: &[&str], due_at: i64) -> Result<()> {
     let table = Table {
         name: "unknown_object",
@@ -29,7 +29,7 @@ pub async fn note(tx: &mut Tx, list: &str, ids: &[&str], due_at: i64) -> Result<
     Ok(())
 }
 
-/// Takes up to `most` of those that are due and of these lists, until `lease`.
+/// Leases up to `most` due objects of these lists, until `lease`.
 pub async fn claim(
     tx: &mut Tx,
     lists: &[&str],
@@ -46,7 +46,7 @@ pub async fn claim(
     .await?;
     let mut claimed = Vec::with_capacity(due.len());
     for unknown in due {
-        // Another worker may have been quicker.
+        // Another worker may have leased it meanwhile.
         const SQL: &str = "UPDATE unknown_object SET due_at = $4, attempts = attempts + 1
             WHERE list = $1 AND id = $2 AND due_at <= $3 RETURNING list, id, attempts";
         let taken: Option<Unknown> = on!(tx, connection => sqlx::query_as(SQL)
@@ -61,7 +61,7 @@ pub async fn claim(
     Ok(claimed)
 }
 
-/// Puts one off; with `None` for ever: it has been asked for in vain.
+/// Delays an object until `due_at`. `None` means for ever: Stripe cannot provide it.
 pub async fn postpone(tx: &mut Tx, list: &str, id: &str, due_at: Option<i64>) -> Result<()> {
     const SQL: &str = "UPDATE unknown_object SET due_at = $3 WHERE list = $1 AND id = $2";
     on!(tx, connection => { sqlx::query(SQL)
@@ -73,7 +73,7 @@ pub async fn postpone(tx: &mut Tx, list: &str, id: &str, due_at: Option<i64>) ->
     Ok(())
 }
 
-/// Forgets these: they are known, or are not to be.
+/// Removes objects from the queue: they are known now, or not needed.
 pub async fn forget(tx: &mut Tx, list: &str, ids: &[&str]) -> Result<()> {
     bulk::change(tx, ids, [list.into()], |among, [list]| {
         format!("DELETE FROM unknown_object WHERE id {among} AND list = {list}")

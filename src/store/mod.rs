@@ -1,10 +1,9 @@
-//! The one database, on either engine. This file owns connections, transactions and how one query
-//! text runs on both; each noun has a file of its own with the queries about it.
+//! The database, on SQLite or Postgres. This file owns connections, transactions and the way one query text runs on
+//! both engines; each table or subject has its own file with its queries.
 //!
-//! To add a table: write the migration in both folders (same number and name), add a file here with
-//! free functions that take `&mut Tx`, and write contract tests for them. Queries use `$1`
-//! placeholders, TEXT and BIGINT columns, `ON CONFLICT` and `RETURNING`, which read the same on
-//! both engines. Look-ups return `Option`.
+//! To add a table: write the migration in both folders (same number and name), add a file here with free functions
+//! that take `&mut Tx`, and write contract tests for them. Queries use `$1` placeholders, TEXT and BIGINT columns,
+//! `ON CONFLICT` and `RETURNING`, which work the same on both engines. Look-ups return `Option`.
 
 pub mod audit;
 pub mod bulk;
@@ -48,12 +47,12 @@ pub use session::Principal;
 
 use wal::Wal;
 
-/// What the database said. Never shown to a visitor.
+/// An error of the database. Never shown to a visitor.
 pub type Error = sqlx::Error;
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Whether the database as a whole is out of reach, or cannot write just now, so that trying another
-/// statement is of no use.
+/// Whether the database as a whole is unavailable or cannot write now, so that retrying another statement is
+/// pointless.
 pub fn is_away(error: &Error) -> bool {
     match error {
         Error::PoolTimedOut | Error::PoolClosed | Error::Io(_) => true,
@@ -62,45 +61,44 @@ pub fn is_away(error: &Error) -> bool {
     }
 }
 
-/// Whether the fault is the machine's and not the statement's: a full or failing disk, a lock that
-/// somebody else does not give back, a server that is going down.
+/// Whether the machine is at fault and not the statement: a full or failing disk, a lock timeout, a server that is
+/// shutting down.
 fn cannot_work(error: &dyn DatabaseError) -> bool {
     let Some(code) = error.code() else {
         return false;
     };
     if error.try_downcast_ref::<SqliteError>().is_some() {
-        // The low byte is the kind (<https://sqlite.org/rescode.html>): BUSY, LOCKED, NOMEM,
+        // The low byte is the primary result code (<https://sqlite.org/rescode.html>): BUSY, LOCKED, NOMEM,
         // READONLY; IOERR; FULL, CANTOPEN.
         return code
             .parse::<i32>()
             .is_ok_and(|code| matches!(code & 0xff, 5..=8 | 10 | 13 | 14));
     }
-    // Of Postgres the classes "connection exception", "insufficient resources", "operator
-    // intervention" (but for a query that was cancelled) and "system error", a lock that is not given
-    // back, a transaction that hung, and a server that is read-only
+    // Postgres: the classes "connection exception", "insufficient resources", "operator intervention" (except a
+    // cancelled query) and "system error", a lock timeout, an idle transaction timeout, and a read-only server
     // (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
     ["08", "53", "55P03", "57P", "58", "25P03", "25006"]
         .iter()
         .any(|class| code.starts_with(class))
 }
 
-/// A connection that was used so short a time ago is taken to be good: to ask each time would add a round
-/// trip to every commit.
+/// A connection used within this time is not tested before use: testing each time would add a round trip to every
+/// commit.
 const UNTRIED: Duration = Duration::from_secs(1);
 
-/// Nobody waits longer for a transaction, which goes on or ends by itself: when the machine of Postgres
-/// is gone, nothing else may tell.
+/// Timeout of waiting for a transaction. The transaction itself continues or ends by itself. When the machine of
+/// Postgres disappears, nothing else may report it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often, and how long apart, a start is tried again that met another process' on the same file.
+/// Retries, and the pause between them, when two processes initialise the same SQLite file at the same time.
 const STARTS: usize = 10;
 const START_PAUSE: Duration = Duration::from_millis(200);
 
-/// The database. Clones share their connections.
+/// The database. Clones share their connection pools.
 #[derive(Clone, Debug)]
 pub enum Store {
-    /// SQLite allows one writer, so it has one: waiting for it in our queue is fair, waiting for
-    /// its lock is not.
+    /// SQLite allows one writer, so the writer pool has one connection. Our queue for it is fair; waiting for
+    /// SQLite's lock is not.
     Sqlite {
         writer: SqlitePool,
         readers: SqlitePool,
@@ -109,7 +107,7 @@ pub enum Store {
     Postgres(PgPool),
 }
 
-/// A transaction, or a connection alone, on which each statement sees what is committed then.
+/// A transaction, or a connection outside a transaction, where each statement sees what is committed at that time.
 #[derive(Debug)]
 pub enum On<DB: Database> {
     Transaction(sqlx::Transaction<'static, DB>),
@@ -136,14 +134,14 @@ impl<DB: Database> DerefMut for On<DB> {
     }
 }
 
-/// What statements run on. A transaction that is dropped without [`Store`]'s commit rolls back.
+/// What statements run on. A transaction that is dropped without the commit in [`Store`] rolls back.
 #[derive(Debug)]
 pub enum Tx {
     Sqlite(On<Sqlite>),
     Postgres(On<Postgres>),
 }
 
-/// Runs the same query text and the same bindings on whichever engine the transaction is of.
+/// Runs the same query text with the same bindings on the engine of the transaction.
 macro_rules! on {
     ($tx:expr, $connection:ident => $query:expr) => {
         match $tx {
@@ -161,8 +159,7 @@ macro_rules! on {
 pub(crate) use on;
 
 impl Store {
-    /// Connects to `sqlite://path` (made if it is missing) or `postgres://…`, and brings its
-    /// tables up to date.
+    /// Connects to `sqlite://path` (creating the file if it is missing) or `postgres://…`, and runs the migrations.
     pub async fn connect(url: &str) -> Result<Store> {
         for _ in 0..STARTS {
             match Store::start(url).await {
@@ -194,14 +191,14 @@ impl Store {
         Ok(store)
     }
 
-    /// Connects to a database that is there, and leaves it as it is.
+    /// Connects to an existing database, without running migrations.
     pub async fn open(url: &str) -> Result<Store> {
         if url.starts_with("sqlite:") {
             Store::of_file(sqlite::usual_options(url)?.create_if_missing(false)).await
         } else {
-            // Whoever hangs in the middle of a transaction must not hold up the others for long. And
-            // a plan that reads a whole table, made while that was new and empty, would be kept for
-            // as long as the table grows unnoticed.
+            // Timeouts: a client that hangs in the middle of a transaction must not block the others for long.
+            // Sequential scans are off: a plan with a full table scan, cached while the table was new and empty,
+            // would stay in use while the table grows unnoticed.
             const SETTINGS: &str = "SET lock_timeout = '4s';
                 SET idle_in_transaction_session_timeout = '30s';
                 SET enable_seqscan = off; SET jit = off";
@@ -247,10 +244,10 @@ impl Store {
         Ok(())
     }
 
-    /// Runs `work` in a transaction that may write, and commits it.
+    /// Runs `work` in a read-write transaction and commits it.
     ///
-    /// It runs in a task of its own: a request that goes away in the middle cannot leave a
-    /// transaction half open on a pooled connection (sqlx issues 4385 and 4393).
+    /// The transaction runs in its own task: a request that is cancelled in the middle cannot leave an open
+    /// transaction on a pooled connection (sqlx issues 4385 and 4393).
     pub async fn write<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -259,7 +256,7 @@ impl Store {
         let store = self.clone();
         detached(async move {
             let mut tx = match &store {
-                // IMMEDIATE, since a transaction that reads first and writes later could otherwise
+                // BEGIN IMMEDIATE takes the write lock first. A transaction that reads first and writes later could
                 // fail with SQLITE_BUSY half way.
                 Store::Sqlite { writer, .. } => {
                     let begun = writer.begin_with("BEGIN IMMEDIATE").await?;
@@ -277,7 +274,7 @@ impl Store {
         .await
     }
 
-    /// Runs `work` in a transaction that only reads.
+    /// Runs `work` in a read-only transaction.
     pub async fn read<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -291,8 +288,8 @@ impl Store {
         .await
     }
 
-    /// The same where one statement says most of what is read: without a transaction, whose beginning and
-    /// end would cost as much again.
+    /// Like [`Store::read`], for work that is mostly one statement: without a transaction, whose BEGIN and COMMIT
+    /// would cost as much again.
     pub async fn look<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -311,9 +308,9 @@ impl Store {
         .await
     }
 
-    /// Runs `work`, which only reads, with the rights of one customer. On Postgres the database itself then
-    /// shows no row of anybody else, for as long as a transaction lasts; on SQLite the queries' `Principal` does
-    /// that work alone, and it is as with [`Store::look`].
+    /// Runs `work`, which only reads, with the rights of one customer. On Postgres row-level security hides all
+    /// other customers' rows until the transaction ends. On SQLite only the queries' `Principal` scopes the rows,
+    /// and this works like [`Store::look`].
     pub async fn read_as<T, W>(&self, principal: &Principal, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -328,7 +325,7 @@ impl Store {
                 }
                 Store::Postgres(pool) => {
                     let mut tx = pool.begin().await?;
-                    // In one round trip; both end with the transaction.
+                    // One round trip sets both; both end with the transaction.
                     const CLAIM: &str = "SELECT set_config('role', 'billhook_customer', true),
                         set_config('billhook.email', $1, true)";
                     sqlx::query(CLAIM).bind(email).execute(&mut *tx).await?;
@@ -352,7 +349,7 @@ impl Store {
         })
     }
 
-    /// Closes every connection, after the queries in flight.
+    /// Closes all connections after the queries in flight.
     pub async fn close(&self) {
         match self {
             Store::Sqlite {
@@ -366,7 +363,7 @@ impl Store {
     }
 }
 
-/// For a FROM: one row, when Postgres has locked the ids that are `$1`.
+/// For a FROM clause: returns one row after Postgres has locked the ids in `$1`.
 macro_rules! locks {
     () => {
         "(SELECT COUNT(pg_advisory_xact_lock(key)) FROM
@@ -385,15 +382,15 @@ impl Tx {
         }
     }
 
-    /// The database's clock, in unix seconds: one for all processes, whatever their machines' show.
-    /// SQLite's is the machine's.
+    /// The database's clock, in unix seconds: the same for all processes, whatever the clocks of their machines
+    /// show. On SQLite it is the machine's clock.
     pub async fn clock(&mut self) -> Result<i64> {
         match self {
             Tx::Sqlite(tx) => {
                 const SQL: &str = "SELECT unixepoch()";
                 sqlx::query_scalar(SQL).fetch_one(&mut **tx).await
             }
-            // Not the time at which the transaction began: it may have waited for a lock.
+            // Not the start time of the transaction, which may have waited for a lock.
             Tx::Postgres(tx) => {
                 const SQL: &str =
                     "SELECT CAST(FLOOR(EXTRACT(EPOCH FROM clock_timestamp())) AS BIGINT)";
@@ -402,9 +399,8 @@ impl Tx {
         }
     }
 
-    /// Keeps other transactions from writing these objects until this transaction ends. Only Postgres
-    /// needs it: SQLite has one writer. They are locked in one order by everybody, so that two
-    /// transactions cannot wait for each other.
+    /// Locks these objects against writes of other transactions until this transaction ends. Only Postgres needs
+    /// it: SQLite has one writer. All transactions take the locks in the same order, which prevents deadlocks.
     pub async fn lock(&mut self, ids: &[&str]) -> Result<()> {
         if let Tx::Postgres(tx) = self {
             const SQL: &str = concat!("SELECT COUNT(*) FROM ", locks!());
@@ -414,7 +410,7 @@ impl Tx {
     }
 }
 
-/// Its own words repeat what was not understood, which may be a password.
+/// The original error repeats the unreadable text, which may contain a password.
 fn unreadable(_: Error) -> Error {
     Error::Configuration("DATABASE_URL cannot be read".into())
 }

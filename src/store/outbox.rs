@@ -1,4 +1,4 @@
-//! Mails to send, written in the transaction that made them necessary.
+//! Transactional outbox: mails are written in the transaction that causes them, and a worker sends them.
 
 use super::{Result, Tx, on, words::words};
 
@@ -9,7 +9,7 @@ words! {
     pub enum Kind {
         /// The link and the code of a sign-in.
         SignIn = "sign_in",
-        /// A copy of a session's tokens was used, and the session ended.
+        /// A refresh token was reused, so the session was ended.
         Reuse = "reuse",
     }
 }
@@ -17,26 +17,26 @@ words! {
 /// A row of `outbox`. Times are unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Mail {
-    /// Also the local part of the mail's Message-ID, so that a second try is the same mail.
+    /// Also the local part of the Message-ID, so that a retry is the same mail (idempotent).
     pub id: String,
     pub kind: Kind,
-    /// What a mail of the first kind is about.
+    /// The sign-in of a mail of kind `SignIn`.
     pub sign_in_id: Option<String>,
-    /// What one of the second kind is about.
+    /// The session of a mail of kind `Reuse`.
     pub session_id: Option<String>,
-    /// The asking browser in words, for the person who reads the mail.
+    /// The requesting browser in words, shown to the recipient.
     pub asked_from: String,
     pub attempts: i64,
-    /// Not to be tried before.
+    /// The worker does not try it before this time.
     pub due_at: i64,
-    /// When the mail server took it.
+    /// When the mail server accepted it.
     pub sent_at: Option<i64>,
-    /// When it was settled that it is not to be sent: it was asked for too often, or nobody is under its address.
+    /// When it was decided not to send it: the rate limit was exceeded, or no customer has the address.
     pub withheld_at: Option<i64>,
 }
 
 impl Mail {
-    /// Whether it is still to be tried.
+    /// Whether it still has to be sent.
     pub fn is_waiting(&self) -> bool {
         self.sent_at.is_none() && self.withheld_at.is_none()
     }
@@ -61,10 +61,10 @@ pub async fn insert(tx: &mut Tx, mail: &Mail) -> Result<()> {
         .map(drop))
 }
 
-/// Takes one mail that is due and counts the try. Nobody else gets it before `lease_until`.
+/// Leases one due mail and counts the attempt. No other worker gets it before `lease_until`.
 ///
-/// Two processes on Postgres may choose the same row; the outer `due_at <= $1` is checked again
-/// after the lock, so one of them gets nothing.
+/// Two processes on Postgres may select the same row. The outer `due_at <= $1` is evaluated again after the row
+/// lock, so one of them gets nothing.
 pub async fn claim(tx: &mut Tx, now: i64, lease_until: i64) -> Result<Option<Mail>> {
     const SQL: &str = "UPDATE outbox SET attempts = attempts + 1, due_at = $2
         WHERE id = (SELECT id FROM outbox
@@ -84,25 +84,25 @@ pub async fn sent(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
     on!(tx, connection => sqlx::query(SQL).bind(id).bind(now).execute(connection).await.map(drop))
 }
 
-/// Settles a mail that is not to be sent.
+/// Marks a mail as not to be sent.
 pub async fn withhold(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
     const SQL: &str = "UPDATE outbox SET withheld_at = $2 WHERE id = $1";
     on!(tx, connection => sqlx::query(SQL).bind(id).bind(now).execute(connection).await.map(drop))
 }
 
-/// Puts a mail that could not be sent off until `due_at`.
+/// Delays a mail that could not be sent until `due_at` (backoff).
 pub async fn retry_at(tx: &mut Tx, id: &str, due_at: i64) -> Result<()> {
     const SQL: &str = "UPDATE outbox SET due_at = $2 WHERE id = $1";
     on!(tx, connection => sqlx::query(SQL).bind(id).bind(due_at).execute(connection).await.map(drop))
 }
 
-/// Puts a mail off that was not tried, and takes the count of the try back.
+/// Delays a mail that was not tried, and undoes the count of the attempt.
 pub async fn put_off(tx: &mut Tx, id: &str, due_at: i64) -> Result<()> {
     const SQL: &str = "UPDATE outbox SET due_at = $2, attempts = attempts - 1 WHERE id = $1";
     on!(tx, connection => sqlx::query(SQL).bind(id).bind(due_at).execute(connection).await.map(drop))
 }
 
-/// Gives a mail up.
+/// Gives up a mail.
 pub async fn drop_mail(tx: &mut Tx, id: &str) -> Result<()> {
     const SQL: &str = "DELETE FROM outbox WHERE id = $1";
     on!(tx, connection => sqlx::query(SQL).bind(id).execute(connection).await.map(drop))
@@ -113,7 +113,7 @@ pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<Mail>> {
     on!(tx, connection => sqlx::query_as(SQL).bind(id).fetch_optional(connection).await)
 }
 
-/// Whose mail it is: the normalised address of its sign-in or session.
+/// The normalised address of the mail's sign-in or session.
 pub async fn address(tx: &mut Tx, mail: &Mail) -> Result<Option<String>> {
     const SQL: &str = "SELECT email FROM sign_in WHERE id = $1
         UNION ALL SELECT email FROM session WHERE id = $2";
@@ -124,7 +124,7 @@ pub async fn address(tx: &mut Tx, mail: &Mail) -> Result<Option<String>> {
         .await)
 }
 
-/// The newest mails of an address, sent or not; at most so many.
+/// The newest mails of an address, sent or not, at most `most`.
 pub async fn of_address(tx: &mut Tx, email: &str, most: i64) -> Result<Vec<Mail>> {
     const SQL: &str = "SELECT outbox.* FROM outbox
         LEFT JOIN sign_in ON sign_in.id = outbox.sign_in_id
@@ -138,8 +138,8 @@ pub async fn of_address(tx: &mut Tx, email: &str, most: i64) -> Result<Vec<Mail>
         .await)
 }
 
-/// Deletes mails, sent or not, that were settled before that second or whose sign-in expired before it,
-/// at most so many. Returns how many there were.
+/// Deletes mails, sent or not, that were settled before that second or whose sign-in expired before it, at most
+/// `most`. Returns the number of mails deleted.
 pub async fn purge(tx: &mut Tx, before: i64, most: i64) -> Result<u64> {
     const SQL: &str = "DELETE FROM outbox WHERE id IN
         (SELECT outbox.id FROM outbox LEFT JOIN sign_in ON sign_in.id = outbox.sign_in_id

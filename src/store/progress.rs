@@ -1,17 +1,17 @@
-//! How far import and sweep have come, and other small things to remember by name.
+//! A key-value table: progress of import and sweep, leases, and other small values by name.
 
 use super::{Result, Tx, on};
 
-/// What the names begin with under which the mails of addresses are kept.
+/// Prefix of the names of values about the mails of an address.
 pub const MAILS: &str = "mails:";
 
-/// What was last kept under the name.
+/// The value of the name.
 pub async fn get(tx: &mut Tx, name: &str) -> Result<Option<String>> {
     const SQL: &str = "SELECT value FROM progress WHERE name = $1";
     on!(tx, connection => sqlx::query_scalar(SQL).bind(name).fetch_optional(connection).await)
 }
 
-/// What was last kept under the name, if that was at `since` or later.
+/// The value of the name, if it was set at `since` or later.
 pub async fn get_since(tx: &mut Tx, name: &str, since: i64) -> Result<Option<String>> {
     const SQL: &str = "SELECT value FROM progress WHERE name = $1 AND changed_at >= $2";
     on!(tx, connection => sqlx::query_scalar(SQL)
@@ -21,7 +21,7 @@ pub async fn get_since(tx: &mut Tx, name: &str, since: i64) -> Result<Option<Str
         .await)
 }
 
-/// Keeps a value under the name.
+/// Sets the value of the name.
 pub async fn set(tx: &mut Tx, name: &str, value: &str, now: i64) -> Result<()> {
     const SQL: &str = "INSERT INTO progress (name, value, changed_at) VALUES ($1, $2, $3)
         ON CONFLICT (name) DO UPDATE SET value = excluded.value, changed_at = excluded.changed_at";
@@ -34,16 +34,16 @@ pub async fn set(tx: &mut Tx, name: &str, value: &str, now: i64) -> Result<()> {
     Ok(())
 }
 
-/// Forgets what was kept under the name.
+/// Deletes the value of the name.
 pub async fn forget(tx: &mut Tx, name: &str) -> Result<()> {
     const SQL: &str = "DELETE FROM progress WHERE name = $1";
     on!(tx, connection => { sqlx::query(SQL).bind(name).execute(connection).await?; });
     Ok(())
 }
 
-/// Makes the name the holder's; `false` while it is another's, who has not let go and has signed in
-/// the last `lost` seconds. Whoever claims and signs does so from a machine of its own, so the
-/// database's clock counts and none of theirs.
+/// Leases the name to the holder. Returns `false` while another holder has the lease: it has not released it and
+/// has renewed it within the last `lost` seconds. Holders run on different machines, so the database's clock counts
+/// and not theirs.
 pub async fn claim(tx: &mut Tx, name: &str, holder: &str, lost: i64) -> Result<bool> {
     const SQL: &str = "INSERT INTO progress (name, value, changed_at) VALUES ($1, $2, $4)
         ON CONFLICT (name) DO UPDATE SET value = excluded.value, changed_at = excluded.changed_at
@@ -60,7 +60,7 @@ pub async fn claim(tx: &mut Tx, name: &str, holder: &str, lost: i64) -> Result<b
     Ok(claimed.is_some())
 }
 
-/// Says that the name is still held by the holder, if it is.
+/// Renews the lease, if the holder still has it.
 pub async fn sign(tx: &mut Tx, name: &str, holder: &str) -> Result<bool> {
     const SQL: &str = "UPDATE progress SET changed_at = $3 WHERE name = $1 AND value = $2";
     let now = tx.clock().await?;
@@ -74,7 +74,7 @@ pub async fn sign(tx: &mut Tx, name: &str, holder: &str) -> Result<bool> {
         > 0)
 }
 
-/// Gives the name back, if it is still the holder's.
+/// Releases the lease, if the holder still has it.
 pub async fn release(tx: &mut Tx, name: &str, holder: &str) -> Result<bool> {
     const SQL: &str = "DELETE FROM progress WHERE name = $1 AND value = $2";
     Ok(on!(tx, connection => sqlx::query(SQL)
@@ -86,7 +86,8 @@ pub async fn release(tx: &mut Tx, name: &str, holder: &str) -> Result<bool> {
         > 0)
 }
 
-/// Forgets what was kept about mails before that second, at most so many addresses. Returns how many there were.
+/// Deletes values about mails from before that second, for at most `most` addresses. Returns the number of rows
+/// deleted.
 pub async fn purge_mails(tx: &mut Tx, before: i64, most: i64) -> Result<u64> {
     const SQL: &str = "DELETE FROM progress WHERE name IN
         (SELECT name FROM progress WHERE name LIKE 'mails:%' AND changed_at < $1 LIMIT $2)";

@@ -1,6 +1,5 @@
-//! How rows of the mirror are written and read, many at once. [`rows!`] makes a struct of each
-//! table; its fields are the table's columns, so a column is named in one place and in the
-//! migrations.
+//! Reads and writes mirrored rows in batches. [`rows!`] generates the struct of each table; its fields are the
+//! table's columns, so a column is named only there and in the migrations.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +10,12 @@ use super::{
     bulk::{self, Cell, Table},
 };
 
-/// What is mirrored under one id: a row of a table, with all that is replaced together with it. All rows have
-/// four columns besides their own.
+/// The mirrored state of one id: a row of a table, with all rows that are replaced together with it. Each table has
+/// four columns besides its own.
 pub trait Row: Clone + std::fmt::Debug + PartialEq + Send + Sync + Sized + 'static {
     const TABLE: &'static str;
 
-    /// The row by itself.
+    /// The row without the rows that belong to it.
     type Plain: PlainRow;
 
     fn id(&self) -> &str;
@@ -24,19 +23,19 @@ pub trait Row: Clone + std::fmt::Debug + PartialEq + Send + Sync + Sized + 'stat
     fn stripe_at(&self) -> i64;
     /// Set on a tombstone.
     fn deleted_at(&self) -> Option<i64>;
-    /// Everything but the id is nothing.
+    /// A tombstone: every field except the id is empty.
     fn tombstone(id: &str, livemode: i64, at: i64) -> Self;
-    /// The same with that on it: `Some` makes a tombstone of it that keeps its fields.
+    /// The same row with `deleted_at` set: `Some` turns it into a tombstone that keeps its fields.
     fn with_deleted_at(self, at: Option<i64>) -> Self;
-    /// As the given mode and second left it.
+    /// The same row with this mode and Stripe second.
     fn stamped(self, livemode: i64, at: i64) -> Self;
-    /// Those of these ids, tombstones or not, whoever owns them, in no order.
+    /// The rows of these ids, tombstones included, for all owners, in no particular order.
     fn load(tx: &mut Tx, ids: &[&str]) -> impl Future<Output = Result<Vec<Self>>> + Send;
-    /// Writes them as they are given. No id may come twice.
+    /// Writes the rows as given (upsert). Each id may occur only once.
     fn save(tx: &mut Tx, all: &[&Self]) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// A row that is all there is of it.
+/// A row without rows that belong to it.
 pub trait PlainRow:
     Row + for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Default + Unpin
 {
@@ -46,7 +45,7 @@ pub trait PlainRow:
     fn cells(&self) -> Vec<Cell<'_>>;
 }
 
-/// Makes the struct of a mirrored table and its [`PlainRow`].
+/// Generates the struct of a mirrored table and its [`PlainRow`] implementation.
 macro_rules! rows {
     ($(
         $(#[$about:meta])*
@@ -149,7 +148,7 @@ pub const fn column(field: &'static str) -> &'static str {
     }
 }
 
-/// The rows of these ids, tombstones or not, whoever owns them, in no order.
+/// The rows of these ids, tombstones included, for all owners, in no particular order.
 pub async fn find_all<R: Row>(tx: &mut Tx, ids: &[&str]) -> Result<Vec<R>> {
     R::load(tx, ids).await
 }
@@ -163,20 +162,20 @@ pub(crate) async fn select<R: PlainRow>(tx: &mut Tx, ids: &[&str]) -> Result<Vec
     .await
 }
 
-/// The row of `id`, tombstone or not, whoever owns it.
+/// The row of `id`, tombstones included, for all owners.
 pub async fn find<R: Row>(tx: &mut Tx, id: &str) -> Result<Option<R>> {
     find_all(tx, &[id])
         .await
         .map(|rows| rows.into_iter().next())
 }
 
-/// Those of the ids that have no row.
+/// The ids that have no row.
 pub async fn missing<R: Row>(tx: &mut Tx, ids: BTreeSet<String>) -> Result<BTreeSet<String>> {
     without::<R>(tx, ids, "").await
 }
 
-/// Those of the ids of which nothing is known but what was seen inside other objects: they have no
-/// row, or one with a `seen_at`, or one that is not as `settled` says, which begins with `AND` or is empty.
+/// The ids that are known only from inside other objects: they have no row, or a row with a `seen_at`, or a row
+/// that does not meet the condition `settled`, which begins with `AND` or is empty.
 pub async fn unsettled<R: Row>(
     tx: &mut Tx,
     ids: BTreeSet<String>,
@@ -185,7 +184,7 @@ pub async fn unsettled<R: Row>(
     without::<R>(tx, ids, &format!("AND seen_at IS NULL {settled}")).await
 }
 
-/// Those of the ids that have no row of that condition.
+/// The ids that have no row that meets the condition.
 async fn without<R: Row>(
     tx: &mut Tx,
     mut ids: BTreeSet<String>,
@@ -202,7 +201,7 @@ async fn without<R: Row>(
     Ok(ids)
 }
 
-/// Writes the rows as they are given. No id may come twice.
+/// Writes the rows as given (upsert). Each id may occur only once.
 pub async fn put_all<R: Row>(tx: &mut Tx, rows: &[&R]) -> Result<()> {
     R::save(tx, rows).await
 }

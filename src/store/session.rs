@@ -1,4 +1,4 @@
-//! Signed-in browsers, and the only way to a [`Principal`].
+//! Sessions of signed-in browsers, and the only way to get a [`Principal`].
 
 use super::{
     Result, Tx,
@@ -8,9 +8,8 @@ use super::{
 };
 use crate::mask::shows;
 
-/// Who this request is: a verified address with a live session. There is no other way to make one
-/// than [`principal`], which reads the session, so a function that takes a `Principal` cannot be
-/// called for somebody who is not signed in.
+/// The authenticated user of a request: a verified address with a live session. Only [`principal`] creates one, and
+/// it reads the session. So a function that takes a `Principal` cannot be called without a signed-in user.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Principal {
     email: String,
@@ -30,7 +29,7 @@ impl Principal {
         &self.session
     }
 
-    /// Which of Stripe's two worlds is served: 1 live, 0 test.
+    /// The Stripe mode that is served: 1 live, 0 test.
     pub fn livemode(&self) -> i64 {
         self.livemode.into()
     }
@@ -41,19 +40,19 @@ impl Principal {
 pub struct Session {
     pub id: String,
     pub email: String,
-    /// Which refresh token is the present one, counted from 1.
+    /// The current refresh token's generation, counted from 1.
     pub generation: i64,
-    /// The one that the present one was made from. Those between the two were lost on the way.
+    /// The generation from which the current one was made. Generations between the two never reached the browser.
     pub parent_generation: i64,
-    /// The newest generation that has come back from the browser.
+    /// The newest generation that the browser has sent back.
     pub seen_generation: i64,
-    /// When `generation` last grew.
+    /// When the refresh token was last rotated.
     pub rotated_at: i64,
-    /// When the browser was last heard of, to the minute.
+    /// When the browser was last active, to the minute.
     pub active_at: i64,
     pub created_at: i64,
     pub ended_at: Option<i64>,
-    /// The browser in words, or nothing.
+    /// The browser in words, or empty.
     pub browser: String,
 }
 
@@ -63,21 +62,21 @@ shows!(
 );
 
 words! {
-    /// Why a session ended, as its owner is told.
+    /// Why a session ended, as shown to its owner.
     pub enum Why {
-        /// Its own browser signed out, or in again.
+        /// Its own browser signed out or signed in again.
         Here = "here",
-        /// Another browser of the address signed it out.
+        /// Another browser of the same address signed it out.
         Elsewhere = "elsewhere",
-        /// The operator did.
+        /// The operator ended it.
         Operator = "operator",
-        /// Nobody used it for long.
+        /// The idle timeout passed.
         Idle = "idle",
-        /// It was as old as a session can be.
+        /// It reached the maximum age of a session.
         Age = "age",
-        /// A copy of its tokens was used.
+        /// A refresh token was reused, which means that it was copied.
         Copied = "copied",
-        /// The address had no customer any more.
+        /// The address has no customer any more.
         NoCustomer = "no-customer",
     }
 }
@@ -86,15 +85,15 @@ words! {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Ended {
     pub email: String,
-    /// Nothing where that is not known.
+    /// `None` if the reason is not known.
     pub why: Option<Why>,
-    /// When it ended, or was over.
+    /// When it ended or expired.
     pub at: i64,
 }
 
 shows!(Ended: why);
 
-/// Sessions live that began after the one time and were used after the other.
+/// A session is live if it began after the first time and was used after the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub began_after: i64,
@@ -127,7 +126,7 @@ pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<Session>> {
     on!(tx, connection => sqlx::query_as(SQL).bind(id).fetch_optional(connection).await)
 }
 
-/// The principal of a session that has not ended and is within its limits.
+/// The principal of a session, if it has not ended and is within its limits.
 pub async fn principal(
     tx: &mut Tx,
     id: &str,
@@ -152,8 +151,8 @@ pub async fn principal(
     }))
 }
 
-/// Moves the session from `generation` to the next, which is made from `parent`. False when another
-/// request was faster.
+/// Rotates the refresh token: moves the session from `generation` to the next, which is made from `parent`. Returns
+/// false if a concurrent request did so first.
 pub async fn rotate(tx: &mut Tx, id: &str, generation: i64, parent: i64, now: i64) -> Result<bool> {
     const SQL: &str = "UPDATE session
         SET generation = generation + 1, parent_generation = $3, rotated_at = $4
@@ -169,7 +168,7 @@ pub async fn rotate(tx: &mut Tx, id: &str, generation: i64, parent: i64, now: i6
     Ok(rows == 1)
 }
 
-/// Records that tokens of `generation` have come back from the browser, now.
+/// Records that the browser has sent tokens of `generation`, now.
 pub async fn seen(tx: &mut Tx, id: &str, generation: i64, now: i64) -> Result<()> {
     const SQL: &str = "UPDATE session
         SET seen_generation = CASE WHEN seen_generation < $2 THEN $2 ELSE seen_generation END,
@@ -184,7 +183,7 @@ pub async fn seen(tx: &mut Tx, id: &str, generation: i64, now: i64) -> Result<()
         .map(drop))
 }
 
-/// Ends a session whose own browser wants that.
+/// Ends a session at the request of its own browser.
 pub async fn end(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
     end_for(tx, id, Why::Here, now).await
 }
@@ -201,7 +200,7 @@ pub async fn end_for(tx: &mut Tx, id: &str, why: Why, now: i64) -> Result<()> {
         .map(drop))
 }
 
-/// Whose session it was, and why and when it ended, if it has.
+/// The address of a session, and why and when it ended, if it has ended.
 pub async fn ended(tx: &mut Tx, id: &str) -> Result<Option<Ended>> {
     const SQL: &str =
         "SELECT email, ended_for, ended_at FROM session WHERE id = $1 AND ended_at IS NOT NULL";
@@ -216,8 +215,8 @@ pub async fn ended(tx: &mut Tx, id: &str) -> Result<Option<Ended>> {
     }))
 }
 
-/// Deletes sessions that ended before that second, or would have at the latest after `lifetime`
-/// seconds; at most so many. Returns how many there were.
+/// Deletes sessions that ended before that second, or that must have expired before it after `lifetime` seconds. At
+/// most `most`. Returns the number of rows deleted.
 pub async fn purge(tx: &mut Tx, before: i64, lifetime: i64, most: i64) -> Result<u64> {
     const SQL: &str = "DELETE FROM session WHERE id IN
         (SELECT id FROM session WHERE COALESCE(ended_at, created_at + $2) < $1 LIMIT $3)";
@@ -230,7 +229,8 @@ pub async fn purge(tx: &mut Tx, before: i64, lifetime: i64, most: i64) -> Result
         .rows_affected()))
 }
 
-/// Ends every session that is beyond its limits, for the one that was first, and returns whose they were.
+/// Ends every session that is beyond its limits, with the limit that it reached first as the reason. Returns their
+/// addresses.
 pub async fn expire(tx: &mut Tx, limits: Limits, now: i64) -> Result<Vec<String>> {
     const SQL: &str = "UPDATE session SET ended_at = $3,
             ended_for = CASE WHEN created_at - $1 <= active_at - $2 THEN 'age' ELSE 'idle' END
@@ -244,7 +244,7 @@ pub async fn expire(tx: &mut Tx, limits: Limits, now: i64) -> Result<Vec<String>
         .await)
 }
 
-/// The principal's own live sessions, the one that was used last first.
+/// The principal's own live sessions, the most recently used first.
 pub async fn of(tx: &mut Tx, principal: &Principal, limits: Limits) -> Result<Vec<Session>> {
     const SQL: &str = "SELECT * FROM session
         WHERE email = $1 AND ended_at IS NULL AND created_at > $2 AND active_at > $3
@@ -257,7 +257,7 @@ pub async fn of(tx: &mut Tx, principal: &Principal, limits: Limits) -> Result<Ve
         .await)
 }
 
-/// Ends a session if it is one of the principal's own. False when it is not, or has ended before.
+/// Ends a session if it belongs to the principal. Returns false if it does not, or has already ended.
 pub async fn end_of(tx: &mut Tx, principal: &Principal, id: &str, now: i64) -> Result<bool> {
     const SQL: &str = "UPDATE session SET ended_at = $3,
             ended_for = CASE WHEN id = $4 THEN 'here' ELSE 'elsewhere' END
@@ -275,13 +275,13 @@ pub async fn end_of(tx: &mut Tx, principal: &Principal, id: &str, now: i64) -> R
 
 /// Ends all sessions of the principal's address.
 pub async fn end_all(tx: &mut Tx, principal: &Principal, now: i64) -> Result<u64> {
-    // The one that asks knows it.
+    // The current session ends with its own reason: this browser asked for it.
     let own = end_of(tx, principal, principal.session(), now).await?;
     let others = end_of_address_for(tx, principal.email(), Why::Elsewhere, now).await?;
     Ok(others + u64::from(own))
 }
 
-/// Ends all sessions of an address, for the operator, and says how many there were.
+/// Ends all sessions of an address for the operator. Returns the number of sessions ended.
 pub async fn end_of_address(tx: &mut Tx, email: &str, now: i64) -> Result<u64> {
     end_of_address_for(tx, email, Why::Operator, now).await
 }
@@ -298,7 +298,7 @@ async fn end_of_address_for(tx: &mut Tx, email: &str, why: Why, now: i64) -> Res
         .rows_affected()))
 }
 
-/// Ends the sessions of those of the addresses that have no live customer of that mode.
+/// Ends the sessions of those addresses that have no customer of that mode.
 pub async fn end_orphans(tx: &mut Tx, emails: &[&str], livemode: bool, now: i64) -> Result<()> {
     let values = [Cell::from(now), Cell::from(i64::from(livemode))];
     bulk::change(tx, emails, values, |among, [now, livemode]| {

@@ -1,4 +1,5 @@
-//! Attempts to prove an inbox. Rows hold hashes only: nothing in a stolen database signs in.
+//! Sign-in attempts, which prove that a visitor reads an inbox. Rows hold only hashes: a stolen database contains
+//! nothing to sign in with.
 
 mod retry;
 
@@ -8,13 +9,13 @@ use crate::mask::shows;
 pub use retry::{Used, all_used, count_try_again, gave, used};
 
 words! {
-    /// Why a sign-in ended that was not used.
+    /// Why an unused sign-in ended.
     pub enum End {
-        /// It was asked for once too often, and was never to be used.
+        /// It exceeded a rate limit and was never usable.
         Refused = "refused",
-        /// It gave way to one that a known device asked for.
+        /// A sign-in that a known device asked for replaced it.
         Displaced = "displaced",
-        /// Another of its address was used.
+        /// Another sign-in of the same address was used.
         Superseded = "superseded",
     }
 }
@@ -31,16 +32,16 @@ pub struct SignIn {
     pub code_hash: String,
     /// SHA-256 of the cookie of the browser that asked.
     pub browser_hash: String,
-    /// How many codes were tried.
+    /// The number of codes tried.
     pub attempts: i64,
     pub created_at: i64,
     pub expires_at: i64,
-    /// When it gave a session.
+    /// When it was used to create a session.
     pub used_at: Option<i64>,
-    /// When it ended without that, and why.
+    /// When it ended unused, and why.
     pub ended_at: Option<i64>,
     pub ended_for: Option<End>,
-    /// SHA-256 of the device, where the browser that asked had signed in with this address before.
+    /// SHA-256 of the device cookie, if the requesting browser had signed in with this address before.
     pub device: Option<String>,
 }
 
@@ -53,12 +54,12 @@ impl SignIn {
     }
 }
 
-/// How many sign-ins can still be used.
+/// The number of sign-ins that can still be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Live {
     pub of_address: i64,
     pub of_browser: i64,
-    /// Of both, and asked for a moment ago.
+    /// Sign-ins of both the address and the browser, requested a moment ago.
     pub asked_just_now: i64,
 }
 
@@ -85,8 +86,8 @@ pub async fn insert(tx: &mut Tx, row: &SignIn) -> Result<()> {
         .map(drop))
 }
 
-/// How many sign-ins can still be used that are of this address or were asked for in this browser.
-/// Those after `just_now` were asked for a moment ago.
+/// Counts the sign-ins that can still be used and belong to this address or were requested in this browser.
+/// Sign-ins after `just_now` count as requested a moment ago.
 pub async fn count_live(
     tx: &mut Tx,
     email: &str,
@@ -112,7 +113,7 @@ pub async fn count_live(
         .await)
 }
 
-/// When the sign-ins of an address expire that can still be used, the first first.
+/// The expiry times of an address's sign-ins that can still be used, the earliest first.
 pub async fn live_of_address(tx: &mut Tx, email: &str, now: i64) -> Result<Vec<i64>> {
     const SQL: &str = "SELECT expires_at FROM sign_in
         WHERE email = $1 AND expires_at > $2 AND used_at IS NULL AND ended_at IS NULL
@@ -124,13 +125,13 @@ pub async fn live_of_address(tx: &mut Tx, email: &str, now: i64) -> Result<Vec<i
         .await)
 }
 
-/// When an address was last asked for, as far back as sign-ins are kept, and how often.
+/// How often sign-ins were requested for an address, and when last, as far back as sign-ins are kept.
 pub async fn asked_of_address(tx: &mut Tx, email: &str) -> Result<(i64, Option<i64>)> {
     const SQL: &str = "SELECT COUNT(*), MAX(created_at) FROM sign_in WHERE email = $1";
     on!(tx, connection => sqlx::query_as(SQL).bind(email).fetch_one(connection).await)
 }
 
-/// Gives the sign-ins of a browser that have not expired to the browser's new value.
+/// Moves the unexpired sign-ins of a browser to the browser's new cookie value.
 pub async fn rebind(tx: &mut Tx, old_hash: &str, new_hash: &str, now: i64) -> Result<()> {
     const SQL: &str =
         "UPDATE sign_in SET browser_hash = $2 WHERE browser_hash = $1 AND expires_at > $3";
@@ -143,9 +144,9 @@ pub async fn rebind(tx: &mut Tx, old_hash: &str, new_hash: &str, now: i64) -> Re
         .map(drop))
 }
 
-/// Of the sign-ins of a browser that have not expired, keeps the newest `most_live` that are live and the newest
-/// `most_spent` that are not; the others are no browser's from then on. What is done for one value of a cookie
-/// is bounded by that, and no browser can try one code against more of them.
+/// Of a browser's unexpired sign-ins, keeps the newest `most_live` live ones and the newest `most_spent` others;
+/// detaches the rest from the browser. This bounds the work per cookie value, and the number of sign-ins that a
+/// browser can try one code against (brute force).
 pub async fn let_go(
     tx: &mut Tx,
     browser_hash: &str,
@@ -175,7 +176,7 @@ pub async fn let_go(
         .map(drop))
 }
 
-/// Ends the oldest live sign-in of an address that no known device asked for. False when there is
+/// Ends the oldest live sign-in of an address that was not requested by a known device. Returns false if there is
 /// none.
 pub async fn end_oldest_of_strangers(tx: &mut Tx, email: &str, now: i64) -> Result<bool> {
     const SQL: &str = "UPDATE sign_in SET ended_at = $2, ended_for = 'displaced'
@@ -202,7 +203,7 @@ pub async fn by_token(tx: &mut Tx, token_hash: &str) -> Result<Option<SignIn>> {
     on!(tx, connection => sqlx::query_as(SQL).bind(token_hash).fetch_optional(connection).await)
 }
 
-/// The sign-ins that a browser asked for and that have not expired, used or not, oldest first.
+/// The unexpired sign-ins that a browser requested, used or not, oldest first.
 pub async fn of_browser(tx: &mut Tx, browser_hash: &str, now: i64) -> Result<Vec<SignIn>> {
     const SQL: &str = "SELECT * FROM sign_in WHERE browser_hash = $1 AND expires_at > $2
         ORDER BY created_at, id";
@@ -213,7 +214,7 @@ pub async fn of_browser(tx: &mut Tx, browser_hash: &str, now: i64) -> Result<Vec
         .await)
 }
 
-/// The addresses that a browser asked for in sign-ins that have not expired.
+/// The addresses of the unexpired sign-ins that a browser requested.
 pub async fn addresses(tx: &mut Tx, browser_hash: &str, now: i64) -> Result<Vec<String>> {
     const SQL: &str =
         "SELECT DISTINCT email FROM sign_in WHERE browser_hash = $1 AND expires_at > $2";
@@ -224,8 +225,8 @@ pub async fn addresses(tx: &mut Tx, browser_hash: &str, now: i64) -> Result<Vec<
         .await)
 }
 
-/// Counts one try of a code against every live sign-in of a browser, and returns those that had a
-/// try left. Callers commit this before they compare, so that no failure gives the try back.
+/// Counts one attempt against every live sign-in of a browser, and returns those that had an attempt left. Callers
+/// commit before they compare the code, so that no failure gives the attempt back (brute-force limit).
 pub async fn count_try(
     tx: &mut Tx,
     browser_hash: &str,
@@ -244,7 +245,7 @@ pub async fn count_try(
         .await)
 }
 
-/// The same against those alone that a known device asked for.
+/// Like [`count_try`], only for sign-ins that a known device requested.
 pub async fn count_try_of_devices(
     tx: &mut Tx,
     browser_hash: &str,
@@ -264,13 +265,13 @@ pub async fn count_try_of_devices(
         .await)
 }
 
-/// Notes that the code of a sign-in was typed.
+/// Records that the correct code of a sign-in was entered.
 pub async fn was_right(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
     const SQL: &str = "UPDATE sign_in SET right_at = $2 WHERE id = $1";
     on!(tx, connection => sqlx::query(SQL).bind(id).bind(now).execute(connection).await.map(drop))
 }
 
-/// The sign-ins of a browser that can still be used and whose codes were typed after that second.
+/// The usable sign-ins of a browser whose correct code was entered after that second.
 pub async fn right_lately(
     tx: &mut Tx,
     browser_hash: &str,
@@ -288,13 +289,13 @@ pub async fn right_lately(
         .await)
 }
 
-/// Notes that the mail of a sign-in was handed over to the mail server.
+/// Records that the mail server accepted the mail of a sign-in.
 pub async fn hand_over(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
     const SQL: &str = "UPDATE sign_in SET handed_at = $2 WHERE id = $1";
     on!(tx, connection => sqlx::query(SQL).bind(id).bind(now).execute(connection).await.map(drop))
 }
 
-/// Whether the mail of a sign-in was handed over.
+/// Whether the mail server accepted the mail of a sign-in.
 pub async fn is_handed_over(tx: &mut Tx, id: &str) -> Result<bool> {
     const SQL: &str = "SELECT handed_at FROM sign_in WHERE id = $1 AND handed_at IS NOT NULL";
     let handed_at: Option<i64> = on!(tx, connection => sqlx::query_scalar(SQL)
@@ -304,7 +305,8 @@ pub async fn is_handed_over(tx: &mut Tx, id: &str) -> Result<bool> {
     Ok(handed_at.is_some())
 }
 
-/// Uses the sign-in up, for the browser that asked. Of any number of callers one gets the address.
+/// Consumes the sign-in for the browser that requested it. Atomic: of several concurrent callers, one gets the
+/// address.
 pub async fn consume(
     tx: &mut Tx,
     id: &str,
@@ -323,15 +325,15 @@ pub async fn consume(
         .await)
 }
 
-/// Ends every live sign-in of an address: once one has worked, the other mails are waste paper.
+/// Ends every live sign-in of an address: after one was used, the links and codes in the other mails must not work.
 pub async fn end_all(tx: &mut Tx, email: &str, now: i64) -> Result<()> {
     const SQL: &str = "UPDATE sign_in SET ended_at = $2, ended_for = 'superseded'
         WHERE email = $1 AND used_at IS NULL AND ended_at IS NULL AND expires_at > $2";
     on!(tx, connection => sqlx::query(SQL).bind(email).bind(now).execute(connection).await.map(drop))
 }
 
-/// Deletes sign-ins that expired before that second and whose mails are gone, at most so many.
-/// Returns how many there were.
+/// Deletes sign-ins that expired before that second and whose mails are deleted, at most `most`. Returns the number
+/// of rows deleted.
 pub async fn purge(tx: &mut Tx, before: i64, most: i64) -> Result<u64> {
     const SQL: &str = "DELETE FROM sign_in WHERE id IN
         (SELECT id FROM sign_in WHERE expires_at < $1

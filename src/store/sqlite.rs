@@ -1,5 +1,5 @@
-//! What is particular to SQLite: how its connections are made, what they promise, and what goes wrong
-//! with them alone.
+//! What is specific to SQLite: how connections are opened, the settings they must have, and failures that only
+//! SQLite has.
 
 use std::{str::FromStr, time::Duration};
 
@@ -16,12 +16,12 @@ use sqlx::{
 use super::{Error, Result, unreadable};
 use crate::timeouts;
 
-/// One connection that writes, and some that read, which are made when they are needed.
+/// The writer pool with one connection, and the reader pool, whose connections open on demand.
 pub(super) async fn pools(options: SqliteConnectOptions) -> Result<(SqlitePool, SqlitePool)> {
     let pool = || {
         SqlitePoolOptions::new()
             .acquire_timeout(timeouts::DATABASE)
-            // It was looked at when it came back, and a file does not hang up.
+            // The connection was checked when it was returned, and a file does not disconnect.
             .test_before_acquire(false)
             .after_release(|connection, _| is_over(connection).boxed())
     };
@@ -33,8 +33,8 @@ pub(super) async fn pools(options: SqliteConnectOptions) -> Result<(SqlitePool, 
     Ok((writer, readers))
 }
 
-/// Durable as an acknowledgement demands: with WAL, FULL syncs at every commit, so that an event
-/// answered 200 survives a power loss.
+/// Durable enough to acknowledge events: in WAL mode, `synchronous = FULL` syncs at every commit, so an event
+/// answered with 200 survives a power loss.
 pub(super) fn options(url: &str) -> Result<SqliteConnectOptions> {
     Ok(usual_options(url)?
         .create_if_missing(true)
@@ -49,14 +49,14 @@ pub(super) fn usual_options(url: &str) -> Result<SqliteConnectOptions> {
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
         .pragma("journal_size_limit", "67108864")
-        // Pages, 64 MB of them: what `wal` has not moved by then the writer does.
+        // In pages, 64 MB. The writer checkpoints what `wal` has not checkpointed by then.
         .pragma("wal_autocheckpoint", "16000")
-        // What takes back half a statement is kept in memory: it is written for every page that the
-        // statement touches, and never read after a crash.
+        // Keeps statement journals in memory. SQLite writes them for every page that a statement changes, and never
+        // reads them after a crash.
         .pragma("temp_store", "MEMORY")
-        // Every statement about many rows comes in nine sizes.
+        // Each bulk statement is prepared in nine batch sizes.
         .statement_cache_capacity(500)
-        // As many rows pass at once from SQLite's thread as a statement has.
+        // Rows that SQLite's thread passes on at once: as many as a bulk statement returns.
         .row_buffer_size(256)
         .disable_statement_logging())
 }
@@ -71,14 +71,14 @@ fn promised() -> [(&'static str, &'static str); 4] {
     ]
 }
 
-/// Refuses connections that are not what [`options`] asked for: SQLite says so in its answer alone,
-/// for instance where a file system cannot hold a write-ahead log.
+/// Refuses connections that lack the settings of [`options`]: SQLite reports this only in its answer, for instance
+/// when a file system does not support a write-ahead log.
 pub(super) async fn check(connections: &SqlitePool) -> Result<()> {
     for (pragma, wanted) in promised() {
         let row = sqlx::query(AssertSqlSafe(format!("PRAGMA {pragma}")))
             .fetch_one(connections)
             .await?;
-        // Numbers too: SQLite gives whatever it has as text.
+        // Also for numbers: SQLite returns any value as text.
         let found: String = row.try_get_unchecked(0)?;
         if found != wanted {
             let says = format!(
@@ -90,17 +90,17 @@ pub(super) async fn check(connections: &SqlitePool) -> Result<()> {
     Ok(())
 }
 
-/// Whether the connection's transaction has ended. When a disk is full or fails, SQLite takes a
-/// transaction back by itself; sqlx does not notice, and would never begin another one on that
-/// connection, so it is replaced.
+/// Whether the connection's transaction has ended. When a disk is full or fails, SQLite rolls a transaction back by
+/// itself. sqlx does not notice, and would never begin a transaction on that connection again, so the connection is
+/// replaced.
 async fn is_over(connection: &mut SqliteConnection) -> Result<bool> {
-    // It answers after the roll-back that waits, if one does.
+    // The ping runs after a pending rollback.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }
 
-/// Whether SQLite's file was being made by another process just then. Unlike with Postgres, sqlx has no
-/// lock for that: of two that start at once one fails, and then finds done what it wanted to do.
+/// Whether another process was creating SQLite's file at the same time. For Postgres sqlx takes a lock, for SQLite
+/// it does not: of two processes that start together one fails, and its retry finds the work done.
 pub(super) fn is_in_the_way(error: &Error) -> bool {
     match error {
         Error::Migrate(error) => {
@@ -110,7 +110,7 @@ pub(super) fn is_in_the_way(error: &Error) -> bool {
             };
             is_of_sqlite(cause)
         }
-        // SQLITE_BUSY: turning to the write-ahead log waits for nobody.
+        // SQLITE_BUSY: the switch to WAL mode does not wait for locks.
         error => is_of_sqlite(error) && error.as_database_error().is_some_and(is_busy),
     }
 }

@@ -1,15 +1,15 @@
-//! SQLite's write-ahead log, moved into the database's file beside the writer, which would otherwise
-//! stop for it: a checkpoint, <https://sqlite.org/wal.html#ckpt>.
+//! Checkpoints SQLite's write-ahead log in the background, so that the writer does not have to stop for it
+//! (<https://sqlite.org/wal.html#ckpt>).
 
 use std::time::Duration;
 
 use sqlx::SqlitePool;
 use tokio::sync::mpsc;
 
-/// How long the log grows before it is moved: under load in pieces that the disk takes quickly.
+/// Pause before a checkpoint. Under load this makes checkpoints small enough for the disk to write quickly.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Is told when the log has grown. Its task ends with the last clone.
+/// Is notified when the log has grown. Its task ends when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Wal(mpsc::Sender<()>);
 
@@ -19,11 +19,11 @@ impl Wal {
         tokio::spawn(async move {
             while grown.recv().await.is_some() {
                 tokio::time::sleep(PAUSE).await;
-                // PASSIVE waits for nobody, and nobody for it.
+                // A PASSIVE checkpoint does not wait for other connections, and does not block them.
                 let moved = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
                     .execute(&connections)
                     .await;
-                // Closed is what it is at the end, when SQLite moves the rest by itself.
+                // The pool is closed at shutdown; SQLite then checkpoints the rest by itself.
                 if let Err(error) = moved
                     && !connections.is_closed()
                 {
@@ -35,7 +35,7 @@ impl Wal {
     }
 
     pub fn has_grown(&self) {
-        // An error says that it has been told already.
+        // An error means that a notification is already queued.
         let _ = self.0.try_send(());
     }
 }

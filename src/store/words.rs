@@ -1,6 +1,6 @@
-//! Enums that a column holds as text. Each is written once, with the word of each variant.
+//! Enums that a column stores as text. Each is defined once, with the text of each variant.
 
-/// The database holds a word that is none of the enum's: a newer version of this program has written it.
+/// The column holds a text that no variant of the enum has: a newer version of this program wrote it.
 #[derive(Debug, thiserror::Error)]
 #[error("the database holds {word:?}, which is no {of}")]
 pub struct UnknownWord {
@@ -17,7 +17,7 @@ macro_rules! words {
         impl $name {
             pub const ALL: &'static [$name] = &[$($name::$variant),*];
 
-            /// As it is stored.
+            /// The text as stored.
             pub fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $word,)* }
             }
@@ -68,7 +68,7 @@ pub(crate) use words;
 mod tests {
     use crate::store::{event, outbox, session, sign_in};
 
-    /// The quoted words in lines that name the column.
+    /// The quoted texts in lines that name the column.
     fn words_of<'t>(text: &'t str, column: &str) -> Vec<&'t str> {
         text.lines()
             .filter(|line| line.contains(column))

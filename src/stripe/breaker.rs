@@ -1,6 +1,8 @@
-//! Circuit breakers: Stripe is left alone for a while when calls fail in a row. One is for all calls of the background
-//! ([`Pace`](super::pace::Pace)); clicks have two, for calls that write and calls that read, where a customer whose calls always
-//! fail is left alone by itself: its trouble is its own. When those of several fail in a row, Stripe is in trouble.
+//! Circuit breakers: after several failures in a row, Billhook stops calling Stripe for a while. One breaker covers
+//! all background calls ([`Pace`](super::pace::Pace)). Clicks have two, for calls that write and for calls that
+//! read; each has a separate breaker per customer, so that calls that always fail for one customer do not block the
+//! others. When calls of several customers fail in a row, Stripe itself is in trouble, and the breaker opens for
+//! all.
 
 use std::{
     collections::HashMap,
@@ -8,14 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Failures in a row that open a circuit.
+/// Consecutive failures that open the circuit.
 pub const TOO_MANY: usize = 5;
-/// How long it stays open, if nothing else is asked for.
+/// How long the circuit stays open by default.
 pub const REST: Duration = Duration::from_secs(30);
-/// Before there are more customers than this, those that do not rest are forgotten.
+/// Limits memory: at this number of customers, the breakers that are not open are dropped.
 const MOST_CUSTOMERS: usize = 10_000;
 
-/// Opens after failures in a row, for a while. `K` tells them apart.
+/// A circuit breaker: opens for a while after consecutive failures. `K` identifies the source of a failure.
 #[derive(Debug)]
 pub struct CircuitBreaker<K> {
     in_a_row: Vec<K>,
@@ -32,7 +34,7 @@ impl<K> CircuitBreaker<K> {
         }
     }
 
-    /// How long nothing is to be asked from now.
+    /// How much longer the circuit is open; `None` if it is closed.
     pub fn rest(&self) -> Option<Duration> {
         let left = self.open_until?.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
@@ -43,7 +45,8 @@ impl<K> CircuitBreaker<K> {
         self.open_until = None;
     }
 
-    /// How long the circuit is open from this failure on, if it is. The row goes on: one more failure opens it again.
+    /// Records a failure. Returns how long the circuit is open if this failure opened it. The count is kept, so one
+    /// more failure opens it again.
     pub fn failed(&mut self, whose: K) -> Option<Duration> {
         self.in_a_row.push(whose);
         if self.in_a_row.len() < TOO_MANY {
@@ -53,7 +56,7 @@ impl<K> CircuitBreaker<K> {
         Some(self.rest)
     }
 
-    /// Takes failures out of the row.
+    /// Removes failures from the count.
     pub fn forgive(&mut self, which: impl Fn(&K) -> bool) {
         self.in_a_row.retain(|whose| !which(whose));
     }
@@ -65,19 +68,19 @@ impl<K> Default for CircuitBreaker<K> {
     }
 }
 
-/// A circuit for one kind of call, and one for each customer.
+/// A circuit breaker for one kind of call, with a separate one for each customer.
 #[derive(Debug, Default)]
 pub struct ByCustomer(Mutex<Circuits>);
 
 #[derive(Debug, Default)]
 struct Circuits {
-    /// By whose calls failed; without those who rest alone.
+    /// Failures by customer, without customers whose own circuit is open.
     of_all: CircuitBreaker<String>,
     of_customer: HashMap<String, CircuitBreaker<()>>,
 }
 
 impl ByCustomer {
-    /// How long from now on Stripe is not to be asked for this customer.
+    /// How much longer Stripe must not be called for this customer.
     pub fn rest(&self, customer: &str) -> Option<Duration> {
         let circuits = self.lock();
         let own = circuits.of_customer.get(customer);
@@ -87,7 +90,7 @@ impl ByCustomer {
             .max(own.and_then(CircuitBreaker::rest))
     }
 
-    /// Notes whether Stripe answered as it should. Refusing one customer for good is an answer too.
+    /// Records whether Stripe answered properly. A permanent refusal for one customer counts as an answer.
     pub fn note(&self, customer: &str, answered: bool) {
         let mut circuits = self.lock();
         if answered {
@@ -144,7 +147,7 @@ mod tests {
         failing(&calls, &["a"; 20]);
         assert!(calls.rest("a").is_some());
         assert_eq!(calls.rest("b"), None);
-        // Nor does it help others to open the circuit.
+        // Failures of one customer do not open the circuit for others.
         failing(&calls, &["b", "a", "b", "a", "b", "a"]);
         assert_eq!(calls.rest("b"), None);
         calls.note("a", true);

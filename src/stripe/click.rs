@@ -1,5 +1,5 @@
-//! Calls that somebody waits for: they end in time, are tried twice at most, and are not made at all
-//! while Stripe is left alone.
+//! Calls that a user waits for: they have a deadline, are tried at most twice, and are not made while a circuit
+//! breaker is open or `Retry-After` has not passed.
 
 use std::{
     num::NonZeroU32,
@@ -15,13 +15,13 @@ use super::{
 };
 use crate::{backoff::Backoff, clock, timeouts};
 
-/// One more try, at most.
+/// Backoff before the only retry.
 pub const BETWEEN_TRIES: Backoff =
     Backoff::new(Duration::from_millis(250), 1, Duration::from_millis(250));
 
 impl Client {
-    /// Waits for the turn of so many calls for a customer, which are then to be made side by side. What
-    /// fails in the background keeps nobody from the portal; what Stripe or a proxy asked for does.
+    /// Waits for the rate limit to admit `calls` parallel calls for a customer. Failures in the background do not
+    /// block clicks; a `Retry-After` of Stripe or a proxy does.
     pub async fn admit(&self, customer: &str, calls: NonZeroU32) -> Result<(), Error> {
         let is_resting = self.pace.asked_rest().is_some()
             || self.writes.rest(customer).is_some()
@@ -34,7 +34,7 @@ impl Client {
             .map_err(|_| Error::Busy)
     }
 
-    /// Reads an object for the customer who waits. Its first try is to be admitted before.
+    /// Reads an object for a customer who waits. The caller must call [`Client::admit`] before the first try.
     pub async fn read_by(
         &self,
         path: &str,
@@ -49,7 +49,7 @@ impl Client {
         result
     }
 
-    /// Makes something for the customer who waits. Its first try is to be admitted before.
+    /// Creates an object for a customer who waits. The caller must call [`Client::admit`] before the first try.
     pub(super) async fn post_by(
         &self,
         path: &str,
@@ -82,8 +82,9 @@ impl Client {
         match once(&key).await {
             Err(error) if may_pass_at_once(&error) && left() >= pause + timeouts::WORTH_A_TRY => {
                 tracing::debug!(%error, "asking Stripe once more");
-                // What was answered would be answered alike under the same key; what was not may
-                // have been done (<https://docs.stripe.com/api/idempotent_requests>).
+                // Idempotency: under the same key Stripe would repeat its first answer, so an answered request
+                // needs a new key. A request without an answer may have been executed, so it keeps its key
+                // (<https://docs.stripe.com/api/idempotent_requests>).
                 if error.status().is_some() {
                     key = clock::new_id("click");
                 }
@@ -98,7 +99,7 @@ impl Client {
     }
 }
 
-/// Whether another try a moment later may do better. 409 is a lock that somebody else holds.
+/// Whether a retry a moment later may succeed. 409 means that another request holds a lock.
 fn may_pass_at_once(error: &Error) -> bool {
     error.is_passing() || error.status() == Some(StatusCode::CONFLICT)
 }

@@ -1,5 +1,5 @@
-//! The calls that Billhook makes to Stripe. Small on purpose: each takes what it needs, gives up in
-//! time, and says what went wrong without any secret in it.
+//! The Stripe API client, with only the calls that Billhook makes. Each call takes only what it needs, has a
+//! timeout, and returns errors that contain no secret.
 
 use std::{
     num::NonZeroU32,
@@ -18,13 +18,13 @@ use super::{
 };
 use crate::{config::Secret, mask::shows, model::Flow, timeouts};
 
-/// The version of the API that requests and answers are in.
+/// The API version of requests and responses.
 pub const API_VERSION: &str = "2026-10-28.endive";
-/// Stripe's own portal, and its pages of invoices. Others come from `PORTAL_HOSTS`.
+/// Hosts of Stripe's customer portal and of its hosted invoice pages. `PORTAL_HOSTS` adds others.
 const PORTAL_HOST: &str = "billing.stripe.com";
 const INVOICE_HOST: &str = "invoice.stripe.com";
 
-/// One HTTP client with time limits, and the key.
+/// An HTTP client with timeouts, and the API key.
 #[derive(Clone, Debug)]
 pub struct Client {
     pub(super) http: reqwest::Client,
@@ -32,14 +32,14 @@ pub struct Client {
     key: Secret,
     portal_hosts: Vec<String>,
     pub(super) pace: Arc<Pace>,
-    /// Of the calls that make something for somebody who waits.
+    /// Circuit breakers of calls that write for a user who waits.
     pub(super) writes: Arc<ByCustomer>,
-    /// Of those that read something for them: where one of the two kinds still succeeds, that is not to
-    /// hide the other.
+    /// Circuit breakers of calls that read for a user who waits. They are separate, so that successes of one kind
+    /// do not hide failures of the other.
     pub(super) reads: Arc<ByCustomer>,
 }
 
-/// What a portal session is made for.
+/// The parameters of a portal session.
 #[derive(Clone, Copy, Debug)]
 pub struct PortalSession<'a> {
     pub customer: &'a str,
@@ -47,12 +47,12 @@ pub struct PortalSession<'a> {
     pub flow: &'a Flow,
     /// One of [`LOCALES`](super::locale::LOCALES), or `auto`.
     pub locale: &'a str,
-    /// `bpc_…`; Stripe's default without one.
+    /// `bpc_…`; `None` uses Stripe's default configuration.
     pub configuration: Option<&'a str>,
 }
 
-/// The URL of a portal session or a hosted invoice page. It gives access without signing in: it goes into one redirect and
-/// nowhere else.
+/// The URL of a portal session or a hosted invoice page. It gives access without signing in, so it is only used in
+/// one redirect and never logged.
 #[derive(Clone, Debug)]
 pub struct PortalUrl(Secret);
 
@@ -65,9 +65,9 @@ pub enum Error {
     Refused {
         status: StatusCode,
         request_id: String,
-        /// As [`words::masked`] leaves it.
+        /// The message, after [`words::masked`].
         message: String,
-        /// What the key may not, as Stripe names it: `rak_customer_read`.
+        /// The permission that the key lacks, by Stripe's name: `rak_customer_read`.
         permission: Option<String>,
     },
     #[error("Stripe is left alone for a while, since it failed again and again")]
@@ -83,7 +83,7 @@ pub enum Error {
 }
 
 impl Client {
-    /// `base` is where the API is, `portal_hosts` what is allowed besides Stripe's own portal.
+    /// `base` is the URL of the API. `portal_hosts` are allowed in addition to Stripe's own portal.
     pub fn new(base: Url, key: Secret, portal_hosts: Vec<String>) -> Result<Client, Error> {
         let http = reqwest::Client::builder()
             .user_agent(concat!("billhook/", env!("CARGO_PKG_VERSION")))
@@ -103,12 +103,12 @@ impl Client {
         })
     }
 
-    /// The same client with a limit of its own.
+    /// The same client with its own rate limit.
     pub fn at_rate(&self, per_second: NonZeroU32) -> Client {
         self.with(Pace::new(per_second))
     }
 
-    /// The same client with a pace of its own.
+    /// The same client with its own pace.
     pub fn with(&self, pace: Pace) -> Client {
         Client {
             pace: Arc::new(pace),
@@ -116,8 +116,8 @@ impl Client {
         }
     }
 
-    /// `POST /v1/billing_portal/sessions`
-    /// (<https://docs.stripe.com/api/customer_portal/sessions/create>). To be admitted before.
+    /// `POST /v1/billing_portal/sessions` (<https://docs.stripe.com/api/customer_portal/sessions/create>). The
+    /// caller must call [`Client::admit`] before.
     pub async fn create_portal_session(
         &self,
         session: PortalSession<'_>,
@@ -169,12 +169,13 @@ impl Client {
         self.allowed(url, PORTAL_HOST)
     }
 
-    /// The page of an invoice, if it is where Stripe's pages are.
+    /// The URL of a hosted invoice page, if its host is allowed.
     pub fn invoice_url(&self, url: &str) -> Result<PortalUrl, Error> {
         self.allowed(url, INVOICE_HOST)
     }
 
-    /// Where portals and invoices may be, as origins: for the policy that browsers check redirects of forms by.
+    /// The origins of portals and invoice pages, for the Content-Security-Policy that browsers check form redirects
+    /// against.
     pub fn portal_origins(&self) -> Vec<String> {
         let stripe = [PORTAL_HOST, INVOICE_HOST].map(str::to_owned).into_iter();
         let hosts = stripe.chain(self.portal_hosts.iter().cloned());
@@ -187,8 +188,8 @@ impl Client {
             .collect()
     }
 
-    /// Lets through an https URL on Stripe's own host or another allowed one, without user information, and nothing else
-    /// but the stand-in's own pages where that is what we talk to.
+    /// Allows only https URLs on Stripe's own host or another allowed host, without user information. When the API
+    /// is the stand-in, its own pages are allowed too.
     fn allowed(&self, text: &str, stripes: &str) -> Result<PortalUrl, Error> {
         let url = Url::parse(text).map_err(|_| Error::Unreadable)?;
         let host = url.host_str().unwrap_or_default();
@@ -208,12 +209,12 @@ impl Client {
         }
     }
 
-    /// The API's address where that is on this machine.
+    /// The API's URL if it is on a loopback address.
     fn stand_in(&self) -> Option<&Url> {
         crate::config::is_loopback(&self.base).then_some(&self.base)
     }
 
-    /// `GET` once, when it is its turn.
+    /// `GET`, once, when the rate limit admits it.
     pub(super) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Error> {
         self.pace.turn().await;
         let mut url = self.base.join(path).map_err(|_| Error::Unreadable)?;
@@ -259,7 +260,7 @@ impl Client {
             Err(_) => Value::Null,
         };
         if status.is_success() {
-            // Rounded up: what is asked for in the middle of a second may not hold its end.
+            // Rounded up: a request in the middle of a second may miss the rest of that second.
             let took = i64::try_from(began.elapsed().as_secs()).unwrap_or(i64::MAX);
             let as_of = |at: i64| at.saturating_sub(took).saturating_sub(2);
             return Ok(Answer {
@@ -278,19 +279,20 @@ impl Client {
     }
 }
 
-/// What Stripe answered.
+/// A response of Stripe.
 #[derive(Clone, PartialEq)]
 pub struct Answer {
     pub body: Value,
-    /// A Stripe second that was over when it was asked for, by the answer's `Date` and how long it
-    /// took: the body holds everything that happened before that second's end. 0 where Stripe gave no date.
+    /// A Stripe second that was over when the request was sent, from the response's `Date` and the request's
+    /// duration. The body contains everything that happened before the end of that second. 0 if the response has no
+    /// `Date`.
     pub as_of: i64,
 }
 
 shows!(Answer: as_of);
 
 impl Error {
-    /// Whether the same request may do better later.
+    /// Whether the error is transient: the same request may succeed later.
     pub fn is_passing(&self) -> bool {
         match self {
             Error::Unreachable(_) | Error::Unreadable | Error::Resting | Error::Busy => true,
@@ -301,25 +303,25 @@ impl Error {
         }
     }
 
-    /// Whether there is nothing to read by that id, now or later.
+    /// Whether no object with that id exists or can exist.
     pub fn is_not_there(&self) -> bool {
         matches!(self, Error::NoPath) || self.status() == Some(StatusCode::NOT_FOUND)
     }
 
-    /// Whether Stripe says that the key has no such right. A 403 may also be that of a proxy on the way,
-    /// which knows nothing of rights.
+    /// Whether Stripe says that the key lacks the permission. A 403 may also come from a proxy on the way, which
+    /// knows nothing of permissions.
     pub fn is_not_allowed(&self) -> bool {
         matches!(self, Error::Refused { status, message, permission, .. }
             if *status == StatusCode::FORBIDDEN
                 && (permission.is_some() || message.contains("permission")))
     }
 
-    /// Whether the key is to blame: Stripe does not take it, or it has no such right.
+    /// Whether the key is the cause: Stripe rejects it, or it lacks the permission.
     pub fn is_about_key(&self) -> bool {
         self.status() == Some(StatusCode::UNAUTHORIZED) || self.is_not_allowed()
     }
 
-    /// The right that the key has not, where Stripe names it.
+    /// The permission that the key lacks, if Stripe names it.
     pub fn permission(&self) -> Option<&str> {
         match self {
             Error::Refused { permission, .. } => permission.as_deref(),
@@ -327,7 +329,7 @@ impl Error {
         }
     }
 
-    /// What Stripe said when it refused, as [`words::masked`] leaves it.
+    /// Stripe's message of the refusal, after [`words::masked`].
     pub fn refusal(&self) -> Option<&str> {
         match self {
             Error::Refused { message, .. } => Some(message),
@@ -335,7 +337,7 @@ impl Error {
         }
     }
 
-    /// The status that Stripe refused with.
+    /// The HTTP status of the refusal.
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Error::Refused { status, .. } => Some(*status),
@@ -351,7 +353,7 @@ impl PortalUrl {
     }
 }
 
-/// With every cause, since the first says only that something failed, and without the URL.
+/// Includes every cause, because the first says only that something failed. Leaves out the URL.
 fn unreachable(error: reqwest::Error) -> Error {
     let error = error.without_url();
     let first: &dyn std::error::Error = &error;

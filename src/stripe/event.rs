@@ -1,4 +1,4 @@
-//! Events as Stripe posts them.
+//! Webhook events as Stripe sends them.
 
 use serde_json::Value;
 
@@ -12,26 +12,26 @@ pub struct Event {
     pub r#type: String,
     pub created: i64,
     pub livemode: bool,
-    /// Set when the event is of a connected account.
+    /// The connected account, if the event belongs to one.
     pub account: Option<String>,
-    /// The account that the event is of, where an organization's event destination sends those of all its
-    /// accounts (<https://docs.stripe.com/api/events/object#event_object-context>).
+    /// The account of the event, if an organization's event destination sends the events of all its accounts
+    /// (<https://docs.stripe.com/api/events/object#event_object-context>).
     pub context: Option<String>,
     pub api_version: Option<String>,
-    /// The id of the object that the event is about. `invoice.upcoming` has none. A summary of
-    /// entitlements has none either, and is named after its customer.
+    /// The id of the object that the event is about. `invoice.upcoming` has none. A summary of entitlements has
+    /// none either, and gets the id of its customer.
     pub object_id: Option<String>,
     /// `data.object`.
     pub object: Value,
     /// `data.previous_attributes`.
     pub previous: Value,
-    /// The body as it was signed.
+    /// The signed body.
     pub payload: String,
 }
 
 shows!(Event: id, r#type, created, livemode, account, context, api_version, object_id);
 
-/// A body with a good signature that is no event.
+/// Why a body with a valid signature is not an event.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
     #[error("the body is not text: {0}")]
@@ -67,7 +67,7 @@ impl Event {
         })
     }
 
-    /// The id of the customer that the event is about, if it says one.
+    /// The id of the customer that the event is about, if it names one.
     pub fn customer_id(&self) -> Option<String> {
         if text(&self.object, "object").as_deref() == Some("customer") {
             return text(&self.object, "id");

@@ -1,9 +1,9 @@
-//! Reading Stripe's objects leniently: an unknown field is passed over, a missing or odd one is
-//! nothing, never an error, so that no version of Stripe's API stops the webhook.
+//! Lenient reading of Stripe's objects: unknown fields are ignored, and missing or malformed ones count as
+//! absent, never as an error, so that no API version of Stripe stops the webhook.
 
 use serde_json::Value;
 
-/// A text that is there and not empty, without NUL, which Postgres cannot store.
+/// A text that is present, not empty and without NUL, which Postgres cannot store.
 pub fn text(json: &Value, key: &str) -> Option<String> {
     plain(json.get(key)?)
 }
@@ -23,7 +23,7 @@ fn plain(value: &Value) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// A whole number, 0 where there is none.
+/// An integer; 0 if it is missing.
 pub fn number(json: &Value, key: &str) -> i64 {
     maybe(json, key).unwrap_or_default()
 }
@@ -40,17 +40,17 @@ pub fn flag(json: &Value, key: &str) -> bool {
     json.get(key).and_then(Value::as_bool).unwrap_or_default()
 }
 
-/// A flag that older versions of the API did not have yet, because it was always true.
+/// A flag that older API versions do not have, because it was always true.
 pub fn flag_or_true(json: &Value, key: &str) -> bool {
     json.get(key).and_then(Value::as_bool).unwrap_or(true)
 }
 
-/// The id of another object: Stripe gives the id alone, or the whole object where it was expanded.
+/// The id of another object: Stripe sends the id alone, or the whole object if it was expanded.
 pub fn id(json: &Value, key: &str) -> Option<String> {
     id_of(json.get(key)?)
 }
 
-/// The same at a path.
+/// Like [`id`], at a path.
 pub fn id_at(json: &Value, path: &str) -> Option<String> {
     id_of(json.pointer(path)?)
 }
@@ -59,7 +59,7 @@ fn id_of(value: &Value) -> Option<String> {
     plain(value).or_else(|| text(value, "id"))
 }
 
-/// A map or list that is kept as it is, in JSON; an empty one is nothing.
+/// A map or list that is stored unchanged as JSON; `None` if it is empty.
 pub fn kept(json: &Value, key: &str) -> Option<String> {
     let value = json.get(key)?;
     let is_empty = match value {
@@ -67,11 +67,11 @@ pub fn kept(json: &Value, key: &str) -> Option<String> {
         Value::Array(list) => list.is_empty(),
         _ => true,
     };
-    // NUL is escaped in JSON, so Postgres takes it.
+    // JSON escapes NUL, so Postgres accepts it.
     (!is_empty).then(|| value.to_string())
 }
 
-/// The elements of a list of Stripe's, which may be cut: see [`is_cut`].
+/// The elements of a Stripe list, which may be truncated: see [`is_cut`].
 pub fn elements<'v>(json: &'v Value, key: &str) -> &'v [Value] {
     let list = json.get(key).and_then(|list| list.get("data"));
     list.and_then(Value::as_array)
@@ -79,7 +79,7 @@ pub fn elements<'v>(json: &'v Value, key: &str) -> &'v [Value] {
         .unwrap_or_default()
 }
 
-/// Whether a list inside an object holds only the first of its elements.
+/// Whether a list inside an object is truncated: Stripe embeds only the first elements.
 pub fn is_cut(json: &Value, key: &str) -> bool {
     json.get(key).is_some_and(|list| flag(list, "has_more"))
 }

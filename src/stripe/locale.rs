@@ -1,18 +1,19 @@
 //! The languages of Stripe's own pages.
 
-/// What `locale` may be (<https://docs.stripe.com/api/customer_portal/sessions/create#create_portal_session-locale>).
+/// The values of `locale`
+/// (<https://docs.stripe.com/api/customer_portal/sessions/create#create_portal_session-locale>).
 pub const LOCALES: [&str; 46] = [
     "bg", "cs", "da", "de", "el", "en", "en-AU", "en-CA", "en-GB", "en-IE", "en-IN", "en-NZ",
     "en-SG", "es", "es-419", "et", "fi", "fil", "fr", "fr-CA", "hr", "hu", "id", "it", "ja", "ko",
     "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl", "sv", "th",
     "tr", "vi", "zh", "zh-HK", "zh-TW",
 ];
-/// Stripe decides, by the customer's own languages and the browser's.
+/// Stripe chooses, by the customer's preferred languages and the browser's.
 const AUTO: &str = "auto";
-/// Languages in an `Accept-Language` that are looked at.
+/// Limit of languages read from an `Accept-Language` header.
 const MOST: usize = 20;
 
-/// The first language of an `Accept-Language` (RFC 9110, 12.5.4) that Stripe's pages have.
+/// The first language of an `Accept-Language` header (RFC 9110, 12.5.4) that Stripe's pages support.
 pub fn of(accept_language: &str) -> &'static str {
     let mut wanted: Vec<_> = accept_language
         .split(',')
@@ -30,7 +31,8 @@ pub fn of(accept_language: &str) -> &'static str {
         .unwrap_or(AUTO)
 }
 
-/// The same language, or with its country or script left out; Norwegian goes by its older tag as well.
+/// The supported tag for a language: the same tag, or the tag without country or script. Norwegian also matches its
+/// older tag.
 fn known(tag: &str) -> Option<&'static str> {
     let same = |tag: &str| {
         let mut locales = LOCALES.into_iter();
@@ -47,7 +49,7 @@ fn known(tag: &str) -> Option<&'static str> {
     if is_american_spanish {
         return same("es-419");
     }
-    // Traditional characters.
+    // Traditional Chinese characters.
     let is_traditional =
         language.eq_ignore_ascii_case("zh") && rest.to_ascii_lowercase().starts_with("hant");
     if is_traditional {

@@ -1,5 +1,5 @@
-//! Stripe as Billhook uses it: the signature on its webhooks, the fields of its objects that are
-//! read, and the few calls that are made. Knows nothing of the database.
+//! Stripe's API as Billhook uses it: webhook signatures, the fields that are read from its objects, and the few
+//! calls that are made. Does not use the database.
 
 mod breaker;
 pub mod click;

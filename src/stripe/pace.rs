@@ -1,5 +1,5 @@
-//! How often Stripe is asked. One limit for everything that this process asks; rest after failures,
-//! so that a Stripe in trouble is not asked harder.
+//! Rate limit, `Retry-After` and circuit breaker for calls to Stripe. One rate limit covers all calls of this
+//! process. After failures in a row the calls pause, so that an overloaded Stripe does not get more load.
 
 use std::{
     num::NonZeroU32,
@@ -11,21 +11,21 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use super::breaker::{CircuitBreaker, REST};
 
-/// Requests a second, if nobody asks for more. Stripe allows 25 in a sandbox and 100 live, for all
-/// of an account's programs together (<https://docs.stripe.com/rate-limits>).
+/// Default rate limit in requests a second. Stripe allows 25 in a sandbox and 100 live, for all programs of an
+/// account together (<https://docs.stripe.com/rate-limits>).
 pub const USUAL: NonZeroU32 = NonZeroU32::new(20).unwrap();
-/// Whoever asks to be left alone longer than that is asked again all the same.
+/// Upper limit for `Retry-After`. A longer value is cut to this.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
-/// A click makes two calls side by side. More at once would be more than the limit in a second.
+/// Burst size: a click makes two calls in parallel. A larger burst would exceed the limit within a second.
 const AT_ONCE: NonZeroU32 = NonZeroU32::new(2).unwrap();
 
 #[derive(Debug)]
 pub struct Pace {
     limiter: DefaultDirectRateLimiter,
-    /// Whoever is next: first come, first served.
+    /// Queue for the rate limit: first come, first served.
     next: tokio::sync::Mutex<()>,
     circuit: Mutex<CircuitBreaker<()>>,
-    /// Asked for by `Retry-After`. An answer to another request does not end it.
+    /// Set by `Retry-After`. A successful answer to another request does not clear it.
     asked_until: Mutex<Option<Instant>>,
 }
 
@@ -34,10 +34,10 @@ impl Pace {
         Pace::resting(per_second, REST)
     }
 
-    /// One that leaves Stripe alone for so long after failures in a row.
+    /// A pace whose circuit breaker stays open for `rest` after failures in a row.
     pub fn resting(per_second: NonZeroU32, rest: Duration) -> Pace {
-        // What may go at once goes beside the steady rate, and both together are to be the limit. Of a
-        // small rate, which is asked for by hand, nothing is taken.
+        // The burst is added to the steady rate, and both together must stay within the limit. A small rate, which
+        // an operator has set, is not reduced.
         let steady = match per_second.get() {
             small @ ..10 => small,
             rate => rate - AT_ONCE.get(),
@@ -51,24 +51,24 @@ impl Pace {
         }
     }
 
-    /// Returns when it is this request's turn.
+    /// Waits until the rate limit admits one request.
     pub async fn turn(&self) {
         self.turns(NonZeroU32::MIN).await;
     }
 
-    /// Returns when it is the turn of so many requests side by side, two at most.
+    /// Waits until the rate limit admits `requests` parallel requests, two at most.
     pub async fn turns(&self, requests: NonZeroU32) {
         let _next = self.next.lock().await;
-        // It fails for more than may ever go at once.
+        // It returns an error for more cells than the burst size.
         let _ = self.limiter.until_n_ready(requests.min(AT_ONCE)).await;
     }
 
-    /// How long Stripe is to be left alone from now.
+    /// How much longer Stripe must not be called: the longer of `Retry-After` and the circuit breaker.
     pub fn rest(&self) -> Option<Duration> {
         self.asked_rest().max(self.circuit().rest())
     }
 
-    /// How long Stripe, or a proxy on the way, has asked to be left alone.
+    /// How much longer `Retry-After` of Stripe, or of a proxy on the way, applies.
     pub fn asked_rest(&self) -> Option<Duration> {
         let asked = *self
             .asked_until
@@ -78,7 +78,7 @@ impl Pace {
         (!left.is_zero()).then_some(left)
     }
 
-    /// Leaves Stripe alone for as long as `Retry-After` says. Stripe sends none; a proxy may.
+    /// Pauses calls for the time of `Retry-After`. Stripe does not send it; a proxy may.
     pub fn leave_alone(&self, wait: Duration) {
         let mut asked = self
             .asked_until
@@ -87,13 +87,13 @@ impl Pace {
         *asked = (*asked).max(Some(Instant::now() + wait.min(LONGEST)));
     }
 
-    /// Notes whether Stripe answered as it should.
+    /// Records whether Stripe answered properly.
     pub fn note(&self, answered: bool) {
         let mut circuit = self.circuit();
         if answered {
             circuit.succeeded();
         } else if let Some(rest) = circuit.failed(()) {
-            // It takes as many again to open it again.
+            // Resets the count: it takes the same number of failures to open the circuit again.
             circuit.forgive(|()| true);
             tracing::error!(
                 seconds = rest.as_secs(),

@@ -1,18 +1,18 @@
-//! Paths of the API. Ids of customers, plans, products and coupons may be the seller's own text, so an id
-//! goes into a path as one percent-encoded segment, made here and nowhere else.
+//! Paths of the API. Ids of customers, plans, products and coupons may be text chosen by the seller, so an id
+//! becomes one percent-encoded path segment (against path traversal). Only this file builds paths with ids.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::client::Error;
 
-/// All but the unreserved characters (RFC 3986, 2.3).
+/// Everything except the unreserved characters (RFC 3986, 2.3).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// The path of an object: `v1/prices/Pro%20plan%2Fmonth`. `list` is Stripe's name of the list, such as
+/// The path of an object: `v1/prices/Pro%20plan%2Fmonth`. `list` is Stripe's name of the list, for instance
 /// `prices`.
 pub fn object(list: &str, id: &str) -> Result<String, Error> {
     segment(id)
@@ -20,7 +20,7 @@ pub fn object(list: &str, id: &str) -> Result<String, Error> {
         .ok_or(Error::NoPath)
 }
 
-/// `None` for what a URL cannot hold as a segment: nothing, `.` and `..`, encoded or not
+/// `None` for ids that cannot be a URL path segment: the empty text, `.` and `..`, encoded or not
 /// (<https://url.spec.whatwg.org/#double-dot-path-segment>).
 fn segment(id: &str) -> Option<String> {
     if ["", ".", ".."].contains(&id) {

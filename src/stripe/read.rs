@@ -1,4 +1,4 @@
-//! Reading objects from Stripe, one or a page at a time.
+//! Reads objects from Stripe, one at a time or by page, with retries and backoff.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{backoff::Backoff, mask::shows};
 
-/// The most that Stripe gives at once.
+/// Stripe's maximum page size.
 const PAGE: &str = "100";
-/// Tries of one request before its caller is told.
+/// Attempts for one request before the caller gets the error.
 const TRIES: i64 = 4;
 const BETWEEN_TRIES: Backoff = Backoff::new(Duration::from_millis(500), 2, Duration::from_secs(2));
 
@@ -39,7 +39,7 @@ impl Client {
         self.first_of(path, PAGE, query).await
     }
 
-    /// Whether a list holds anything, and as of when.
+    /// Whether a list has any element, and as of which second.
     pub async fn holds(&self, path: &str, query: &[(&str, &str)]) -> Result<(bool, i64), Error> {
         let page = self.first_of(path, "1", query).await?;
         Ok((!page.objects.is_empty(), page.as_of))
@@ -65,7 +65,7 @@ impl Client {
         })
     }
 
-    /// All elements of a list that was cut, and as of when.
+    /// All elements of a truncated list, page by page, and as of which second.
     pub async fn all(&self, path: &str, query: &[(&str, &str)]) -> Result<(Value, i64), Error> {
         let mut elements = Vec::new();
         let mut as_of = i64::MAX;
@@ -84,8 +84,8 @@ impl Client {
         }
     }
 
-    /// Several tries with growing pauses. Where somebody asks for more patience by `Retry-After`, the
-    /// caller is told at once: it waits as long as [`Client::rest`] says.
+    /// Retries with exponential backoff. If Stripe or a proxy sends `Retry-After`, the caller gets the error at
+    /// once and waits as long as [`Client::rest`] says.
     async fn patiently(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Error> {
         for tries in 1..TRIES {
             match self.get(path, query).await {
@@ -99,7 +99,7 @@ impl Client {
         self.get(path, query).await
     }
 
-    /// How long background work is to leave Stripe alone from now.
+    /// How much longer background work must not call Stripe.
     pub fn rest(&self) -> Option<Duration> {
         self.pace.rest()
     }

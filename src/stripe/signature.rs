@@ -1,18 +1,18 @@
-//! The `Stripe-Signature` header: `t=<unix>,v1=<hex>[,v1=<hex>…]`. Signed is `t`, a full stop and
-//! the raw body, with HMAC-SHA256 and the whole secret, `whsec_` included
+//! Verifies the `Stripe-Signature` header: `t=<unix>,v1=<hex>[,v1=<hex>…]`. The signed payload is `t`, a full stop
+//! and the raw body; the algorithm is HMAC-SHA256 with the whole secret, `whsec_` included
 //! (<https://docs.stripe.com/webhooks#verify-manually>).
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// Seconds that a signature may be older or newer than our clock. Stripe's libraries accept any
-/// time in the future; we do not, as the Standard Webhooks specification asks.
+/// Tolerance against replay: seconds that a signature may be older or newer than our clock. Stripe's libraries
+/// accept any time in the future; we do not, as the Standard Webhooks specification asks.
 pub const TOLERANCE: i64 = 300;
-/// A roll of secrets sends two. Many more are an attack on our processor.
+/// While a secret is rolled, Stripe sends two signatures. Many more would be a denial-of-service attack on the CPU.
 const MOST_SIGNATURES: usize = 16;
 const LONGEST_HEADER: usize = 4096;
 
-/// Why a body is not believed. For logs; the sender is told nothing.
+/// Why a signature is rejected. For logs only; the sender gets no reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("the Stripe-Signature header is missing, double or malformed")]
@@ -23,16 +23,17 @@ pub enum Refusal {
     NoMatch,
 }
 
-/// A header whose form and time are good. Whether its signature is, only the body can tell.
+/// A parsed header with a timestamp within the tolerance. The signature itself is checked with the body, in
+/// [`Claim::verify`].
 #[derive(Debug)]
 pub struct Claim<'h> {
-    /// As it was signed.
+    /// The signed text of the timestamp.
     timestamp: &'h str,
     signatures: Vec<[u8; 32]>,
 }
 
 impl Claim<'_> {
-    /// Reads a header. Its time has to be within the tolerance around `now`.
+    /// Parses a header and checks that its timestamp is within the tolerance around `now`.
     pub fn read(header: &str, now: i64) -> Result<Claim<'_>, Refusal> {
         let (timestamp, signatures) = parse(header).ok_or(Refusal::Malformed)?;
         let seconds: i64 = timestamp.parse().map_err(|_| Refusal::Malformed)?;
@@ -45,7 +46,7 @@ impl Claim<'_> {
         })
     }
 
-    /// Whether `body` was signed with one of `secrets`.
+    /// Whether `body` was signed with one of `secrets`. Compares in constant time.
     pub fn verify(&self, body: &[u8], secrets: &[impl AsRef<str>]) -> Result<(), Refusal> {
         let fits = secrets.iter().any(|secret| {
             let mac = mac(secret.as_ref(), self.timestamp, body);
@@ -67,7 +68,7 @@ pub fn verify(
     Claim::read(header, now)?.verify(body, secrets)
 }
 
-/// The timestamp as it was signed, and every v1 signature. Unknown schemes are passed over.
+/// The signed text of the timestamp, and every v1 signature. Unknown schemes are ignored.
 fn parse(header: &str) -> Option<(&str, Vec<[u8; 32]>)> {
     if header.len() > LONGEST_HEADER {
         return None;
@@ -93,13 +94,13 @@ fn parse(header: &str) -> Option<(&str, Vec<[u8; 32]>)> {
         .then_some((timestamp?, signatures))
 }
 
-/// Decimal digits without a sign or leading zeros: one spelling for one number.
+/// Decimal digits without sign or leading zeros, so that each number has only one spelling.
 fn is_plain_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0')
 }
 
 fn mac(secret: &str, timestamp: &str, body: &[u8]) -> Hmac<Sha256> {
-    // HMAC takes keys of any length: the fallback is never reached.
+    // HMAC accepts keys of any length, so the fallback is never used.
     let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.as_bytes())
         .unwrap_or_else(|_| <Hmac<Sha256> as KeyInit>::new(&Default::default()));
     mac.update(timestamp.as_bytes());

@@ -1,13 +1,12 @@
-//! What Stripe says when it refuses, made fit for logs and rows. It names parts of the key and the
-//! addresses of customers.
+//! Stripe's error messages, masked for logs and rows. They contain parts of the key and addresses of customers.
 
 pub use crate::mask::masked;
 
-/// What stands in front of the name of a right.
+/// Prefix of permission names.
 const RIGHT: &str = "rak_";
 
-/// The rights that a key has not, by the names that Stripe gives them in a refusal: *Having the
-/// 'rak_customer_read' permission would allow this request to continue.*
+/// The permissions that a key lacks, by Stripe's names in the error message: *Having the 'rak_customer_read'
+/// permission would allow this request to continue.*
 pub fn permission(text: &str) -> Option<String> {
     let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let names: Vec<_> = text

@@ -1,4 +1,4 @@
-//! The way back from Stripe: what has changed there since a person left for it.
+//! The return URL of Stripe's portal, and what has changed at Stripe since the visitor left for the portal.
 
 use futures::FutureExt;
 
@@ -8,8 +8,8 @@ use super::super::{
 };
 use crate::store::Principal;
 
-/// Where Stripe sends a person back to, who left when `was` was the newest Stripe second of the customer's
-/// rows. That is compared with later, and so no clock of ours is.
+/// The return URL's path and query. `was` is the newest Stripe second of the customer's rows when the visitor left. [`news`] compares the
+/// rows with it, so that clock skew between Stripe and this server does not matter.
 pub fn path(customer: &str, was: i64) -> String {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("back", &format!("{was} {customer}"))
@@ -17,8 +17,8 @@ pub fn path(customer: &str, was: i64) -> String {
     format!("/billing?{query}")
 }
 
-/// What has changed of the principal's customer since they left. `back` is the value in [`path`], as the
-/// browser sends it: nothing is said of what cannot be read, or is not theirs.
+/// Returns what has changed for the principal's customer since they left. `back` is the query value of [`path`], as the browser sends it.
+/// It is not trusted: `None` if it cannot be parsed or names a customer that is not the principal's.
 pub async fn news(app: &App, principal: &Principal, back: &str) -> Option<News> {
     let (was, id) = back.split_once(' ')?;
     let was: i64 = was.parse().ok().filter(|_| super::may_be_id(id))?;

@@ -1,4 +1,4 @@
-//! Opening the page at Stripe where an open invoice is paid
+//! Opens Stripe's hosted invoice page, where a customer pays an open invoice
 //! (<https://docs.stripe.com/invoicing/hosted-invoice-page>).
 
 use std::time::Instant;
@@ -28,14 +28,14 @@ use crate::{
 /// Where a click on *Pay* leads.
 #[derive(Debug)]
 pub enum Opened {
-    /// To the invoice's page, or to the portal where the key may not read invoices.
+    /// The hosted invoice page, or the portal if the API key may not read invoices.
     Url(PortalUrl),
-    /// Nothing is left to pay.
+    /// The invoice is already paid or void.
     Settled,
 }
 
-/// Opens the page of an open invoice of the customer `id`, if both are the principal's. The invoice is read
-/// at Stripe now: it may have been paid meanwhile. See [`open_portal`](super::open_portal) for the rest.
+/// Opens the page of an open invoice of the customer `id`, if both belong to the principal. Reads the invoice from Stripe first, since it
+/// may have been paid meanwhile. See [`open_portal`](super::open_portal) for the other parameters and for errors.
 pub async fn open_invoice(
     app: &App,
     principal: &Principal,
@@ -88,7 +88,7 @@ impl Click<'_> {
             as_of: answer.as_of,
         };
         if status != "open" {
-            // Its event has not come yet.
+            // The mirror is stale, since the webhook has not arrived yet: update it.
             keep(self.app, &customer.id, fetched).await;
         }
         if ["paid", "void"].contains(&status.as_str()) {
@@ -113,7 +113,7 @@ impl Click<'_> {
         Ok(Opened::Url(url))
     }
 
-    /// The invoice as Stripe has it now. `None` where the key may not read it, or Stripe does not have it.
+    /// Reads the current invoice from Stripe. `None` if the API key may not read it, or Stripe does not have it.
     async fn read(&self, customer: &Customer, invoice: &str) -> Result<Option<Answer>, ApiError> {
         let now = self.app.clock.now();
         if !self.app.permissions.may_read(Kind::Invoice, now) {
@@ -138,7 +138,7 @@ impl Click<'_> {
         }
     }
 
-    /// The principal's customer, if the invoice is theirs, and the newest Stripe second of its rows.
+    /// Returns the principal's customer, if the invoice belongs to it, and the newest Stripe second of the customer's rows.
     async fn owned_with(
         &self,
         id: &str,

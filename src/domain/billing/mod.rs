@@ -1,5 +1,5 @@
-//! What a customer sees and opens: the list of their records, and for one of them Stripe's portal or the
-//! page of an invoice. What leads out of our site is made at the click and kept nowhere.
+//! The list of a visitor's customer records, and for each record Stripe's portal or the page of an invoice. Links to Stripe are created
+//! at the click and never stored.
 
 mod back;
 mod invoice;
@@ -31,16 +31,16 @@ pub use invoice::{Opened, open_invoice};
 pub use portal::open_portal;
 pub use refused::shown;
 
-/// Calls to Stripe that a click makes when it also reads the object first.
+/// Calls to Stripe's API that a click makes if it also reads the object.
 const TWO_CALLS: NonZeroU32 = NonZeroU32::new(2).unwrap();
-/// Portal sessions that one session may open in a minute.
+/// The rate limit of portal sessions that one session may open, per minute.
 const A_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
-/// Seconds between two log lines about one refusal: a signed-in customer can repeat it as often as they like.
-/// The audit log has an entry for each session.
+/// Seconds between two log lines about the same refusal: a signed-in customer can repeat it as often as they like. The audit log has one
+/// entry for each session.
 const SILENCE: i64 = 10;
 
-/// Every customer record under the principal's address. Stripe is not asked.
+/// Lists every customer record under the principal's address, from the mirror. Makes no call to Stripe.
 pub async fn customers(app: &App, principal: &Principal) -> store::Result<Vec<Card>> {
     let whose = principal.clone();
     let now = app.clock.now();
@@ -51,17 +51,17 @@ pub async fn customers(app: &App, principal: &Principal) -> store::Result<Vec<Ca
         .await
 }
 
-/// The portal sessions that a session may open.
+/// Creates the rate limit of portal sessions by session.
 pub fn budget(clock: Clock) -> Budget<String> {
     Budget::new(Quota::per_minute(A_MINUTE), clock)
 }
 
-/// Why no portal was opened.
+/// Why a click did not open the portal or the invoice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// What the visitor may be told.
+    /// The error that the visitor may see.
     Told(ApiError),
-    /// Too many in a short time; after so many seconds there may be another.
+    /// The rate limit of the session is reached. Holds the seconds to wait.
     TooMany(u64),
 }
 
@@ -71,16 +71,16 @@ impl From<ApiError> for Refusal {
     }
 }
 
-/// When a request came. What a click may take is counted from here.
+/// When a request arrived. The deadline of a click is counted from here.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrived(pub Instant);
 
-/// Who clicked, and until when the click is to be answered.
+/// A click: who made it, and its deadline.
 #[derive(Clone, Copy)]
 struct Click<'a> {
     app: &'a App,
     principal: &'a Principal,
-    /// Where they are, for the audit log.
+    /// The client's IP address or network, for the audit log.
     client: &'a str,
     deadline: Instant,
 }
@@ -95,8 +95,8 @@ impl<'a> Click<'a> {
         }
     }
 
-    /// For a customer that is not the principal's, or a flow that is not offered for it: gets the answer of an
-    /// unknown customer, and Stripe is not asked.
+    /// Refuses a customer that is not the principal's, or a flow that is not offered for it. The response is that for an unknown
+    /// customer, so that it does not reveal which ids exist. Stripe is not asked.
     fn refuse(&self, id: &str) -> Refusal {
         static NOT_THEIRS: LogThrottle = LogThrottle::new(SILENCE);
         if let Some(count) = NOT_THEIRS.count(self.app.clock.now()) {
@@ -110,7 +110,7 @@ impl<'a> Click<'a> {
         ApiError::NotFound.into()
     }
 
-    /// Whether there is time left to ask Stripe, and this session has not asked too often.
+    /// Checks that enough time is left to ask Stripe, and takes one click from the rate limit of the session.
     fn spend(&self) -> Result<(), Refusal> {
         if self.deadline.saturating_duration_since(Instant::now()) < timeouts::WORTH_ASKING {
             tracing::error!(
@@ -145,7 +145,7 @@ impl<'a> Click<'a> {
     }
 }
 
-/// Answers a click within its time. That Stripe refused the key is noted.
+/// Runs a click with its timeout. If Stripe refused the API key, writes that to the audit log.
 async fn in_time<T>(
     click: Click<'_>,
     arrived: Instant,
@@ -166,26 +166,26 @@ async fn in_time<T>(
     opened
 }
 
-/// Postgres takes no NUL, and no row has an id with one: it is left out of what Stripe says.
+/// Whether a text can be an id. Postgres rejects NUL in text, and no row has an id with one, since NUL is removed from Stripe's data.
 fn may_be_id(text: &str) -> bool {
     !text.contains('\0')
 }
 
-/// Logs why the database gave nothing for a click.
+/// Logs the database error of a click, and maps it to the error that the visitor may see.
 fn unavailable(error: store::Error) -> Refusal {
     tracing::error!(%error, "the customer of a click could not be looked up");
     ApiError::Unavailable.into()
 }
 
-/// One audit entry for each session: a signed-in customer can repeat the click as often as they like.
+/// Writes an audit entry, only once for each session: a signed-in customer can repeat the click as often as they like.
 fn note_refusal(app: &App, principal: &Principal, id: &str, client: &str) {
-    // What was sent may be an address, and the log keeps it for ever.
+    // The submitted text may be an e-mail address, and the audit log is kept for ever: mask and truncate it.
     let id: String = shown(id).chars().take(64).collect();
     let entry = audit::of(app, principal, What::PortalRefused, client);
     audit::note(app, entry.about(&id).once_for(principal.session()));
 }
 
-/// Once a day, since every click finds out again.
+/// Writes an audit entry that Stripe refused the API key, only once a day, since every click gets the same refusal.
 fn note_key(app: &App, principal: &Principal, client: &str) {
     let day = app.clock.now() / (24 * 60 * 60);
     let entry = audit::of(app, principal, What::KeyRefused, client);

@@ -1,4 +1,5 @@
-//! Whether a customer is still the principal's: the news of a change at Stripe may not have come yet.
+//! Checks at Stripe whether a customer still belongs to the principal. The mirror may be stale, since the webhook of a change may not have
+//! arrived yet.
 
 use std::time::{Duration, Instant};
 
@@ -17,11 +18,11 @@ use crate::{
     stripe::{client, json, path},
 };
 
-/// After this an answer of Stripe's is newer than a row that was just written.
+/// How long to wait until an answer of Stripe's is newer than a row that was just written. Stripe's times have a resolution of one second.
 const SECONDS_ARE_OVER: Duration = Duration::from_secs(4);
 
-/// Asks Stripe whether the customer is still the principal's: the news of a change may not have come
-/// yet. If not, our row is mended. A key that may not read cannot know, and the row counts.
+/// Asks Stripe whether the customer still belongs to the principal, since the webhook of a change may not have arrived yet. If it does not,
+/// updates the stale row in the mirror. If the API key may not read customers, the row decides.
 pub async fn is_still_theirs(
     app: &App,
     principal: &Principal,
@@ -29,7 +30,7 @@ pub async fn is_still_theirs(
     deadline: Instant,
 ) -> Result<bool, ApiError> {
     let Ok(path) = path::object(refetch::list_of(Kind::Customer), &customer.id) else {
-        // Stripe cannot be asked by such an id, and the row counts.
+        // The id cannot be put into a path of Stripe's API, so the row decides.
         return Ok(true);
     };
     let answer = match app.stripe.read_by(&path, &customer.id, deadline).await {
@@ -42,8 +43,8 @@ pub async fn is_still_theirs(
             app.permissions.refuse(Kind::Customer, app.clock.now());
             return Ok(true);
         }
-        // Stripe remembers whom it has deleted. Whom it does not know is of another account or mode,
-        // which is no reason to forget them.
+        // Stripe also returns deleted customers. One that it does not know belongs to another account or mode, which is no reason to
+        // delete the row.
         Err(error) if error.is_not_there() => {
             tracing::error!(
                 customer = shown(&customer.id),
@@ -72,7 +73,7 @@ pub async fn is_still_theirs(
         object: answer.body,
         as_of: answer.as_of,
     };
-    // A task of its own, which goes on should the time be up.
+    // A task of its own, so that it continues after the timeout of the click.
     let mending = tokio::spawn(mend(app.clone(), customer.clone(), fetched));
     if mending.await.is_err() {
         tracing::error!(
@@ -83,13 +84,13 @@ pub async fn is_still_theirs(
     Ok(false)
 }
 
-/// Writes a customer as Stripe has it now. A row of the same seconds stays, by the ordering rule; that
-/// one is read again when they are over.
+/// Updates a stale row of the mirror with Stripe's current customer. By the ordering rule a row of the same seconds is not overwritten. In
+/// that case, fetches the customer once more after [`SECONDS_ARE_OVER`].
 async fn mend(app: App, customer: Customer, fetched: Fetched) {
     let is_deleted = json::flag(&fetched.object, "deleted");
     let is_news = is_deleted || customer.stripe_at < fetched.as_of;
     keep(&app, &customer.id, fetched).await;
-    // What was written is shown to somebody else, or to nobody.
+    // The previous address may no longer see the customer: notify its pages.
     let told = customer.email_normalised.clone().map(Change::Of);
     app.changes.tell_all(told.clone());
     if is_news {

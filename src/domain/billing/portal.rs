@@ -1,4 +1,4 @@
-//! Opening Stripe's portal.
+//! Opens Stripe's customer portal.
 
 use std::{num::NonZeroU32, time::Instant};
 
@@ -18,9 +18,10 @@ use crate::{
     stripe::client::{PortalSession, PortalUrl},
 };
 
-/// Opens Stripe's portal for the customer `id`, if it is the principal's, who asks from `client` and
-/// reads the language `locale`. Another principal's customer gets the answer of an unknown one, and Stripe
-/// is not asked. The time since the click `arrived` is part of what it may take.
+/// Opens Stripe's portal for the customer `id`, if it belongs to the principal. `client` is the client's IP address or network, and
+/// `locale` the language of the portal. The timeout is counted from `arrived`.
+///
+/// For another principal's customer the error is the same as for an unknown one, and Stripe is not asked.
 pub async fn open_portal(
     app: &App,
     principal: &Principal,
@@ -67,7 +68,7 @@ impl Click<'_> {
         made
     }
 
-    /// Makes a portal session. To be admitted before.
+    /// Creates a portal session. The caller must have been admitted by the rate limit of Stripe's API (`admit`).
     pub(super) async fn make_portal(
         self,
         customer: &Customer,
@@ -89,7 +90,8 @@ impl Click<'_> {
                 .create_portal_session(session, self.deadline)
         };
         let made = match make(flow).await {
-            // What the portal's settings do not allow cannot be known before; its first page always is.
+            // Stripe rejects a flow that the portal's settings do not allow, which cannot be known in advance. The fallback is the
+            // portal's first page, which is always allowed.
             Err(error)
                 if *flow != Flow::Home && error.status() == Some(StatusCode::BAD_REQUEST) =>
             {
@@ -113,8 +115,8 @@ impl Click<'_> {
         Ok(url)
     }
 
-    /// The principal's customer of that id, if it is offered that way into the portal, and the newest
-    /// Stripe second of its rows. Whether an id is good is decided by the row that has it.
+    /// Returns the principal's customer with this id, if the flow is offered for it, and the newest Stripe second of its rows. The
+    /// format of an id is not validated: an id is valid if a row has it.
     async fn owned(&self, id: &str, flow: &Flow) -> Result<Option<(Customer, i64)>, Refusal> {
         if !super::may_be_id(id) {
             return Ok(None);

@@ -1,10 +1,10 @@
-//! Why Stripe refused a click: in full for the operator, in a word for the customer.
+//! Stripe's refusals of a click: the log has the details for the operator, and the customer gets a short error.
 
 use reqwest::StatusCode;
 
 use crate::{mask, model::ApiError, store::customer::Customer, stripe::client::Error};
 
-/// Logs why Stripe opened nothing for a customer, and makes of it what they may be told.
+/// Logs why Stripe refused a customer's click, and maps it to the error that the customer may see.
 pub fn failed(customer: &Customer) -> impl Fn(Error) -> ApiError {
     move |error| {
         let customer = shown(&customer.id);
@@ -12,7 +12,7 @@ pub fn failed(customer: &Customer) -> impl Fn(Error) -> ApiError {
             tracing::error!(%error, customer, "the click could not be passed on to Stripe");
             return ApiError::Unavailable;
         }
-        // Without parts of the key, which Stripe's own words name.
+        // Stripe's own error message contains parts of the API key, so it is redacted.
         let status = error.status().map(|status| status.as_u16());
         let said = error.refusal();
         match (error.permission(), error.status()) {
@@ -50,7 +50,7 @@ pub fn failed(customer: &Customer) -> impl Fn(Error) -> ApiError {
     }
 }
 
-/// Whether it stays so until the operator mends something: trying again is of no use.
+/// Whether the error is permanent until the operator fixes the configuration, so that a retry cannot help.
 fn is_the_operators(error: &Error) -> bool {
     match error {
         Error::Refused { status, .. } => matches!(
@@ -65,7 +65,7 @@ fn is_the_operators(error: &Error) -> bool {
     }
 }
 
-/// An id for the log. It may be the seller's own text, and that an address.
+/// Masks an id for the log. The seller can choose ids, so an id may contain an e-mail address.
 pub fn shown(id: &str) -> String {
     mask::masked(id)
 }

@@ -1,5 +1,5 @@
-//! What a card says, in types. `present` puts it into words, and the API serves it as JSON: the names of fields are
-//! part of that. Times are unix seconds, amounts minor units.
+//! The types of a card. `present` renders them as text, and the API serves them as JSON: the field names are part of the API.
+//! Times are unix seconds, amounts are in minor units.
 
 use serde::Serialize;
 
@@ -17,10 +17,10 @@ pub struct Card {
     /// Its name, else its description.
     pub name: Option<String>,
     pub email: String,
-    /// When Stripe made the customer.
+    /// When the customer was created at Stripe.
     pub created: i64,
     pub status: CustomerStatus,
-    /// Those that run, newest first; else the one that ended last.
+    /// The running subscriptions, newest first; else the one that ended last.
     pub subscriptions: Vec<SubscriptionCard>,
     /// `None` where nothing is known.
     pub payment_methods: Option<PaymentMethods>,
@@ -31,7 +31,7 @@ pub struct Card {
 
 shows!(Card: customer, created, status, subscriptions, due, invoices);
 
-/// The status of the subscription that needs attention first, or of what is late.
+/// The status of the subscription that needs attention most, or of an overdue payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CustomerStatus {
@@ -39,7 +39,7 @@ pub enum CustomerStatus {
     InvoiceOverdue,
     /// The first payment of a subscription is missing.
     Incomplete,
-    /// Stripe says so of the customer alone.
+    /// Only the customer object at Stripe says that a payment is overdue (`delinquent`).
     PaymentOverdue,
     UpToDate,
     NoPlan,
@@ -60,11 +60,11 @@ pub struct SubscriptionCard {
     pub products: Vec<String>,
     /// There are other products, whose names are not known.
     pub has_more_products: bool,
-    /// What the seller wrote for the customer to read.
+    /// The seller's description for the customer.
     pub description: Option<String>,
     pub status: SubscriptionStatus,
     pub cost: Cost,
-    /// Whether tax comes on top of `cost`.
+    /// Whether tax is added to `cost`.
     pub plus_tax: bool,
     pub discount: Option<Discount>,
     pub dates: Vec<SubscriptionDate>,
@@ -84,17 +84,17 @@ pub enum SubscriptionStatus {
     Ending,
     Ended,
     PaymentFailed,
-    /// It is paid by invoices, and one is late.
+    /// It is paid by invoices, and one is overdue.
     InvoiceOverdue,
     /// Its first payment is missing.
     Incomplete,
-    /// A word that Stripe has learnt since.
+    /// A status that Stripe has added since this version.
     #[serde(untagged)]
     Other(String),
 }
 
 impl SubscriptionStatus {
-    /// The status of a customer with such a subscription, if the customer should do something about it.
+    /// The customer's status that follows from this subscription, if the customer should do something about it.
     pub fn urgent(&self) -> Option<CustomerStatus> {
         match self {
             SubscriptionStatus::PaymentFailed => Some(CustomerStatus::PaymentFailed),
@@ -122,35 +122,35 @@ pub enum DateKind {
     Ends,
 }
 
-/// What a subscription costs, without tax that is added.
+/// The cost of a subscription, without tax that is added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Cost {
-    /// A part of it is not known: a part must not be taken for the whole.
+    /// A part of it is not known, and a part must not be shown as the whole.
     Unknown,
     /// The price of each item.
     List {
         prices: Vec<ListPrice>,
-        /// A discount takes off an amount that cannot be told.
+        /// There is a discount whose amount cannot be determined.
         before_discount: bool,
     },
-    /// What is charged for all items together, after discounts.
+    /// The charge for all items together, after discounts.
     Total {
         next: Money,
-        /// After the next payment, where a discount is for that one alone.
+        /// After the next payment, where a discount applies to that one only.
         then: Option<Money>,
         interval: Option<Interval>,
     },
 }
 
-/// What discounts take off. With neither `always` nor `once`, that there is one is all that is known.
+/// The discounts. With neither `always` nor `once`, it is only known that there is a discount.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Discount {
     /// Off every payment.
     pub always: Vec<Off>,
-    /// What `always` is taken off, where that is known.
+    /// The amount that `always` is taken off, where that is known.
     pub full: Option<Money>,
-    /// Off the next payment alone.
+    /// Off the next payment only.
     pub once: Vec<Off>,
     /// When the first of them ends.
     pub until: Option<i64>,
@@ -166,20 +166,20 @@ pub enum Off {
     Amount(Money),
 }
 
-/// What the next invoices are paid with. Without methods, all are paid by invoice.
+/// The payment methods for the next invoices. Without methods, all are paid by invoice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PaymentMethods {
     pub methods: Vec<SavedMethod>,
-    /// Some subscriptions are paid by invoices that the customer is sent.
+    /// Some subscriptions are paid by invoices that are sent to the customer.
     pub by_invoice: bool,
 }
 
 /// A payment method that is charged.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct SavedMethod {
-    /// Stripe's word, also for older kinds: `card`, `sepa_debit`.
+    /// Stripe's type, also for legacy kinds: `card`, `sepa_debit`.
     pub kind: String,
-    /// Of a card its brand, of a bank account the bank, as Stripe writes it.
+    /// The brand of a card or the bank of a bank account, as Stripe writes it.
     pub brand: Option<String>,
     pub last4: Option<String>,
     pub expiry: Option<Expiry>,
@@ -187,7 +187,7 @@ pub struct SavedMethod {
 
 shows!(SavedMethod: kind, brand, expiry);
 
-/// The last month in which a card is good.
+/// The last month in which a card is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Expiry {
     pub month: i64,
@@ -200,7 +200,7 @@ pub struct Expiry {
 pub struct Due {
     /// `in_…`
     pub invoice: String,
-    /// What is still to pay. `None` where the customer pays in another currency than the invoice's, or nothing is known.
+    /// The remaining amount. `None` where the customer pays in another currency than the invoice's, or nothing is known.
     pub amount: Option<Money>,
     pub urgency: Urgency,
 }
@@ -218,16 +218,16 @@ pub enum Urgency {
 pub struct Invoices {
     /// The oldest first.
     pub open: Vec<InvoiceCard>,
-    /// Those that are open too, and not listed.
+    /// Open invoices that are not listed.
     pub more_open: Option<MoreOpen>,
-    /// The newest of the others.
+    /// The newest of the other invoices.
     pub last: Option<InvoiceCard>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct MoreOpen {
     pub count: usize,
-    /// When the newest was made.
+    /// When the newest was created.
     pub last_created: i64,
 }
 
@@ -241,7 +241,7 @@ pub struct InvoiceCard {
     pub status: InvoiceStatus,
     /// `None` where the customer pays in another currency than the invoice's, or nothing is known.
     pub total: Option<Money>,
-    /// The address of Stripe's file, which is open to anybody who has it.
+    /// The URL of the PDF at Stripe. Anyone who has the URL can open it.
     pub pdf: Option<String>,
 }
 
@@ -254,7 +254,7 @@ pub enum InvoiceStatus {
     Open {
         remaining: Option<Money>,
         is_part_paid: bool,
-        /// The currency that the customer pays in, if it is another than the invoice's.
+        /// The currency that the customer pays in, if it differs from the invoice's.
         paid_in: Option<String>,
         due_at: Option<i64>,
         is_overdue: bool,
@@ -271,11 +271,11 @@ pub enum InvoiceStatus {
     Unknown,
 }
 
-/// What has changed of a customer since some time.
+/// What has changed for a customer since a given time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct News {
     pub subscriptions: Vec<SubscriptionCard>,
-    /// Those that pay now, if they may have changed.
+    /// The payment methods in use, if they may have changed.
     pub payment_methods: Option<PaymentMethods>,
     pub has_paid: bool,
     /// What is still to be paid.

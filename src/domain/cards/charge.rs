@@ -1,4 +1,4 @@
-//! What a subscription is charged next: its prices, and what discounts take off.
+//! The next charge of a subscription: its prices and discounts.
 
 mod bill;
 mod discounts;
@@ -16,7 +16,7 @@ use crate::store::{
     mirror::{self, Price, Subscription, SubscriptionItem},
 };
 
-/// What a card says of it.
+/// What a card shows about the charge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
     pub cost: Cost,
@@ -24,7 +24,7 @@ pub struct Charge {
     pub discount: Option<Discount>,
 }
 
-/// `next` is when it is charged next, as far as that is known.
+/// `next` is the time of the next charge, where that is known.
 pub fn of(
     shelf: &CardRows,
     customer: &Customer,
@@ -35,7 +35,7 @@ pub fn of(
 ) -> Charge {
     let currency = row.presentment_currency.as_ref().or(row.currency.as_ref());
     let currency = currency.map(String::as_str);
-    // Nothing is charged for none of it, but where a tier has a fee of its own, or usage is counted.
+    // A quantity of zero costs nothing, except with tiered pricing (a tier can have a flat fee) or metered usage.
     let is_none = |item: &&&SubscriptionItem| {
         let price = shelf.price(item);
         item.quantity == Some(0) && price.is_some_and(is_per_unit)
@@ -72,7 +72,7 @@ pub fn of(
             && discount.stripe_at >= row.stripe_at
     };
     let mut of_all = discounts.named(row.discounts.as_deref(), is_on);
-    // Stripe inherits the customer's where the subscription has none.
+    // A subscription without discounts inherits the customer's (Stripe's rule).
     let is_inherited = of_all.is_empty();
     if is_inherited {
         let is_on = |discount: &mirror::Discount| {
@@ -92,7 +92,7 @@ pub fn of(
             discount: None,
         };
     }
-    // Whether the customer's comes on top of those of items is nowhere said.
+    // Stripe does not document whether the customer's discount is applied on top of item discounts.
     let is_unclear = is_inherited && has_own && !of_all.is_empty();
     let lines = bill::lines(shelf, &charged, currency).filter(|_| !is_unclear && row.is_cut == 0);
     let is_only_thing = !is_inherited || shelf.shown(customer).len() == 1;
@@ -108,7 +108,7 @@ pub fn of(
     }
 }
 
-/// Whether tax comes on top of what the prices say.
+/// Whether tax is added to the prices (exclusive tax).
 fn plus_tax(shelf: &CardRows, row: &Subscription, items: &[&SubscriptionItem]) -> bool {
     let excludes_it = |item: &&SubscriptionItem| {
         let price = shelf.price(item);
@@ -141,7 +141,7 @@ fn list(
     }
 }
 
-/// Where the amount after the discounts cannot be told. `is_all` says that each is on all there is.
+/// Used where the amount after discounts cannot be determined. `is_all` says that each discount applies to everything.
 fn before(list: Cost, found: &[&Found<'_>], is_all: bool) -> (Cost, Option<Discount>) {
     let found_on_all = if is_all { found } else { &[] };
     let percents: Option<Vec<_>> = found_on_all
@@ -174,8 +174,8 @@ fn is_in_other_currency(price: &ListPrice) -> bool {
 }
 
 impl CardRows {
-    /// The price of an item, if it is the one that was subscribed to: one that was made anew with the id of
-    /// a deleted one is another.
+    /// The price of an item, if it is the one that was subscribed to. A new price can reuse the id of a deleted one, so the creation
+    /// times are compared.
     pub fn price(&self, item: &SubscriptionItem) -> Option<&Price> {
         let price = self.prices.get(item.price_id.as_deref()?)?;
         let is_it = match (item.price_created, price.created) {

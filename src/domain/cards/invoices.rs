@@ -11,9 +11,9 @@ use crate::store::{
     mirror::{Invoice, Subscription},
 };
 
-/// Open invoices that a card lists. All of them count; more than these are told by their number.
+/// The most open invoices that a card lists. The card shows only the number of the others.
 const MOST_LISTED: usize = 5;
-/// Seconds after which no payment of an invoice is on its way any more: a bank may take some days.
+/// Seconds after which a payment no longer counts as in process: a bank can take some days.
 const LONG: i64 = 14 * 24 * 60 * 60;
 
 impl CardRows {
@@ -36,7 +36,7 @@ impl CardRows {
         }
     }
 
-    /// What to pay first: what is late, the oldest first; else an invoice that nobody charges.
+    /// What to pay first: the oldest overdue invoice, else an invoice that is not charged automatically.
     pub fn due(&self, customer: &Customer, now: i64) -> Option<Due> {
         let payable = self.invoices_of(customer).filter(|row| is_to_pay(row));
         let mut candidates: Vec<_> = payable
@@ -61,13 +61,13 @@ impl CardRows {
             .iter()
             .filter(|row| row.customer_id.as_ref() == Some(&customer.id))
             .filter(move |row| {
-                // Nobody owes what they never went through with.
+                // An abandoned attempt to subscribe leaves no debt.
                 let of = self.subscription_of(row);
                 of.is_none_or(|of| !is_attempt(of) || shown.contains(&&of.id))
             })
     }
 
-    /// `None` for an invoice whose payment is on its way: it is tried soon, or a bank is at it.
+    /// `None` for an invoice whose payment is in process: Stripe charges it soon, or a bank is processing it.
     fn urgency(&self, customer: &Customer, row: &Invoice, now: i64) -> Option<Urgency> {
         if row.due_date.is_some_and(|due| due < now) {
             return Some(Urgency::Overdue);
@@ -119,14 +119,14 @@ impl CardRows {
         }
     }
 
-    /// `None` where the customer pays in another currency: Stripe does not say on the invoice how much.
+    /// `None` where the customer pays in another currency: Stripe does not put that amount on the invoice.
     fn amount(&self, row: &Invoice, minor: i64) -> Option<Money> {
         let currency = row.currency.as_deref()?;
         let is_own = self.paid_in(row).is_none();
         is_own.then(|| Money::new(minor, currency))
     }
 
-    /// The currency that the customer pays in, if it is another than the invoice's.
+    /// The currency that the customer pays in, if it differs from the invoice's.
     fn paid_in(&self, row: &Invoice) -> Option<&str> {
         let presentment = self.subscription_of(row)?.presentment_currency.as_deref()?;
         (row.currency.as_deref() != Some(presentment)).then_some(presentment)
@@ -138,13 +138,12 @@ impl CardRows {
     }
 }
 
-/// Whether something is left to pay on it, as far as that is known.
+/// Whether something is left to pay, as far as that is known.
 fn is_to_pay(row: &Invoice) -> bool {
     row.status.as_deref() == Some("open") && remaining(row).is_none_or(|left| left > 0)
 }
 
-/// What is still to pay, in minor units. A balance, a credit note or a part payment makes it less than the
-/// total.
+/// The remaining amount in minor units. A customer balance, a credit note or a partial payment makes it less than the total.
 fn remaining(row: &Invoice) -> Option<i64> {
     row.amount_remaining
         .or_else(|| {
@@ -156,7 +155,7 @@ fn remaining(row: &Invoice) -> Option<i64> {
         .or(row.total)
 }
 
-/// Whether a link may lead there: nothing that runs in our page.
+/// Whether a link to this URL is safe: only https (or http to loopback), so that no `javascript:` URL runs in our page (XSS).
 fn is_web_address(url: &str) -> bool {
     url::Url::parse(url).is_ok_and(|url| {
         url.scheme() == "https" || url.scheme() == "http" && crate::config::is_loopback(&url)

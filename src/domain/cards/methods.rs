@@ -1,4 +1,4 @@
-//! What the next invoices of a customer are paid with.
+//! The payment methods that the next invoices of a customer are charged to.
 
 use time::OffsetDateTime;
 
@@ -13,8 +13,8 @@ use crate::store::{
 };
 
 impl CardRows {
-    /// What the next invoices are paid with: each subscription's own, else the customer's. `shown` are
-    /// the subscriptions on the card.
+    /// The payment methods for the next invoices: each subscription's own, else the customer's default. `shown` are the subscriptions
+    /// on the card.
     pub fn payment_methods(
         &self,
         customer: &Customer,
@@ -42,7 +42,7 @@ impl CardRows {
         if methods.is_empty() {
             methods.push(self.first_attached(customer, methods_of_customer(customer)));
         }
-        // Where one is not known, the others are not all.
+        // Where one is not known, the list would be incomplete.
         let methods: Result<Vec<_>, NotKnown> = methods.into_iter().collect();
         let mut methods: Vec<_> = methods
             .ok()?
@@ -50,7 +50,7 @@ impl CardRows {
             .flatten()
             .map(|row| SavedMethod::of(row, now))
             .collect();
-        // A card may have been saved more than once.
+        // The same card may be saved more than once.
         methods.sort();
         methods.dedup();
         (!methods.is_empty()).then_some(PaymentMethods {
@@ -59,7 +59,7 @@ impl CardRows {
         })
     }
 
-    /// The first of these that is the customer's: what was detached, or deleted, pays nothing, whatever
+    /// The first of these that is attached to the customer. A detached or deleted method cannot be charged, even where an object
     /// still refers to it.
     fn first_attached<'i>(
         &self,
@@ -77,7 +77,7 @@ impl CardRows {
     }
 }
 
-/// Nothing is known of a payment method that should be looked at.
+/// A payment method is referred to, and nothing is known of it.
 struct NotKnown;
 
 /// In Stripe's order of precedence
@@ -98,7 +98,7 @@ impl SavedMethod {
         };
         let kind = given(&row.r#type);
         SavedMethod {
-            // Cards of the older kind say no type.
+            // Legacy cards have no type.
             kind: kind.map_or_else(|| "card".to_owned(), |kind| api_word(&kind)),
             brand: given(&row.brand),
             last4: given(&row.last4),
@@ -111,12 +111,12 @@ impl SavedMethod {
     }
 }
 
-/// As the API writes words today: older cards say `American Express`.
+/// Converts a word to the form of the current API: legacy cards have `American Express`.
 pub fn api_word(text: &str) -> String {
     text.to_lowercase().replace(' ', "_")
 }
 
-/// A card is good until the end of its month.
+/// A card is valid until the end of its month.
 fn has_expired(month: i64, year: i64, now: i64) -> bool {
     let now = OffsetDateTime::from_unix_timestamp(now).ok();
     now.is_some_and(|now| (year, month) < (now.year().into(), u8::from(now.month()).into()))

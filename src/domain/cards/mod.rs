@@ -1,5 +1,5 @@
-//! From rows to cards: which subscriptions, prices and invoices belong on each, and which of the
-//! portal's flows are offered.
+//! Builds cards from rows: which subscriptions, prices and invoices belong on each card, and which of the portal's flows are
+//! offered.
 
 pub mod card;
 mod charge;
@@ -29,8 +29,8 @@ use crate::{
     text,
 };
 
-/// The cards of the principal's customers, the newest first; but before them those whose payment failed or
-/// is late, and then those where something else should be done.
+/// The cards of the principal's customers. Failed or late payments come first, then other cards that need attention, then the
+/// rest; newest first in each group.
 pub async fn list(tx: &mut Tx, principal: &Principal, now: i64) -> store::Result<Vec<Card>> {
     let (customers, shelf) = CardRows::read(tx, principal, None).await?;
     let mut cards: Vec<_> = customers
@@ -41,7 +41,7 @@ pub async fn list(tx: &mut Tx, principal: &Principal, now: i64) -> store::Result
     Ok(cards.into_iter().map(|(_, card)| card).collect())
 }
 
-/// The principal's customer of that id, if its card has a button for that flow.
+/// The principal's customer with that id, if its card offers that flow. This is the authorisation check of the portal flows.
 pub async fn offered(
     tx: &mut Tx,
     principal: &Principal,
@@ -65,7 +65,7 @@ pub async fn offered(
     Ok(is_offered.then_some(customer))
 }
 
-/// What has changed of the principal's customer of that id since the Stripe second `since`.
+/// What has changed on the principal's customer with that id since the Stripe second `since`.
 pub async fn news(
     tx: &mut Tx,
     principal: &Principal,
@@ -81,8 +81,7 @@ pub async fn news(
     Ok(Some(shelf.news(customer, since, has_paid, now)))
 }
 
-/// All rows that the cards need. Of prices, products and coupons tombstones too: what was deleted may be
-/// in use.
+/// All rows that the cards need. Includes tombstones of prices, products and coupons, because a deleted one can still be in use.
 #[derive(Default)]
 struct CardRows {
     subscriptions: Vec<Subscription>,
@@ -91,18 +90,17 @@ struct CardRows {
     products: BTreeMap<String, Product>,
     methods: BTreeMap<String, PaymentMethod>,
     discounts: BTreeMap<String, Discount>,
-    /// Those that events of their own told.
+    /// Discounts that are known from events of their own.
     told_discounts: Vec<Discount>,
-    /// Payment methods and discounts that are known, though the customer may not see their rows: they
-    /// are not theirs any more.
+    /// Known payment methods and discounts whose rows the customer may not see, because they no longer belong to them.
     over: BTreeSet<String>,
     coupons: BTreeMap<String, Coupon>,
     invoices: Vec<Invoice>,
-    /// Customers with a payment on its way.
+    /// Customers with a payment in process.
     in_process: BTreeSet<String>,
 }
 
-/// In which order cards stand.
+/// The sort order of cards.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     Failed,
@@ -111,7 +109,7 @@ enum Rank {
 }
 
 impl CardRows {
-    /// The principal's customers, or `only` that one, and what their cards are made of.
+    /// Reads the principal's customers, or `only` that one, and all rows for their cards.
     async fn read(
         tx: &mut Tx,
         principal: &Principal,
@@ -133,7 +131,7 @@ impl CardRows {
             .chain(rows.subscriptions.iter().map(|row| &row.discounts))
             .chain(rows.items.iter().map(|item| &item.discounts));
         let of_lists: BTreeSet<_> = lists.flat_map(|list| ids_in(list.as_deref())).collect();
-        // Most people have none of what is looked up from here on.
+        // Most customers have nothing to look up from here on.
         let listed = find_all(tx, of_lists.iter()).await?;
         let discounts = by_id(rows.discounts.iter().cloned().chain(listed));
         let missing: Vec<_> = of_methods
@@ -209,8 +207,8 @@ impl CardRows {
         (rank, card)
     }
 
-    /// Those that run, without attempts to subscribe that nobody went through with; else the newest such
-    /// attempt; else the one that ended last.
+    /// The running subscriptions, without abandoned attempts to subscribe; else the newest such attempt; else the subscription that
+    /// ended last.
     fn shown(&self, customer: &Customer) -> Vec<&Subscription> {
         let all: Vec<_> = self
             .subscriptions
@@ -224,7 +222,7 @@ impl CardRows {
         }
         let ended = || {
             let ended = all.iter().rev().copied();
-            // An attempt that expired is no subscription that ended.
+            // An attempt that expired is not a subscription that ended.
             let ended = ended.filter(|row| !is_attempt(row));
             ended.max_by_key(|row| row.ended_at.or(row.canceled_at).unwrap_or(row.created))
         };
@@ -269,8 +267,8 @@ impl CardRows {
             .collect()
     }
 
-    /// The names of the products, and whether there are others. Never a price's nickname, which Stripe hides from
-    /// customers (<https://docs.stripe.com/api/prices/object#price_object-nickname>).
+    /// The names of the products, and whether there are others. Never a price's nickname, which Stripe hides from customers
+    /// (<https://docs.stripe.com/api/prices/object#price_object-nickname>).
     fn products(&self, row: &Subscription, items: &[&SubscriptionItem]) -> (Vec<String>, bool) {
         let name = |item: &&SubscriptionItem| {
             let price = self.price(item);
@@ -309,7 +307,7 @@ impl CardRows {
     }
 }
 
-/// The ids of a JSON list.
+/// The ids in a JSON list.
 fn ids_in(list: Option<&str>) -> Vec<String> {
     list.and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default()
@@ -321,7 +319,7 @@ fn by_id<R: Row>(rows: impl IntoIterator<Item = R>) -> BTreeMap<String, R> {
         .collect()
 }
 
-/// The rows of these ids, tombstones or not.
+/// The rows with these ids, tombstones included.
 async fn find_all<'i, R: Row>(
     tx: &mut Tx,
     ids: impl Iterator<Item = &'i String>,

@@ -1,4 +1,4 @@
-//! What state a subscription and its customer are in, and what happens when.
+//! The status of a subscription and of its customer, and the dates of what happens next.
 
 use super::card::{
     CustomerStatus, DateKind, SubscriptionCard, SubscriptionDate, SubscriptionStatus, Urgency,
@@ -16,8 +16,7 @@ pub fn has_ended(row: &Subscription) -> bool {
         )
 }
 
-/// When it will end, where that is decided: a subscription with flexible billing says only
-/// `cancel_at`.
+/// When it will end, where that is decided. A subscription with flexible billing has only `cancel_at`.
 pub fn will_end(row: &Subscription, items: &[&SubscriptionItem]) -> Option<i64> {
     if has_ended(row) {
         return None;
@@ -30,12 +29,12 @@ pub fn will_end(row: &Subscription, items: &[&SubscriptionItem]) -> Option<i64> 
         .or_else(|| (row.cancel_at_period_end == 1).then_some(last_period)?)
 }
 
-/// Whether a payment for it failed, or is late.
+/// Whether a payment for it failed or is overdue.
 pub fn is_late(row: &Subscription) -> bool {
     matches!(row.status.as_deref(), Some("past_due" | "unpaid"))
 }
 
-/// Whether it is no more than an attempt to subscribe that nobody went through with.
+/// Whether it is only an attempt to subscribe that was never completed.
 pub fn is_attempt(row: &Subscription) -> bool {
     matches!(
         row.status.as_deref(),
@@ -43,7 +42,7 @@ pub fn is_attempt(row: &Subscription) -> bool {
     )
 }
 
-/// Whether it is paid by invoices that the customer is sent: no saved card is charged, and none can fail.
+/// Whether it is paid by invoices that are sent to the customer: no saved card is charged, so no charge can fail.
 pub fn is_by_invoice(row: &Subscription) -> bool {
     row.collection_method.as_deref() == Some("send_invoice")
 }
@@ -53,7 +52,7 @@ fn first_period_end(items: &[&SubscriptionItem]) -> Option<i64> {
     ends.min()
 }
 
-/// Whether it goes on being charged before it ends: a fixed term that is paid in instalments.
+/// Whether it is charged again before it ends: a fixed term that is paid in instalments.
 fn is_fixed_term(items: &[&SubscriptionItem], will_end: Option<i64>) -> bool {
     let next = first_period_end(items);
     next.zip(will_end).is_some_and(|(next, end)| next < end)
@@ -125,7 +124,7 @@ pub fn dates(
     dates
 }
 
-/// The customer's status is that of the subscription that needs attention most, or of what is late.
+/// The customer's status: that of the subscription that needs attention most, or of an overdue payment.
 pub fn overall(
     customer: &Customer,
     subscriptions: &[SubscriptionCard],

@@ -56,7 +56,7 @@ fn customer() -> Customer {
     }
 }
 
-/// The card in words.
+/// The card as text.
 fn view(shelf: &CardRows, customer: &Customer) -> CustomerView {
     present::customer(shelf.card(customer, NOW))
 }

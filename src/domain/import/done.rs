@@ -1,5 +1,4 @@
-//! Which nouns an import has come to the end of: one that was stopped among the last of them does
-//! not begin again with the first.
+//! Checkpoint of the nouns that an import has completed, so that an interrupted import does not read them again.
 
 use std::collections::BTreeMap;
 
@@ -12,20 +11,20 @@ use crate::{
     store,
 };
 
-/// Under which it is kept.
+/// The name under which the database keeps the checkpoint.
 pub const NAME: &str = "import done";
 
-/// What is kept between runs.
+/// The checkpoint, which is kept between runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
-    /// The nouns that are wanted. Who wants others wants them read anew.
+    /// The nouns of the import. An import of other nouns ignores this checkpoint and reads everything again.
     nouns: Vec<String>,
-    /// Objects read of each noun that is done.
+    /// The number of objects read, for each completed noun.
     read: BTreeMap<String, u64>,
 }
 
 impl Done {
-    /// What an earlier import of these nouns came to, or nothing.
+    /// Loads the checkpoint of an earlier import of the same nouns, or creates an empty one.
     pub async fn of_earlier_run(app: &App, nouns: &[Kind]) -> store::Result<Done> {
         let new = Done {
             nouns: nouns.iter().copied().map(list_of).collect(),
@@ -36,12 +35,12 @@ impl Done {
         Ok(kept.filter(|kept| kept.nouns == new.nouns).unwrap_or(new))
     }
 
-    /// How many objects of the noun were read, if that is done.
+    /// The number of objects read of the noun, if it is completed.
     pub fn read(&self, kind: Kind) -> Option<u64> {
         self.read.get(refetch::list_of(kind)).copied()
     }
 
-    /// The noun is read to its end, and what was kept on the way is forgotten.
+    /// Marks the noun as completed, and deletes its own checkpoint.
     pub async fn add(&mut self, app: &App, kind: Kind, read: u64) -> store::Result<()> {
         self.read.insert(list_of(kind), read);
         let (name, now) = (name(kind), app.clock.now());
@@ -57,7 +56,7 @@ impl Done {
             .await
     }
 
-    /// All of them are: the next import begins anew.
+    /// Deletes the checkpoint when all nouns are completed: the next import starts from the beginning.
     pub async fn forget(app: &App) -> store::Result<()> {
         app.store
             .write(|tx| async move { store::progress::forget(tx, NAME).await }.boxed())

@@ -1,5 +1,5 @@
-//! Active entitlements. Stripe lists them of one customer at a time, so the customers that are known
-//! are gone through, in the order of their ids.
+//! Imports active entitlements. Stripe lists them for one customer at a time, so the import iterates over the customers in the mirror,
+//! ordered by id.
 
 use futures::{FutureExt, StreamExt};
 use reqwest::StatusCode;
@@ -12,18 +12,18 @@ use crate::{
 };
 
 const KIND: Kind = Kind::EntitlementSummary;
-/// Customers between two times that the cursor is kept.
+/// Batch size in customers. The cursor is stored after each batch.
 const PART: i64 = 100;
 
-/// Reads the entitlements of every customer, or, in an account that has no feature to be entitled to,
-/// of none. Whether it came to the end.
+/// Reads the entitlements of every customer. Skips all of them if the account has no features, since there can be no entitlements then.
+/// Returns whether it reached the end.
 pub async fn run(
     app: &App,
     client: &Client,
     report: &mut Report,
     tell: &mut impl FnMut(Progress),
 ) -> Result<bool, sweep::Error> {
-    // The customer up to which an earlier run came.
+    // The cursor: the last customer that an earlier run completed.
     let kept = super::progress(app, super::name(KIND)).await?;
     let mut after = kept.unwrap_or_default();
     let is_new = after.is_empty();
@@ -53,7 +53,7 @@ pub async fn run(
                     objects.push(fetched.object);
                 }
                 Err(error) if error.is_not_allowed() => return Err(error.into()),
-                // Deleted since.
+                // The customer has been deleted since.
                 Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {}
                 Err(error) => report.errors.push(format!("entitlements of {id}: {error}")),
             }
@@ -70,7 +70,7 @@ pub async fn run(
     }
 }
 
-/// The next ones, how many came before them, and how many are left with them.
+/// Returns the ids of the next batch, the number of customers before it, and the number left, the batch included.
 async fn customers(app: &App, after: String) -> Result<(Vec<String>, u64, u64), sweep::Error> {
     let livemode = app.config.livemode();
     let read = app.store.read(move |tx| {

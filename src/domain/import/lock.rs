@@ -1,5 +1,5 @@
-//! One import at a time on one database: two would read everything twice and each take the other's
-//! notes of how far it is. Whoever imports says so every few seconds; who was killed is forgotten
+//! A lock that allows one import at a time on a database. Two imports would read everything twice and overwrite each other's
+//! checkpoints. The lock is a lease: the import renews it by a heartbeat every few seconds. The lease of a killed import expires
 //! after a minute by the database's clock.
 
 use std::time::Duration;
@@ -10,11 +10,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::{clock, domain::App, store};
 
 const NAME: &str = "import under way";
-/// Seconds without a sign of life after which another may begin.
+/// The lease in seconds: without a heartbeat for this long, another import can take the lock over.
 pub const LOST: i64 = 60;
 const SIGN_EVERY: Duration = Duration::from_secs(10);
 
-/// Held while an import runs.
+/// The lock that an import holds while it runs.
 #[derive(Debug)]
 pub struct Lock {
     holder: String,
@@ -22,8 +22,8 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes it, unless another import has it. `lost` is cancelled should another take it over, after
-    /// this machine slept for instance.
+    /// Takes the lock, unless another import holds it. Cancels `lost` if another import takes the lock over, for instance after this
+    /// machine was suspended.
     pub async fn take(app: &App, lost: &CancellationToken) -> store::Result<Option<Lock>> {
         let holder = clock::new_id("import");
         if !claim(app, &holder).await? {
@@ -47,7 +47,7 @@ impl Lock {
         }))
     }
 
-    /// Lets the next one begin. `false` if another has taken it over.
+    /// Releases the lock. `false` if another import has taken it over.
     pub async fn release(self, app: &App) -> store::Result<bool> {
         let Lock {
             holder,
@@ -71,7 +71,7 @@ async fn claim(app: &App, holder: &str) -> store::Result<bool> {
         .await
 }
 
-/// Says that the holder is still at it. Never takes what was given back.
+/// Sends a heartbeat: renews the lease if the holder still has the lock. Never takes a lock that was released.
 async fn sign(app: &App, holder: &str) -> store::Result<bool> {
     let holder = holder.to_owned();
     app.store

@@ -1,6 +1,6 @@
-//! Reads every object of Stripe's once. Lists come newest first; the time that they span is split
-//! into ranges that are read side by side, and what is left of them is kept with every page, so
-//! that a second run goes on where the first was stopped.
+//! Imports every existing object from Stripe (backfill). Stripe's lists are sorted newest first. The import splits their time span
+//! into ranges that are read concurrently. A checkpoint of the ranges that are left is stored with every page, so that an interrupted
+//! import resumes.
 
 mod done;
 mod entitlements;
@@ -30,22 +30,21 @@ use crate::{
     stripe::{Client, client, json, read::Page},
 };
 
-/// Ranges that are read at once. The limit of requests is the client's.
+/// The number of ranges that are read concurrently. The client limits the rate of requests.
 const SIDE_BY_SIDE: usize = 12;
-/// Seconds that an import goes beyond now; what is made later is told by events.
+/// Seconds by which the time span extends beyond now. Events report objects that are created later.
 const SOME_MORE: i64 = 60;
-/// How finely the time of the first object is looked for: a part of all the time since, but no finer than
-/// an hour.
+/// The precision of the binary search for the oldest object's time: this fraction of the time since then, but at least an hour.
 const FINE: i64 = 64;
 const HOUR: i64 = 60 * 60;
-/// Times that one thing is asked for, four tries and most often a rest of half a minute each, before an
-/// import gives it up: some ten minutes.
+/// How often the import makes one request before it gives up: about ten minutes. Each time is four attempts of the client, usually
+/// followed by half a minute in which the circuit breaker is open.
 const MOST_TIMES: usize = 20;
-/// Seconds after which what is left of an earlier run is not gone on with, and all is read anew.
+/// Seconds after which the checkpoint of an earlier run expires, and the import reads everything again.
 const TOO_OLD: i64 = 7 * 24 * 60 * 60;
 
-/// The nouns that are imported, in the order in which pages need them: first what is for sale. What has no
-/// list comes with the customers and subscriptions that have it.
+/// The nouns to import, in the order in which pages need them: products and prices first. Nouns without a list of their own are read with
+/// the customers and subscriptions that contain them.
 pub fn nouns() -> Vec<Kind> {
     let mut nouns: Vec<_> = Kind::ALL
         .into_iter()
@@ -55,30 +54,29 @@ pub fn nouns() -> Vec<Kind> {
     nouns
 }
 
-/// How far a noun has come.
+/// The progress of one noun's import.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
     pub kind: Kind,
-    /// Objects read so far, those of an earlier run included.
+    /// Objects read so far, including those that an interrupted earlier run read.
     pub read: u64,
-    /// The part of the time that is read, from 0 to 1.
+    /// The fraction that is read, from 0 to 1.
     pub part: f64,
 }
 
-/// How it went.
+/// The result of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Objects read of each noun.
     pub read: BTreeMap<Kind, u64>,
-    /// What could not be read, one line each.
+    /// One line for each object or list that could not be read.
     pub errors: Vec<String>,
-    /// It was asked to stop before the end.
+    /// Whether it was cancelled before the end.
     pub is_stopped: bool,
 }
 
-/// Reads the nouns, telling how far it has come after every page. What fails is in the report; the
-/// other nouns are read all the same. Told to stop it gives up what it waits for, however long that
-/// would take; what was kept until then is where the next run goes on.
+/// Imports the nouns, and calls `tell` with the progress after every page. A failure is added to the report, and the other nouns are still
+/// read. On `stop` the import cancels all pending requests at once; the next run resumes from the last checkpoint.
 pub async fn run(
     app: &App,
     client: &Client,
@@ -119,7 +117,7 @@ async fn read_all(
                 let read = report.read.get(&kind).copied().unwrap_or_default();
                 done.add(app, kind, read).await?;
             }
-            // What is missing is named, and kept for the next run.
+            // The report names what failed, and the checkpoint keeps it for the next run.
             Ok(false) => {}
             Err(sweep::Error::Stripe(error)) => {
                 report
@@ -132,7 +130,7 @@ async fn read_all(
     Ok(Done::forget(app).await?)
 }
 
-/// Sets the sweep's cursor, unless there is one, so that nothing that changes meanwhile is lost.
+/// Sets the sweep's cursor, unless there is one, so that changes during the import are not lost.
 async fn begin(app: &App, client: &Client) -> Result<(), sweep::Error> {
     if sweep::has_begun(app).await? {
         return Ok(());
@@ -148,7 +146,7 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
-    /// Whether it came to the end.
+    /// Imports the noun. Returns whether it reached the end.
     async fn run(
         &self,
         report: &mut Report,
@@ -174,7 +172,7 @@ impl Import<'_> {
             };
             let (number, result) = match joined {
                 Ok(done) => done,
-                // The range of a task that panicked stays under way, and so is kept for the next run.
+                // The range of a task that panicked stays in `under_way`, and so in the checkpoint for the next run.
                 Err(error) => {
                     let list = refetch::list_of(self.kind);
                     report.errors.push(format!("{list}: {error}"));
@@ -186,7 +184,7 @@ impl Import<'_> {
             };
             let (objects, has_more, as_of) = match result {
                 Ok(page) => page,
-                // The object after which to go on may have been deleted; its second is known.
+                // The object of the pagination cursor may have been deleted. Its second is known: read the range without the cursor.
                 Err(error) if is_refused(&error) && range.after.is_some() => {
                     waiting.push_back(Range {
                         after: None,
@@ -220,7 +218,7 @@ impl Import<'_> {
         Ok(true)
     }
 
-    /// Where the last run stopped, or the whole time.
+    /// Loads the checkpoint of the last run, or starts with the whole time span.
     async fn begin(&self) -> Result<Left, sweep::Error> {
         let kept = progress(self.app, name(self.kind)).await?;
         if let Some(left) = kept.and_then(|text| serde_json::from_str(&text).ok()) {
@@ -230,8 +228,8 @@ impl Import<'_> {
         Ok(Left::whole(from, to))
     }
 
-    /// From when there is something, more or less, up to now: so that the ranges are of use, and what is
-    /// left can be told.
+    /// The time span from about the oldest object up to now, found by binary search. Without it, most ranges would be empty, and the
+    /// progress would be wrong.
     async fn span(&self) -> Result<(i64, i64), client::Error> {
         let path = format!("v1/{}", refetch::list_of(self.kind));
         let query = self.kind.about().listed_with.to_vec();
@@ -241,7 +239,7 @@ impl Import<'_> {
             second => second,
         };
         let to = now + SOME_MORE;
-        // Nothing is older than `from`, something than `until`.
+        // Invariant: no object is older than `from`, and some object is older than `until`.
         let (mut from, mut until) = (BEGINNING, to);
         while holds && until - from > ((to - from) / FINE).max(HOUR) {
             let middle = from + (until - from) / 2;
@@ -256,8 +254,8 @@ impl Import<'_> {
         Ok((from, to))
     }
 
-    /// With what the lists in them are cut of, and as of when that is. What cannot be completed is
-    /// named and left out: half of it must not replace the whole.
+    /// Completes objects whose nested lists Stripe truncated, and returns them with the Stripe second of the answers. An object that
+    /// cannot be completed goes into the report and is skipped: a truncated list must not replace a complete one.
     async fn completed(
         &self,
         objects: Vec<Value>,
@@ -287,7 +285,7 @@ impl Import<'_> {
     }
 }
 
-/// What was kept of an earlier run.
+/// Loads what an earlier run stored under the name, unless it has expired.
 async fn progress(app: &App, name: String) -> store::Result<Option<String>> {
     let since = app.clock.now() - TOO_OLD;
     app.store
@@ -295,12 +293,12 @@ async fn progress(app: &App, name: String) -> store::Result<Option<String>> {
         .await
 }
 
-/// Under which the progress of a noun is kept.
+/// The name under which the database keeps the checkpoint of a noun.
 fn name(kind: Kind) -> String {
     format!("import {}", refetch::list_of(kind))
 }
 
-/// Writes objects and, in the same transaction, what is left.
+/// Writes a batch of objects and, in the same transaction, the checkpoint.
 async fn keep(
     app: &App,
     kind: Kind,
@@ -337,14 +335,14 @@ async fn keep(
     Ok(())
 }
 
-/// Stripe in trouble is waited for: an import has time.
+/// Waits while the circuit breaker of Stripe's API is open, or for `Retry-After`. An import is not in a hurry.
 async fn rest(client: &Client) {
     while let Some(rest) = client.rest() {
         tokio::time::sleep(rest).await;
     }
 }
 
-/// Asks again, after the rest that Stripe is given, but not for ever.
+/// Retries a request after transient errors, up to [`MOST_TIMES`] times. Before each attempt, waits for the circuit breaker ([`rest`]).
 async fn patiently<T, F>(client: &Client, ask: impl Fn() -> F) -> Result<T, client::Error>
 where
     F: Future<Output = Result<T, client::Error>>,
@@ -362,7 +360,7 @@ where
     ask().await
 }
 
-/// Whether Stripe calls the request wrong.
+/// Whether Stripe rejected the request as invalid (400 or 404).
 fn is_refused(error: &client::Error) -> bool {
     matches!(
         error.status(),

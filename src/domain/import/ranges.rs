@@ -1,26 +1,25 @@
-//! The time in which objects were made, in ranges that are read side by side, and what is left of
-//! them.
+//! Splits the time span in which objects were created into ranges that are read concurrently, and keeps track of the ranges that are left.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::stripe::json;
 
-/// Nothing of Stripe's is older: 2010-01-01.
+/// 2010-01-01, before Stripe's oldest object.
 pub const BEGINNING: i64 = 1_262_304_000;
 /// Seconds below which a range is not split.
 const SMALLEST: i64 = 60;
 
-/// A part of the time in which objects were made, both ends included.
+/// A range of creation times, in unix seconds, both ends included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     pub from: i64,
     pub to: i64,
-    /// The last object that was read of it.
+    /// The pagination cursor: the id of the last object that was read in the range.
     pub after: Option<String>,
 }
 
-/// What is kept between pages and between runs.
+/// The checkpoint of a noun's import. It is stored with every page, so that the next run can resume from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
     pub ranges: Vec<Range>,
@@ -29,13 +28,13 @@ pub struct Left {
     pub as_of: Option<i64>,
     /// Objects read so far.
     pub read: u64,
-    /// The seconds from and up to which the noun is read.
+    /// The whole time span of the import, in unix seconds.
     from: i64,
     to: i64,
 }
 
 impl Range {
-    /// What is left of it after a page, in two parts where others have nothing to do.
+    /// Returns what is left of the range after a page. If `split`, halves it so that an idle reader gets work.
     pub fn rest(self, objects: &[Value], has_more: bool, split: bool) -> Vec<Range> {
         let Some(last) = objects.last().filter(|_| has_more) else {
             return Vec::new();
@@ -82,7 +81,7 @@ impl Left {
         }
     }
 
-    /// The part of the time that is read, from 0 to 1.
+    /// The fraction of the time span that is read, from 0 to 1.
     pub fn part(&self) -> f64 {
         let span = |from: i64, to: i64| (to - from).max(0) as f64;
         let still: f64 = self

@@ -1,4 +1,5 @@
-//! Customers that no page named: lists leave out those that have been deleted. Each is asked for.
+//! Fetches each customer of the mirror that no page of the import contained. Stripe's lists omit deleted customers, so these may have
+//! been deleted.
 
 use futures::{FutureExt, StreamExt};
 use reqwest::StatusCode;
@@ -15,11 +16,10 @@ use crate::{
     stripe::Client,
 };
 
-/// Customers that are taken from the database at once.
+/// Batch size: customers that one query reads from the database.
 const PART: i64 = 100;
 
-/// Asks for the customers that were last written before `since`, the Stripe second in which the import
-/// began.
+/// Fetches the customers that were last written before `since`, the Stripe second in which the import began.
 pub async fn run(
     app: &App,
     client: &Client,
@@ -51,8 +51,8 @@ pub async fn run(
                 Ok(Fetched { object, as_of, .. }) => {
                     keep(app, Kind::Customer, vec![object], as_of, None, report).await?;
                 }
-                // What was deleted is called so. This may be the key of another account, for which no
-                // customer must be given up.
+                // Stripe returns a deleted customer with a mark, not 404. So a 404 may mean that the API key belongs to another
+                // account, and the row must not be deleted.
                 Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {
                     let why = "Stripe does not know it: is the key of the right account?";
                     report.errors.push(format!("{id}: {why}"));

@@ -1,37 +1,37 @@
-//! What each noun says of itself, read by all that goes through the nouns: events, imports, the doctor, erasing.
+//! The properties of each noun, used by all code that handles all nouns: events, imports, the doctor, erasure.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use super::{Kind, Noun, with_noun};
 
-/// How Stripe is asked for objects of a noun. The texts are what its dashboard calls the permission of a
-/// restricted key.
+/// How objects of a noun are read from Stripe. The texts are the permissions of a restricted key, as Stripe's dashboard names
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// There is a list of all of them, which an import goes through.
+    /// One list has all of them, and an import reads it.
     List(&'static str),
-    /// There is a list for each customer, which an import goes through.
+    /// There is one list per customer, and an import reads each.
     OfCustomer(&'static str),
-    /// They are read by their ids. An import gets them inside other objects.
+    /// They are read by id. An import gets them embedded in other objects.
     ById(&'static str),
-    /// They are read inside other objects alone.
+    /// They are read only inside other objects.
     Inside,
-    /// They are never read: a key that may read them could do or see too much. Their events tell.
+    /// Never read: a key with this permission could do or see too much (least privilege). They are known from events only.
     Closed(&'static str),
 }
 
-/// By what is known whose an object is.
+/// How the owner of an object is determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// It is for sale, and nobody's.
+    /// It belongs to the catalogue, not to a customer.
     Nobody,
-    /// Its row has the id of a customer.
+    /// Its row has a customer's id.
     Itself,
-    /// These fields name a customer or something of a customer's. Each has a column of its name and `_id`.
+    /// These fields name a customer or an object of a customer. Each has a column of the same name with `_id` appended.
     Fields(&'static [&'static str]),
 }
 
-/// What a noun says of itself. See the constants of [`Noun`].
+/// The properties of a noun. See the constants of [`Noun`].
 #[derive(Clone, Copy, Debug)]
 pub struct About {
     pub table: &'static str,
@@ -64,14 +64,14 @@ impl Kind {
         with_noun!(self, N => About::of::<N>())
     }
 
-    /// What an event of that type is about, if it is mirrored.
+    /// The noun of an event type, if it is mirrored.
     pub fn of_type(r#type: &str) -> Option<Kind> {
         let (noun, _) = r#type.rsplit_once('.')?;
         BY_EVENT.get(noun).copied()
     }
 }
 
-/// The kinds by the beginning of the types of their events.
+/// The kinds by the prefix of their event types.
 static BY_EVENT: LazyLock<BTreeMap<&str, Kind>> = LazyLock::new(|| {
     let beginnings = Kind::ALL.into_iter().flat_map(|kind| {
         let events = kind.about().events.iter();
@@ -80,9 +80,8 @@ static BY_EVENT: LazyLock<BTreeMap<&str, Kind>> = LazyLock::new(|| {
     beginnings.collect()
 });
 
-/// The types of events that the webhook endpoint must be sent for the mirror to stay true, in their order.
-/// Without one of them something changes at Stripe and not here. Events of other types are kept and ignored,
-/// or say what these say too.
+/// The event types that the webhook endpoint must subscribe to, sorted. Without one of them the mirror would miss changes. Events
+/// of other types are kept and ignored, or repeat what these say.
 pub static EVENTS: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let all = Kind::ALL.into_iter().flat_map(|kind| kind.about().events);
     let mut all: Vec<_> = all.copied().collect();
@@ -90,7 +89,7 @@ pub static EVENTS: LazyLock<Vec<&str>> = LazyLock::new(|| {
     all
 });
 
-/// The fields by which objects name what they belong to.
+/// The fields by which objects refer to their owner.
 pub static OWNER_FIELDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let all = Kind::ALL
         .into_iter()
@@ -111,7 +110,7 @@ impl Owner {
 }
 
 impl Source {
-    /// The permission to read them, where that is one.
+    /// The restricted-key permission to read them, where there is one.
     pub const fn permission(self) -> Option<&'static str> {
         match self {
             Source::List(title) | Source::OfCustomer(title) | Source::ById(title) => Some(title),
@@ -119,7 +118,7 @@ impl Source {
         }
     }
 
-    /// Whether an import goes through a list of them.
+    /// Whether an import reads a list of them.
     pub const fn is_imported(self) -> bool {
         matches!(self, Source::List(_) | Source::OfCustomer(_))
     }
@@ -153,7 +152,7 @@ mod tests {
         for step in ["3. **Key:**", "5. **Webhook:**"] {
             let step = words.split(step).nth(1).unwrap();
             let step = step.split(". **").next().unwrap();
-            // The command prints them: see `operator::doctor::needs`.
+            // The command prints the event types: see `operator::doctor::needs`.
             assert!(step.contains("`./billhook doctor --needs`"), "{step}");
         }
     }

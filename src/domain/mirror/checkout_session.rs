@@ -48,7 +48,7 @@ impl Noun for CheckoutSession {
     fn progress(&self) -> u8 {
         match (self.status.as_deref(), self.payment_status.as_deref()) {
             (Some("open"), _) => 0,
-            // A delayed payment is paid later.
+            // A delayed payment method: the session is complete, and the payment arrives later.
             (_, Some("unpaid")) => 1,
             _ => 2,
         }

@@ -21,7 +21,7 @@ impl Noun for Coupon {
 
     const OWNER: Owner = Owner::Nobody;
 
-    /// A coupon that is deleted takes no discount back.
+    /// A deleted coupon does not remove the discounts made from it.
     const KEEPS: bool = true;
 
     const SETTLED: &str = "AND applies_to IS NOT NULL";
@@ -33,7 +33,7 @@ impl Noun for Coupon {
         Some(Coupon {
             id: text(object, "id")?,
             name: text(object, "name"),
-            // `percent_off` was a whole number until 2018-07-27, with the fraction beside it.
+            // Until 2018-07-27 `percent_off` was a whole number, and `percent_off_precise` had the fraction.
             percent_off: ["percent_off_precise", "percent_off"]
                 .iter()
                 .find_map(|key| object.get(key)?.as_f64())
@@ -56,7 +56,7 @@ impl Noun for Coupon {
         Shown::ToAnybody
     }
 
-    /// What a coupon is restricted to is told only to those who ask for it, and never changes.
+    /// Stripe returns the restrictions of a coupon (`applies_to`) only when they are expanded, and they never change.
     fn completed(self, known: &Coupon) -> Coupon {
         Coupon {
             applies_to: self.applies_to.or_else(|| known.applies_to.clone()),

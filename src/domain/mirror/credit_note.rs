@@ -1,4 +1,4 @@
-//! <https://docs.stripe.com/api/credit_notes/object>: what was taken off an invoice after it was finalized.
+//! <https://docs.stripe.com/api/credit_notes/object>: an amount taken off an invoice after it was finalized.
 
 use serde_json::Value;
 
@@ -52,7 +52,7 @@ impl Noun for CreditNote {
     }
 }
 
-/// `refunds`, which was the one `refund` before 2025-03-31.
+/// `refunds`, which was a single `refund` before 2025-03-31.
 fn refunds(object: &Value) -> Option<String> {
     let list = object.get("refunds").and_then(Value::as_array);
     let ids: Vec<_> = list

@@ -56,7 +56,7 @@ impl Noun for Customer {
     }
 }
 
-/// Since 2025-09-30 a business and a person may have names of their own beside `name`.
+/// Since 2025-09-30 a customer can have a business name and an individual name beside `name`.
 fn name(object: &Value) -> Option<String> {
     ["name", "business_name", "individual_name"]
         .iter()

@@ -1,5 +1,4 @@
-//! <https://docs.stripe.com/api/discounts/object>: a coupon as it is applied to a customer, a
-//! subscription or one of its items.
+//! <https://docs.stripe.com/api/discounts/object>: a coupon applied to a customer, a subscription or one of its items.
 
 use serde_json::Value;
 
@@ -47,8 +46,8 @@ impl Noun for Discount {
     has_seen_at!();
 }
 
-/// The ids of the discounts of an object: `discounts`, or the one `discount` of customers and of older
-/// subscriptions, as a JSON list.
+/// The ids of an object's discounts as a JSON list: from `discounts`, or from the single `discount` of customers and of older
+/// subscriptions.
 pub fn ids(object: &Value) -> Option<String> {
     let list = object.get("discounts").and_then(Value::as_array);
     let one = object
@@ -62,7 +61,7 @@ pub fn ids(object: &Value) -> Option<String> {
     (!ids.is_empty()).then(|| Value::from(ids).to_string())
 }
 
-/// A discount of before 2020 has no id. One is made of what it is on and of its coupon.
+/// A discount from before 2020 has no id. One is derived from its object and its coupon.
 fn id_of(discount: &Value) -> Option<String> {
     if let Some(id) = discount.as_str() {
         return Some(id.to_owned());

@@ -1,5 +1,5 @@
-//! Whole objects inside others: an expanded product, the price in an item, the coupon of a discount.
-//! Each is as true as the object around it, and known without asking Stripe.
+//! Embedded objects: whole objects inside others, such as an expanded product, the price in an item, or the coupon of a
+//! discount. Each is as current as the object around it, and known without a request to Stripe.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,7 @@ use crate::{
     stripe::json,
 };
 
-/// How deep objects inside others are looked for: an invoice holds a payment intent, which holds a
-/// payment method.
+/// The maximum depth of the search for embedded objects: an invoice holds a payment intent, which holds a payment method.
 const DEEPEST: usize = 12;
 const PASSED_OVER: [&str; 4] = [
     "metadata",
@@ -25,7 +24,7 @@ const PASSED_OVER: [&str; 4] = [
     "charges",
 ];
 
-/// What is said of everything inside one object.
+/// What applies to everything inside one object.
 #[derive(Clone, Copy)]
 struct Around<'a> {
     livemode: i64,
@@ -33,7 +32,7 @@ struct Around<'a> {
     customer: Option<&'a str>,
 }
 
-/// What was seen, by id.
+/// The embedded objects found, by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EmbeddedObjects {
     pub prices: BTreeMap<String, Price>,
@@ -43,7 +42,7 @@ pub struct EmbeddedObjects {
     pub discounts: BTreeMap<String, Discount>,
 }
 
-/// Runs code for each kind of sighting, with `$rows` as the map of it.
+/// Runs code for each kind of embedded object, with `$rows` as its map.
 macro_rules! in_embedded {
     ($sightings:expr, $rows:ident => $code:expr) => {{
         let $crate::domain::mirror::EmbeddedObjects {
@@ -68,7 +67,7 @@ macro_rules! in_embedded {
 pub(crate) use in_embedded;
 
 impl EmbeddedObjects {
-    /// Adds what an object holds, which was true at the second `at`.
+    /// Adds the objects embedded in `object`, whose content was true at the second `at`.
     pub fn gather(&mut self, object: &Value, livemode: i64, at: i64) {
         let is_customer = json::text(object, "object").as_deref() == Some("customer");
         let key = if is_customer { "id" } else { "customer" };
@@ -94,9 +93,9 @@ impl EmbeddedObjects {
             }
             Value::Object(map) => {
                 for (key, value) in map {
-                    // Metadata is the seller's, whatever it looks like. What was tried once is told as it was
-                    // then. Beside a price, or the items that have
-                    // it, the plan is the same object in its older and poorer form.
+                    // Skip metadata: the seller controls its content, whatever it looks like. Skip the record of a past
+                    // attempt, which shows old content. Skip a plan beside its price or beside the items that have the
+                    // price: it is the same object in an older form with fewer fields.
                     let is_passed_over = PASSED_OVER.contains(&key.as_str())
                         || key == "plan"
                             && (map.contains_key("price") || map.contains_key("items"));
@@ -123,7 +122,7 @@ impl EmbeddedObjects {
             Some("discount") => {
                 let id = add(&mut self.discounts, object, stamp);
                 let row = id.and_then(|id| self.discounts.get_mut(&id));
-                // Not all versions say of a discount inside an object whose it is.
+                // Some versions do not name the customer of an embedded discount.
                 if let Some(row) = row.filter(|row| row.customer_id.is_none()) {
                     row.customer_id = stamp.customer.map(str::to_owned);
                 }
@@ -132,8 +131,8 @@ impl EmbeddedObjects {
         }
     }
 
-    /// Writes what was seen later than what is known by another sighting. `may` says of an id whether
-    /// nothing better is known of it, see [`row::unsettled`].
+    /// Writes the embedded objects that are newer than stored embedded ones. `may` tells for an id whether no better source is known,
+    /// see [`row::unsettled`].
     pub async fn put(mut self, tx: &mut Tx, may: impl Fn(&str) -> bool) -> store::Result<()> {
         in_embedded!(&mut self, rows => rows.retain(|id, _| may(id)));
         in_embedded!(self, rows => put(tx, rows).await?);
@@ -141,7 +140,7 @@ impl EmbeddedObjects {
     }
 }
 
-/// Adds an object, and returns its id.
+/// Adds an embedded object, and returns its id.
 fn add<N: Noun + PlainRow>(
     rows: &mut BTreeMap<String, N>,
     object: &Value,
@@ -159,7 +158,7 @@ fn add<N: Noun + PlainRow>(
     Some(id)
 }
 
-/// Of two sightings the one that counts more, with what the other says besides.
+/// Merges two embedded versions of one object: the one that takes precedence, completed with the other's fields.
 fn newest<N: Noun + PlainRow>(one: N, other: N) -> N {
     if counts_more(&one, &other) {
         one.completed(&other)
@@ -168,8 +167,8 @@ fn newest<N: Noun + PlainRow>(one: N, other: N) -> N {
     }
 }
 
-/// Whether one sighting counts more than another of the same object: the later one, and of one second
-/// either, but always the same.
+/// Whether one embedded version takes precedence over another of the same object: the later one. Within one second the choice is
+/// arbitrary but deterministic.
 fn counts_more<N: Noun + PlainRow>(row: &N, other: &N) -> bool {
     (row.seen_at(), row.cells()) > (other.seen_at(), other.cells())
 }
@@ -191,9 +190,9 @@ async fn put<N: Noun + PlainRow>(tx: &mut Tx, rows: BTreeMap<String, N>) -> stor
         .into_values()
         .filter_map(|row| match known.get(row.id()) {
             None => Some(row),
-            // Its own event, or a read, knows better, but may have said less.
+            // The object's own event, or a read, takes precedence, but may lack fields.
             Some(known) if known.seen_at().is_none() => filled(known, &row),
-            // A tombstone of which nothing else is known is filled, and stays one.
+            // A tombstone without fields gets the embedded fields, and stays a tombstone.
             Some(known) => {
                 let row = Row::with_deleted_at(row, known.deleted_at());
                 let next = newest(row, known.clone());

@@ -1,5 +1,5 @@
-//! <https://docs.stripe.com/api/entitlements/active-entitlement>. Events carry a summary of all that a
-//! customer may use; it has no id, so the customer's stands for it.
+//! <https://docs.stripe.com/api/entitlements/active-entitlement>. Events carry a summary of all active entitlements of a
+//! customer. The summary has no id, so the customer's id is used.
 
 use serde_json::Value;
 

@@ -31,12 +31,12 @@ impl Noun for Invoice {
         Some(Invoice {
             id: text(object, "id")?,
             customer_id: id(object, "customer"),
-            // `subscription` until 2025-03-31
+            // `subscription` until 2025-03-31.
             subscription_id: id_at(object, "/parent/subscription_details/subscription")
                 .or_else(|| id(object, "subscription")),
             number: text(object, "number"),
             status: text(object, "status").or_else(|| old_status(object)),
-            // `billing` until 2019-10-17
+            // `billing` until 2019-10-17.
             collection_method: text(object, "collection_method")
                 .or_else(|| text(object, "billing")),
             billing_reason: text(object, "billing_reason"),
@@ -54,7 +54,7 @@ impl Noun for Invoice {
             attempt_count: maybe(object, "attempt_count"),
             next_payment_attempt: maybe(object, "next_payment_attempt"),
             paid_at: maybe_at(object, "/status_transitions/paid_at"),
-            // `date` until 2019-03-14
+            // `date` until 2019-03-14.
             created: maybe(object, "created").unwrap_or_else(|| number(object, "date")),
             ..Invoice::default()
         })
@@ -73,7 +73,7 @@ impl Noun for Invoice {
     }
 }
 
-/// Before 2018-11-08 there was no status.
+/// Derives the status of versions before 2018-11-08, which had none.
 fn old_status(object: &Value) -> Option<String> {
     let word = if flag(object, "paid") {
         "paid"

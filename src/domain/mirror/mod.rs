@@ -1,9 +1,9 @@
-//! What of Stripe is mirrored: one file for each noun, saying where its fields are in today's API
-//! and where older versions had them.
+//! The mirrored objects of Stripe. Each noun has one file, which says where its fields are in the current API version and where
+//! older versions had them.
 //!
-//! To mirror another noun: its table in both migrations, its row in `store::mirror`, and here a file with
-//! its [`Noun`] and a line in [`nouns!`]. A payload of `tests/payloads` proves it. What goes through the nouns,
-//! the import and the doctor for instance, reads what they say of themselves: see [`About`].
+//! To mirror another noun: add its table to both migrations, its row to `store::mirror`, and here a file with its [`Noun`] and a
+//! line in [`nouns!`]. Test it with a payload in `tests/payloads`. Code that handles all nouns, such as the import and the
+//! doctor, reads their properties from [`About`].
 
 mod about;
 mod checkout_session;
@@ -33,11 +33,11 @@ pub use about::{About, EVENTS, OWNER_FIELDS, Owner, Source};
 pub use embedded::EmbeddedObjects;
 pub(crate) use embedded::in_embedded;
 
-/// Makes [`Kind`], and `with_noun!`, which runs code with a name as the type of a kind. The `$` is for the
-/// macro that is made.
+/// Defines [`Kind`], and `with_noun!`, which runs code with a type name bound to the type of a kind. `$d` passes a literal `$`
+/// to the generated macro.
 macro_rules! nouns {
     ($d:tt $($kind:ident: $type:ty,)+) => {
-        /// The nouns that are mirrored.
+        /// The mirrored nouns.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Kind {
             $($kind,)+
@@ -78,28 +78,28 @@ nouns! { $
 }
 pub(super) use with_noun;
 
-/// Something that is done for each noun, by its type.
+/// An operation that runs for each noun, by its type (visitor pattern).
 pub trait Visit {
     fn visit<N: Noun>(&mut self, kind: Kind) -> impl Future<Output = ()> + Send;
 }
 
-/// Does it, one noun after the other.
+/// Runs `visit` for every noun, one after the other.
 pub async fn visit_all(visit: &mut (impl Visit + Send)) {
     for kind in Kind::ALL {
         with_noun!(kind, N => visit.visit::<N>(kind).await);
     }
 }
 
-/// Whose page something is on.
+/// Who sees an object on their page.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Shown<'a> {
-    /// A customer's, by its id.
+    /// The customer with this id.
     ToCustomer(&'a str),
-    /// That of whoever made a payment, by the id of its payment intent.
+    /// The customer of the payment with this payment intent id.
     ToPayer(&'a str),
-    /// That of a normalised address.
+    /// The customers with this normalised address.
     ToAddress(&'a str),
-    /// Many.
+    /// Many customers.
     ToAnybody,
     ToNobody,
 }
@@ -122,75 +122,74 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// A mirrored noun: what its objects say, and what becomes of its rows.
+/// A mirrored noun: how to read its objects, and how its rows behave.
 pub trait Noun: Row {
-    /// The types of its events without which something would change at Stripe and not here. All events whose
-    /// types differ from one of them in their last word are about it.
+    /// The event types that the mirror requires: without one of them a change at Stripe would be missed. All events whose types
+    /// differ from one of these only in the last word are about this noun.
     const EVENTS: &'static [&'static str];
 
-    /// Stripe's name for the list of them: the path behind `/v1/`, or a name where there is none.
+    /// Stripe's name of the list endpoint: the path after `/v1/`, or just a name where there is no endpoint.
     const LIST: &'static str;
 
     const SOURCE: Source;
 
-    /// With what the list has to be asked for to hold all of them.
+    /// Query parameters that make the list complete.
     const LISTED_WITH: &'static [(&'static str, &'static str)] = &[];
 
-    /// What of one of them is read as a whole object, or is left out otherwise.
+    /// Fields to expand when one object is read. Stripe otherwise returns only their ids, or leaves them out.
     const EXPAND: &'static [&'static str] = &[];
 
-    /// The same of a list.
+    /// The same for the list endpoint.
     const EXPAND_LISTED: &'static [&'static str] = &[];
 
     const OWNER: Owner = Owner::Fields(&["customer"]);
 
-    /// Whether a tombstone keeps the last known fields, since what was deleted at Stripe may still be in
-    /// use: the subscribers of a deleted price go on paying it.
+    /// Whether a tombstone keeps the last known fields, because an object deleted at Stripe can still be in use: the subscribers of
+    /// a deleted price go on paying it.
     const KEEPS: bool = false;
 
-    /// What else must be true of a row, as SQL, for nothing inside other objects to add to it.
+    /// A further SQL condition, empty or beginning with `AND`, that a row must meet for embedded objects to add nothing to it.
     const SETTLED: &str = "";
 
-    /// What an object of Stripe's says. `None` for anything else than such an object with an id.
+    /// Reads a Stripe object. `None` for anything but such an object with an id.
     fn read(object: &Value) -> Option<Self>;
 
-    /// Whose page it is on.
+    /// Who sees it on their page.
     fn shown(&self) -> Shown<'_>;
 
-    /// With what Stripe does not say every time, from what is known already.
+    /// Fills fields that Stripe does not always send from the known row.
     fn completed(self, _known: &Self) -> Self {
         self
     }
 
-    /// Whether it is without something that Stripe does not say every time, and that is not known yet.
+    /// Whether a field that Stripe does not always send is missing here and not known yet.
     fn lacks_something(&self, _known: Option<&Self>) -> bool {
         false
     }
 
-    /// How far it has come in its life, where Stripe lets it go one way only.
+    /// The progress in the object's life cycle, where Stripe lets it move in one direction only.
     fn progress(&self) -> u8 {
         0
     }
 
-    /// The Stripe second of the object that this one was seen inside, where nothing else is known of it
-    /// than that. Its own events, and what is read of it, always count more.
+    /// The Stripe second of the object that this one was embedded in, where an embedding is the only source. Its own events, and
+    /// reads of it, always take precedence.
     fn seen_at(&self) -> Option<i64> {
         None
     }
 
-    /// The same with that `seen_at`.
+    /// Returns the row with this `seen_at`.
     fn seen(self, _at: Option<i64>) -> Self {
         self
     }
 
-    /// The tombstone of one that is deleted. Of a noun that keeps its fields none are known: whatever tells
-    /// them counts more.
+    /// The tombstone of a deleted object. For a noun that keeps its fields it has none yet, so any source of them takes precedence.
     fn gone(id: &str, livemode: i64, at: i64) -> Self {
         Self::tombstone(id, livemode, at).seen(Self::KEEPS.then_some(0))
     }
 }
 
-/// What a noun says of itself that has a column `seen_at`.
+/// Implements `seen_at` and `seen` for a noun whose table has that column.
 macro_rules! has_seen_at {
     () => {
         fn seen_at(&self) -> Option<i64> {
@@ -204,15 +203,15 @@ macro_rules! has_seen_at {
 }
 use has_seen_at;
 
-/// The lists that are mirrored.
+/// The mirrored lists that Stripe may send truncated.
 const CUT: [&str; 2] = ["items", "entitlements"];
 
-/// Whether the object in an event is without some of the elements of a list that is mirrored.
+/// Whether a mirrored list in the object of an event is truncated.
 pub fn is_cut(object: &Value) -> bool {
     CUT.iter().any(|key| json::is_cut(object, key))
 }
 
-/// Puts the lists of the whole object in the place of those that are cut or missing.
+/// Replaces truncated or missing lists with the lists of the whole object.
 pub fn complete(object: &mut Value, whole: &Value) {
     for key in CUT {
         let is_needed = json::is_cut(object, key) && !json::is_cut(whole, key);
@@ -225,28 +224,27 @@ pub fn complete(object: &mut Value, whole: &Value) {
     }
 }
 
-/// Whether the event says that its object is no more. A subscription that has ended is not deleted:
-/// it stays, as canceled.
+/// Whether the event says that its object was deleted. A subscription that has ended is not deleted: it stays, as canceled.
 pub fn is_deletion(event: &Event) -> bool {
     let by_type = event.r#type.ends_with(".deleted");
     (by_type && Kind::of_type(&event.r#type) != Some(Kind::Subscription))
         || json::flag(&event.object, "deleted")
 }
 
-/// Whether an object says no more than that it was deleted: `{"id": …, "object": …, "deleted": true}`.
-/// Most events of a deletion hold the whole object as it was.
+/// Whether an object says only that it was deleted: `{"id": …, "object": …, "deleted": true}`. Most deletion events hold the
+/// whole object as it was.
 pub fn is_bare(object: &Value) -> bool {
     json::flag(object, "deleted") && object.get("created").is_none()
 }
 
-/// Stripe's `object` field, which says what an object is.
+/// Compares Stripe's `object` field, which holds the type of an object.
 fn is_a(object: &Value, noun: &str) -> bool {
     object.get("object").and_then(Value::as_str) == Some(noun)
 }
 
-/// What the object of an event says.
+/// Reads the object of an event.
 pub fn state<M: Noun>(event: &Event) -> Option<M> {
-    // Not all versions take the customer out of the object.
+    // Some versions leave the customer in the detached object.
     if event.r#type == "payment_method.detached" {
         let mut object = event.object.clone();
         object

@@ -1,6 +1,5 @@
-//! <https://docs.stripe.com/api/payment_intents/object> and
-//! <https://docs.stripe.com/api/invoice-payment/object>, which since 2025-03-31 says which payment
-//! was made towards which invoice.
+//! <https://docs.stripe.com/api/payment_intents/object> and <https://docs.stripe.com/api/invoice-payment/object>. Since
+//! 2025-03-31 the latter links a payment to its invoice.
 
 use serde_json::Value;
 
@@ -49,7 +48,7 @@ impl Noun for PaymentIntent {
         Shown::to_customer(self.customer_id.as_deref())
     }
 
-    /// One that is processing may fail and go back to where it was.
+    /// A processing payment can fail and return to its earlier status, so only the final statuses count as progress.
     fn progress(&self) -> u8 {
         match self.status.as_deref() {
             Some("succeeded" | "canceled") => 1,

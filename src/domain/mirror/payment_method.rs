@@ -1,5 +1,5 @@
-//! <https://docs.stripe.com/api/payment_methods/object>, and the cards, bank accounts and sources
-//! that older customers still pay with.
+//! <https://docs.stripe.com/api/payment_methods/object>, and the cards, bank accounts and sources that older customers still pay
+//! with.
 
 use serde_json::Value;
 
@@ -22,11 +22,11 @@ impl Noun for PaymentMethod {
 
     const LIST: &str = "payment_methods";
 
-    /// Stripe lists those of one customer, and an import needs none but what is somebody's default.
+    /// Stripe lists the payment methods of one customer at a time, and an import needs only the default ones.
     const SOURCE: Source = Source::ById("Payment Methods");
 
     fn read(object: &Value) -> Option<PaymentMethod> {
-        // What a payment method or source says under its type, a card says of itself.
+        // A payment method or source has its details under its type. A card has them at the top level.
         let (r#type, details) = if is_a(object, "payment_method") || is_a(object, "source") {
             let r#type = text(object, "type")?;
             let details = object.get(&r#type).unwrap_or(&Value::Null);
@@ -39,8 +39,7 @@ impl Noun for PaymentMethod {
         Some(PaymentMethod {
             id: text(object, "id")?,
             customer_id: id(object, "customer"),
-            // The brand that was chosen, where a card has two; a custom method has the name that the seller
-            // gave it.
+            // The brand that the customer chose, where a card has two. A custom payment method has the seller's display name.
             brand: ["display_brand", "brand", "bank_name", "display_name"]
                 .iter()
                 .filter_map(|key| text(details, key))

@@ -1,5 +1,5 @@
-//! <https://docs.stripe.com/api/prices/object>, and inside subscriptions from before 2020 the plan,
-//! which has the id of its price.
+//! <https://docs.stripe.com/api/prices/object>, and the plan inside subscriptions from before 2020. A plan has the id of its
+//! price.
 
 use serde_json::Value;
 
@@ -47,7 +47,7 @@ impl Noun for Price {
         Shown::ToAnybody
     }
 
-    /// Tiers are told only to those who ask for them, and never change.
+    /// Stripe returns tiers only when they are expanded, and they never change.
     fn completed(self, known: &Price) -> Price {
         Price {
             tiers: self.tiers.or_else(|| known.tiers.clone()),
@@ -64,13 +64,13 @@ impl Noun for Price {
     has_seen_at!();
 }
 
-/// A plan says of itself what a price says under `recurring`.
+/// A plan has at the top level what a price has under `recurring`.
 fn plan(object: &Value) -> Option<Price> {
     Some(Price {
         unit_amount: maybe(object, "amount"),
         unit_amount_decimal: text(object, "amount_decimal"),
         r#type: Some("recurring".to_owned()),
-        // Until 2018-02-05 a plan had no product, and this was for customers to read.
+        // Until 2018-02-05 a plan had no product, and customers saw this name.
         name: text(object, "name"),
         ..common(object, object)?
     })

@@ -17,7 +17,7 @@ impl Noun for Product {
 
     const OWNER: Owner = Owner::Nobody;
 
-    /// What was bought keeps its name.
+    /// A deleted product keeps its name, because customers who bought it still see it.
     const KEEPS: bool = true;
 
     fn read(object: &Value) -> Option<Product> {

@@ -1,4 +1,4 @@
-//! <https://docs.stripe.com/api/refunds/object>: money that went back, by card or otherwise.
+//! <https://docs.stripe.com/api/refunds/object>: money returned to the customer, by card or otherwise.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ impl Noun for Refund {
 
     const LIST: &str = "refunds";
 
-    /// One permission of a key is for refunds and charges together. A key that is stolen should show neither.
+    /// One permission of a restricted key covers refunds and charges together. A stolen key should not expose either.
     const SOURCE: Source = Source::Closed("Refunds");
 
     const OWNER: Owner = Owner::Fields(&["customer", "payment_intent", "charge"]);
@@ -38,7 +38,7 @@ impl Noun for Refund {
         })
     }
 
-    /// Most versions of the API name no customer: whoever made the payment is shown it.
+    /// Most versions of the API name no customer. The refund is then shown to the customer of the payment.
     fn shown(&self) -> Shown<'_> {
         match (&self.customer_id, &self.payment_intent_id) {
             (Some(customer), _) => Shown::ToCustomer(customer),
@@ -47,7 +47,7 @@ impl Noun for Refund {
         }
     }
 
-    /// A bank may still return what it had taken.
+    /// A bank can still return a refund that it had accepted.
     fn progress(&self) -> u8 {
         match self.status.as_deref() {
             Some("failed" | "canceled") => 2,

@@ -1,5 +1,5 @@
-//! <https://docs.stripe.com/api/subscriptions/object>. Since 2025-03-31 each item has its own period;
-//! before, the subscription had one for all.
+//! <https://docs.stripe.com/api/subscriptions/object>. Since 2025-03-31 each item has its own billing period. Before, the
+//! subscription had one period for all items.
 
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ impl Noun for SubscriptionState {
 
     const SOURCE: Source = Source::List("Subscriptions");
 
-    /// Stripe leaves out canceled ones.
+    /// By default Stripe's list leaves out canceled subscriptions.
     const LISTED_WITH: &[(&str, &str)] = &[("status", "all")];
 
     const EXPAND: &[&str] = &["discounts.source.coupon", "items.data.discounts"];
@@ -44,7 +44,7 @@ impl Noun for SubscriptionState {
             status: text(object, "status"),
             description: text(object, "description"),
             currency: text(object, "currency").or_else(|| text_at(object, "/plan/currency")),
-            // `billing` until 2019-10-17
+            // `billing` until 2019-10-17.
             collection_method: text(object, "collection_method")
                 .or_else(|| text(object, "billing")),
             cancel_at: maybe(object, "cancel_at"),
@@ -68,7 +68,7 @@ impl Noun for SubscriptionState {
             is_cut: is_cut(object, "items").into(),
             latest_invoice: id(object, "latest_invoice"),
             metadata: kept(object, "metadata"),
-            // `start` until 2019-10-17
+            // `start` until 2019-10-17.
             start_date: maybe(object, "start_date").or_else(|| maybe(object, "start")),
             created: number(object, "created"),
             ..Subscription::default()
@@ -90,8 +90,7 @@ impl Noun for SubscriptionState {
     }
 }
 
-/// Before 2020 an item had a plan and no price, and long before that the subscription had a plan and
-/// no items.
+/// Before 2020 an item had a plan and no price. In still older versions the subscription had a plan and no items.
 fn items(object: &Value, subscription_id: &str) -> Vec<SubscriptionItem> {
     let list = elements(object, "items");
     let only = std::slice::from_ref(object);
@@ -123,8 +122,8 @@ fn items(object: &Value, subscription_id: &str) -> Vec<SubscriptionItem> {
         .collect()
 }
 
-/// Whether tax rates of the seller's come on top of the prices, of the whole or of an item. Before
-/// 2019-12-03 there was a percentage.
+/// Whether the seller's tax rates are added to the prices of the subscription or of an item (exclusive tax). Before 2019-12-03
+/// there was a percentage instead.
 fn has_exclusive_tax(object: &Value) -> bool {
     let rates = |of: &Value, key| {
         let rates = of.get(key).and_then(Value::as_array);

@@ -1,4 +1,4 @@
-//! The database, as it is: looked at without making or changing anything.
+//! Checks the database without creating or changing anything.
 
 use std::{path::Path, time::Duration};
 
@@ -19,10 +19,10 @@ use crate::{
 
 const CHECK: &str = "database";
 pub const NEEDED: &str = "DATABASE_URL";
-/// A file of many gigabytes takes longer to be read through than anybody waits.
+/// Timeout for the integrity check: reading a file of many gigabytes takes longer than an operator waits.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What was found, and which of Stripe's worlds the database is of, if it is of one.
+/// The findings, and the database's mode, live or test, if it has one.
 pub async fn examine(around: &Around, clock: &Clock) -> (Vec<Finding>, Option<bool>) {
     let Some(config) = around.with(&[NEEDED]) else {
         let says = format!("not looked at: that needs {NEEDED}");
@@ -140,7 +140,7 @@ fn praise(health: Health, server: Option<Option<u32>>) -> Finding {
     )
 }
 
-/// Where a file is or will be: on a disk of this machine with some room.
+/// Checks where a file is or will be: on a local disk with free space.
 fn place(file: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     let Some(folder) = nearest(file) else {
@@ -166,7 +166,7 @@ fn place(file: &Path) -> Vec<Finding> {
     findings
 }
 
-/// Files that more users of the machine may open than the one who serves.
+/// Warns about files that users other than the server's can open.
 fn seen_by_others(file: &Path) -> Option<Finding> {
     let open = file::open_to_others(file);
     if open.is_empty() {
@@ -186,7 +186,7 @@ fn seen_by_others(file: &Path) -> Option<Finding> {
     ))
 }
 
-/// What will become of a file that is not there yet.
+/// Checks whether a missing file can be created.
 fn future(file: &Path) -> Finding {
     let may_write = |folder: &Path| {
         folder.is_dir() && access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
@@ -213,7 +213,7 @@ fn damaged() -> Finding {
 }
 
 fn broken(error: &store::Error) -> Finding {
-    // Some damage is met before it is looked for: SQLITE_CORRUPT, SQLITE_NOTADB
+    // Some damage is found before the integrity check: SQLITE_CORRUPT, SQLITE_NOTADB
     // (<https://sqlite.org/rescode.html>). Postgres' codes have five letters.
     let code = error.as_database_error().and_then(|error| error.code());
     if code.is_some_and(|code| code == "11" || code == "26") {
@@ -227,8 +227,8 @@ fn broken(error: &store::Error) -> Finding {
     )
 }
 
-/// What the database said of it. No error of a driver holds a password or a row; the text of one
-/// about an address might.
+/// The database's error message. No error of a driver contains a password or a row; the message about a URL might
+/// contain a password.
 fn reason(error: &store::Error) -> String {
     match error {
         store::Error::Configuration(_) => "its address makes no sense.".to_owned(),

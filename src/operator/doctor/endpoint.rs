@@ -1,4 +1,4 @@
-//! The webhook endpoint at Stripe: it leads here, is turned on, and sends what is mirrored.
+//! Checks the webhook endpoint at Stripe: its URL is ours, it is enabled, and it sends the mirrored event types.
 
 use serde_json::Value;
 
@@ -14,10 +14,10 @@ use crate::{
 
 const CHECK: &str = "endpoint";
 const NEEDED: &str = "FRONTEND_URL";
-/// Types of events that are named; the rest is counted.
+/// Event types that are listed; the rest is counted.
 const SHOWN: usize = 6;
 
-/// Ours among all endpoints of the account; of several the one that is turned on.
+/// Our endpoint among all endpoints of the account; if there are several, an enabled one.
 pub fn find<'a>(around: &Around, answers: &'a Answers) -> Option<&'a Value> {
     let url = address(around.with(&[NEEDED])?);
     let all = all(answers)?.iter();
@@ -114,7 +114,7 @@ fn events(endpoint: &Value) -> Option<Finding> {
     ))
 }
 
-/// Another version is read too, as far as it is known: a warning.
+/// A warning, because other API versions are read too, as far as they are known.
 fn version(endpoint: &Value) -> Option<Finding> {
     let version = text(endpoint, "api_version");
     if version.as_deref() == Some(API_VERSION) {

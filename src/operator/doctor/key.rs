@@ -1,5 +1,5 @@
-//! The key: known to Stripe, able to do what it must, unable to do what a thief would like, and of
-//! the right one of Stripe's two worlds. And, by the same answers, the clock.
+//! Checks the API key: Stripe accepts it, it has the required permissions, it has none that would be valuable to a
+//! thief (least privilege), and its mode is right. The same answers also give the clock skew.
 
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -10,14 +10,14 @@ use super::{
 };
 use crate::{config::Config, domain::mode::word};
 
-/// Seconds beyond which Stripe's signatures are too old or too new to be believed soon.
+/// Clock skew in seconds beyond which Stripe's signatures will soon be outside the tolerance.
 const MOST: i64 = 60;
 const CLOCK: &str = "clock";
 const STRIPE: &str = "stripe";
 const KEY: &str = "key";
 const MODE: &str = "mode";
 
-/// Whether Stripe answers this key, and what time it is there.
+/// Whether Stripe accepts this key, and the clock skew.
 pub fn reached(answers: &Answers) -> Vec<Finding> {
     let mut findings = vec![clock(answers)];
     let answer = answers.first();
@@ -67,7 +67,7 @@ fn clock(answers: &Answers) -> Finding {
     }
 }
 
-/// What the key may do.
+/// The key's permissions.
 pub fn rights(config: &Config, answers: &Answers) -> Vec<Finding> {
     let mut findings = vec![portal(answers)];
     let untried: Vec<_> = READS
@@ -139,7 +139,7 @@ fn not_tried(what: &str, instead: &str) -> Finding {
     )
 }
 
-/// A key that is stolen should be worth little.
+/// Least privilege: a stolen key must be worth little.
 fn too_much(config: &Config, answers: &Answers) -> Finding {
     if config.stripe_api_key.expose().starts_with("sk_") {
         return Finding::warning(
@@ -159,8 +159,8 @@ fn too_much(config: &Config, answers: &Answers) -> Finding {
             KEY,
             format!("It may see {titles}, which Billhook never needs."),
             format!(
-                "In Stripe's dashboard, Developers → API keys, edit the key and set {titles} to None: whoever \
-                 steals it should get nothing from it."
+                "In Stripe's dashboard, Developers → API keys, edit the key and set {titles} to None, so that a \
+                 stolen key reveals less."
             ),
         );
     }
@@ -186,7 +186,7 @@ fn secrets() -> String {
     }
 }
 
-/// Key, database and webhook endpoint are all of one world.
+/// Key, database and webhook endpoint must have the same mode, live or test.
 pub fn mode(config: &Config, database: Option<bool>, endpoint: Option<&Value>) -> Finding {
     let key = config.livemode();
     let mut others = Vec::new();
@@ -230,7 +230,7 @@ fn titles(lists: &[&List]) -> Vec<&'static str> {
     lists.iter().map(|list| list.title).collect()
 }
 
-/// A list, with the permission in Stripe's own words where it named one.
+/// The name of a list, with Stripe's own name of the permission where the answer has one.
 fn named(answers: &Answers, list: &List) -> String {
     let answer = answers.to(&list.path);
     let permission = answer.and_then(|answer| answer.permission.as_deref());

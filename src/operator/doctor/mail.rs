@@ -1,4 +1,4 @@
-//! The mail server: reached, encrypted, signed in to, and asked whether it would take a mail. None is sent.
+//! Checks the mail server: connection, encryption, sign-in, and whether it accepts a recipient. No mail is sent.
 
 use futures::FutureExt;
 
@@ -72,13 +72,13 @@ fn praise(server: &Server, answer: Option<&str>) -> String {
     format!("the server answers, {encrypted}, {signed_in}{took}")
 }
 
-/// What keeps mails from leaving, as far as the server of customers has met it.
+/// The mail trouble that the running server has recorded in the database.
 async fn trouble(url: &str) -> Option<Trouble> {
     let file = crate::store::file::of_url(url);
     if file.is_some_and(|file| !file.exists()) {
         return None;
     }
-    // What is wrong with the database is another finding.
+    // Another check reports errors of the database.
     let store = Store::open(url).await.ok()?;
     let found = store
         .look(|tx| async move { delivery::trouble(tx).await }.boxed())
@@ -105,7 +105,7 @@ fn recent(trouble: &Trouble, is_well: bool) -> Finding {
     }
 }
 
-/// What is wrong and what to do about it, also for `billhook mail test`.
+/// The error and the advice for it. `billhook mail test` uses it too.
 pub fn told(error: &Error) -> Finding {
     let failure = |says: String, advice: &str| Finding::failure(CHECK, says, advice);
     let (step, reason) = match error {
@@ -188,7 +188,7 @@ fn refused(refusal: &Refusal) -> Finding {
     Finding::failure(CHECK, says, advice)
 }
 
-/// Postfix keeps what it has against a sender until RCPT.
+/// Postfix reports a refusal of the sender only in its reply to RCPT.
 fn names_sender(answer: &str) -> bool {
     const WORDS: [&str; 5] = [
         "sender address",

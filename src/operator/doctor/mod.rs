@@ -1,6 +1,5 @@
-//! `billhook doctor`: looks at everything that a server needs, and says what to do about each thing
-//! that is wrong. It changes nothing, runs with settings that keep the server from starting, and
-//! prints no secret.
+//! `billhook doctor`: checks everything that a server needs, and gives advice on each problem. It changes nothing,
+//! works with settings that keep the server from starting, and prints no secret.
 
 mod database;
 mod endpoint;
@@ -25,28 +24,28 @@ use self::progress::Waiting;
 use super::Form;
 use crate::{clock::Clock, config, say};
 
-/// What to do about a trouble that is Stripe's.
+/// The advice for a failure on Stripe's side.
 const AGAIN: &str = "Run `billhook doctor` again in a minute.";
 
-/// How something is.
+/// The state of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     Ok,
-    /// It works, and could be better or safer.
+    /// It works, but could be better or safer.
     Warning,
     Failure,
-    /// It could not be looked at.
+    /// It could not be checked.
     Skipped,
 }
 
-/// What was found about one thing.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     pub check: &'static str,
     pub state: State,
     pub says: String,
-    /// What to do about it.
+    /// The advice.
     #[serde(rename = "do")]
     pub advice: Option<String>,
 }
@@ -84,7 +83,7 @@ impl Finding {
     }
 }
 
-/// What is wrong where a mail could not be sent, and what to do about it.
+/// The finding and advice for a mail that could not be sent.
 pub fn of_mail(error: &crate::mail::Error) -> Finding {
     mail::told(error)
 }
@@ -99,7 +98,7 @@ pub struct Doctor {
     form: Form,
 }
 
-/// Looks, and prints what it found. An error without a line says that something is wrong.
+/// Runs all checks and prints the findings. An error without lines means that a check failed.
 pub async fn run(Doctor { needs, form }: Doctor) -> Result<(), Vec<String>> {
     if needs {
         say(&match form.json {
@@ -131,7 +130,7 @@ pub async fn run(Doctor { needs, form }: Doctor) -> Result<(), Vec<String>> {
     Ok(())
 }
 
-/// All there is to find with these settings.
+/// All findings for these settings.
 pub async fn examine(settings: &HashMap<String, String>, clock: &Clock) -> Vec<Finding> {
     look(settings, clock, &Waiting::default()).await
 }

@@ -1,4 +1,5 @@
-//! What Stripe has to be set up with, as the nouns that are mirrored say it: `billhook doctor --needs`.
+//! `billhook doctor --needs`: the permissions and event types that Stripe has to be configured with, derived from
+//! the mirrored objects.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +8,10 @@ use serde_json::json;
 use super::stripe::{READS, SECRETS};
 use crate::domain::mirror::EVENTS;
 
-/// What the key has to be able to do.
+/// The permission for the calls that the key must be able to make.
 const WRITES: &str = "Customer portal";
 
-/// The same as JSON, for scripts that make the key or the endpoint.
+/// As JSON, for scripts that create the key or the endpoint.
 pub fn json() -> String {
     let titles =
         |lists: &[super::stripe::List]| -> Vec<_> { lists.iter().map(|list| list.title).collect() };
@@ -23,7 +24,7 @@ pub fn json() -> String {
     .to_string()
 }
 
-/// What is needed, in words.
+/// As text.
 pub fn page() -> String {
     let titles = |lists: &[super::stripe::List]| {
         let titles: Vec<_> = lists.iter().map(|list| list.title).collect();

@@ -1,5 +1,5 @@
-//! The customer portal's settings at Stripe: until they have been saved once, no portal opens,
-//! whatever the key may.
+//! Checks the customer portal's configuration at Stripe. Until it has been saved once, no portal session can be
+//! created, whatever the permissions of the key.
 
 use super::{
     AGAIN, Finding,
@@ -8,7 +8,7 @@ use super::{
 use crate::config::Config;
 
 const CHECK: &str = "portal";
-/// In Stripe's words, when a portal is asked for.
+/// From Stripe's error message when a portal session is requested.
 const NONE_YET: &str = "default configuration has not been created";
 
 pub fn examine(config: &Config, answers: &Answers) -> Finding {
@@ -44,7 +44,7 @@ pub fn examine(config: &Config, answers: &Answers) -> Finding {
     }
 }
 
-/// The configuration that PORTAL_CONFIGURATION chooses: with it Stripe needs no default one.
+/// The configuration of PORTAL_CONFIGURATION. With it Stripe needs no default configuration.
 fn chosen(id: &str, answers: &Answers) -> Finding {
     const LIST: &str = "In Stripe's dashboard, Settings → Billing → Customer portal, look which configurations \
         there are in the mode of the key, and put the id of one that is active into PORTAL_CONFIGURATION.";

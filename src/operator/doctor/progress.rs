@@ -1,5 +1,5 @@
-//! What is being looked at, on a terminal, as long as that takes: a large database and a mail server
-//! that says nothing take seconds, and nobody should wonder.
+//! Shows on a terminal which checks are still running. A large database or a mail server that does not answer takes
+//! seconds, and the operator should see why.
 
 use std::{cell::RefCell, io::IsTerminal, time::Duration};
 
@@ -7,11 +7,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::operator::Form;
 
-/// Without a line on a terminal it says nothing.
+/// Prints nothing without a progress line on a terminal.
 #[derive(Debug, Default)]
 pub struct Waiting {
     line: Option<ProgressBar>,
-    /// What is still waited for.
+    /// The checks that are still running.
     names: RefCell<Vec<&'static str>>,
 }
 
@@ -34,7 +34,7 @@ impl Waiting {
         }
     }
 
-    /// Does the work, and names it until it is done. With the last one the line goes.
+    /// Runs a check and shows its name until it is done. After the last check the line is removed.
     pub async fn during<T>(&self, name: &'static str, work: impl Future<Output = T>) -> T {
         self.names.borrow_mut().push(name);
         self.tell();

@@ -1,4 +1,4 @@
-//! Whether visitors came through a reverse proxy that is not trusted, as the server wrote down.
+//! Checks whether requests came through a reverse proxy that is not trusted, as recorded by the server.
 
 use futures::FutureExt;
 
@@ -8,7 +8,7 @@ use crate::{clock::Clock, config::Around, domain::proxies, store::Store};
 const CHECK: &str = "proxies";
 const NEEDED: [&str; 2] = ["DATABASE_URL", "TRUSTED_PROXIES"];
 
-/// Nothing where the database is no help: it has findings of its own.
+/// Empty if the database cannot be read: another check reports that.
 pub async fn examine(around: &Around, clock: &Clock) -> Vec<Finding> {
     let Some(config) = around.with(&NEEDED) else {
         return Vec::new();

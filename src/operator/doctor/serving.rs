@@ -1,5 +1,5 @@
-//! Whatever `billhook serve` does before its first request, besides what has a check of its own: the site's files
-//! are there, and the address is free.
+//! Checks what `billhook serve` needs at startup and no other check covers: the site's files exist, and the listen
+//! address is free.
 
 use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
@@ -67,7 +67,7 @@ async fn listen(bind: SocketAddr) -> Option<Finding> {
     ))
 }
 
-/// Whether a Billhook is there already.
+/// Whether a Billhook already listens there.
 async fn is_ours(bind: SocketAddr) -> bool {
     let asked = async {
         let mut stream = TcpStream::connect(bind).await?;

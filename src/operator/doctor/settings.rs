@@ -1,4 +1,4 @@
-//! The settings themselves.
+//! Checks the settings.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -7,7 +7,7 @@ use crate::config::{Around, SETTINGS, is_loopback};
 
 const CHECK: &str = "settings";
 
-/// When `.env` is no list of settings.
+/// The findings if `.env` cannot be parsed.
 pub fn unreadable(faults: &[String]) -> Vec<Finding> {
     let failures = faults.iter().map(|fault| told(fault));
     let says = "not looked at: that needs settings";
@@ -58,13 +58,13 @@ pub fn examine(around: &Around) -> Vec<Finding> {
     findings
 }
 
-/// What looks like a mistake.
+/// A finding about a probable mistake.
 pub fn told_note(note: &str) -> Finding {
     let (says, advice) = note.split_once(". ").unwrap_or((note, ""));
     Finding::warning(CHECK, format!("{}.", says.trim_end_matches('.')), advice)
 }
 
-/// The first sentence says what is wrong, the others what it must be.
+/// Splits an error: the first sentence says what is wrong, the others what is required.
 fn told(fault: &str) -> Finding {
     let (says, advice) = fault.split_once(". ").unwrap_or((fault, ""));
     let help = "`billhook config` prints what is set, and with --table what there is to set.";

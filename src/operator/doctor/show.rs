@@ -1,12 +1,12 @@
-//! Findings on a terminal: marks and words in columns, what to do below each.
+//! Renders findings for a terminal: marks and words in columns, with the advice below each.
 
 use super::{Finding, State};
 use crate::operator::text::plain;
 
-/// As wide as lines may be.
+/// Maximum width of lines.
 const WIDTH: usize = 80;
 
-/// The whole page. Without colours it has no marks either: words alone, for logs and mails.
+/// The whole output. Without colours it has no marks either, only words, for logs and mails.
 pub fn page(findings: &[Finding], has_color: bool) -> String {
     let names = findings.iter().map(|finding| finding.check.len());
     let check = names.max().unwrap_or_default();
@@ -80,7 +80,7 @@ fn conclusion(findings: &[Finding]) -> String {
     }
 }
 
-/// Lines of whole words; a word that is longer has a line of its own.
+/// Wraps text at words. A word that is too long gets its own line.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

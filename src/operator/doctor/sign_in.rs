@@ -1,4 +1,4 @@
-//! Whether customers can sign in: mails that were dropped, and codes that are guessed.
+//! Checks whether customers can sign in: mails that were dropped, and brute-force attempts at codes.
 
 use futures::FutureExt;
 

@@ -1,5 +1,5 @@
-//! The questions to Stripe, each asked once, and their answers as they came. The usual client waits,
-//! tries again and hides what it need not know; here each answer is a finding.
+//! Requests to Stripe, each made once, and the raw answers. The usual client waits for the rate limit, retries and
+//! hides details; here each answer is a finding.
 
 use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
@@ -14,26 +14,26 @@ use crate::{
     stripe::{client::API_VERSION, path},
 };
 
-/// Settings without which there is nothing to ask.
+/// Settings that are required to ask Stripe anything.
 pub const NEEDED: [&str; 2] = ["STRIPE_API_KEY", "STRIPE_API_BASE"];
-/// What opens portals. Without a customer it opens none, and is refused with 400 or, where the key
-/// may not, with 403.
+/// Creates portal sessions. Without a customer it creates none, and Stripe answers 400 or, if the key lacks the
+/// permission, 403.
 pub const PORTAL: &str = "v1/billing_portal/sessions";
-/// How portals are set up. Without one of these that is the default Stripe opens none.
+/// Portal configurations. Without a default one Stripe creates no portal session.
 pub const CONFIGURATIONS: &str = "v1/billing_portal/configurations";
 pub const ENDPOINTS: &str = "v1/webhook_endpoints";
-/// A list that is asked for, to see whether the key may read it.
+/// A list that is read to test a permission of the key.
 #[derive(Debug)]
 pub struct List {
     pub path: String,
-    /// What Stripe's dashboard calls the permission.
+    /// The permission's name in Stripe's dashboard.
     pub title: &'static str,
 }
 
-/// Events that never arrived are looked for in it.
+/// The list in which events that never arrived are looked up.
 pub const EVENTS: &str = "v1/events";
 
-/// What the key should be able to read: customers, events, and what else is mirrored, one list of each
+/// The lists that the key must be able to read: customers, events, and what else is mirrored, one list per
 /// permission.
 pub static READS: LazyLock<Vec<List>> = LazyLock::new(|| {
     let mut reads = vec![list_of(Kind::Customer), list(EVENTS, "Events")];
@@ -46,7 +46,7 @@ pub static READS: LazyLock<Vec<List>> = LazyLock::new(|| {
     reads
 });
 
-/// And what it must not be able to read.
+/// The lists that the key must not be able to read.
 pub static SECRETS: LazyLock<Vec<List>> = LazyLock::new(|| {
     let is_closed = |kind: &Kind| matches!(kind.about().source, Source::Closed(_));
     let closed = Kind::ALL.into_iter().filter(is_closed).map(list_of);
@@ -70,7 +70,7 @@ fn list_of(kind: Kind) -> List {
     list(&format!("v1/{}", about.list), title.unwrap_or(about.list))
 }
 
-/// One answer.
+/// A response of Stripe.
 #[derive(Clone)]
 pub struct Answer {
     pub status: StatusCode,
@@ -81,15 +81,15 @@ pub struct Answer {
 
 shows!(Answer: status, permission);
 
-/// All answers.
+/// All responses.
 #[derive(Debug, Default)]
 pub struct Answers {
     of: BTreeMap<String, Answer>,
-    /// About the one of `PORTAL_CONFIGURATION`.
+    /// The response about the configuration of `PORTAL_CONFIGURATION`.
     pub configuration: Option<Answer>,
-    /// Why the first question had no answer at all.
+    /// Why the first request got no response at all.
     pub unreachable: Option<String>,
-    /// Seconds that this machine's clock is ahead of Stripe's.
+    /// Clock skew: seconds that this machine's clock is ahead of Stripe's.
     pub ahead: Option<i64>,
 }
 
@@ -98,23 +98,23 @@ impl Answers {
         self.of.get(path)
     }
 
-    /// Whether Stripe said neither that the key may nor that it may not: it had a trouble of its own.
+    /// Whether the response says neither that the key has the permission nor that it lacks it: Stripe had an error.
     pub fn is_open(&self, path: &str) -> bool {
         self.to(path).is_none_or(Answer::is_of_no_use)
     }
 
-    /// What it said then.
+    /// The error text of such a response.
     pub fn instead(&self, path: &str) -> String {
         self.to(path)
             .map_or_else(|| "nothing".to_owned(), |answer| answer.status.to_string())
     }
 
-    /// The answer to the first question, about customers.
+    /// The response to the first request, about customers.
     pub fn first(&self) -> Option<&Answer> {
         self.to(&READS.first()?.path)
     }
 
-    /// Whether Stripe could not be reached, or took nothing from this key.
+    /// Whether Stripe could not be reached, or rejected the key.
     pub fn is_refused(&self) -> bool {
         self.first().is_none_or(Answer::is_of_no_use)
     }
@@ -126,7 +126,7 @@ impl Answer {
         self.status == StatusCode::FORBIDDEN
     }
 
-    /// The key may: it was done, or something else was wrong with the question.
+    /// The key has the permission: the request succeeded, or failed for another reason.
     pub fn is_allowed(&self) -> bool {
         self.status.is_success()
             || matches!(self.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND)
@@ -137,7 +137,7 @@ impl Answer {
     }
 }
 
-/// Asks everything, unless the first answer says that it is of no use.
+/// Makes all requests, unless the first response shows that the others are pointless.
 pub async fn ask_all(around: &Around, clock: &Clock) -> Option<Answers> {
     let config = around.with(&NEEDED)?;
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -170,7 +170,7 @@ pub async fn ask_all(around: &Around, clock: &Clock) -> Option<Answers> {
                 answers.of.insert(path.to_owned(), answer);
             }
             Err(why) if answers.of.is_empty() => answers.unreachable = Some(why),
-            // It did answer before. Each question more would be waited for as long.
+            // Stripe answered before. Each further request would wait for the timeout again.
             Err(_) => break,
         }
         if answers.is_refused() {
@@ -233,7 +233,7 @@ async fn ask(
     })
 }
 
-/// The name behind `rak_` in Stripe's sentence, which holds parts of the key too.
+/// The permission name after `rak_` in Stripe's message, which also contains parts of the key.
 fn permission(message: &str) -> Option<String> {
     let (_, name) = message.split_once("'rak_")?;
     let (name, _) = name.split_once('\'')?;
@@ -241,7 +241,7 @@ fn permission(message: &str) -> Option<String> {
     (name.len() <= 60 && name.chars().all(is_name)).then(|| name.to_owned())
 }
 
-/// Every cause, since the first says only that something failed, and without the address.
+/// Every cause, because the first says only that something failed. Without the URL.
 fn causes(error: reqwest::Error) -> String {
     let error = error.without_url();
     let first: &dyn std::error::Error = &error;

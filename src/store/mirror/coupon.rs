@@ -13,8 +13,8 @@ rows! {
         /// `once`, `repeating` or `forever`
         duration: Option<String>,
         duration_in_months: Option<i64>,
-        /// The ids of the products that it is restricted to, as a JSON list: empty for all. `None` where
-        /// Stripe has not been asked, since no event says it.
+        /// The ids of the products that the coupon is restricted to, as a JSON list; empty means all products.
+        /// `None` until Stripe has been asked, because no event contains it.
         applies_to: Option<String>,
         created: i64,
         seen_at: Option<i64>,

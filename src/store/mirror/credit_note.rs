@@ -11,12 +11,12 @@ rows! {
         reason: Option<String>,
         currency: Option<String>,
         amount: Option<i64>,
-        /// What lowers the amount due of an open invoice.
+        /// The amount that lowers the amount due of an open invoice.
         pre_payment_amount: Option<i64>,
-        /// What is given back of a paid one.
+        /// The amount that is given back on a paid invoice.
         post_payment_amount: Option<i64>,
         pdf: Option<String>,
-        /// The ids of the refunds that were made with it, as a JSON list.
+        /// The ids of the refunds made with this credit note, as a JSON list.
         refunds: Option<String>,
         voided_at: Option<i64>,
         created: i64,

@@ -1,6 +1,6 @@
-//! The mirrored tables besides `customer`, one file for each row. Fields are named as in Stripe's API; ids of
-//! other objects end in `_id` where Stripe's name does not say that it is one. Times are unix seconds, amounts
-//! minor units. Rows are written by `domain::sync` alone, which holds the ordering rule.
+//! The mirrored tables besides `customer`, one file per row type. Fields have the names of Stripe's API; ids of
+//! other objects end in `_id` where Stripe's name does not say that it is an id. Times are unix seconds, amounts
+//! are in minor units. Only `domain::sync` writes these rows; it holds the ordering rule.
 
 mod checkout_session;
 mod coupon;
@@ -34,8 +34,8 @@ pub use subscription::{
     Subscription, SubscriptionItem, SubscriptionState, items_of, replace_items,
 };
 
-/// Those of these ids of payment methods and deleted discounts that are known. A customer does not see the rows of
-/// what was detached or taken away, and is told by this that it is not unknown.
+/// Which of these ids belong to known payment methods or deleted discounts. Customers do not see rows of detached
+/// or deleted objects; with this the caller can tell "known, but gone" from "unknown".
 pub async fn known_of(tx: &mut Tx, ids: &[&str]) -> Result<Vec<String>> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -66,7 +66,7 @@ pub async fn payers(tx: &mut Tx, payments: &[&str]) -> Result<Vec<String>> {
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
-/// Whether an invoice of this customer was told to be paid after that Stripe second.
+/// Whether a change after that Stripe second reported an invoice of this customer as paid.
 pub async fn has_paid_since(tx: &mut Tx, customer: &str, second: i64) -> Result<bool> {
     const SQL: &str = "SELECT id FROM invoice WHERE customer_id = $1 AND stripe_at > $2
         AND status = 'paid' AND amount_paid > 0 AND deleted_at IS NULL LIMIT 1";
@@ -78,7 +78,7 @@ pub async fn has_paid_since(tx: &mut Tx, customer: &str, second: i64) -> Result<
     Ok(found.is_some())
 }
 
-/// The newest Stripe second of the rows of a customer that a card is made of; 0 where there are none.
+/// The newest Stripe second of the rows that a customer's card is built from; 0 if there are none.
 pub async fn newest(tx: &mut Tx, customer: &str) -> Result<i64> {
     const SQL: &str = "SELECT CAST(COALESCE(MAX(stripe_at), 0) AS BIGINT) FROM (
         SELECT stripe_at FROM customer WHERE id = $1

@@ -6,7 +6,7 @@ rows! {
         product_id: Option<String>,
         active: i64,
         currency: Option<String>,
-        /// For one of it. With a fraction only `unit_amount_decimal` is set.
+        /// Per unit. For amounts with a fraction of a minor unit, only `unit_amount_decimal` is set.
         unit_amount: Option<i64>,
         unit_amount_decimal: Option<String>,
         r#type: Option<String>,
@@ -16,15 +16,15 @@ rows! {
         meter: Option<String>,
         billing_scheme: Option<String>,
         tiers_mode: Option<String>,
-        /// Stripe's list, as JSON.
+        /// Stripe's list of tiers, as JSON.
         tiers: Option<String>,
         transform_quantity: Option<String>,
         trial_period_days: Option<i64>,
         tax_behavior: Option<String>,
         lookup_key: Option<String>,
-        /// Of plans from before products, which customers were shown.
+        /// The name of a plan that is older than Stripe's products. Customers saw this name.
         name: Option<String>,
-        /// Hidden from customers.
+        /// Not shown to customers.
         nickname: Option<String>,
         metadata: Option<String>,
         created: i64,

@@ -3,9 +3,9 @@ use crate::store::row::rows;
 rows! {
     /// `refund.*`
     Refund in "refund" {
-        /// Only newer versions of the API name it.
+        /// Only newer versions of the API send it.
         customer_id: Option<String>,
-        /// What was paid and is given back.
+        /// The payment that is refunded.
         payment_intent_id: Option<String>,
         charge_id: Option<String>,
         amount: Option<i64>,

@@ -1,4 +1,4 @@
-//! Subscriptions and their items, which are replaced together.
+//! Subscriptions and their items. Both are replaced in the same transaction.
 
 use crate::store::{
     Result, Tx,
@@ -23,21 +23,21 @@ rows! {
         pause_behavior: Option<String>,
         pause_resumes_at: Option<i64>,
         default_payment_method: Option<String>,
-        /// A card or source of the older kind.
+        /// A card or source of Stripe's older APIs.
         default_source: Option<String>,
         /// The ids of its discounts, as a JSON list.
         discounts: Option<String>,
-        /// The currency that the customer pays in, where that is another than `currency`
+        /// The currency that the customer pays in, if it differs from `currency`
         /// (<https://docs.stripe.com/payments/currencies/localize-prices/adaptive-pricing>).
         presentment_currency: Option<String>,
-        /// 1 where Stripe adds tax to prices that do not include it.
+        /// 1 if Stripe adds tax to prices that do not include it.
         automatic_tax: i64,
-        /// 1 where tax rates of the seller's are added.
+        /// 1 if tax rates of the seller are added.
         exclusive_tax: i64,
-        /// 1 where there are more items than are known.
+        /// 1 if the list of items is truncated: Stripe has more items than the mirror.
         is_cut: i64,
         latest_invoice: Option<String>,
-        /// Stripe's map, as JSON.
+        /// Stripe's metadata map, as JSON.
         metadata: Option<String>,
         start_date: Option<i64>,
         created: i64,
@@ -48,7 +48,7 @@ rows! {
 #[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow, serde::Deserialize)]
 pub struct SubscriptionItem {
     pub subscription_id: String,
-    /// Their order in the subscription, from 0.
+    /// The order of the items in the subscription, from 0.
     pub position: i64,
     pub id: Option<String>,
     pub price_id: Option<String>,
@@ -56,13 +56,13 @@ pub struct SubscriptionItem {
     pub quantity: Option<i64>,
     /// The ids of its discounts, as a JSON list.
     pub discounts: Option<String>,
-    /// When its price was made: another of the same id is another price.
+    /// When its price was created: the same price id with another creation time is a different price.
     pub price_created: Option<i64>,
     pub current_period_start: Option<i64>,
     pub current_period_end: Option<i64>,
 }
 
-/// The items of these subscriptions, each in its order.
+/// The items of these subscriptions, in their order.
 pub async fn items_of(tx: &mut Tx, subscriptions: &[&str]) -> Result<Vec<SubscriptionItem>> {
     bulk::select(tx, subscriptions, |among| {
         format!(
@@ -73,7 +73,7 @@ pub async fn items_of(tx: &mut Tx, subscriptions: &[&str]) -> Result<Vec<Subscri
     .await
 }
 
-/// Makes these the items of these subscriptions, and removes all others that they had.
+/// Replaces all items of these subscriptions with these.
 pub async fn replace_items(
     tx: &mut Tx,
     subscriptions: &[&str],

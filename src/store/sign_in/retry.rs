@@ -1,4 +1,4 @@
-//! Sign-ins that gave a session: their browser gets the same one for a moment.
+//! Retries of a used sign-in (idempotent): for a short time the same browser gets the same session again.
 
 use super::{
     super::{Result, Tx, on},
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::mask::shows;
 
-/// A sign-in that gave a session.
+/// A sign-in that created a session.
 #[derive(Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Used {
     pub email: String,
@@ -16,7 +16,7 @@ pub struct Used {
 
 shows!(Used: session_id, used_at);
 
-/// Keeps which session the sign-in gave.
+/// Records which session the sign-in created.
 pub async fn gave(tx: &mut Tx, id: &str, session: &str) -> Result<()> {
     const SQL: &str = "UPDATE sign_in SET session_id = $2 WHERE id = $1";
     on!(tx, connection => sqlx::query(SQL)
@@ -27,7 +27,7 @@ pub async fn gave(tx: &mut Tx, id: &str, session: &str) -> Result<()> {
         .map(drop))
 }
 
-/// The sign-in, if this browser got a session by it after that second.
+/// The sign-in, if this browser used it after that second.
 pub async fn used(tx: &mut Tx, id: &str, browser_hash: &str, after: i64) -> Result<Option<Used>> {
     const SQL: &str = "SELECT email, session_id, used_at FROM sign_in
         WHERE id = $1 AND browser_hash = $2 AND used_at > $3 AND session_id IS NOT NULL";
@@ -39,7 +39,7 @@ pub async fn used(tx: &mut Tx, id: &str, browser_hash: &str, after: i64) -> Resu
         .await)
 }
 
-/// The sign-ins by which a browser got a session after that second, and of which fewer codes were tried.
+/// The sign-ins that a browser used after that second, with fewer than `most_tries` codes tried.
 pub async fn all_used(
     tx: &mut Tx,
     browser_hash: &str,
@@ -56,7 +56,7 @@ pub async fn all_used(
         .await)
 }
 
-/// Counts one try against each of those.
+/// Counts one attempt against each used sign-in of the browser after that second.
 pub async fn count_try_again(tx: &mut Tx, browser_hash: &str, after: i64) -> Result<()> {
     const SQL: &str = "UPDATE sign_in SET attempts = attempts + 1
         WHERE browser_hash = $1 AND used_at > $2 AND session_id IS NOT NULL";

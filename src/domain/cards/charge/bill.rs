@@ -1,4 +1,4 @@
-//! What is charged for all items together, after discounts.
+//! The charge for all items together, after discounts.
 
 use super::{
     super::{
@@ -17,17 +17,17 @@ use crate::{
     store::mirror::{Coupon, Price, SubscriptionItem},
 };
 
-/// Minor units. No sum of such amounts overflows.
+/// In minor units. Sums of amounts up to this size do not overflow.
 const LARGEST: i64 = 1_000_000_000_000_000;
 
-/// An item whose amount is known to the minor unit.
+/// An item whose amount is known exactly, in minor units.
 pub struct Line {
     product: Option<String>,
     currency: String,
     full: i64,
 }
 
-/// All items, where they are charged together and the amount of each is known.
+/// All items, where they are charged together and every amount is known.
 pub fn lines(
     shelf: &CardRows,
     items: &[&SubscriptionItem],
@@ -56,24 +56,24 @@ pub fn lines(
         .collect()
 }
 
-/// What is charged for the lines together, in minor units.
+/// The charge for all lines together, in minor units.
 pub struct Bill {
-    /// Before discounts, of what those that always count are on.
+    /// Before discounts: the sum of the lines that permanent discounts apply to.
     full: i64,
     next: i64,
-    /// After the next, when discounts for one payment have been used.
+    /// The charge after the next one, when one-time discounts have been used.
     later: i64,
-    /// The lines that a discount which always counts is on.
+    /// The indexes of the lines that a permanent discount applies to.
     discounted: Vec<usize>,
-    /// What the discounts that count take off.
+    /// What the applied discounts take off.
     always: Vec<Off>,
     once: Vec<Off>,
     until: Option<i64>,
 }
 
 impl Bill {
-    /// `None` where what a discount takes off cannot be told. `is_only_thing` says that those of all are on
-    /// nothing but these lines. Those of items come first
+    /// `None` where the amount of a discount cannot be determined. `is_only_thing` says that the discounts on the whole subscription
+    /// apply to nothing but these lines. Stripe applies item discounts first
     /// (<https://docs.stripe.com/api/subscriptions/object#subscription_object-discounts>).
     pub fn make(
         lines: Vec<Line>,
@@ -99,8 +99,7 @@ impl Bill {
         }
         let every: Vec<_> = (0..lines.len()).collect();
         for found in of_all {
-            // A coupon of which nobody has said what it is restricted to was meant for the only thing
-            // that it is on.
+            // The coupon's restrictions are not known. With a single line that it can be on, it must apply to that line.
             let is_meant = lines.len() == 1 && is_only_thing;
             let is_known = found.coupon?.applies_to.is_some();
             if !is_known && !is_meant {
@@ -119,7 +118,7 @@ impl Bill {
         Some(bill)
     }
 
-    /// Takes a discount off those of the lines that it applies to.
+    /// Takes a discount off the lines that it applies to.
     fn take(
         &mut self,
         found: &Found<'_>,
@@ -153,7 +152,7 @@ impl Bill {
         Some(())
     }
 
-    /// What is charged, and the discounts in it.
+    /// The charge and the discounts in it.
     pub fn result(
         self,
         items: &[&SubscriptionItem],
@@ -170,7 +169,7 @@ impl Bill {
             then: (!self.once.is_empty()).then(|| money(self.later)),
             interval: price.and_then(Interval::of),
         };
-        // A coupon for other products takes nothing off these.
+        // A coupon restricted to other products takes nothing off these lines.
         let has_any = !self.always.is_empty() || !self.once.is_empty();
         let discount = has_any.then(|| Discount {
             full: (!self.always.is_empty()).then(|| money(self.full)),
@@ -182,7 +181,7 @@ impl Bill {
     }
 }
 
-/// Takes a coupon off the amounts at these places, and says how much it is.
+/// Takes a coupon off the amounts at these indexes, and returns its size.
 fn off(coupon: &Coupon, currency: &str, on: &[usize], amounts: &mut [i64]) -> Option<Off> {
     if let Some(percent) = &coupon.percent_off {
         let millionths = millionths(percent)?;
@@ -194,8 +193,8 @@ fn off(coupon: &Coupon, currency: &str, on: &[usize], amounts: &mut [i64]) -> Op
             *amount -= part;
             taken += part;
         }
-        // Whether Stripe rounds each line or the sum is nowhere said. Of some currencies it charges
-        // whole units alone.
+        // Stripe does not document whether it rounds each line or the sum. In some currencies it charges only whole units. Where the
+        // results differ, the amount is unknown.
         if taken != part(sum, millionths)? || !money::is_charged(sum - taken, currency) {
             return None;
         }
@@ -204,7 +203,7 @@ fn off(coupon: &Coupon, currency: &str, on: &[usize], amounts: &mut [i64]) -> Op
         });
     }
     let whole = amount_off(coupon, currency)?;
-    // How Stripe parts it among several lines is nowhere said, and matters to what comes after it.
+    // Stripe does not document how it splits a fixed amount among several lines, and the split affects later discounts.
     let [index] = on else {
         return None;
     };

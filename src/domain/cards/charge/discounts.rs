@@ -1,11 +1,11 @@
-//! Which discounts count for the next charge.
+//! Which discounts apply to the next charge.
 
 use time::{Date, Month, OffsetDateTime};
 
 use super::super::{CardRows, ids_in};
 use crate::store::mirror::{Coupon, Discount};
 
-/// A discount that counts for the next charge, with its coupon where that is known.
+/// A discount that applies to the next charge, with its coupon where that is known.
 pub struct Found<'a> {
     pub coupon: Option<&'a Coupon>,
     pub ends_at: Option<i64>,
@@ -20,13 +20,12 @@ impl Found<'_> {
 
 pub struct Discounts<'a> {
     pub shelf: &'a CardRows,
-    /// Discounts that end until then do not count.
+    /// Discounts that end at or before this time do not apply.
     pub at: i64,
 }
 
 impl<'a> Discounts<'a> {
-    /// Those of a JSON list of ids, and those that are on the object by an event of their own that is newer
-    /// than the list.
+    /// The discounts of a JSON list of ids, and those that an event of their own, newer than the list, put on the object.
     pub fn named(&self, ids: Option<&str>, is_on: impl Fn(&Discount) -> bool) -> Vec<Found<'a>> {
         let mut ids = ids_in(ids);
         let told = self.shelf.told_discounts.iter().filter(|row| is_on(row));
@@ -46,7 +45,7 @@ impl<'a> Discounts<'a> {
                 };
                 let coupon = row.coupon_id.as_ref();
                 let coupon = coupon.and_then(|id| self.shelf.coupons.get(id));
-                // One that was made later is another, with the id of one that was deleted.
+                // A coupon created after the discount started is a different one that reuses the id of a deleted coupon.
                 let coupon = coupon.filter(|coupon| coupon.created <= row.starts_at);
                 let ends_at = row.ends_at.or_else(|| end_of(row.starts_at, coupon?));
                 let is_over = row.deleted_at.is_some() || ends_at.is_some_and(|end| end <= self.at);
@@ -56,7 +55,7 @@ impl<'a> Discounts<'a> {
     }
 }
 
-/// When a discount ends that does not say so itself.
+/// The end of a discount that does not carry one, computed from its coupon.
 pub fn end_of(starts_at: i64, coupon: &Coupon) -> Option<i64> {
     let months = coupon.duration_in_months?;
     if coupon.duration.as_deref() != Some("repeating") {

@@ -18,7 +18,7 @@ fn coupon(id: &str, percent: &str, duration: &str) -> Coupon {
     }
 }
 
-/// A charge in words.
+/// A charge as text.
 #[derive(Debug, PartialEq)]
 struct Said {
     price: String,
@@ -129,7 +129,7 @@ fn what_will_be_charged_is_said() {
             Some("Discount: 50% off €40.00"),
             later,
         ),
-        // It ends with the period that is paid already.
+        // It ends with the period that is already paid.
         (
             vec![(half("repeating"), Some(NOW + MONTH))],
             1,
@@ -256,7 +256,7 @@ fn what_cannot_be_known_is_not_said() {
         said(None, Some(r#"["di_unknown"]"#), &one),
         words("€40.00 / month before discount", "A discount applies")
     );
-    // What it is restricted to is not known, and there are two things.
+    // The coupon's restrictions are not known, and there are two items.
     assert_eq!(
         said(None, half, &both),
         words(

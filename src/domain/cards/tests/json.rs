@@ -1,4 +1,4 @@
-//! The shape of a card for programs.
+//! The JSON shape of a card in the API.
 
 use serde_json::json;
 
