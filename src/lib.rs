@@ -48,6 +48,8 @@ pub mod pages;
 #[cfg(feature = "ssr")]
 pub mod present;
 #[cfg(feature = "ssr")]
+mod redirects;
+#[cfg(feature = "ssr")]
 pub mod serve;
 #[cfg(feature = "ssr")]
 pub mod store;

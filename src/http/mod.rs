@@ -48,12 +48,12 @@ use tower_http::{
 };
 
 use crate::{
-    answer,
     app::shell,
     clock,
     domain::{App, proxies},
     log_throttle::LogThrottle,
     pages::message::Message,
+    redirects::Places,
 };
 
 /// Log lines per minute about failed requests that are our own fault: any client can repeat them while the fault lasts.
@@ -120,8 +120,8 @@ pub fn router(site: Site) -> Router {
     // Server functions and pages spawn tasks through it. An error means that it was set before.
     let _ = any_spawner::Executor::init_tokio();
     Router::new()
-        .merge(for_programs(&site))
-        .merge(for_machines(&site))
+        .merge(without_cookies(&site, Audience::Program))
+        .merge(without_cookies(&site, Audience::Machine))
         .merge(for_browsers(&site))
         .with_state(site)
 }
@@ -153,7 +153,7 @@ fn rows(site: &Site, audience: Audience) -> Router<Site> {
 /// Provides the Leptos context for pages and server functions.
 fn context(site: &Site) -> impl Fn() + Clone + Send + Sync + 'static {
     let site = site.clone();
-    let places = answer::Places::new(routes::pages(&site.routes));
+    let places = Places::new(routes::pages(&site.routes));
     move || {
         provide_context(site.app.clone());
         provide_context(places.clone());
@@ -185,20 +185,11 @@ fn for_browsers(site: &Site) -> Router<Site> {
     )
 }
 
-/// No host check: probes connect by IP address, and a webhook's signature proves more than a `Host` header that proxies may rewrite.
-fn for_machines(site: &Site) -> Router<Site> {
-    behind_machine_layers(rows(site, Audience::Machine), site, Audience::Machine)
-}
-
-/// No CSRF protection needed: the seller's programs send no cookies, so no other site can make them send requests.
-fn for_programs(site: &Site) -> Router<Site> {
-    let programs = rows(site, Audience::Program);
-    behind_machine_layers(programs, site, Audience::Program)
-}
-
-fn behind_machine_layers(router: Router<Site>, site: &Site, audience: Audience) -> Router<Site> {
+/// Machines and programs have no cookies, so no other site can make them send requests (CSRF). There is no host check either: probes
+/// connect by IP address, and a webhook's signature proves more than a `Host` header that proxies may rewrite.
+fn without_cookies(site: &Site, audience: Audience) -> Router<Site> {
     let is_https = site.app.config.is_https();
-    router
+    rows(site, audience)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(
             ServiceBuilder::new()

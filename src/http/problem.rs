@@ -74,7 +74,7 @@ pub fn answer(config: &Config, audience: Audience, message: Message) -> Response
         Message::NotFound => "there is no such path".to_owned(),
         Message::BadForm => "the request could not be read".to_owned(),
         Message::WrongHost => "this is another host than FRONTEND_URL's".to_owned(),
-        Message::Fault => "the server could not answer in time, send it again".to_owned(),
+        Message::Fault => "the server cannot answer at the moment, send it again".to_owned(),
         Message::Broken(id) => format!("something broke on the server; its log has the id {id}"),
         Message::TooMany => "too many requests, wait a moment".to_owned(),
     };
